@@ -1,0 +1,106 @@
+"""Every error of the product.
+
+MosaicError                    code, and a rationale that carries ids and field names, never personal data
+├── PoisonError                this message can never succeed: dead-letter it at once
+│   ├── InvalidJsonError         invalid_json
+│   └── InvalidEnvelopeError     invalid_envelope
+├── TransientError             the same again may work
+│   ├── StoreUnreachableError    tables or blobs did not answer: not an attempt
+│   └── QueueUnavailableError    the broker did not take a message
+├── LaneError                  an attempt failed; the lane says with which code
+├── LeaseLostError             another delivery owns the command now
+├── RequestError               what a caller of the API did wrong: status, code, details
+├── ConfigurationError         settings are missing or contradict each other; all of them at once
+└── IllegalTransitionError     a bug: a state change that the transition table does not know
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class MosaicError(Exception):
+    """Base of all. ``code`` is stable and machine-readable; ``rationale`` is for a person, at most 500 characters."""
+
+    code = "mosaic_error"
+
+    def __init__(self, rationale: str, *, code: str | None = None) -> None:
+        super().__init__(rationale)
+        self.rationale = rationale[:500]
+        if code is not None:
+            self.code = code
+
+
+class PoisonError(MosaicError):
+    """The message can never be executed; no retry helps."""
+
+
+class InvalidJsonError(PoisonError):
+    code = "invalid_json"
+
+
+class InvalidEnvelopeError(PoisonError):
+    code = "invalid_envelope"
+
+
+class TransientError(MosaicError):
+    """A passing fault of something that the product builds on."""
+
+
+class StoreUnreachableError(TransientError):
+    """A storage request had no usable answer (connection, timeout, 5xx, 429). A write may or may not have landed."""
+
+    code = "store_unreachable"
+
+
+class QueueUnavailableError(TransientError):
+    """The broker did not acknowledge a send or a settlement. A send may or may not have landed."""
+
+    code = "queue_unavailable"
+
+
+class LaneError(MosaicError):
+    """One attempt of a lane failed. Raised with the failure code that the run is to carry."""
+
+    code = "lane_failed"
+
+
+class LeaseLostError(MosaicError):
+    """This delivery no longer owns its command: it must write nothing more."""
+
+    code = "lease_lost"
+
+
+class IllegalTransitionError(MosaicError):
+    code = "illegal_transition"
+
+
+class ConfigurationError(MosaicError):
+    """``faults`` names each setting and what to do about it."""
+
+    code = "configuration_invalid"
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        return "the settings cannot be used:\n" + "\n".join(f"  - {fault}" for fault in self.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One field of a request and what is wrong with it. Never the value."""
+
+    field: str
+    issue: str
+
+
+class RequestError(MosaicError):
+    """A request that is refused. ``status`` is the HTTP status of the contract's section 3."""
+
+    def __init__(self, status: int, code: str, message: str, details: Sequence[Detail] = ()) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+        self.details = tuple(details)

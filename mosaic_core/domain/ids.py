@@ -1,0 +1,75 @@
+"""Ids: GUIDs as 32 lower-case hex digits, and the ids that are derived so that a repeated step writes the same row."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Final
+
+_NAMESPACE: Final = uuid.UUID("6d6f7361-6963-5d6f-8e65-792d776f726b")
+_GUID: Final = re.compile(
+    r"(?:urn:uuid:)?(?:\{(?P<braced>[^}]*)\}|\((?P<round>[^)]*)\)|(?P<bare>.*))", re.IGNORECASE | re.DOTALL
+)
+_DIGITS: Final = re.compile(
+    r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", re.ASCII
+)
+
+
+def normalise_guid(text: str) -> str:
+    """32 lower-case hex digits from any usual spelling (plain, hyphens, braces, parentheses, urn:uuid:).
+
+    Raises ValueError where the text is no GUID.
+    """
+    found = _GUID.fullmatch(text.strip()) if len(text) <= 64 else None
+    digits = next((g for g in found.groups() if g is not None), "") if found else ""
+    if not _DIGITS.fullmatch(digits):
+        raise ValueError("is not a GUID")
+    return digits.replace("-", "").lower()
+
+
+def derive(*parts: str) -> str:
+    """A UUIDv5 of the parts as 32 hex digits. Each part is length-prefixed, so no two lists of parts collide."""
+    return uuid.uuid5(_NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts)).hex
+
+
+def run_id(queue: str, command_id: str) -> str:
+    return derive("run", queue, command_id)
+
+
+def client_command_id(household_id: str, scope_id: str, client_id: str) -> str:
+    """The command id of a client's own reference: the same reference is the same command, however often it is sent.
+    ``scope_id`` is the conversation (or, for an ingestion, the word ``ingestion``)."""
+    return derive("command", household_id, scope_id, client_id)
+
+
+def sweep_command_id(household_id: str, sweep_date: str) -> str:
+    return derive("sweep", household_id, sweep_date)
+
+
+def failure_signal_id(run: str) -> str:
+    return derive("signal", run, "worker_command_failed")
+
+
+def review_signal_id(run: str) -> str:
+    return derive("signal", run, "review")
+
+
+def rejected_message_signal_id(queue: str, message_id: str, code: str) -> str:
+    return derive("signal", queue, "message", message_id, code)
+
+
+def mismatch_signal_id(queue: str, command_id: str, request_hash: str) -> str:
+    return derive("signal", queue, command_id, "idempotency_hash_mismatch", request_hash)
+
+
+def finding_signal_id(household_id: str, finding_key: str) -> str:
+    """Derived from what was found, not from the run: a second sweep does not raise it again."""
+    return derive("signal", household_id, "finding", finding_key)
+
+
+def approval_id(run: str, action_hash: str) -> str:
+    return derive("approval", run, action_hash)
+
+
+def stage_id(run: str, attempt: int, order: int) -> str:
+    return derive("stage", run, str(attempt), str(order))

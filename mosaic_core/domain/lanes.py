@@ -1,0 +1,55 @@
+"""The lanes: one Service Bus queue each, and the command types that each executes (contract, section 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class CommandType(StrEnum):
+    INGESTION_COMPLETED = "ingestion_completed"
+    AGENT_MESSAGE_POSTED = "agent_message_posted"
+    AGENT_APPROVAL_SUBMITTED = "agent_approval_submitted"
+    NIGHTLY_ANOMALY_SWEEP = "nightly_anomaly_sweep"
+
+
+class Lane(StrEnum):
+    INGESTION = "ingestion"
+    CONVERSATION = "conversation"
+    SWEEP = "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRules:
+    """What a lane accepts and how long one attempt of it may take (seconds)."""
+
+    default_queue: str
+    command_types: frozenset[CommandType]
+    deadline_seconds: int
+
+
+RULES: Final[dict[Lane, LaneRules]] = {
+    Lane.INGESTION: LaneRules("runtime-ingestion-completed", frozenset({CommandType.INGESTION_COMPLETED}), 240),
+    Lane.CONVERSATION: LaneRules(
+        "runtime-agent-message-posted",
+        frozenset({CommandType.AGENT_MESSAGE_POSTED, CommandType.AGENT_APPROVAL_SUBMITTED}),
+        240,
+    ),
+    Lane.SWEEP: LaneRules("runtime-nightly-anomaly-sweep", frozenset({CommandType.NIGHTLY_ANOMALY_SWEEP}), 240),
+}
+
+MAX_ATTEMPTS: Final = 5
+"""Attempts that count, that is Attempt - Excused; the last of them rejects the command."""
+
+RETRY_SECONDS: Final = (1, 5, 30, 120)
+"""Wait after the first, second, … failed attempt; jittered by the caller."""
+
+STORE_BACKOFF_MAX_SECONDS: Final = 60
+STORE_GIVE_UP_SECONDS: Final = 24 * 3600
+KEY_LIFETIME_DAYS: Final = 7
+
+
+def lane_of(command_type: str) -> Lane | None:
+    """The lane whose queue a command type belongs on, or None for an unknown type."""
+    return next((lane for lane, rules in RULES.items() if command_type in set(rules.command_types)), None)

@@ -1,0 +1,199 @@
+"""The rows of the runtime as values (contract, section 4). Immutable; changed through `lifecycle` only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mosaic_core.domain.lifecycle import (
+    ApprovalStatus,
+    AttemptOutcome,
+    DecisionOutcome,
+    KeyStatus,
+    RunStatus,
+    Severity,
+    StageStatus,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """AgentCommands: the command as it was received, the source of truth of a replay.
+    ``envelope`` is the message body as text; ``household_id`` is empty where an unsupported command names none."""
+
+    command_id: str
+    household_id: str
+    queue: str
+    command_type: str
+    request_hash: str
+    envelope: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """IdempotencyKeys: who may execute a command, and how it ended.
+
+    ``attempt`` never goes down; ``excused`` of them were ended by a drain. ``owner_token`` is the delivery that took it
+    last and stays after a release. ``lease_seconds`` counts from the row's storage timestamp, 0 = released.
+    ``sequence_number`` is the message that it was last taken for.
+    """
+
+    queue: str
+    command_id: str
+    request_hash: str
+    status: KeyStatus
+    run_id: str
+    correlation_id: str
+    attempt: int
+    excused: int
+    owner_token: str
+    lease_seconds: int
+    sequence_number: int
+    created_at: datetime
+    expires_at: datetime
+    next_attempt_at: datetime | None = None
+    finalized_at: datetime | None = None
+    resolution_code: str | None = None
+    resolution_rationale: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """AgentRuns: one command's execution, whatever the number of attempts."""
+
+    run_id: str
+    household_id: str
+    command_id: str
+    command_type: str
+    correlation_id: str
+    queue: str
+    policy_version: str
+    request_hash: str
+    status: RunStatus
+    is_final: bool
+    attempt: int
+    created_at: datetime
+    last_modified_at: datetime
+    conversation_id: str | None = None
+    attempt_outcome: AttemptOutcome | None = None
+    failure_code: str | None = None
+    failure_rationale: str | None = None
+    next_attempt_at: datetime | None = None
+    replay_of_command_id: str | None = None
+    trace_parent: str = ""
+    agent_name: str | None = None
+    agent_source: str | None = None
+    agent_note_summary: str | None = None
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """AgentRunStages: one step of one attempt, written when the attempt's lane has ended.
+
+    ``confidence`` is 0 to 1. ``provenance`` names the ledger rows that the outcome was computed from.
+    """
+
+    run_id: str
+    command_id: str
+    correlation_id: str
+    queue: str
+    attempt: int
+    order: int
+    name: str
+    executor: str
+    status: StageStatus
+    confidence: float
+    outcome_code: str
+    outcome_rationale: str
+    started_at: datetime
+    completed_at: datetime
+    provenance: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """AgentSignals: something that a person should know or decide."""
+
+    signal_id: str
+    queue: str
+    signal_code: str
+    severity: Severity
+    summary: str
+    requires_human_review: bool
+    raised_at: datetime
+    run_id: str | None = None
+    command_id: str | None = None
+    message_id: str | None = None
+    correlation_id: str | None = None
+    household_id: str | None = None
+    attempt: int | None = None
+    is_resolved: bool = False
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    resolution_note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """AgentApprovals: an action that waits for a person's word, bound to household, conversation, run and the
+    hash of the exact action."""
+
+    approval_id: str
+    household_id: str
+    conversation_id: str
+    run_id: str
+    command_id: str
+    requested_by: str
+    action_kind: str
+    action_summary: str
+    action_hash: str
+    policy_version: str
+    status: ApprovalStatus
+    created_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+    decision_run_id: str | None = None
+    decision_rationale: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """AgentDecisionAudit: a decision that the policy or a person took. Append-only; the id derives from its content."""
+
+    decision_id: str
+    run_id: str
+    household_id: str
+    actor: str
+    action: str
+    outcome: DecisionOutcome
+    reason_code: str
+    rationale: str
+    policy_version: str
+    confidence: float
+    decided_at: datetime
+    approval_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """HouseholdMembers: a token's subject as a user of one household."""
+
+    subject: str
+    household_id: str
+    household_user_id: str
+    role: str
+    status: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepProgress:
+    """How far the nightly enqueueing has come: every household of every night up to ``completed_night``, and those of
+    ``current_night`` up to ``cursor`` (the last household id of the last full page)."""
+
+    completed_night: str
+    current_night: str = ""
+    cursor: str = ""

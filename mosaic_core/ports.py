@@ -1,0 +1,310 @@
+"""What the services need of the world. Adapters implement these; one contract suite holds every implementation.
+
+Storage rules, for every store:
+
+- An `ETag` is opaque. Every write is an insert (fails where the row is) or an update with the ETag that was read or
+  written last (fails where somebody else wrote, or the row is gone). Losing is a value, never an exception:
+  ``None`` (or False) says "not written, look again".
+- No usable answer (connection, timeout, 5xx, 429) raises `StoreUnreachableError`; a write may then have landed.
+- Times are aware UTC datetimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Protocol
+
+from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.records import (
+    Approval,
+    Command,
+    Decision,
+    Key,
+    Membership,
+    Run,
+    Signal,
+    Stage,
+    SweepProgress,
+)
+
+type ETag = str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored[T]:
+    """A row as it was read, with the ETag to update it by."""
+
+    value: T
+    etag: ETag
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key as it was read. ``age_seconds`` is how long ago it was last written, wholly on the storage service's clock
+    (the row's Timestamp against the answer's Date), rounded down: a lease is never taken for over too early."""
+
+    value: Key
+    etag: ETag
+    age_seconds: float
+
+    @property
+    def lease_left(self) -> float:
+        """Seconds until the lease is over; 0 where it is over or released."""
+        return max(0.0, self.value.lease_seconds - self.age_seconds)
+
+
+class CommandStore(Protocol):
+    """AgentCommands, and the index of a conversation's commands."""
+
+    async def insert(self, command: Command) -> bool:
+        """False: a command with this id is already recorded (`read` it to compare)."""
+        ...
+
+    async def read(self, command_id: str) -> Command | None: ...
+
+    async def index_conversation(
+        self, household_id: str, conversation_id: str, created_at: datetime, queue: str, command_id: str
+    ) -> None:
+        """List the command under its conversation. The same call again changes nothing."""
+        ...
+
+    def conversation(self, household_id: str, conversation_id: str) -> AsyncIterator[tuple[str, str]]:
+        """(queue, command id) of a conversation's commands, newest ``created_at`` first, page by page."""
+        ...
+
+
+class KeyStore(Protocol):
+    """IdempotencyKeys, by queue and command id."""
+
+    async def insert(self, key: Key) -> ETag | None: ...
+    async def read(self, queue: str, command_id: str) -> StoredKey | None: ...
+    async def update(self, key: Key, etag: ETag) -> ETag | None: ...
+
+
+class RunStore(Protocol):
+    """AgentRuns, by run id."""
+
+    async def insert(self, run: Run) -> ETag | None: ...
+    async def read(self, run_id: str) -> Stored[Run] | None: ...
+    async def update(self, run: Run, etag: ETag) -> ETag | None: ...
+
+
+class StageStore(Protocol):
+    """AgentRunStages, by run, attempt and order."""
+
+    async def insert_all(self, stages: Sequence[Stage]) -> bool:
+        """All of one attempt's stages in one transaction. False: this attempt's stages are already there."""
+        ...
+
+    async def of_run(self, run_id: str) -> list[Stage]:
+        """Every attempt's stages, ordered by attempt and order."""
+        ...
+
+
+class SignalStore(Protocol):
+    """AgentSignals, by signal id, and the index of a run's signals."""
+
+    async def insert(self, signal: Signal) -> ETag | None: ...
+    async def read(self, signal_id: str) -> Stored[Signal] | None: ...
+    async def update(self, signal: Signal, etag: ETag) -> ETag | None: ...
+    async def of_run(self, run_id: str) -> list[Signal]:
+        """The run's signals, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerWrite:
+    """What became of a batch: ids of transactions that were inserted, that were there with the same content, and that
+    are there with other content (left as they are)."""
+
+    inserted: tuple[str, ...]
+    present: tuple[str, ...]
+    conflicts: tuple[str, ...]
+
+
+class LedgerStore(Protocol):
+    """LedgerTransactions, by household and transaction id."""
+
+    async def insert_all(
+        self, household_id: str, transactions: Sequence[Transaction], *, run_id: str, batch_id: str
+    ) -> LedgerWrite:
+        """Insert each transaction that is not there; never overwrite. Content is everything that the source reports
+        (not the category). Repeating it, wholly or in part, changes nothing and reports the rows as present."""
+        ...
+
+    async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
+        """Transactions posted from ``first`` to ``last`` (both included), by date, then id."""
+        ...
+
+
+class ApprovalStore(Protocol):
+    """AgentApprovals, by household and approval id."""
+
+    async def insert(self, approval: Approval) -> ETag | None: ...
+    async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None: ...
+    async def update(self, approval: Approval, etag: ETag) -> ETag | None: ...
+    async def of_household(self, household_id: str, status: ApprovalStatus | None) -> list[Approval]:
+        """The household's approvals, newest first, at most 200."""
+        ...
+
+
+class DecisionStore(Protocol):
+    """AgentDecisionAudit: append-only."""
+
+    async def insert(self, decision: Decision) -> bool:
+        """False: this very decision is already recorded."""
+        ...
+
+    async def of_run(self, run_id: str) -> list[Decision]: ...
+
+
+class HouseholdStore(Protocol):
+    """Households: which are active (for the sweep), and how far the nightly enqueueing has come."""
+
+    async def mark_active(self, household_id: str, day: date) -> None:
+        """The household had ledger activity in the month of ``day``. Repeating it changes nothing."""
+        ...
+
+    def active(self, month: str, after: str = "") -> AsyncIterator[str]:
+        """Ids of households marked active in ``month`` (yyyymm), ascending, those greater than ``after``."""
+        ...
+
+    async def sweep_progress(self) -> Stored[SweepProgress] | None: ...
+    async def save_sweep_progress(self, progress: SweepProgress, etag: ETag | None) -> ETag | None:
+        """Insert (``etag`` None) or update."""
+        ...
+
+
+class MemberStore(Protocol):
+    """HouseholdMembers, by the token's subject."""
+
+    async def of_subject(self, subject: str) -> list[Membership]: ...
+    async def insert(self, membership: Membership) -> bool: ...
+
+
+class BlobStore(Protocol):
+    """Immutable blobs: large envelopes and large batches."""
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Write once; a blob of that name that is there is left as it is (names carry the content's hash)."""
+        ...
+
+    async def get(self, name: str) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Every store of one deployment."""
+
+    commands: CommandStore
+    keys: KeyStore
+    runs: RunStore
+    stages: StageStore
+    signals: SignalStore
+    ledger: LedgerStore
+    approvals: ApprovalStore
+    decisions: DecisionStore
+    households: HouseholdStore
+    members: MemberStore
+    blobs: BlobStore
+
+
+# --------------------------------------------------------------------------------------------------------- messaging
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingMessage:
+    """A command on its way to a queue. ``properties`` are Service Bus application properties."""
+
+    queue: str
+    body: bytes
+    message_id: str
+    correlation_id: str = ""
+    subject: str = ""
+    properties: Mapping[str, str | bool | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingMessage:
+    """One delivery. ``delivery_count`` counts from 1; ``enqueued_at`` is the broker's time."""
+
+    queue: str
+    body: bytes
+    lock_token: str
+    message_id: str
+    sequence_number: int
+    delivery_count: int
+    enqueued_at: datetime
+    correlation_id: str = ""
+    subject: str = ""
+    properties: Mapping[str, str | bool | int] = field(default_factory=dict)
+
+
+class CommandSender(Protocol):
+    """Raises `QueueUnavailableError` where the broker has not acknowledged (it may have been enqueued)."""
+
+    async def send(self, message: OutgoingMessage, *, due: datetime | None = None) -> None:
+        """Enqueue, visible from ``due`` on (None: at once)."""
+        ...
+
+
+class Settler(Protocol):
+    """Settles one delivery by its lock token. Raises `QueueUnavailableError` where that failed, for example because the
+    lock was lost: the broker will deliver the message again, which the protocol makes harmless."""
+
+    async def complete(self, message: IncomingMessage) -> None: ...
+    async def abandon(self, message: IncomingMessage) -> None: ...
+    async def dead_letter(self, message: IncomingMessage, reason: str, description: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeEvent:
+    """What telemetry tells of a command (contract, section 6): ids and codes only."""
+
+    event_id: str
+    source: str
+    type: str
+    subject: str
+    household_id: str
+    occurred_at: datetime
+    data: Mapping[str, str | int | None]
+    trace_parent: str = ""
+
+
+class EventPublisher(Protocol):
+    def publish(self, event: RuntimeEvent) -> None:
+        """Hand the event over and return at once. Never raises: what cannot be published is a warning in the log."""
+        ...
+
+
+# -------------------------------------------------------------------------------------------------- identity and such
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A verified caller: the token's subject and roles."""
+
+    subject: str
+    roles: frozenset[str]
+
+
+class TokenVerifier(Protocol):
+    async def verify(self, token: str) -> Principal:
+        """Raises `RequestError` 401 ``member_context_invalid`` for a token that does not hold, 503 where the keys to
+        check it cannot be fetched."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+
+
+class HealthProbe(Protocol):
+    """One dependency's state for ``/health/ready``."""
+
+    name: str
+
+    async def check(self) -> bool: ...
