@@ -1,0 +1,264 @@
+"""What a key and a run mean for the delivery at hand. Pure decisions; `services.deliver` carries them out.
+
+The words are those of the delivery protocol: K is the idempotency key, R the run, n my attempt. Each function is one
+paragraph of the protocol, "first line that fits".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from mosaic_core.domain import lifecycle
+from mosaic_core.domain.lanes import MAX_ATTEMPTS
+from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus
+from mosaic_core.domain.records import Key, Run
+
+DUE_SLACK: Final = timedelta(milliseconds=250)
+"""A copy that the broker's clock lets out this much early is due all the same, instead of going round once more."""
+
+
+# ------------------------------------------------------------------------------------------------------ the key exists
+
+
+@dataclass(frozen=True, slots=True)
+class HashMismatch:
+    """The id was used for another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyCompleted:
+    """A duplicate of a finished command."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyRejected:
+    """The command was rejected; ``first`` where this very message was the one."""
+
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InProgress:
+    """Another delivery owns it, or it is not yet due: look again at ``until``."""
+
+    until: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Nobody owns it: ``taken`` is the key as I take it over (If-Match)."""
+
+    taken: Key
+
+
+type KeyVerdict = HashMismatch | AlreadyCompleted | AlreadyRejected | InProgress | Free
+
+
+def judge_key(
+    key: Key,
+    *,
+    lease_left: float,
+    now: datetime,
+    request_hash: str,
+    owner_token: str,
+    sequence_number: int,
+    lease_seconds: int,
+) -> KeyVerdict:
+    """The key exists: what it means for a delivery with this hash, token and sequence number.
+    ``lease_left`` is in seconds on the storage service's clock."""
+    if key.request_hash != request_hash:
+        return HashMismatch()
+    if key.status == KeyStatus.COMPLETED:
+        return AlreadyCompleted()
+    if key.status == KeyStatus.REJECTED:
+        return AlreadyRejected(first=key.sequence_number == sequence_number)
+    if lease_left > 0:
+        return InProgress(now + timedelta(seconds=lease_left), "in_progress")
+    if key.next_attempt_at is not None and key.next_attempt_at > now + DUE_SLACK:
+        return InProgress(key.next_attempt_at, "not_yet_due")
+    return Free(take_over(key, owner_token, sequence_number, lease_seconds))
+
+
+def take_over(key: Key, owner_token: str, sequence_number: int, lease_seconds: int) -> Key:
+    lifecycle.check(key.status, KeyStatus.RESERVED)
+    return replace(
+        key,
+        attempt=key.attempt + 1,
+        owner_token=owner_token,
+        sequence_number=sequence_number,
+        lease_seconds=lease_seconds,
+        next_attempt_at=None,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- at the run
+
+
+@dataclass(frozen=True, slots=True)
+class InsertRun:
+    """R is missing: insert it (Running, n)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollForward:
+    """R is final with my hash: do what is left of 5 and 6 with R's own outcome."""
+
+    outcome: AttemptOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignRun:
+    """R is final with another hash: K becomes terminal with R's hash and outcome, this message is a mismatch."""
+
+    outcome: AttemptOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeFailure:
+    """My own failed outcome got through although its answer did not: go on at 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepResult:
+    """My lane has ended in this attempt; never run it twice under one number: go on at 3 with its result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """R is not final and not ahead of me: it becomes mine (Running, n)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectExhausted:
+    """Over the limit: R becomes final ``failed`` without running."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunAhead:
+    """R.Attempt > n: someone deleted a Reserved key by hand, or I am no longer the owner. Re-read K."""
+
+
+type RunVerdict = InsertRun | RollForward | ForeignRun | ResumeFailure | KeepResult | Adopt | RejectExhausted | RunAhead
+
+
+def judge_run(
+    run: Run | None, key: Key, *, request_hash: str, after_conflict: bool = False, lane_ended: bool = False
+) -> RunVerdict:
+    """At the run, as owner of ``key``. ``after_conflict``: I am here because of a 409, a 412 or an answer that never
+    came; ``lane_ended``: my lane has already ended under this attempt number."""
+    n = key.attempt
+    if run is None:
+        return InsertRun()
+    if run.is_final:
+        if run.attempt_outcome is None:
+            raise ValueError(f"run {run.run_id} is final without an outcome")
+        if run.request_hash != request_hash:
+            return ForeignRun(run.attempt_outcome)
+        return RollForward(run.attempt_outcome)
+    if after_conflict and run.attempt == n and run.attempt_outcome == AttemptOutcome.FAILED:
+        return ResumeFailure()
+    if after_conflict and lane_ended and run.attempt == n and run.attempt_outcome is None:
+        return KeepResult()
+    if run.attempt > n:
+        return RunAhead()
+    return RejectExhausted() if exhausted(key) else Adopt()
+
+
+def exhausted(key: Key) -> bool:
+    """Is this attempt over the limit, so that it may only be rejected?"""
+    return key.attempt - key.excused > MAX_ATTEMPTS
+
+
+def is_last(key: Key) -> bool:
+    """Is a failure of this attempt final?"""
+    return key.attempt - key.excused >= MAX_ATTEMPTS
+
+
+# -------------------------------------------------------------------------------------------- the rows as they change
+
+
+def adopt(run: Run, key: Key, *, request_hash: str, now: datetime, trace_parent: str) -> Run:
+    lifecycle.check(run.status, RunStatus.RUNNING, final=run.is_final)
+    return replace(
+        run,
+        status=RunStatus.RUNNING,
+        attempt=key.attempt,
+        request_hash=request_hash,
+        attempt_outcome=None,
+        failure_code=None,
+        failure_rationale=None,
+        next_attempt_at=None,
+        trace_parent=trace_parent,
+        last_modified_at=now,
+    )
+
+
+def succeed(run: Run, *, now: datetime, review: tuple[str, str] | None) -> Run:
+    """Final; ``review`` is (code, rationale) where a person must look at it."""
+    status = RunStatus.NEEDS_REVIEW if review else RunStatus.COMPLETED
+    lifecycle.check(run.status, status, final=run.is_final)
+    return replace(
+        run,
+        status=status,
+        is_final=True,
+        attempt_outcome=AttemptOutcome.SUCCEEDED_REVIEW if review else AttemptOutcome.SUCCEEDED,
+        failure_code=review[0] if review else None,
+        failure_rationale=review[1] if review else None,
+        next_attempt_at=None,
+        last_modified_at=now,
+        completed_at=now,
+    )
+
+
+def fail(run: Run, key: Key, *, code: str, rationale: str, now: datetime, next_attempt_at: datetime | None) -> Run:
+    """NeedsReview with code and rationale; final where ``next_attempt_at`` is None."""
+    lifecycle.check(run.status, RunStatus.NEEDS_REVIEW, final=run.is_final)
+    final = next_attempt_at is None
+    return replace(
+        run,
+        status=RunStatus.NEEDS_REVIEW,
+        is_final=final,
+        attempt=key.attempt,
+        attempt_outcome=AttemptOutcome.FAILED,
+        failure_code=code,
+        failure_rationale=rationale,
+        next_attempt_at=next_attempt_at,
+        last_modified_at=now,
+        completed_at=now if final else None,
+    )
+
+
+def complete(key: Key, *, now: datetime, code: str, rationale: str) -> Key:
+    return _finalise(key, KeyStatus.COMPLETED, now, code, rationale)
+
+
+def reject(key: Key, *, now: datetime, rationale: str) -> Key:
+    return _finalise(key, KeyStatus.REJECTED, now, "failed", rationale)
+
+
+def _finalise(key: Key, status: KeyStatus, now: datetime, code: str, rationale: str) -> Key:
+    lifecycle.check(key.status, status)
+    return replace(
+        key,
+        status=status,
+        lease_seconds=0,
+        next_attempt_at=None,
+        finalized_at=now,
+        resolution_code=code,
+        resolution_rationale=rationale,
+    )
+
+
+def await_retry(key: Key, next_attempt_at: datetime) -> Key:
+    """Lease released, to be taken again at ``next_attempt_at``."""
+    lifecycle.check(key.status, KeyStatus.RESERVED)
+    return replace(key, lease_seconds=0, next_attempt_at=next_attempt_at)
+
+
+def excuse(key: Key) -> Key:
+    """A drain ends the attempt: lease released, and the attempt does not count."""
+    lifecycle.check(key.status, KeyStatus.RESERVED)
+    return replace(key, lease_seconds=0, excused=key.excused + 1)

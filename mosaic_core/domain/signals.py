@@ -1,0 +1,104 @@
+"""The signals that the runtime itself raises. Each id derives from what it is about, so a repeated step writes the
+same row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from mosaic_core.domain import ids, lifecycle
+from mosaic_core.domain.lifecycle import Severity, SignalState
+from mosaic_core.domain.records import Run, Signal
+
+COMMAND_FAILED: Final = "worker_command_failed"
+COMMAND_REJECTED: Final = "command_rejected"
+HASH_MISMATCH: Final = "idempotency_hash_mismatch"
+
+
+def command_failed(run: Run, *, message_id: str, attempt: int, now: datetime) -> Signal:
+    """F: one per run, updated by later attempts. ``attempt`` is the writer's."""
+    return Signal(
+        signal_id=ids.failure_signal_id(run.run_id),
+        queue=run.queue,
+        signal_code=COMMAND_FAILED,
+        severity=Severity.ERROR,
+        summary=f"{run.failure_code or 'failed'}: {run.failure_rationale or ''}"[:200],
+        requires_human_review=True,
+        raised_at=now,
+        run_id=run.run_id,
+        command_id=run.command_id,
+        message_id=message_id[:200],
+        correlation_id=run.correlation_id,
+        household_id=run.household_id or None,
+        attempt=attempt,
+    )
+
+
+def recovered(run: Run, *, message_id: str, attempt: int, now: datetime) -> Signal:
+    """F as a later attempt's success leaves it: resolved, with that attempt's number."""
+    return resolve(command_failed(run, message_id=message_id, attempt=attempt, now=now), by="runtime", note="recovered", now=now)
+
+
+def resolve(signal: Signal, *, by: str, note: str, now: datetime) -> Signal:
+    lifecycle.check(SignalState.RESOLVED if signal.is_resolved else SignalState.OPEN, SignalState.RESOLVED)
+    return replace(signal, is_resolved=True, resolved_at=now, resolved_by=by[:120], resolution_note=note[:500])
+
+
+def review(run: Run) -> Signal:
+    """A run that succeeded and that a person must look at. Wholly derived from the run: whoever rolls it forward
+    writes the same."""
+    return Signal(
+        signal_id=ids.review_signal_id(run.run_id),
+        queue=run.queue,
+        signal_code=run.failure_code or "needs_review",
+        severity=Severity.WARNING,
+        summary=(run.failure_rationale or "a person must look at this run")[:200],
+        requires_human_review=True,
+        raised_at=run.last_modified_at,
+        run_id=run.run_id,
+        command_id=run.command_id,
+        correlation_id=run.correlation_id,
+        household_id=run.household_id or None,
+        attempt=run.attempt,
+    )
+
+
+def command_rejected(*, queue: str, message_id: str, code: str, rationale: str, now: datetime) -> Signal:
+    """A message that never decoded; known by its message id only."""
+    return Signal(
+        signal_id=ids.rejected_message_signal_id(queue, message_id, code),
+        queue=queue,
+        signal_code=COMMAND_REJECTED,
+        severity=Severity.ERROR,
+        summary=f"{code}: {rationale}"[:200],
+        requires_human_review=True,
+        raised_at=now,
+        message_id=message_id[:200],
+    )
+
+
+def hash_mismatch(
+    *,
+    queue: str,
+    command_id: str,
+    message_id: str,
+    correlation_id: str,
+    household_id: str,
+    request_hash: str,
+    now: datetime,
+) -> Signal:
+    """A message that carried the id of another command's request."""
+    return Signal(
+        signal_id=ids.mismatch_signal_id(queue, command_id, request_hash),
+        queue=queue,
+        signal_code=HASH_MISMATCH,
+        severity=Severity.ERROR,
+        summary="a message carried the id of another command's request; it was not executed",
+        requires_human_review=True,
+        raised_at=now,
+        command_id=command_id,
+        message_id=message_id[:200],
+        correlation_id=correlation_id,
+        household_id=household_id or None,
+    )

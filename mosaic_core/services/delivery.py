@@ -1,0 +1,637 @@
+"""One delivery of one command, step by step: the delivery protocol.
+
+Service Bus delivers at least once; this makes the effects happen once. Each method named `_step_…` is one step of the
+protocol (K the key, R the run, F the failure signal) and returns the next one, or the settlement that ends the
+delivery. Any step may be the last thing that this process does: they are ordered so that whoever comes next finds its
+way from what is stored.
+
+Lost races come back as values. An answer that never came is treated the same way: read what is there, then decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from mosaic_core import telemetry
+from mosaic_core.domain import ids, reservation, signals
+from mosaic_core.domain.envelope import Envelope, decode
+from mosaic_core.domain.errors import LaneError, StoreUnreachableError
+from mosaic_core.domain.lanes import KEY_LIFETIME_DAYS, STORE_BACKOFF_MAX_SECONDS, STORE_GIVE_UP_SECONDS, Lane
+from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus, StageStatus
+from mosaic_core.domain.records import Command, Key, Run, Signal, Stage
+from mosaic_core.domain.settlement import Abandon, Complete, DeadLetter, Reschedule, Settlement
+from mosaic_core.lanes.context import LaneContext, LaneResult, StageLog, describe
+from mosaic_core.ports import ETag, IncomingMessage, StoredKey
+from mosaic_core.services.lease import Lease, owns
+
+if TYPE_CHECKING:
+    from mosaic_core.services.deliver import DeliveryService
+
+log = logging.getLogger(__name__)
+
+MAX_UNANSWERED: Final = 3
+"""Requests of one delivery that may go unanswered before the tables count as away."""
+
+type _Next = Callable[[], Awaitable[_Next | Settlement]] | Settlement
+
+
+class Delivery:
+    """The state of one delivery between its steps: what it owns, and what its lane has come to."""
+
+    def __init__(self, service: DeliveryService, lane: Lane, message: IncomingMessage, envelope: Envelope) -> None:
+        self._service = service
+        self._stores = service.stores
+        self._clock = service.clock
+        self._lane = lane
+        self._message = message
+        self._envelope = envelope
+        self._run_id = ids.run_id(message.queue, envelope.command_id)
+        self._token = service.new_token()
+        self._trace_parent = telemetry.trace_parent()
+        self._lease: Lease | None = None
+        self._run_row: Run | None = None
+        self._run_etag: ETag | None = None
+        self._stage_log = StageLog(service.clock.now)
+        self._result: LaneResult | None = None
+        self._result_attempt = 0
+        self._outcome: AttemptOutcome | None = None
+        self._index_from: datetime | None = None
+        self._after_conflict = False
+        self._run_was_there = False
+        self._unanswered = 0
+
+    async def run(self) -> Settlement:
+        """Take the steps until one of them ends the delivery."""
+        step: _Next = self._step_reserve if self._message.properties.get("recorded") is True else self._step_record
+        while callable(step):
+            try:
+                step = await step()
+            except StoreUnreachableError as error:
+                step = self._no_answer(error)
+        return step
+
+    # ----------------------------------------------------------------------------------------------- tables away
+
+    def _no_answer(self, error: StoreUnreachableError) -> _Next:
+        """An owner reads what is there and decides again; where that has no answer either, the tables are away."""
+        self._unanswered += 1
+        log.warning("a storage request had no answer", extra={"rationale": error.rationale})
+        if self._lease is None or self._unanswered >= MAX_UNANSWERED:
+            return self._away()
+        return self._step_reread
+
+    def _away(self) -> Settlement:
+        """Look again later, without counting an attempt; after a day give up."""
+        now = self._clock.now()
+        age = (now - first_enqueued(self._message)).total_seconds()
+        if age >= STORE_GIVE_UP_SECONDS:
+            self._event("dead_lettered", "store_unreachable")
+            return self._dead_letter("store_unreachable", "store_unreachable", "storage did not answer for 24 hours")
+        wait = min(STORE_BACKOFF_MAX_SECONDS, max(1.0, age / 2) * self._service.jitter())
+        return Reschedule(now + timedelta(seconds=wait), "store_unreachable")
+
+    # ------------------------------------------------------------------------------------------- 0 and 1: reserve
+
+    async def _step_record(self) -> _Next:
+        """0: the command came past the API; it is recorded like any other."""
+        envelope = self._envelope
+        command = Command(
+            command_id=envelope.command_id,
+            household_id=envelope.household_id,
+            queue=self._message.queue,
+            command_type=envelope.command_type,
+            request_hash=envelope.request_hash,
+            envelope=self._message.body.decode(),
+            recorded_at=self._clock.now(),
+        )
+        self._index_from = envelope.created_at
+        if not await self._stores.commands.insert(command):
+            recorded = await self._stores.commands.read(envelope.command_id)
+            if recorded is None:
+                return self._step_record
+            if recorded.request_hash != envelope.request_hash:
+                return self._step_mismatch
+            # the index row is that of the command as recorded, whatever time a repeated message claims
+            self._index_from = decode(recorded.envelope.encode(), self._lane).created_at
+        return self._step_reserve
+
+    async def _step_reserve(self) -> _Next:
+        """1: insert K ∥ insert R."""
+        now = self._clock.now()
+        key = Key(
+            queue=self._message.queue,
+            command_id=self._envelope.command_id,
+            request_hash=self._envelope.request_hash,
+            status=KeyStatus.RESERVED,
+            run_id=self._run_id,
+            correlation_id=self._envelope.correlation_id,
+            attempt=1,
+            excused=0,
+            owner_token=self._token,
+            lease_seconds=self._service.limits.lease,
+            sequence_number=self._message.sequence_number,
+            created_at=now,
+            expires_at=now + timedelta(days=KEY_LIFETIME_DAYS),
+        )
+        run = self._new_run(now, attempt=1)
+        index, key_answer, run_answer = await asyncio.gather(
+            self._index(), self._stores.keys.insert(key), self._stores.runs.insert(run), return_exceptions=True
+        )
+        for answer in (key_answer, run_answer, index):
+            if isinstance(answer, BaseException):
+                if not isinstance(answer, StoreUnreachableError):
+                    raise answer
+                self._unanswered += 1
+        if index is not None:  # a command that its conversation does not list would be lost to its reader
+            return self._away()
+        self._run_row, self._run_etag = (run, run_answer) if isinstance(run_answer, str) else (None, None)
+        if isinstance(key_answer, str):
+            self._own(key, key_answer)
+            return self._reserved()
+        return self._step_key_exists
+
+    async def _index(self) -> None:
+        """List a command that came past the API under its conversation."""
+        envelope = self._envelope
+        if self._index_from is not None and envelope.household_id and envelope.conversation_id:
+            await self._stores.commands.index_conversation(
+                envelope.household_id,
+                envelope.conversation_id,
+                self._index_from,
+                self._message.queue,
+                envelope.command_id,
+            )
+
+    def _reserved(self) -> _Next:
+        """K is new and mine."""
+        if self._run_etag is not None:
+            return self._step_lane
+        self._run_was_there = True
+        return self._step_run
+
+    # --------------------------------------------------------------------------------------------- the key exists
+
+    async def _step_key_exists(self) -> _Next:
+        """K was there, or its insert had no answer. With my own token it is the latter: new and mine."""
+        stored = await self._stores.keys.read(self._message.queue, self._envelope.command_id)
+        if stored is None:
+            return self._step_reserve if self._unanswered < MAX_UNANSWERED else self._away()
+        if owns(stored.value, self._token):
+            self._own(stored.value, stored.etag)
+            return self._reserved()
+        return self._judge_key(stored)
+
+    async def _step_reread(self) -> _Next:
+        """After a 409, a 412 or no answer: is the key still mine?"""
+        stored = await self._stores.keys.read(self._message.queue, self._envelope.command_id)
+        if stored is None:
+            self._lease = None
+            return self._step_reserve
+        if owns(stored.value, self._token):
+            self._own(stored.value, stored.etag)
+            self._after_conflict = True
+            return self._step_run
+        return self._judge_key(stored)
+
+    def _judge_key(self, stored: StoredKey) -> _Next:
+        self._lease = None
+        key = stored.value
+        verdict = reservation.judge_key(
+            key,
+            lease_left=stored.lease_left,
+            now=self._clock.now(),
+            request_hash=self._envelope.request_hash,
+            owner_token=self._token,
+            sequence_number=self._message.sequence_number,
+            lease_seconds=self._service.limits.lease,
+        )
+        match verdict:
+            case reservation.HashMismatch():
+                return self._step_mismatch
+            case reservation.AlreadyCompleted():
+                self._event("duplicate", "completed", key.attempt)
+                log.info("duplicate of a finished command")
+                return Complete("duplicate")
+            case reservation.AlreadyRejected(first):
+                reason = "processing_failed" if first else "idempotency_rejected"
+                self._event("dead_lettered", reason, key.attempt)
+                return self._dead_letter(reason, reason, key.resolution_rationale or "rejected", key.attempt)
+            case reservation.InProgress(until, why):
+                return Reschedule(until, why)
+            case reservation.Free(taken):
+                return lambda: self._take_over(taken, stored.etag)
+
+    async def _take_over(self, taken: Key, etag: ETag) -> _Next:
+        """5 of the key exists."""
+        # owned before the answer: where none comes, what is there says whose it is
+        self._own(taken, etag)
+        written = await self._stores.keys.update(taken, etag)
+        if written is None:
+            return self._step_reread
+        self._own(taken, written)
+        log.info("took the command over", extra={"attempt": taken.attempt})
+        return self._step_run
+
+    def _own(self, key: Key, etag: ETag) -> None:
+        self._lease = Lease(self._stores.keys, key, etag, renew_seconds=self._service.limits.lease_renew)
+
+    # ------------------------------------------------------------------------------------------------- at the run
+
+    async def _step_run(self) -> _Next:
+        """Owner of K with attempt n: what R says decides how to go on."""
+        key = self._owned.key
+        stored = await self._stores.runs.read(self._run_id)
+        after_conflict, self._after_conflict = self._after_conflict, False
+        self._run_row, self._run_etag = (stored.value, stored.etag) if stored else (None, None)
+        verdict = reservation.judge_run(
+            self._run_row,
+            key,
+            request_hash=self._envelope.request_hash,
+            after_conflict=after_conflict,
+            lane_ended=self._result is not None and self._result_attempt == key.attempt,
+        )
+        match verdict:
+            case reservation.InsertRun():
+                return self._step_insert_run
+            case reservation.Adopt():
+                return self._step_adopt
+            case reservation.RollForward(outcome):
+                self._outcome = outcome
+                return self._step_signals
+            case reservation.ForeignRun():
+                return self._step_foreign
+            case reservation.ResumeFailure():
+                self._outcome = AttemptOutcome.FAILED
+                return self._step_signals
+            case reservation.KeepResult():
+                return self._step_stages
+            case reservation.RejectExhausted():
+                return self._reject()
+            case reservation.RunAhead():
+                return self._step_ahead
+
+    async def _step_insert_run(self) -> _Next:
+        run = self._new_run(self._clock.now(), attempt=self._owned.key.attempt)
+        etag = await self._stores.runs.insert(run)
+        if etag is None:
+            return self._step_reread
+        self._run_row, self._run_etag = run, etag
+        return self._reject() if reservation.exhausted(self._owned.key) else self._step_lane
+
+    async def _step_adopt(self) -> _Next:
+        run, etag = self._run()
+        run = reservation.adopt(
+            run,
+            self._owned.key,
+            request_hash=self._envelope.request_hash,
+            now=self._clock.now(),
+            trace_parent=self._trace_parent,
+        )
+        written = await self._stores.runs.update(run, etag)
+        if written is None:
+            return self._step_reread
+        self._run_row, self._run_etag = run, written
+        return self._step_lane
+
+    def _reject(self) -> _Next:
+        """Over the limit: final `failed` without running."""
+        self._ended(
+            LaneResult(
+                outcome=AttemptOutcome.FAILED,
+                code="attempts_exhausted",
+                rationale="every attempt ended without an outcome; rejected without running again",
+            )
+        )
+        return self._step_outcome
+
+    async def _step_ahead(self) -> _Next:
+        """R is ahead of my key: raise the key's number above it, if the key is still mine."""
+        stored = await self._stores.keys.read(self._message.queue, self._envelope.command_id)
+        if stored is None:
+            self._lease = None
+            return self._step_reserve
+        if not owns(stored.value, self._token):
+            return self._judge_key(stored)
+        run, _ = self._run()
+        key = replace(stored.value, attempt=run.attempt + 1)
+        etag = await self._stores.keys.update(key, stored.etag)
+        if etag is None:
+            return self._step_reread
+        self._own(key, etag)
+        return self._step_run
+
+    async def _step_foreign(self) -> _Next:
+        """A final run of another request: the key takes its hash and outcome, this message is a mismatch."""
+        run, _ = self._run()
+        lease, now = self._owned, self._clock.now()
+        key = replace(lease.key, request_hash=run.request_hash)
+        rationale = "rolled forward from the run of another request"
+        if run.attempt_outcome == AttemptOutcome.FAILED:
+            key = reservation.reject(key, now=now, rationale=rationale)
+        else:
+            key = reservation.complete(key, now=now, code=completion_code(run), rationale=rationale)
+        if await self._stores.keys.update(key, lease.etag) is None:
+            return self._step_reread
+        return self._step_mismatch
+
+    # ------------------------------------------------------------------------------------------------ 2: the lane
+
+    async def _step_lane(self) -> _Next:
+        lease = self._owned
+        self._stage_log = StageLog(self._clock.now)
+        self._result = None
+        with telemetry.correlated(attempt=lease.key.attempt):
+            self._event("started", "running")
+            task = asyncio.ensure_future(self._run_lane(lease.key.attempt))
+            stop = task.cancel
+            self._service.drain.listen(stop)
+            lease.hold(stop)
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                task.cancel()
+                raise
+            finally:
+                self._service.drain.forget(stop)
+                await lease.let_go()
+        if task.cancelled():
+            if self._service.drain.draining and not lease.lost:
+                return self._step_release
+            # never a second run of the lane under this number: another delivery, or a later attempt, goes on
+            return Reschedule(self._clock.now() + timedelta(seconds=lease.key.lease_seconds), "lease_lost")
+        if isinstance(task.exception(), StoreUnreachableError):
+            return self._away()
+        self._ended(task.result())
+        return self._step_reread if lease.lost else self._step_stages
+
+    async def _run_lane(self, attempt: int) -> LaneResult:
+        """The lane's result; a failed attempt is a result, too. `StoreUnreachableError` passes: it is none."""
+        context = LaneContext(
+            envelope=self._envelope,
+            run_id=self._run_id,
+            attempt=attempt,
+            queue=self._message.queue,
+            stores=self._stores,
+            log=self._stage_log,
+            now=self._clock.now,
+        )
+        try:
+            with telemetry.span("runtime.lane", service=telemetry.WORKER, attributes={"mosaic.lane": self._lane.value}):
+                if not self._envelope.supported:
+                    raise LaneError(
+                        f"the {self._lane.value} lane executes no such command type", code="unsupported_command_type"
+                    )
+                async with asyncio.timeout(self._service.limits.lane_deadline):
+                    return await self._service.handlers[self._lane](context)
+        except StoreUnreachableError:
+            raise
+        except TimeoutError:
+            code, rationale = "lane_timeout", "the lane did not end within its deadline"
+        except Exception as error:  # the attempt failed; whatever it was, the command fails closed
+            code, rationale = describe(error)
+            if code == "unexpected_error":
+                log.exception("the lane failed unexpectedly")
+        log.warning("attempt failed", extra={"code": code, "rationale": rationale})
+        return LaneResult(outcome=AttemptOutcome.FAILED, code=code, rationale=rationale)
+
+    def _ended(self, result: LaneResult) -> None:
+        self._result, self._result_attempt, self._outcome = result, self._owned.key.attempt, result.outcome
+
+    async def _step_release(self) -> _Next:
+        """Drain: lease released, the attempt excused; whatever the answer, the message goes back."""
+        lease = self._owned
+        try:
+            await self._stores.keys.update(reservation.excuse(lease.key), lease.etag)
+        except StoreUnreachableError:
+            log.warning("the lease could not be released while draining; it runs out by itself")
+        return Abandon("draining")
+
+    # ----------------------------------------------------------------------------------------------------- 3 to 6
+
+    async def _step_stages(self) -> _Next:
+        """3: rows of this attempt that are there are my own: an attempt has one owner."""
+        stages = self._stage_log.rows(
+            run_id=self._run_id,
+            command_id=self._envelope.command_id,
+            correlation_id=self._envelope.correlation_id,
+            queue=self._message.queue,
+            attempt=self._owned.key.attempt,
+        )
+        await self._stores.stages.insert_all(stages or [self._dispatch_stage()])
+        return self._step_outcome
+
+    async def _step_outcome(self) -> _Next:
+        """4: R ▶ outcome. Once it is final, all that is left can be derived from it."""
+        run, etag = self._run()
+        key, result, now = self._owned.key, self._lane_result(), self._clock.now()
+        match result.outcome:
+            case AttemptOutcome.SUCCEEDED:
+                run = reservation.succeed(run, now=now, review=None)
+            case AttemptOutcome.SUCCEEDED_REVIEW:
+                run = reservation.succeed(run, now=now, review=(result.code[:120], result.rationale[:500]))
+            case AttemptOutcome.FAILED:
+                run = reservation.fail(
+                    run,
+                    key,
+                    code=result.code[:120],
+                    rationale=result.rationale[:500],
+                    now=now,
+                    next_attempt_at=None if reservation.is_last(key) else now + self._retry_wait(key),
+                )
+        run = replace(
+            run,
+            agent_name=_cut(result.agent_name, 120),
+            agent_source=_cut(result.agent_source, 120),
+            agent_note_summary=_cut(result.agent_note_summary, 600),
+        )
+        written = await self._stores.runs.update(run, etag)
+        if written is None:
+            return self._step_reread
+        self._run_row, self._run_etag = run, written
+        return self._step_signals
+
+    def _retry_wait(self, key: Key) -> timedelta:
+        waits = self._service.limits.retry
+        nth = min(max(key.attempt - key.excused, 1), len(waits))
+        return timedelta(seconds=waits[nth - 1] * self._service.jitter())
+
+    async def _step_signals(self) -> _Next:
+        """5: F carries the writer's attempt, open and resolved alike; a plain success has none."""
+        run, _ = self._run()
+        attempt, now, message_id = self._owned.key.attempt, self._clock.now(), self._message.message_id
+        if self._outcome == AttemptOutcome.FAILED:
+            failure = signals.command_failed(run, message_id=message_id, attempt=attempt, now=now)
+            written = await self._write_failure(failure)
+        else:
+            if self._outcome == AttemptOutcome.SUCCEEDED_REVIEW:
+                await self._stores.signals.insert(signals.review(run))
+            # resolved also where there is none: a late write of an earlier attempt must not open it
+            recovery = signals.recovered(run, message_id=message_id, attempt=attempt, now=now)
+            written = attempt == 1 or await self._write_failure(recovery)
+        return self._step_commit if written else self._step_reread
+
+    async def _write_failure(self, signal: Signal) -> bool:
+        """F ▶ ``signal``, never over one of the same or a later attempt that says as much. False: the race was lost."""
+        if signal.attempt == 1 and await self._stores.signals.insert(signal) is not None:
+            return True
+        stored = await self._stores.signals.read(signal.signal_id)
+        if stored is None:
+            return await self._stores.signals.insert(signal) is not None
+        there = stored.value
+        if (there.attempt or 0) >= (signal.attempt or 0) and (not signal.is_resolved or there.is_resolved):
+            return True
+        summary = there.summary if signal.is_resolved else signal.summary
+        signal = replace(signal, raised_at=there.raised_at, summary=summary)
+        return await self._stores.signals.update(signal, stored.etag) is not None
+
+    async def _step_commit(self) -> _Next:
+        """6: K, the commit point; then settle as the outcome says."""
+        run, _ = self._run()
+        lease, now = self._owned, self._clock.now()
+        attempt = lease.key.attempt
+        code, rationale = run.failure_code or "failed", run.failure_rationale or ""
+        failed = self._outcome == AttemptOutcome.FAILED
+        if not failed:
+            key = reservation.complete(lease.key, now=now, code=completion_code(run), rationale=rationale or "done")
+        elif run.is_final:
+            key = reservation.reject(lease.key, now=now, rationale=f"{code}: {rationale}"[:500])
+        else:
+            key = reservation.await_retry(lease.key, run.next_attempt_at or now)
+        if await self._stores.keys.update(key, lease.etag) is None:
+            return self._step_reread
+        if not failed:
+            self._event("needs_review" if run.status == RunStatus.NEEDS_REVIEW else "completed", completion_code(run))
+            log.info("command completed", extra={"attempt": attempt, "status": run.status.value})
+            return Complete()
+        if run.is_final:
+            self._event("dead_lettered", code)
+            log.error("command rejected", extra={"attempt": attempt, "code": code, "rationale": rationale})
+            reason = "idempotency_rejected" if self._run_was_there else "processing_failed"
+            return self._dead_letter(reason, code, rationale)
+        self._event("attempt_failed", code)
+        return Reschedule(run.next_attempt_at or now, "retry")
+
+    async def _step_mismatch(self) -> _Next:
+        """The id stands for another request: a signal, and the dead-letter queue; nothing else is touched."""
+        envelope = self._envelope
+        log.error("the command id stands for another request", extra={"code": signals.HASH_MISMATCH})
+        await self._stores.signals.insert(
+            signals.hash_mismatch(
+                queue=self._message.queue,
+                command_id=envelope.command_id,
+                message_id=self._message.message_id,
+                correlation_id=envelope.correlation_id,
+                household_id=envelope.household_id,
+                request_hash=envelope.request_hash,
+                now=self._clock.now(),
+            )
+        )
+        self._event("dead_lettered", signals.HASH_MISMATCH)
+        return self._dead_letter(
+            signals.HASH_MISMATCH, signals.HASH_MISMATCH, "the command id was used before for another request"
+        )
+
+    # ------------------------------------------------------------------------------------------------------- parts
+
+    @property
+    def _owned(self) -> Lease:
+        if self._lease is None:
+            raise AssertionError("a step that needs the key was reached without owning it")
+        return self._lease
+
+    def _run(self) -> tuple[Run, ETag]:
+        if self._run_row is None or self._run_etag is None:
+            raise AssertionError("a step that needs the run was reached without it")
+        return self._run_row, self._run_etag
+
+    def _lane_result(self) -> LaneResult:
+        if self._result is None:
+            raise AssertionError("a step that needs the lane's result was reached without it")
+        return self._result
+
+    def _new_run(self, now: datetime, *, attempt: int) -> Run:
+        envelope = self._envelope
+        return Run(
+            run_id=self._run_id,
+            household_id=envelope.household_id,
+            conversation_id=envelope.conversation_id,
+            command_id=envelope.command_id,
+            command_type=envelope.command_type,
+            correlation_id=envelope.correlation_id,
+            queue=self._message.queue,
+            policy_version=self._service.policy_version,
+            request_hash=envelope.request_hash,
+            status=RunStatus.RUNNING,
+            is_final=False,
+            attempt=attempt,
+            created_at=now,
+            last_modified_at=now,
+            replay_of_command_id=envelope.replay_of_command_id,
+            trace_parent=self._trace_parent,
+        )
+
+    def _dispatch_stage(self) -> Stage:
+        """An attempt that ended before its first stage still says where it ended."""
+        result, now = self._lane_result(), self._clock.now()
+        status = {
+            AttemptOutcome.SUCCEEDED: StageStatus.SUCCEEDED,
+            AttemptOutcome.SUCCEEDED_REVIEW: StageStatus.NEEDS_REVIEW,
+            AttemptOutcome.FAILED: StageStatus.FAILED,
+        }[result.outcome]
+        return Stage(
+            run_id=self._run_id,
+            command_id=self._envelope.command_id,
+            correlation_id=self._envelope.correlation_id,
+            queue=self._message.queue,
+            attempt=self._owned.key.attempt,
+            order=1,
+            name="dispatch",
+            executor="runtime",
+            status=status,
+            confidence=0.0 if result.outcome == AttemptOutcome.FAILED else 1.0,
+            outcome_code=result.code[:120],
+            outcome_rationale=result.rationale[:500],
+            started_at=now,
+            completed_at=now,
+        )
+
+    def _dead_letter(self, reason: str, code: str, rationale: str, attempt: int | None = None) -> DeadLetter:
+        number = attempt if attempt is not None else self._lease.key.attempt if self._lease else 0
+        where = f"run={self._run_id}; correlation={self._envelope.correlation_id}; attempt={number}"
+        return DeadLetter(reason, f"{code}; {where}; {rationale}")
+
+    def _event(self, kind: str, outcome: str, attempt: int | None = None) -> None:
+        self._service.publisher.publish(
+            telemetry.command_event(
+                kind,
+                envelope=self._envelope,
+                message=self._message,
+                run_id=self._run_id,
+                attempt=attempt if attempt is not None else self._lease.key.attempt if self._lease else 0,
+                outcome=outcome,
+                at=self._clock.now(),
+            )
+        )
+
+
+def first_enqueued(message: IncomingMessage) -> datetime:
+    """When the command was first put on the queue, however many copies of it came since."""
+    text = message.properties.get("firstEnqueuedAtUtc")
+    try:
+        moment = datetime.fromisoformat(str(text)) if text else message.enqueued_at
+    except ValueError:
+        return message.enqueued_at
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def completion_code(run: Run) -> str:
+    return "needs_review" if run.attempt_outcome == AttemptOutcome.SUCCEEDED_REVIEW else "completed"
+
+
+def _cut(text: str | None, length: int) -> str | None:
+    return text[:length] if text is not None else None
