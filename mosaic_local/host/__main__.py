@@ -1,0 +1,163 @@
+"""``python -m mosaic_local.host --config FILE`` (``-``: the first line of stdin).
+
+Prints one JSON line on stdout: ``{"ready": true, "httpPort", "settlementPort", "functions"}`` or ``{"error": "one
+line"}``. Ends when stdin reaches its end (whoever started it is gone), on SIGTERM (drained, 0), on a refusal (2), on
+functionTimeout (70).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+_BEGAN = time.monotonic()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m mosaic_local.host")
+    parser.add_argument("--config", required=True, help="a JSON file, or - for the first line of stdin")
+    arguments = parser.parse_args()
+    # The app's own prints must not mix with what the supervisor reads: they go to the log, this channel stays ours.
+    report = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    from mosaic_local.host.config import HostConfig
+    from mosaic_local.host.errors import HostError
+    from mosaic_local.host.host import EXIT_REFUSED  # heavy imports, while the supervisor starts the other parts
+
+    try:
+        text = sys.stdin.readline() if arguments.config == "-" else Path(arguments.config).read_text("utf-8")
+        config = HostConfig.from_json(text)
+    except (HostError, OSError) as exc:
+        return _refuse(report, str(exc), EXIT_REFUSED)
+    return _Process(config, report).run()
+
+
+def _refuse(report: TextIO, message: str, code: int, details: str = "") -> int:
+    print(f"host: {message}", file=sys.stderr)
+    if details:
+        print(details, file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(json.dumps({"error": message}), file=report)
+    return code
+
+
+class _Process:
+    """The process around the host: its two loops, signals, and end."""
+
+    def __init__(self, config: Any, report: TextIO) -> None:
+        self._config, self._report = config, report
+        self._worker_loop = asyncio.new_event_loop()
+        self._host_loop = asyncio.new_event_loop()
+        self._host: Any = None
+        self._exit = 0
+        self._stop_requested = False
+
+    def run(self) -> int:
+        from mosaic_local.telemetry import Telemetry
+
+        os.environ.update(self._config.settings)
+        os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
+        os.environ.setdefault("PYTHON_THREADPOOL_THREAD_COUNT", "16")
+        # As on the platform with OpenTelemetry on: the invocation's trace context is current while the function runs.
+        os.environ.setdefault("PYTHON_ENABLE_OPENTELEMETRY", "true")
+        telemetry = Telemetry(self._config.state_dir / "telemetry")
+        telemetry.install()
+        _quieten()
+        asyncio.set_event_loop(self._worker_loop)
+        # Set before the app loads: a handler that the app installs chains to this one.
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+        thread = threading.Thread(target=self._run_host, name="host", daemon=True)
+        thread.start()
+        self._worker_loop.run_forever()
+        telemetry.close()
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Not sys.exit: threads of the app or an SDK must not hold up a process that has nothing left to do.
+        os._exit(self._exit)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stop_requested = True
+        if self._host is not None:
+            self._host.request_stop()
+
+    def _run_host(self) -> None:
+        asyncio.set_event_loop(self._host_loop)
+        self._host_loop.create_task(self._main())
+        self._host_loop.run_forever()
+
+    async def _main(self) -> None:
+        from mosaic_local.host.errors import AppLoadError, HostError
+        from mosaic_local.host.host import EXIT_REFUSED, Host
+
+        lines = _stdin_lines(self._host_loop)
+        try:
+            host = Host(self._config, self._worker_loop, self._end)
+            self._host = host
+            await host.start()
+        except HostError as exc:
+            details = exc.details if isinstance(exc, AppLoadError) else ""
+            self._end(_refuse(self._report, str(exc), EXIT_REFUSED, details))
+            return
+        except Exception as exc:
+            logging.getLogger("Host.Startup").exception("the host could not start")
+            self._end(_refuse(self._report, f"{type(exc).__name__}: {exc}", 1))
+            return
+        if self._config.await_go:
+            print(json.dumps({"loaded": True}), file=self._report)
+            if await lines.get() is None:
+                return
+        host.go()
+        if self._stop_requested:
+            host.request_stop()
+        ready = {
+            "ready": True,
+            "httpPort": host.http_port,
+            "settlementPort": host.settlement_port,
+            "functions": [function.name for function in host.functions],
+            "seconds": round(time.monotonic() - _BEGAN, 3),
+        }
+        print(json.dumps(ready), file=self._report)
+
+    def _end(self, code: int) -> None:
+        self._exit = code
+        self._worker_loop.call_soon_threadsafe(self._worker_loop.stop)
+        # An app that blocks its loop must not keep the process alive.
+        self._host_loop.call_later(2.0, os._exit, code)
+
+
+def _stdin_lines(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[str | None]:
+    """The lines of stdin. Its end means that whoever started this process is gone: then so are we, at once."""
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(lines.put_nowait, line.strip())
+        os._exit(3)
+
+    if not sys.stdin.isatty():
+        threading.Thread(target=read, name="stdin", daemon=True).start()
+    return lines
+
+
+def _quieten() -> None:
+    """Libraries that log each frame, request or invocation at INFO."""
+    for name in ("azure.servicebus", "azure.eventhub", "azure.core", "azure.functions", "aiohttp", "grpc", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

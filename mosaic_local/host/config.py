@@ -1,0 +1,231 @@
+"""What the host is told: its own configuration, host.json, and the app settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from mosaic_local.host.errors import HostConfigurationError
+
+_PERCENT = re.compile(r"%([^%]+)%")
+_TIMESPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,7}))?")
+
+# Every host.json key that this host knows. False: accepted and without effect here, since it steers something that
+# the embedded host does not have (an extension bundle, sampling). Everything else is refused by name.
+_KNOWN_KEYS: Mapping[str, bool] = {
+    "version": True,
+    "telemetrymode": False,
+    "functiontimeout": True,
+    "logging.loglevel.*": True,
+    "logging.applicationinsights.*": False,
+    "extensionbundle.*": False,
+    "extensions.http.routeprefix": True,
+    "extensions.servicebus.prefetchcount": True,
+    "extensions.servicebus.autocompletemessages": True,
+    "extensions.servicebus.maxautolockrenewalduration": True,
+    "extensions.servicebus.maxconcurrentcalls": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """The JSON that starts the host. Paths absolute; ``http_port`` 0 lets the OS choose."""
+
+    app: Path
+    state_dir: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    http_host: str = "127.0.0.1"
+    http_port: int = 0
+    await_go: bool = False
+    """Load everything, then wait for the line ``go`` on stdin before any trigger fires."""
+    drain_seconds: float = 20.0
+
+    @classmethod
+    def from_json(cls, text: str) -> HostConfig:
+        try:
+            raw = json.loads(text)
+            return cls(
+                app=Path(raw["app"]).resolve(),
+                state_dir=Path(raw["stateDir"]).resolve(),
+                settings={str(k): str(v) for k, v in raw.get("settings", {}).items()},
+                http_host=str(raw.get("httpHost", "127.0.0.1")),
+                http_port=int(raw.get("httpPort", 0)),
+                await_go=bool(raw.get("awaitGo", False)),
+                drain_seconds=float(raw.get("drainSeconds", 20.0)),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise HostConfigurationError(
+                f"the host's configuration is not usable: {type(exc).__name__}: {exc}"
+            ) from exc
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "app": str(self.app),
+                "stateDir": str(self.state_dir),
+                "settings": dict(self.settings),
+                "httpHost": self.http_host,
+                "httpPort": self.http_port,
+                "awaitGo": self.await_go,
+                "drainSeconds": self.drain_seconds,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HostJson:
+    """host.json, with the platform's defaults. ``function_timeout`` None: unlimited."""
+
+    route_prefix: str = "api"
+    auto_complete_messages: bool = True
+    max_concurrent_calls: int = 16
+    max_auto_lock_renewal: timedelta = timedelta(minutes=5)
+    function_timeout: timedelta | None = timedelta(minutes=30)
+    log_level: str = "INFO"
+    log_results: bool = True
+
+    @classmethod
+    def load(cls, path: Path) -> HostJson:
+        """Reads host.json. Raises HostConfigurationError naming every key that is unknown or has an unusable value."""
+        try:
+            raw = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise HostConfigurationError(f"there is no host.json beside the function app ({path})") from None
+        except ValueError as exc:
+            raise HostConfigurationError(f"{path} is not valid JSON: {exc}") from exc
+        flat = dict(_flatten(raw))
+        faults = [f"host.json: {key!r} is not imitated by the embedded host" for key in flat if _known(key) is None]
+        reader = _Reader({key.lower(): (key, value) for key, value in flat.items()}, faults)
+        if reader.take("version", _text, "") != "2.0":
+            faults.append("host.json: 'version' must be \"2.0\"")
+        if reader.take("extensions.serviceBus.prefetchCount", _count, 0) != 0:
+            faults.append("host.json: 'extensions.serviceBus.prefetchCount' other than 0 is not imitated")
+        concurrent = reader.take("extensions.serviceBus.maxConcurrentCalls", _count, 16)
+        if concurrent < 1:
+            faults.append("host.json: 'extensions.serviceBus.maxConcurrentCalls' must be at least 1")
+        level = reader.take("logging.logLevel.default", _level, "INFO")
+        loaded = cls(
+            route_prefix=reader.take("extensions.http.routePrefix", _text, "api").strip("/"),
+            auto_complete_messages=reader.take("extensions.serviceBus.autoCompleteMessages", _boolean, True),
+            max_concurrent_calls=concurrent,
+            max_auto_lock_renewal=reader.take(
+                "extensions.serviceBus.maxAutoLockRenewalDuration", timespan, timedelta(minutes=5)
+            ),
+            function_timeout=reader.take("functionTimeout", _timeout, timedelta(minutes=30)),
+            log_level=reader.take("logging.logLevel.Function", _level, level),
+            log_results=reader.take("logging.logLevel.Host.Results", _level, level) in ("DEBUG", "INFO"),
+        )
+        if faults:
+            raise HostConfigurationError("; ".join(faults))
+        return loaded
+
+
+def timespan(value: object) -> timedelta:
+    """A .NET TimeSpan in its usual text form, ``[d.]hh:mm:ss[.fffffff]``. Raises ValueError."""
+    match = _TIMESPAN.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is not a time span such as 00:05:00")
+    days, hours, minutes, seconds, fraction = match.groups()
+    return timedelta(
+        days=int(days or 0),
+        hours=int(hours),
+        minutes=int(minutes),
+        seconds=int(seconds),
+        microseconds=int((fraction or "0").ljust(7, "0")[:6]),
+    )
+
+
+def resolve(text: str, settings: Mapping[str, str], where: str) -> str:
+    """Replaces each ``%Name%`` by that app setting. Raises HostConfigurationError where it is missing."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if not settings.get(name):
+            raise HostConfigurationError(f"{where}: the app setting {name!r} is not set (it says {text!r})")
+        return settings[name]
+
+    return _PERCENT.sub(value, text)
+
+
+def is_disabled(function: str, settings: Mapping[str, str]) -> bool:
+    """Whether an app setting switches the function off, as on the platform: ``AzureWebJobs.<name>.Disabled`` = true
+    or 1."""
+    for name in (
+        f"AzureWebJobs.{function}.Disabled",
+        f"AzureWebJobs_{function}_Disabled",
+        f"AzureWebJobs__{function}__Disabled",
+    ):
+        if settings.get(name, "").strip().lower() in ("true", "1"):
+            return True
+    return False
+
+
+class _Reader:
+    def __init__(self, values: Mapping[str, tuple[str, Any]], faults: list[str]) -> None:
+        self._values, self._faults = values, faults
+
+    def take(self, key: str, parse: Any, default: Any) -> Any:
+        found = self._values.get(key.lower())
+        if found is None:
+            return default
+        try:
+            return parse(found[1])
+        except ValueError as exc:
+            self._faults.append(f"host.json: {found[0]!r}: {exc}")
+            return default
+
+
+def _flatten(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(prefix, value)]
+    return [pair for key, inner in value.items() for pair in _flatten(inner, f"{prefix}.{key}" if prefix else str(key))]
+
+
+def _known(key: str) -> bool | None:
+    lower = key.lower()
+    for known, effect in _KNOWN_KEYS.items():
+        if lower == known or (known.endswith(".*") and lower.startswith(known[:-1])):
+            return effect
+    return None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text")
+    return value
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} is not a count")
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is not true or false")
+    return value
+
+
+def _timeout(value: object) -> timedelta | None:
+    return None if value in ("-1", -1) else timespan(value)
+
+
+def _level(value: object) -> str:
+    levels = {
+        "trace": "DEBUG",
+        "debug": "DEBUG",
+        "information": "INFO",
+        "warning": "WARNING",
+        "error": "ERROR",
+        "critical": "CRITICAL",
+        "none": "CRITICAL",
+    }
+    if not isinstance(value, str) or value.lower() not in levels:
+        raise ValueError(f"{value!r} is not a log level")
+    return levels[value.lower()]

@@ -1,0 +1,174 @@
+"""The host: listeners, settlement and HTTP on its own loop; the worker on the main thread's."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from mosaic_local.host.config import HostConfig, HostJson
+from mosaic_local.host.errors import HostError
+from mosaic_local.host.functions import Function, ServiceBusTrigger, TimerTrigger, read_functions
+from mosaic_local.host.http import HttpServer
+from mosaic_local.host.invocations import Invoker
+from mosaic_local.host.servicebus import ServiceBusListener
+from mosaic_local.host.settlement import Settlement
+from mosaic_local.host.timers import TimerListener
+from mosaic_local.host.worker import Worker
+
+log = logging.getLogger("Host.General")
+
+EXIT_DRAINED = 0
+EXIT_REFUSED = 2
+"""The configuration or the app is at fault: starting again would change nothing."""
+EXIT_TIMEOUT = 70
+"""An invocation outlived functionTimeout: the process ends with all that is in flight, as the platform kills its
+worker."""
+
+_ABANDON_SECONDS = 3.0
+
+
+class Host:
+    """Runs one function app. All methods but ``request_stop`` belong to the host's loop.
+
+    ``on_end`` is called once, with the exit code, when the process should end."""
+
+    def __init__(
+        self, config: HostConfig, worker_loop: asyncio.AbstractEventLoop, on_end: Callable[[int], None]
+    ) -> None:
+        self._config, self._worker_loop, self._on_end = config, worker_loop, on_end
+        self._loop = asyncio.get_running_loop()
+        self._worker = Worker(config.app, worker_loop)
+        self._settlement = Settlement()
+        self._functions: list[Function] = []
+        self._queues: dict[str, ServiceBusListener] = {}
+        self._timers: dict[str, TimerListener] = {}
+        self._ending = False
+        self.state = "Initializing"
+        self._host_json = HostJson.load(config.app / "host.json")
+        timeout = self._host_json.function_timeout
+        self._invoker = Invoker(
+            self._worker,
+            timeout.total_seconds() if timeout else None,
+            self._host_json.log_results,
+            self._timed_out,
+        )
+        self._http = HttpServer(self, self._invoker, self._host_json.route_prefix)
+        self.http_port = 0
+        self.settlement_port = 0
+
+    # -- what the admin endpoints see ----------------------------------------------------------------------------
+
+    @property
+    def functions(self) -> Iterable[Function]:
+        return self._functions
+
+    def is_listening(self, function: Function) -> bool:
+        if function.disabled or self.state != "Running":
+            return False
+        listener = self._queues.get(function.name) or self._timers.get(function.name)
+        return listener.listening if listener is not None else True
+
+    def run_timer(self, function: Function) -> None:
+        listener = self._timers.get(function.name)
+        if listener is None:  # disabled: the platform runs it by hand all the same
+            assert isinstance(function.trigger, TimerTrigger)
+            listener = TimerListener(function, function.trigger, self._config.state_dir, self._invoker)
+        listener.run_now()
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Loads the app and opens everything, without firing a trigger. Raises HostError."""
+        logging.getLogger().setLevel(self._host_json.log_level)
+        try:
+            self.http_port = await self._http.start(self._config.http_host, self._config.http_port)
+        except OSError as exc:
+            raise HostError(
+                f"HTTP port {self._config.http_port} on {self._config.http_host} cannot be used: {exc.strerror or exc}"
+            ) from exc
+        self.settlement_port = await self._settlement.start(self._config.http_host)
+        load = asyncio.run_coroutine_threadsafe(
+            self._worker.load(self._config.http_host, self.settlement_port), self._worker_loop
+        )
+        metadata = await asyncio.wrap_future(load)
+        self._functions = read_functions(metadata, self._host_json, self._config.settings)
+        for function in self._functions:
+            if function.disabled:
+                log.warning("function %s is disabled by an app setting", function.name)
+            elif isinstance(function.trigger, ServiceBusTrigger):
+                self._queues[function.name] = ServiceBusListener(
+                    function, function.trigger, self._host_json, self._invoker, self._settlement
+                )
+            elif isinstance(function.trigger, TimerTrigger):
+                self._timers[function.name] = TimerListener(
+                    function, function.trigger, self._config.state_dir, self._invoker
+                )
+        await asyncio.gather(*(listener.open() for listener in self._queues.values()))
+
+    def go(self) -> None:
+        """Lets every trigger fire."""
+        self.state = "Running"
+        self._http.serve(self._functions)
+        for queue in self._queues.values():
+            queue.start()
+        for timer in self._timers.values():
+            timer.start()
+        log.info("host running: %d functions, HTTP on port %d", len(self._functions), self.http_port)
+
+    def request_stop(self) -> None:
+        """From any thread or signal handler: drain, then end with 0."""
+        self._loop.call_soon_threadsafe(self._begin_stop)
+
+    def _begin_stop(self) -> None:
+        if not self._ending:
+            self._ending = True
+            self._stopping = asyncio.create_task(self._stop())
+
+    async def _stop(self) -> None:
+        """Receives nothing more, gives what is in flight its time, hands the rest back."""
+        self.state = "Stopping"
+        log.info("host stopping: %d invocations in flight", self._invoker.in_flight)
+        try:
+            async with asyncio.timeout(self._config.drain_seconds):
+                await asyncio.gather(
+                    *(queue.stop() for queue in self._queues.values()),
+                    *(timer.stop() for timer in self._timers.values()),
+                    self._http.stop(),
+                )
+                while self._invoker.in_flight:  # noqa: ASYNC110 - counted on the host's loop only
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            log.warning(
+                "%d invocations did not end within %.0f s; their messages are handed back",
+                self._invoker.in_flight,
+                self._config.drain_seconds,
+            )
+            await self._abandon()
+        await self._settlement.stop()
+        self._on_end(EXIT_DRAINED)
+
+    def _timed_out(self, function: str, invocation_id: str) -> None:
+        if self._ending:
+            return
+        self._ending = True
+        self.state = "Error"
+        log.error(
+            "Timeout value of %s exceeded by function 'Functions.%s' (Id: '%s'). "
+            "The worker is ended with all that is in flight.",
+            self._host_json.function_timeout,
+            function,
+            invocation_id,
+        )
+        self._stopping = asyncio.create_task(self._kill())
+
+    async def _kill(self) -> None:
+        await self._abandon()
+        self._on_end(EXIT_TIMEOUT)
+
+    async def _abandon(self) -> None:
+        try:
+            async with asyncio.timeout(_ABANDON_SECONDS):
+                await self._settlement.abandon_all()
+        except TimeoutError:
+            log.warning("not every message in flight could be handed back; their locks run out by themselves")

@@ -1,0 +1,198 @@
+"""HTTP triggers and the admin endpoints, on one listener as on the platform."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+from typing import Any, Protocol
+
+from aiohttp import web
+from yarl import URL
+
+from mosaic_local.host.functions import Function, HttpTrigger, TimerTrigger
+from mosaic_local.host.invocations import Counts, Invoker
+from mosaic_local.host.messages import InvocationResponse, RpcHttp, RpcHttpCookie, RpcTraceContext, TypedData
+
+log = logging.getLogger("Host.Triggers.Http")
+
+MAX_BODY_BYTES = 100 * 1024 * 1024  # the platform's limit
+_HOP_BY_HOP = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
+
+
+class HostState(Protocol):
+    """What the admin endpoints tell about the host."""
+
+    @property
+    def functions(self) -> Iterable[Function]: ...
+    @property
+    def state(self) -> str: ...
+    def is_listening(self, function: Function) -> bool: ...
+    def run_timer(self, function: Function) -> None: ...
+
+
+class HttpServer:
+    """Routes requests to functions: the most specific template that matches and takes the method; else a bare 404."""
+
+    def __init__(self, host: HostState, invoker: Invoker, route_prefix: str) -> None:
+        self._host, self._invoker, self._prefix = host, invoker, route_prefix
+        self._routes: list[tuple[HttpTrigger, Function]] = []
+        self._runner: web.AppRunner | None = None
+        self._began = time.monotonic()
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; returns the port. Raises OSError where it is taken. Requests get 503 until ``serve``."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_get("/admin/functions", self._list_functions)
+        app.router.add_post("/admin/functions/{name}", self._run_function)
+        app.router.add_get("/admin/host/status", self._status)
+        app.router.add_get("/admin/host/ping", self._ping)
+        app.router.add_route("*", "/{path:.*}", self._dispatch)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, reuse_address=True, shutdown_timeout=1.0)
+        await site.start()
+        return int(self._runner.addresses[0][1])
+
+    def serve(self, functions: Iterable[Function]) -> None:
+        """From now on requests reach these functions."""
+        routes = [(f.trigger, f) for f in functions if isinstance(f.trigger, HttpTrigger) and not f.disabled]
+        self._routes = sorted(routes, key=lambda pair: pair[0].route.precedence)
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        if self._host.state != "Running":
+            return web.Response(status=503, text="Function host is not running.")
+        path = request.rel_url.raw_path
+        for trigger, function in self._routes:
+            if trigger.methods and request.method not in trigger.methods:
+                continue
+            params = trigger.route.match(path)
+            if params is not None:
+                return await self._invoke(request, function, params)
+        return web.Response(status=404)
+
+    async def _invoke(self, request: web.Request, function: Function, params: dict[str, str]) -> web.StreamResponse:
+        body = await request.read()  # aiohttp answers 413 beyond client_max_size
+        http = RpcHttp(
+            method=request.method,
+            url=str(request.url),
+            headers=_joined(request.headers.items()),
+            params=params,
+            query=_joined(request.query.items()),
+            body=TypedData(bytes=body),
+        )
+        trace = RpcTraceContext(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
+        response = await self._invoker.run(function, TypedData(http=http), trace=trace)
+        return _answer(response)
+
+    async def _list_functions(self, request: web.Request) -> web.Response:
+        return web.json_response([self._describe(request.url, function) for function in self._host.functions])
+
+    def _describe(self, url: URL, function: Function) -> dict[str, Any]:
+        described: dict[str, Any] = {
+            "name": function.name,
+            "language": "python",
+            "isDisabled": function.disabled,
+            "config": {"name": function.name, "bindings": list(function.bindings)},
+            "href": str(url.origin() / "admin" / "functions" / function.name),
+        }
+        if isinstance(function.trigger, HttpTrigger):
+            described["invoke_url_template"] = f"{url.origin()}/{function.trigger.route.text}"
+        return described
+
+    async def _status(self, request: web.Request) -> web.Response:
+        counts = self._invoker.counts
+        functions = {}
+        for function in self._host.functions:
+            count = counts.get(function.name, Counts())
+            functions[function.name] = {
+                "trigger": function.kind,
+                "isDisabled": function.disabled,
+                "listening": self._host.is_listening(function),
+                "started": count.started,
+                "succeeded": count.succeeded,
+                "failed": count.failed,
+                "inFlight": count.in_flight,
+            }
+        return web.json_response(
+            {
+                "id": "mosaic-embedded-host",
+                "state": self._host.state,
+                "version": "4.0.0-embedded",
+                "processUptime": int((time.monotonic() - self._began) * 1000),
+                "functions": functions,
+            }
+        )
+
+    async def _ping(self, request: web.Request) -> web.Response:
+        return web.Response(status=200)
+
+    async def _run_function(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        function = next((f for f in self._host.functions if f.name.lower() == name.lower()), None)
+        if function is None:
+            return web.Response(status=404)
+        if not isinstance(function.trigger, TimerTrigger):
+            return web.Response(status=400, text="The embedded host runs only timer triggers by hand.")
+        if request.can_read_body:
+            try:
+                body = await request.json()
+            except ValueError:
+                body = None
+            if not isinstance(body, dict):
+                return web.Response(status=400, text='The body must be JSON such as {"input": ""}.')
+        self._host.run_timer(function)
+        return web.Response(status=202)
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Repeated names become one value joined by commas, as on the platform."""
+    joined: dict[str, str] = {}
+    for name, value in pairs:
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return joined
+
+
+def _answer(response: InvocationResponse) -> web.Response:
+    if not response.succeeded:
+        return web.Response(status=500)
+    value = response.return_value
+    kind = value.WhichOneof("data") if value is not None else None
+    if value is None or kind is None:
+        return web.Response(status=204)
+    if kind != "http":
+        content = value.string if kind == "string" else value.json if kind == "json" else value.bytes
+        return web.Response(text=content if isinstance(content, str) else bytes(content or b"").decode())
+    http: RpcHttp = value.http
+    body = http.body.bytes if http.body.WhichOneof("data") == "bytes" else str(http.body.string or "").encode()
+    answer = web.Response(status=int(http.status_code), body=body)
+    for name, header in http.headers.items():
+        if name.lower() not in _HOP_BY_HOP:
+            answer.headers[name] = header
+    for cookie in http.cookies or ():
+        answer.headers.add("Set-Cookie", _set_cookie(cookie))
+    return answer
+
+
+def _set_cookie(cookie: RpcHttpCookie) -> str:
+    parts = [f"{cookie.name}={cookie.value}"]
+    if cookie.expires is not None:
+        parts.append(f"Expires={formatdate(cookie.expires.value.seconds, usegmt=True)}")
+    if cookie.max_age is not None:
+        parts.append(f"Max-Age={int(cookie.max_age.value)}")
+    if cookie.domain is not None and cookie.domain.value:
+        parts.append(f"Domain={cookie.domain.value}")
+    if cookie.path is not None and cookie.path.value:
+        parts.append(f"Path={cookie.path.value}")
+    if cookie.secure is not None and cookie.secure.value:
+        parts.append("Secure")
+    if cookie.http_only is not None and cookie.http_only.value:
+        parts.append("HttpOnly")
+    if cookie.same_site:
+        parts.append(f"SameSite={'None' if cookie.same_site.name == 'ExplicitNone' else cookie.same_site.name}")
+    return "; ".join(parts)

@@ -1,0 +1,264 @@
+"""Service Bus triggers: peek-lock receivers, lock renewal, and the metadata that a classic binding decodes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from azure.servicebus import ServiceBusReceivedMessage
+from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
+
+from mosaic_local.host.config import HostJson
+from mosaic_local.host.functions import Function, ServiceBusTrigger
+from mosaic_local.host.invocations import Invoker
+from mosaic_local.host.messages import RpcTraceContext, TypedData
+from mosaic_local.host.settlement import InFlight, Settlement
+
+log = logging.getLogger("Host.Triggers.ServiceBus")
+
+_FIRST_SLOTS = 2
+_POLL_SECONDS = 1.0
+_RENEW_BUFFER = timedelta(seconds=10)
+_RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class ServiceBusListener:
+    """One function's queue. Each slot has a receiver of its own: on a shared one, settlements wait behind receives.
+
+    Two slots open at start, the rest (up to ``maxConcurrentCalls``) once both are busy: an idle lane costs two
+    connections."""
+
+    def __init__(
+        self,
+        function: Function,
+        trigger: ServiceBusTrigger,
+        host_json: HostJson,
+        invoker: Invoker,
+        settlement: Settlement,
+    ) -> None:
+        self._function, self._trigger, self._host_json = function, trigger, host_json
+        self._invoker, self._settlement = invoker, settlement
+        self._client: ServiceBusClient | None = None
+        self._slots: set[asyncio.Task[None]] = set()
+        self._idle = 0
+        self._stopping = asyncio.Event()
+        self._go = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._unreachable = False
+        self.listening = False
+
+    async def open(self) -> None:
+        """Opens the first slots' links without receiving; returns when one stands."""
+        self._client = ServiceBusClient.from_connection_string(self._trigger.connection_string, retry_total=1)
+        self._add_slots(min(_FIRST_SLOTS, self._host_json.max_concurrent_calls))
+        await self._opened.wait()
+
+    def start(self) -> None:
+        """Lets the slots receive."""
+        self._go.set()
+
+    async def stop(self) -> None:
+        """Receives nothing more; what is in flight goes on. Returns when every slot is idle."""
+        self._stopping.set()
+        self._go.set()
+        await asyncio.gather(*self._slots, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
+
+    def _add_slots(self, count: int) -> None:
+        for _ in range(count):
+            task = asyncio.create_task(self._slot(), name=f"{self._function.name}-slot")
+            self._slots.add(task)
+            task.add_done_callback(self._slots.discard)
+
+    async def _slot(self) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            try:
+                assert self._client is not None
+                async with self._client.get_queue_receiver(self._trigger.queue) as receiver:
+                    self._opened.set()
+                    self.listening = True
+                    await self._go.wait()
+                    if self._unreachable:
+                        self._unreachable = False
+                        log.warning("queue %s is reachable again", self._trigger.queue)
+                    attempt = 0
+                    await self._receive(receiver)
+            except Exception as exc:
+                self.listening = False
+                if not self._unreachable and not self._stopping.is_set():
+                    self._unreachable = True
+                    log.warning(
+                        "queue %s is not reachable, trying again: %s: %s", self._trigger.queue, type(exc).__name__, exc
+                    )
+                await self._pause(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
+                attempt += 1
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    async def _receive(self, receiver: ServiceBusReceiver) -> None:
+        while not self._stopping.is_set():
+            self._idle += 1
+            try:
+                messages = await receiver.receive_messages(max_message_count=1, max_wait_time=_POLL_SECONDS)
+            finally:
+                self._idle -= 1
+            for message in messages:
+                if self._idle == 0:
+                    self._add_slots(self._host_json.max_concurrent_calls - len(self._slots))
+                await self._handle(receiver, message)
+
+    async def _handle(self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage) -> None:
+        token = str(message.lock_token)
+        entry = InFlight(receiver, message)
+        self._settlement.in_flight[token] = entry
+        renewal = _Renewal(entry, self._host_json.max_auto_lock_renewal)
+        succeeded = False
+        try:
+            properties = _plain(message.application_properties)
+            response = await self._invoker.run(
+                self._function,
+                TypedData(bytes=b"".join(message.body)),
+                trigger_metadata(message, properties),
+                _trace_context(properties),
+            )
+            succeeded = response.succeeded
+        finally:
+            renewal.stop()
+            async with entry.lock:
+                try:
+                    if entry.settled:
+                        pass
+                    elif not succeeded:  # as the platform, whatever autoCompleteMessages says
+                        await receiver.abandon_message(message)
+                    elif self._trigger.auto_complete:
+                        await receiver.complete_message(message)
+                except Exception as exc:
+                    log.warning(
+                        "function %s: the message could not be settled, its lock runs out by itself: %s: %s",
+                        self._function.name,
+                        type(exc).__name__,
+                        exc,
+                    )
+                self._settlement.in_flight.pop(token, None)
+
+
+class _Renewal:
+    """Renews one message's lock until stopped, for at most ``limit``; ten seconds or half of the lock ahead of its
+    end."""
+
+    def __init__(self, entry: InFlight, limit: timedelta) -> None:
+        self._entry = entry
+        self._until = datetime.now(UTC) + limit
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._plan()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _plan(self) -> None:
+        locked_until = self._entry.message.locked_until_utc
+        now = datetime.now(UTC)
+        if locked_until is None or now >= self._until:
+            return
+        remaining = max(locked_until - now, timedelta(0))
+        delay = remaining - min(remaining / 2, _RENEW_BUFFER)
+        self._timer = asyncio.get_running_loop().call_later(delay.total_seconds(), self._start)
+
+    def _start(self) -> None:
+        self._task = asyncio.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        try:
+            async with self._entry.lock:
+                if self._entry.settled:
+                    return
+                await self._entry.receiver.renew_message_lock(self._entry.message)
+        except Exception as exc:
+            log.warning("a message lock could not be renewed: %s: %s", type(exc).__name__, exc)
+            return
+        self._plan()
+
+
+def trigger_metadata(message: ServiceBusReceivedMessage, properties: dict[str, Any]) -> dict[str, TypedData]:
+    """What the platform's Service Bus extension hands to a worker beside the body.
+
+    Texts as text, everything else as JSON. DeliveryCount counts the current delivery, so a first one is 1. The
+    ``…Utc`` times carry no offset: .NET serialises ``DateTimeOffset.DateTime`` so, and azure.functions makes a naive
+    datetime of it."""
+    values: dict[str, Any] = {
+        "MessageId": message.message_id,
+        "LockToken": str(message.lock_token),
+        "DeliveryCount": (message.delivery_count or 0) + 1,
+        "SequenceNumber": message.sequence_number,
+        "ContentType": message.content_type,
+        "CorrelationId": message.correlation_id,
+        "Subject": message.subject,
+        "Label": message.subject,
+        "To": message.to,
+        "ReplyTo": message.reply_to,
+        "SessionId": message.session_id,
+        "ReplyToSessionId": message.reply_to_session_id,
+        "PartitionKey": message.partition_key,
+        "DeadLetterSource": message.dead_letter_source,
+        "ApplicationProperties": properties,
+        "UserProperties": properties,
+    }
+    if message.enqueued_time_utc is not None:
+        values["EnqueuedTimeUtc"] = _Json(message.enqueued_time_utc.replace(tzinfo=None))
+        values["EnqueuedTime"] = _Json(message.enqueued_time_utc)
+    expires = _expires(message)
+    if expires is not None:
+        values["ExpiresAtUtc"] = _Json(expires.replace(tzinfo=None))
+        values["ExpiresAt"] = _Json(expires)
+    metadata = {}
+    for key, value in values.items():
+        if isinstance(value, str):
+            metadata[key] = TypedData(string=value)
+        elif isinstance(value, _Json):
+            metadata[key] = TypedData(json=f'"{value.moment.isoformat()}"')
+        elif value is not None:
+            metadata[key] = TypedData(json=json.dumps(value, default=str))
+    return metadata
+
+
+class _Json:
+    __slots__ = ("moment",)
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+
+
+def _expires(message: ServiceBusReceivedMessage) -> datetime | None:
+    try:
+        return message.expires_at_utc
+    except OverflowError:  # a time to live beyond year 9999 means never
+        return None
+
+
+def _plain(properties: Any) -> dict[str, Any]:
+    def text(value: Any) -> Any:
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "replace")
+        return value.isoformat() if isinstance(value, datetime) else value
+
+    return {str(text(key)): text(value) for key, value in (properties or {}).items()}
+
+
+def _trace_context(properties: dict[str, Any]) -> RpcTraceContext:
+    parent = properties.get("traceparent") or properties.get("Diagnostic-Id") or ""
+    state = properties.get("tracestate") or ""
+    return RpcTraceContext(str(parent), str(state))

@@ -1,0 +1,123 @@
+"""Timer triggers: when they are due, and what was last run, kept over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from mosaic_local.host.functions import Function, TimerTrigger
+from mosaic_local.host.invocations import Invoker
+from mosaic_local.host.messages import TypedData
+
+log = logging.getLogger("Host.Triggers.Timer")
+
+_MONITORED = timedelta(minutes=1)
+
+
+class TimerListener:
+    """One timer function. Occurrences never overlap; one that fell due while nothing ran is made up for once, as
+    past due.
+
+    Only schedules of a minute or more are remembered over a restart, as on the platform."""
+
+    def __init__(self, function: Function, trigger: TimerTrigger, state_dir: Path, invoker: Invoker) -> None:
+        self._function, self._trigger, self._invoker = function, trigger, invoker
+        self._path = state_dir / "timers" / f"{function.name}.json"
+        self._last: datetime | None = None
+        self._next: datetime | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._by_hand: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        first = trigger.schedule.next_after(datetime.now(UTC))
+        self._monitored = trigger.use_monitor and trigger.schedule.next_after(first) - first >= _MONITORED
+
+    @property
+    def listening(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"{self._function.name}-timer")
+
+    def run_now(self) -> None:
+        """One run by hand, whatever the schedule; the schedule is not changed by it."""
+        task = asyncio.create_task(self._fire(past_due=False))
+        self._by_hand.add(task)
+        task.add_done_callback(self._by_hand.discard)
+
+    async def stop(self) -> None:
+        """No further run; one in flight ends first."""
+        async with self._turn:
+            if self._task is not None:
+                self._task.cancel()
+        await asyncio.gather(*self._by_hand, return_exceptions=True)
+
+    async def _run(self) -> None:
+        now = datetime.now(UTC)
+        self._load()
+        past_due = self._monitored and self._next is not None and self._next < now
+        if past_due or self._trigger.run_on_startup:
+            await self._fire(past_due=past_due)
+            self._advance(datetime.now(UTC))
+        elif self._next is None or not self._monitored:
+            self._next = self._trigger.schedule.next_after(now)
+            self._save()
+        while True:
+            assert self._next is not None
+            await self._sleep_until(self._next)
+            due = self._next
+            await self._fire(past_due=False)
+            # An occurrence that passed while this one ran is skipped, as on the platform.
+            self._advance(max(datetime.now(UTC), due))
+
+    async def _sleep_until(self, due: datetime) -> None:
+        # In short steps: a suspended laptop or a set clock must not shift the schedule.
+        while (left := (due - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110 - the wall clock
+            await asyncio.sleep(min(left, 30.0))
+
+    def _advance(self, moment: datetime) -> None:
+        self._last = moment
+        self._next = self._trigger.schedule.next_after(moment)
+        self._save()
+
+    async def _fire(self, past_due: bool) -> None:
+        info = {
+            "Schedule": {"AdjustForDST": True},
+            "ScheduleStatus": {
+                "Last": self._last.isoformat() if self._last else "0001-01-01T00:00:00+00:00",
+                "Next": self._next.isoformat() if self._next else None,
+                "LastUpdated": self._last.isoformat() if self._last else "0001-01-01T00:00:00+00:00",
+            },
+            "IsPastDue": past_due,
+        }
+        async with self._turn:
+            await self._invoker.run(self._function, TypedData(json=json.dumps(info)))
+
+    def _load(self) -> None:
+        if not self._monitored:
+            return
+        try:
+            saved = json.loads(self._path.read_text("utf-8"))
+            if saved["schedule"] != self._trigger.schedule.text:
+                return  # what was due by another schedule is not due by this one
+            self._last = datetime.fromisoformat(saved["last"]) if saved["last"] else None
+            self._next = datetime.fromisoformat(saved["next"])
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError, TypeError) as exc:
+            log.warning("timer %s: its saved status is not readable and is begun anew: %s", self._function.name, exc)
+
+    def _save(self) -> None:
+        if not self._monitored or self._next is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_suffix(".tmp")
+        status = {
+            "schedule": self._trigger.schedule.text,
+            "last": self._last.isoformat() if self._last else None,
+            "next": self._next.isoformat(),
+        }
+        temporary.write_text(json.dumps(status), "utf-8")
+        temporary.replace(self._path)

@@ -1,0 +1,131 @@
+"""Drives the real Python worker library on the main thread's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import uuid
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import azure_functions_runtime as runtime
+
+from mosaic_local.host.errors import AppLoadError
+from mosaic_local.host.messages import (
+    PROTOS,
+    FunctionLoadRequest,
+    InvocationRequest,
+    InvocationResponse,
+    ParameterBinding,
+    RpcFunctionMetadata,
+    RpcTraceContext,
+    StatusResult,
+    TypedData,
+    WorkerInitRequest,
+)
+
+_HOST_VERSION = "4.0.0"
+_MAX_MESSAGE_BYTES = 2**31 - 1
+
+
+class Worker:
+    """The worker library and the app that it loaded. ``load`` and the app run on ``loop``; ``invoke`` is called from
+    the host's."""
+
+    def __init__(self, app: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self._app, self._loop = app, loop
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def load(self, settlement_host: str, settlement_port: int) -> list[RpcFunctionMetadata]:
+        """Imports function_app.py and indexes it; on the worker's loop. Raises AppLoadError."""
+        # What an app that settles by gRPC reads; the platform's worker is started with the same arguments.
+        sys.argv[1:] = [
+            "--host",
+            settlement_host,
+            "--port",
+            str(settlement_port),
+            "--functions-grpc-max-message-length",
+            str(_MAX_MESSAGE_BYTES),
+        ]
+        sys.path.insert(0, str(self._app))
+        os.chdir(self._app)
+        runtime.start_threadpool_executor()
+        init = await runtime.worker_init_request(
+            self._wrap(worker_init_request=WorkerInitRequest(_HOST_VERSION, str(self._app)))
+        )
+        self._check(init.result)
+        found = await runtime.functions_metadata_request(self._wrap())
+        self._check(found.result)
+        functions: list[RpcFunctionMetadata] = list(found.function_metadata_results or ())
+        if not functions:
+            raise AppLoadError(f"no function_app.py with functions in {self._app}")
+        for function in functions:
+            loaded = await runtime.function_load_request(
+                self._wrap(function_load_request=FunctionLoadRequest(function.function_id, function))
+            )
+            self._check(loaded.result)
+        return functions
+
+    async def invoke(
+        self,
+        invocation_id: str,
+        function_id: str,
+        parameter: str,
+        data: TypedData,
+        trigger_metadata: dict[str, TypedData] | None = None,
+        trace: RpcTraceContext | None = None,
+    ) -> InvocationResponse:
+        """Runs one function and returns what the worker answers; never raises for what the function does."""
+        request = InvocationRequest(
+            invocation_id=invocation_id,
+            function_id=function_id,
+            input_data=[ParameterBinding(parameter, data)],
+            trigger_metadata=trigger_metadata or {},
+            trace_context=trace or RpcTraceContext(),
+        )
+        home = asyncio.get_running_loop()
+        answer: asyncio.Future[InvocationResponse] = home.create_future()
+
+        def start() -> None:
+            # A task of its own per invocation: the worker attaches the trace context to it.
+            task = self._loop.create_task(run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        async def run() -> None:
+            try:
+                response = await runtime.invocation_request(self._wrap(invocation_request=request))
+                home.call_soon_threadsafe(_resolve, answer, response, None)
+            except BaseException as exc:
+                home.call_soon_threadsafe(_resolve, answer, None, exc)
+                if not isinstance(exc, Exception):
+                    raise
+
+        self._loop.call_soon_threadsafe(start)
+        return await answer
+
+    def _wrap(self, **message: Any) -> SimpleNamespace:
+        return SimpleNamespace(
+            request=SimpleNamespace(request_id=str(uuid.uuid4()), **message),
+            properties={"host": "127.0.0.1", "protos": PROTOS},
+        )
+
+    @staticmethod
+    def _check(result: StatusResult) -> None:
+        if result.status is not StatusResult.Success:
+            raise AppLoadError(
+                f"the function app does not load: {result.exception.message}", result.exception.stack_trace
+            )
+
+
+def _resolve(
+    answer: asyncio.Future[InvocationResponse], response: InvocationResponse | None, error: BaseException | None
+) -> None:
+    if answer.done():  # the host gave it up
+        return
+    if response is not None:
+        answer.set_result(response)
+    else:
+        answer.set_exception(error or RuntimeError("the worker gave no answer"))
