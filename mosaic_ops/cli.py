@@ -33,8 +33,10 @@ COMMANDS: Final[dict[str, Command]] = {
     "env": Command("mosaic_local.cli", "The running stack's settings, as an app would need them", "Run"),
     "token": Command("mosaic_local.cli", "A bearer token of the running stack's issuer", "Run"),
     "ops": Command("mosaic_ops.operations", "Operate the stack or a deployment", "Operate", is_group=True),
-    "test": Command("mosaic_ops.tests", "Run the tests: [--slow] [pytest arguments]", "Develop"),
-    "check": Command("mosaic_ops.checks", "Format, lint, types, layers, secrets, pins, tracked files", "Develop"),
+    "test": Command("mosaic_ops.testing", "Run the tests: [--slow] [pytest arguments]", "Develop"),
+    "check": Command(
+        "mosaic_ops.checks.command", "Format, lint, types, layers, secrets, pins, tracked files", "Develop"
+    ),
     "bench": Command("bench.__main__", "The benchmarks, as a table and bench.json", "Develop"),
     "eval": Command("mosaic_ops.evaluations", "Labelled evaluations of the agents", "Develop", is_group=True),
     "chaos": Command("mosaic_local.chaos", "The chaos soak", "Develop"),

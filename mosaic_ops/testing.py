@@ -1,0 +1,39 @@
+"""``./mosaic test``: pytest in the environment, from the checkout's root."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+# What pytest returns → what this command line promises.
+_EXIT_CODES: Final = {0: 0, 1: 1, 2: 130, 3: 1, 4: 2, 5: 1}
+
+USAGE: Final = """Usage: ./mosaic test [--slow] [pytest arguments]
+
+Runs the tests. --slow adds the long ones. Everything else goes to pytest: a path, -k EXPRESSION, -x, --lf, -n 2."""
+
+
+def pytest_arguments(arguments: Sequence[str]) -> list[str]:
+    """pytest's arguments for ours. A -m of the user's comes last and so wins over ours."""
+    rest = [argument for argument in arguments if argument != "--slow"]
+    return rest if "--slow" in arguments else ["-m", "not slow", *rest]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs pytest and returns the exit code: 0 passed, 1 failed or nothing to run, 2 usage, 130 interrupted."""
+    if arguments and arguments[0] in ("--help", "-h"):
+        print(USAGE)
+        return 0
+    argv = [sys.executable, "-m", "pytest", *pytest_arguments(arguments)]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(argv, cwd=ROOT, env=environ) as process:
+        while True:
+            try:
+                return _EXIT_CODES.get(process.wait(), 1)
+            except KeyboardInterrupt:
+                # Ctrl-C reached pytest as well: it takes down its fixtures and prints its summary.
+                continue
