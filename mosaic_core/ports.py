@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.records import (
     Approval,
@@ -308,3 +308,17 @@ class HealthProbe(Protocol):
     name: str
 
     async def check(self) -> bool: ...
+
+
+class LedgerAgent(Protocol):
+    """Answers questions on a household's ledger. Every figure comes from the rows that it is given."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def source(self) -> str:
+        """What stands behind the name: a rule set's or a model's version."""
+        ...
+
+    async def answer(self, question: str, transactions: Sequence[Transaction], *, as_of: date) -> Answer: ...

@@ -1,0 +1,80 @@
+"""The sweep lane: what in a household's ledger a person should look at, each raised as a signal, once.
+
+A finding's signal id derives from what was found, not from the run: a second sweep writes the same row and so raises
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+from mosaic_core.agents.anomalies import find_anomalies, finding_key
+from mosaic_core.domain import ids
+from mosaic_core.domain.envelope import NightlyAnomalySweep
+from mosaic_core.domain.errors import LaneError
+from mosaic_core.domain.ledger import Finding
+from mosaic_core.domain.lifecycle import Severity
+from mosaic_core.domain.records import Signal
+from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
+
+EXECUTOR: Final = "sweep-lane/1"
+_EARLIEST: Final = date(1900, 1, 1)
+_AT_ONCE: Final = 8
+
+
+async def sweep_lane(context: LaneContext) -> LaneResult:
+    payload = context.envelope.payload
+    if not isinstance(payload, NightlyAnomalySweep):
+        raise LaneError("the sweep lane was given another command", code="unsupported_command_type")
+    async with context.log.stage("load_ledger", EXECUTOR) as stage:
+        # the whole history: what is usual for a merchant is older than what is being looked at
+        transactions = await context.stores.ledger.between(payload.household_id, _EARLIEST, payload.sweep_date)
+        stage.succeed("loaded", f"{len(transactions)} transactions up to {payload.sweep_date}")
+    async with context.log.stage("detect", EXECUTOR) as stage:
+        # a thread: a second of arithmetic must not hold up the other deliveries of this worker
+        findings = await asyncio.to_thread(
+            find_anomalies, transactions, as_of=payload.sweep_date, lookback_days=payload.lookback_days
+        )
+        stage.succeed(
+            "detected",
+            _counts(findings),
+            confidence=min((f.confidence for f in findings), default=1.0),
+            provenance=tuple(sorted({i for f in findings for i in f.transaction_ids})),
+        )
+    async with context.log.stage("raise_signals", EXECUTOR) as stage:
+        new = await _raise(context, payload.household_id, findings)
+        stage.succeed("raised", f"{new} new of {len(findings)} findings")
+    return succeeded("swept", f"{_counts(findings)}; {new} new")
+
+
+async def _raise(context: LaneContext, household_id: str, findings: Sequence[Finding]) -> int:
+    """Insert each finding's signal; how many were new."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def insert(finding: Finding) -> bool:
+        signal = Signal(
+            signal_id=ids.finding_signal_id(household_id, finding_key(household_id, finding)),
+            queue=context.queue,
+            signal_code=finding.kind,
+            severity=Severity(finding.severity),
+            summary=finding.explanation[:200],
+            requires_human_review=True,
+            raised_at=context.now(),
+            run_id=context.run_id,
+            command_id=context.envelope.command_id,
+            correlation_id=context.envelope.correlation_id,
+            household_id=household_id,
+        )
+        async with gate:
+            return await context.stores.signals.insert(signal) is not None
+
+    return sum(await asyncio.gather(*(insert(finding) for finding in findings)))
+
+
+def _counts(findings: Sequence[Finding]) -> str:
+    kinds = sorted({f.kind for f in findings})
+    listed = ", ".join(f"{sum(f.kind == kind for f in findings)} {kind}" for kind in kinds)
+    return listed or "nothing unusual"
