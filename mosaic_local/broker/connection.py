@@ -1,0 +1,274 @@
+"""One client connection: proton's engine between an asyncio socket and the link endpoints.
+
+Everything runs on the event loop's thread. A fault in a handler closes the link or the connection it happened on, with
+an AMQP error and one line in the log, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import proton
+from cproton import isnull, pn_collector_peek, pn_event_type
+from proton import Collector, Event, Transport
+
+from mosaic_local.broker.entities import Entities
+from mosaic_local.broker.errors import BrokerError, UnauthorizedError
+from mosaic_local.broker.links import CREDIT, Endpoint, Replies, Requests, Target, attach, condition_of
+from mosaic_local.broker.sas import Grant
+from mosaic_local.broker.wire import MAX_FRAME, Wire
+
+log = logging.getLogger("mosaic.broker")
+_CONTAINER = "mosaic-broker"
+_READ = 64 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """Implements entities.Flushable."""
+
+    def __init__(self, entities: Entities, connections: set[Connection]) -> None:
+        self.entities = entities
+        self.grants: list[Grant] = []
+        self.replies: list[Replies] = []
+        self._all = connections
+        self._endpoints: dict[int, Endpoint] = {}
+        self._wire = Wire()
+        self._socket: asyncio.Transport | None = None
+        self._paused = False
+        self._closing = False
+        self._collector = Collector()
+        self._proton = proton.Connection()
+        self._proton.collect(self._collector)
+        self._engine = Transport(Transport.SERVER)
+        self._engine.max_frame_size = MAX_FRAME
+        self._engine.sasl().allowed_mechs("ANONYMOUS")
+        self._engine.bind(self._proton)
+        self._link_events: dict[int, Callable[[Any], None]] = {
+            Event.LINK_REMOTE_OPEN.number: self._link_opened,
+            Event.LINK_REMOTE_CLOSE.number: self._link_closed,
+            Event.LINK_REMOTE_DETACH.number: self._link_closed,
+            Event.LINK_FLOW.number: self._link_flow,
+            Event.DELIVERY.number: self._link_delivery,
+        }
+        self._events: dict[int, Callable[[Any], None]] = {
+            Event.CONNECTION_REMOTE_OPEN.number: self._opened,
+            Event.CONNECTION_REMOTE_CLOSE.number: self._closed,
+            Event.SESSION_REMOTE_OPEN.number: lambda event: event.session.open(),
+            Event.SESSION_REMOTE_CLOSE.number: self._session_closed,
+            Event.TRANSPORT_ERROR.number: self._failed,
+        }
+
+    # -- for the endpoints -------------------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Something was handed to proton that is to be sent at the end of the turn."""
+        self.entities.unsent(self)
+
+    def authorize(self, path: str) -> None:
+        """UnauthorizedError where tokens are verified and none that was put here covers this entity."""
+        if self.entities.verifier is None:
+            return
+        now = time.time()
+        if not any(grant.covers(path, now) for grant in self.grants):
+            raise UnauthorizedError(f"no valid token for '{path[:300]}' was put on this connection")
+
+    def replies_for(self, path: str, address: str | None) -> Replies | None:
+        """The link for the answers to a request on the node `path` that names `address` as its reply-to."""
+        here = [one for one in self.replies if one.path == path]
+        return next((one for one in here if one.address == address), here[-1] if here else None)
+
+    # -- asyncio.Protocol --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._socket = transport
+        self._all.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        try:
+            rest = memoryview(self._wire.incoming(data))
+            while len(rest):
+                room = self._engine.capacity()
+                if room <= 0:
+                    break
+                self._engine.push(rest[:room])
+                rest = rest[room:]
+                self._dispatch()
+        except Exception as error:  # bytes that are no AMQP: this client's fault, and only this client's loss
+            self._drop(f"bad input: {error}")
+            return
+        self.changed()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._all.discard(self)
+        self._closing = True
+        self._socket = None
+        for endpoint in list(self._endpoints.values()):
+            endpoint.closed()
+        self._endpoints.clear()
+        self.replies.clear()
+        try:
+            self._engine.close_tail()
+            self._engine.close_head()
+        except proton.ProtonException:
+            pass
+        self._discard_events()
+        self._engine.unbind()
+        self._discard_events()
+        self._proton.free()
+        self._discard_events()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self.changed()
+
+    # -- output ------------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Sends what proton has ready; called when everything that it follows from is committed."""
+        socket = self._socket
+        if socket is None or self._paused:
+            return
+        try:
+            while not self._paused and (pending := self._engine.pending()) > 0:
+                out = self._wire.outgoing(bytes(self._engine.peek(pending)))
+                self._engine.pop(pending)
+                if out:
+                    socket.write(out)
+            if not self._paused and self._engine.pending() < 0:
+                self._closing = True
+                socket.close()
+        except Exception as error:
+            self._drop(f"cannot send: {error}")
+
+    def abort(self) -> None:
+        """Cuts the connection without sending what is waiting."""
+        self._closing = True
+        if self._socket is not None:
+            self._socket.abort()
+
+    def shut_down(self) -> None:
+        """Says goodbye: the broker stops."""
+        self._proton.condition = proton.Condition("amqp:connection:forced", "the broker is shutting down")
+        self._proton.close()
+        self.flush()
+        if self._socket is not None:
+            self._socket.close()
+
+    def tick(self, now: float) -> None:
+        """Heartbeats, and the end of a peer that sends none; `now`: seconds on a monotonic clock."""
+        if not self._closing:
+            self._engine.tick(now)
+            self._dispatch()
+            self.flush()
+
+    # -- proton's events ---------------------------------------------------------------------------------------------
+
+    def _dispatch(self) -> None:
+        collector = self._collector
+        while not isnull(raw := pn_collector_peek(collector._impl)):
+            number = pn_event_type(raw)
+            on_link = self._link_events.get(number)
+            if on_link is not None:
+                event = Event.wrap(raw)
+                try:
+                    on_link(event)
+                except Exception as error:
+                    self._refuse(event.link, error)
+            else:
+                handler = self._events.get(number)
+                if handler is not None:
+                    handler(Event.wrap(raw))
+            collector.pop()
+
+    def _discard_events(self) -> None:
+        while self._collector.more():
+            self._collector.pop()
+
+    def _refuse(self, link: Any, error: Exception) -> None:
+        if not isinstance(error, BrokerError):
+            log.error("a link failed: %s", error, exc_info=error)
+        endpoint = self._endpoints.pop(_key(link), None)
+        if endpoint is not None:
+            endpoint.refuse(error)
+        else:
+            link.condition = condition_of(error)
+            link.close()
+
+    def _opened(self, event: Any) -> None:
+        self._proton.container = _CONTAINER
+        self._proton.open()
+
+    def _closed(self, event: Any) -> None:
+        self._proton.close()
+
+    def _session_closed(self, event: Any) -> None:
+        session = event.session
+        for key, endpoint in list(self._endpoints.items()):
+            if endpoint.link.session == session:
+                del self._endpoints[key]
+                endpoint.closed()
+        session.close()
+
+    def _failed(self, event: Any) -> None:
+        condition = self._engine.condition
+        if condition is not None:
+            log.warning("closing a connection: %s (%s)", condition.description, condition.name)
+
+    def _link_opened(self, event: Any) -> None:
+        link = event.link
+        link.source.copy(link.remote_source)
+        link.target.copy(link.remote_target)
+        link.snd_settle_mode, link.rcv_settle_mode = link.remote_snd_settle_mode, link.remote_rcv_settle_mode
+        try:
+            endpoint = attach(self, link)
+        except Exception:
+            link.open()  # an attach is answered by an attach, and only then by the detach that says why not
+            raise
+        self._endpoints[_key(link)] = endpoint
+        if isinstance(endpoint, Target):
+            link.max_message_size = endpoint.max_size
+        link.open()
+        if isinstance(endpoint, Target | Requests):
+            link.flow(CREDIT)
+
+    def _link_closed(self, event: Any) -> None:
+        link = event.link
+        endpoint = self._endpoints.pop(_key(link), None)
+        if endpoint is not None:
+            endpoint.closed()
+        link.close()
+        link.free()
+
+    def _link_flow(self, event: Any) -> None:
+        link = event.link
+        if link.is_sender:
+            endpoint = self._endpoints.get(_key(link))
+            if endpoint is not None:
+                endpoint.flow()
+
+    def _link_delivery(self, event: Any) -> None:
+        endpoint = self._endpoints.get(_key(event.link))
+        if endpoint is not None:
+            endpoint.delivery(event.delivery)
+
+    def _drop(self, why: str) -> None:
+        log.warning("dropping a connection: %s", why)
+        self.abort()
+
+
+def _key(link: Any) -> int:
+    """Names a link while it lives: the address of proton's own object."""
+    return hash(link)

@@ -1,0 +1,251 @@
+"""Requests to `$cbs` and to an entity's `$management` node, and their answers."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from proton import UNDESCRIBED, Array, Data, Message, int32, symbol, timestamp
+
+from mosaic_local.broker.content import Content
+from mosaic_local.broker.entities import Entities, QueueEntity, now_ms
+from mosaic_local.broker.errors import (
+    ArgumentError,
+    BrokerError,
+    LockLostError,
+    MalformedError,
+    MessageNotFoundError,
+    NotFoundError,
+    NotImplementedByBrokerError,
+    SizeExceededError,
+)
+from mosaic_local.broker.queue import Queue
+
+if TYPE_CHECKING:
+    from mosaic_local.broker.connection import Connection
+
+_VENDOR = "com.microsoft:"
+_NODE = "/$management"
+MAX_MESSAGE = 256 * 1024
+_MAX_PEEK_BYTES = 1024 * 1024
+type Body = dict[str, Any]
+
+
+@dataclass(slots=True, frozen=True)
+class Request:
+    """A request with its values as plain Python ones; `body` is empty where it is not a map."""
+
+    id: Any
+    reply_to: str | None
+    properties: dict[str, Any]
+    body: Body
+    value: Any
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Request:
+        message = Message()
+        try:
+            message.decode(raw)
+        except Exception as error:  # proton raises several unrelated types for bad bytes
+            raise MalformedError("a request that is no AMQP message") from error
+        body = plain(message.body) if isinstance(message.body, dict) else {}
+        return cls(message.id, message.reply_to, plain(message.properties), body, message.body)
+
+
+def plain(values: Any) -> dict[str, Any]:
+    """A decoded map with textual keys; memory views, which point into proton's buffers, become bytes."""
+    if not isinstance(values, Mapping):
+        return {}
+    return {str(key): bytes(value) if isinstance(value, memoryview) else value for key, value in values.items()}
+
+
+def text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return bytes(value).decode(errors="replace") if isinstance(value, bytes | memoryview) else str(value)
+
+
+def check_node(entities: Entities, path: str) -> None:
+    """NotFoundError where no entity has this node."""
+    name = path.removesuffix(_NODE)
+    if path not in ("$cbs", "$management") and name not in entities.hubs:
+        entities.queue(name)
+
+
+def answer(connection: Connection, path: str, request: Request) -> bytes:
+    """The encoded answer; a request that fails is answered with its status and condition."""
+    status, condition, note = 200, None, "OK"
+    body: Any = None
+    try:
+        if path == "$cbs":
+            _put_token(connection, request)
+        else:
+            body = _execute(connection, path, request)
+            if isinstance(body, int):
+                status, body = body, None
+    except BrokerError as error:
+        status, condition, note = error.status, error.condition, str(error)
+    reply = Message(body={} if body is None else body, correlation_id=request.id)
+    # The SDKs disagree on the names: Service Bus reads one spelling, $cbs and Event Hubs the other.
+    reply.properties = {
+        "status-code": int32(status),
+        "statusCode": int32(status),
+        "status-description": note,
+        "statusDescription": note,
+    }
+    if condition is not None:
+        reply.properties["errorCondition"] = symbol(condition)
+        reply.properties["error-condition"] = symbol(condition)
+    return bytes(reply.encode())
+
+
+def _put_token(connection: Connection, request: Request) -> None:
+    if request.properties.get("operation") != "put-token":
+        raise NotImplementedByBrokerError(f"$cbs knows put-token only, not '{str(request.properties.get('operation'))[:100]}'")
+    verifier = connection.entities.verifier
+    if verifier is not None:
+        connection.grants.append(verifier.verify(text(request.value) or "", time.time()))
+
+
+def _execute(connection: Connection, path: str, request: Request) -> Any:
+    """The answer's body, or a status (an int) where there is none."""
+    operation = text(request.properties.get("operation")) or ""
+    name = path.removesuffix(_NODE)
+    if operation == "READ":
+        return _read_hub(connection, request)
+    connection.authorize(name)
+    entity, queue = connection.entities.queue(name)
+    handler = _OPERATIONS.get(operation.removeprefix(_VENDOR))
+    if handler is None:
+        raise NotImplementedByBrokerError(f"the operation '{operation[:100]}' is not implemented by this broker")
+    try:
+        return handler(connection.entities, entity, queue, request.body)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArgumentError(f"{operation}: a field is missing or of the wrong type ({error})"[:300]) from error
+    finally:
+        connection.entities.touch(entity)
+
+
+def _renew(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
+    now = now_ms()
+    until = [queue.renew(_token(token), now) for token in body["lock-tokens"]]
+    if None in until:
+        raise LockLostError("the lock supplied is invalid: it ran out, or the message was settled before")
+    return {"expirations": Array(UNDESCRIBED, Data.TIMESTAMP, *(timestamp(one) for one in until))}
+
+
+def _dispose(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
+    if body.get("session-id"):
+        raise NotImplementedByBrokerError("sessions are not implemented by this broker")
+    now, status = now_ms(), str(body["disposition-status"])
+    properties = plain(body.get("properties-to-modify"))
+    reason, description = text(body.get("deadletter-reason")), text(body.get("deadletter-description"))
+    settled = True
+    for token in map(_token, list(body["lock-tokens"])):
+        if status == "completed":
+            settled &= queue.complete(token, now)
+        elif status == "abandoned":
+            settled &= queue.abandon(token, now, properties)
+        elif status in ("defered", "deferred"):  # the protocol's own spelling is the first
+            settled &= queue.defer(token, now, properties)
+        elif status in ("suspended", "dead-lettered"):
+            settled &= queue.dead_letter(token, now, reason, description, properties)
+        else:
+            raise ArgumentError(f"disposition-status '{status[:100]}' is not known")
+    if not settled:
+        raise LockLostError("the lock supplied is invalid: it ran out, or the message was settled before")
+    return 200
+
+
+def _peek(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
+    if body.get("session-id"):
+        raise NotImplementedByBrokerError("sessions are not implemented by this broker")
+    found, size = [], 0
+    for message in queue.peek(int(body["from-sequence-number"]), int(body["message-count"])):
+        raw = message.content.for_queue(message.sequence, message.enqueued, message.state, message.count, None)
+        size += len(raw)
+        if found and size > _MAX_PEEK_BYTES:  # the rest comes with the next page
+            break
+        found.append({"message": raw})
+    return {"messages": found} if found else 204
+
+
+def _receive_deferred(_: Entities, entity: QueueEntity, queue: Queue, body: Body) -> Any:
+    entity.check_receive(queue)
+    sequences = [int(number) for number in body["sequence-numbers"]]
+    lock = int(body["receiver-settle-mode"]) == 1
+    tokens = [os.urandom(16) for _ in sequences] if lock else None
+    found = queue.receive_deferred(sequences, tokens, now_ms())
+    if found is None:
+        raise MessageNotFoundError("a message with this sequence number is not there, not deferred, or locked")
+    return {
+        "messages": [
+            {"message": one.encode(), "lock-token": uuid.UUID(bytes_le=one.token)} if one.token else {"message": one.encode()}
+            for one in found
+        ]
+    }
+
+
+def _schedule(entities: Entities, entity: QueueEntity, queue: Queue, body: Body) -> Any:
+    if queue is entity.dead:
+        raise NotFoundError("nothing can be sent to a dead-letter queue")
+    entity.check_send()
+    raws = [bytes(one["message"]) for one in body["messages"]]
+    if any(len(raw) > MAX_MESSAGE for raw in raws):
+        raise SizeExceededError(f"the message is larger than {MAX_MESSAGE} bytes")
+    sequences = entities.send(entity, [Content.decode(raw) for raw in raws])
+    return {"sequence-numbers": Array(UNDESCRIBED, Data.LONG, *sequences)}
+
+
+def _cancel(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
+    if not queue.cancel([int(number) for number in body["sequence-numbers"]]):
+        raise MessageNotFoundError("a message with this sequence number is not there, or not scheduled")
+    return 200
+
+
+_OPERATIONS = {
+    "renew-lock": _renew,
+    "update-disposition": _dispose,
+    "peek-message": _peek,
+    "receive-by-sequence-number": _receive_deferred,
+    "schedule-message": _schedule,
+    "cancel-scheduled-message": _cancel,
+}
+
+
+def _token(value: Any) -> bytes:
+    return value.bytes_le if isinstance(value, uuid.UUID) else uuid.UUID(str(value)).bytes_le
+
+
+def _read_hub(connection: Connection, request: Request) -> Body:
+    name = text(request.properties.get("name")) or ""
+    connection.authorize(name.lower())
+    hub = connection.entities.hub(name.lower()).hub
+    kind = text(request.properties.get("type"))
+    if kind == "com.microsoft:eventhub":
+        ids = [str(partition.index) for partition in hub.partitions]
+        return {
+            "name": hub.name,
+            "type": kind,
+            "created_at": timestamp(hub.created),
+            "partition_count": int32(len(ids)),
+            "partition_ids": Array(UNDESCRIBED, Data.STRING, *ids),
+            "georeplication_factor": int32(1),
+        }
+    if kind == "com.microsoft:partition":
+        partition = hub.partition(text(request.properties.get("partition")) or "")
+        return {
+            "name": hub.name,
+            "type": kind,
+            "partition": str(partition.index),
+            "begin_sequence_number": partition.first,
+            "last_enqueued_sequence_number": partition.next - 1,
+            "last_enqueued_offset": str(partition.next - 1),
+            "last_enqueued_time_utc": timestamp(partition.last_enqueued),
+            "is_partition_empty": not partition.events,
+        }
+    raise NotImplementedByBrokerError(f"READ of '{(kind or '')[:100]}' is not implemented by this broker")

@@ -1,0 +1,10 @@
+"""Entity paths as links and tokens name them."""
+
+import re
+
+_AUTHORITY = re.compile(r"^[a-z]+://[^/]*")
+
+
+def path_of(address: str | None) -> str:
+    """`amqps://host:port/Queue/$DeadLetterQueue` or `Queue/…` as `queue/…`: names are case-insensitive."""
+    return _AUTHORITY.sub("", (address or "").lower()).strip("/")

@@ -1,0 +1,52 @@
+"""Shared access signatures, as `$cbs` put-token carries them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote_plus
+
+from mosaic_local.broker.errors import UnauthorizedError
+from mosaic_local.broker.paths import path_of
+
+_PREFIX = "SharedAccessSignature "
+
+
+@dataclass(slots=True, frozen=True)
+class Grant:
+    """What a token opens: every entity at or below `path`, until `expires` (seconds since 1970)."""
+
+    path: str
+    expires: int
+
+    def covers(self, path: str, now_s: float) -> bool:
+        inside = self.path in ("", path) or path.startswith(self.path + "/")
+        return inside and now_s < self.expires
+
+
+@dataclass(slots=True, frozen=True)
+class Verifier:
+    key_name: str
+    key: str
+
+    def verify(self, token: str, now_s: float) -> Grant:
+        """UnauthorizedError says what is wrong with the token, without repeating it."""
+        if not token.startswith(_PREFIX):
+            raise UnauthorizedError("put-token: a SharedAccessSignature is expected")
+        # The signature covers the resource as it is written in the token, so that one stays quoted.
+        raw = dict(part.split("=", 1) for part in token[len(_PREFIX) :].split("&") if "=" in part)
+        fields = dict(parse_qsl(token[len(_PREFIX) :]))
+        if not {"sr", "sig", "se", "skn"} <= fields.keys() or not fields["se"].isdigit():
+            raise UnauthorizedError("put-token: the token lacks one of sr, sig, se, skn")
+        if not hmac.compare_digest(fields["skn"].encode(), self.key_name.encode()):
+            raise UnauthorizedError("put-token: unknown SharedAccessKeyName")
+        signed = f"{raw['sr']}\n{raw['se']}".encode()
+        wanted = base64.b64encode(hmac.new(self.key.encode(), signed, hashlib.sha256).digest())
+        if not hmac.compare_digest(wanted, fields["sig"].encode()):
+            raise UnauthorizedError("put-token: the signature does not match; check SharedAccessKey")
+        expires = int(fields["se"])
+        if expires <= now_s:
+            raise UnauthorizedError("put-token: the token has expired")
+        return Grant(path_of(unquote_plus(raw["sr"])), expires)

@@ -1,0 +1,85 @@
+"""The broker process: listens, ticks, stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import ssl
+from collections.abc import Callable
+
+from mosaic_local.broker.admin import start_admin
+from mosaic_local.broker.config import BrokerConfig
+from mosaic_local.broker.connection import Connection
+from mosaic_local.broker.entities import Entities
+from mosaic_local.broker.errors import StartError
+from mosaic_local.broker.journal import Journal
+
+log = logging.getLogger("mosaic.broker")
+_TICK_SECONDS = 1.0
+
+
+async def serve(config: BrokerConfig, ready: Callable[[int, int | None], None] | None = None) -> None:
+    """Runs until SIGTERM or SIGINT. `ready` gets the AMQP port and the administration port (None without a certificate).
+
+    StartError where a port is taken or the state cannot be used.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    journal = Journal(config.state_dir)
+    connections: set[Connection] = set()
+    entities = Entities(config, journal)
+    try:
+        server = await loop.create_server(lambda: Connection(entities, connections), config.host, config.amqp_port)
+    except OSError as error:
+        journal.close()
+        raise StartError(_port_taken("AMQP", "amqpPort", config.host, config.amqp_port, error)) from None
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(journal.close)
+        stack.callback(server.close)
+        admin_port = None
+        if config.cert_file is not None and config.key_file is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            try:
+                context.load_cert_chain(config.cert_file, config.key_file)
+            except OSError as error:
+                raise StartError(f"cannot use certFile {config.cert_file} with keyFile {config.key_file}: {error}") from None
+            try:
+                admin_port = await start_admin(entities, stack, config.host, config.admin_port, context)
+            except OSError as error:
+                raise StartError(_port_taken("administration", "adminPort", config.host, config.admin_port, error)) from None
+        entities.start(loop)
+        ticking = loop.create_task(_tick(connections))
+        stack.callback(ticking.cancel)
+        (ready or _announce)(server.sockets[0].getsockname()[1], admin_port)
+        await stop.wait()
+        for connection in list(connections):
+            connection.shut_down()
+        await asyncio.sleep(0)  # one pass of the loop, for the sockets to close
+
+
+async def _tick(connections: set[Connection]) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(_TICK_SECONDS)
+        for connection in list(connections):
+            try:
+                connection.tick(loop.time())
+            except Exception as error:
+                log.error("a connection failed on its heartbeat: %s", error)
+                connection.abort()
+
+
+def _announce(amqp_port: int, admin_port: int | None) -> None:
+    print(json.dumps({"ready": True, "amqpPort": amqp_port, "adminPort": admin_port}), flush=True)
+
+
+def _port_taken(what: str, setting: str, host: str, port: int, error: OSError) -> str:
+    return (
+        f"cannot listen for {what} on {host}:{port} ({error.strerror or error}): "
+        f"stop what uses port {port}, or set {setting} to another port or 0"
+    )

@@ -1,0 +1,196 @@
+"""What has to be set right between proton and the Azure SDKs, frame by frame, outside of proton.
+
+Incoming: azure-servicebus repeats a delivery-id where several tasks share one management link (it reads its session's
+counter, awaits, and only then increments). Service Bus bears with that; proton drops the connection. So repeated ids are
+renumbered on their way in, and dispositions are translated back on their way out. And a delivery in batch format
+(message format 0x80013700, which proton's Python API does not show) gets BATCH_TAG as its delivery tag, which nobody
+else reads: dispositions name deliveries by id. Frames on a channel that the client has ended, which azure-eventhub sends
+while it closes, are dropped; proton would call them an error.
+
+Outgoing: proton leaves trailing nulls of a performative away, as AMQP allows; azure-eventhub 5.15.1 indexes the fields
+without a check and fails with "list index out of range". So each performative is padded to its full number of fields.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from mosaic_local.broker.content import scalar, skip
+
+BATCH_TAG = b"mosaic:batch"
+BATCH_FORMAT = 0x80013700
+MAX_FRAME = 65_536
+
+OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION, DETACH, END, CLOSE = range(0x10, 0x19)
+_FIELDS = {OPEN: 10, BEGIN: 8, ATTACH: 14, FLOW: 11, TRANSFER: 11, DISPOSITION: 6, DETACH: 3, END: 1, CLOSE: 1}
+_REMEMBERED = 4096
+
+
+@dataclass(slots=True)
+class _Channel:
+    """Delivery ids of one incoming session. `unfinished`: link handle → our id of the delivery that continues there."""
+
+    following: int | None = None
+    unfinished: dict[int, int] = field(default_factory=dict)
+    original: OrderedDict[int, int] = field(default_factory=OrderedDict)
+
+
+class Wire:
+    """Both directions of one connection. Feed it bytes; it hands on whole frames."""
+
+    def __init__(self) -> None:
+        self._in = bytearray()
+        self._out = bytearray()
+        self._channels: dict[int, _Channel] = {}
+        self._remote_channel: dict[int, int] = {}
+        self._ended: set[int] = set()
+
+    # -- in --------------------------------------------------------------------------------------------------------
+
+    def incoming(self, data: bytes) -> bytes:
+        """What to hand to proton. What cannot be AMQP is handed on as it is, for proton to refuse."""
+        self._in += data
+        frames = []
+        for frame in _cut(self._in):
+            if len(frame) > 11 and frame[5] == 0 and frame[:4] != b"AMQP":
+                start = frame[4] * 4
+                if frame[start : start + 2] == b"\x00\x53":
+                    code, channel = frame[start + 2], int.from_bytes(frame[6:8], "big")
+                    if code == TRANSFER:
+                        frame = self._transfer(frame, start)
+                    elif code in (BEGIN, END):
+                        self._channels.pop(channel, None)
+                        self._ended.discard(channel)
+                        if code == END:
+                            self._ended.add(channel)
+                    elif channel in self._ended and code != CLOSE:
+                        continue
+            frames.append(frame)
+        return b"".join(frames)
+
+    def _transfer(self, frame: bytes, start: int) -> bytes:
+        listed = start + 3
+        code = frame[listed]
+        if code == 0xC0:
+            count, at = frame[listed + 2], listed + 3
+        elif code == 0xD0:
+            count, at = int.from_bytes(frame[listed + 5 : listed + 9], "big"), listed + 9
+        else:
+            return frame
+        end = skip(frame, listed)
+        bounds = [at]
+        for _ in range(count):
+            bounds.append(skip(frame, bounds[-1]))
+        values = [scalar(frame, bounds[index]) if index < count else None for index in range(6)]
+        handle, delivery_id, _, message_format, _, more = values
+        channel = self._channels.setdefault(int.from_bytes(frame[6:8], "big"), _Channel())
+        if type(handle) is not int:
+            return frame
+        ours = channel.unfinished.get(handle)
+        fresh = ours is None
+        if ours is None:
+            if type(delivery_id) is not int:
+                return frame
+            ours = delivery_id if channel.following is None else channel.following
+            channel.following = (ours + 1) & 0xFFFFFFFF
+            if ours != delivery_id:
+                channel.original[ours] = delivery_id
+                if len(channel.original) > _REMEMBERED:
+                    channel.original.popitem(last=False)
+        if more is True:
+            channel.unfinished[handle] = ours
+        else:
+            channel.unfinished.pop(handle, None)
+        batch = fresh and message_format == BATCH_FORMAT
+        renumber = delivery_id is not None and delivery_id != ours
+        if not batch and not renumber:
+            return frame
+        parts = [frame[bounds[index] : bounds[index + 1]] for index in range(count)]
+        if renumber:
+            parts[1] = b"\x70" + ours.to_bytes(4, "big")
+        if batch:
+            parts[2] = b"\xa0" + bytes([len(BATCH_TAG)]) + BATCH_TAG
+        return _frame(frame[4:8], frame[8:start], TRANSFER, count, b"".join(parts), frame[end:])
+
+    # -- out -------------------------------------------------------------------------------------------------------
+
+    def outgoing(self, data: bytes) -> bytes:
+        """What to send of what proton has written."""
+        self._out += data
+        frames: list[bytes] = []
+        for frame in _cut(self._out):
+            if len(frame) > 11 and frame[5] == 0 and frame[:4] != b"AMQP":
+                frames.extend(self._rewritten(frame))
+            else:
+                frames.append(frame)
+        return b"".join(frames)
+
+    def _rewritten(self, frame: bytes) -> list[bytes]:
+        start = frame[4] * 4
+        code = frame[start + 2]
+        want = _FIELDS.get(code)
+        if frame[start : start + 2] != b"\x00\x53" or want is None:
+            return [frame]
+        listed = start + 3
+        end = skip(frame, listed)
+        form = frame[listed]
+        if form == 0x45:
+            count, at = 0, end
+        elif form == 0xC0:
+            count, at = frame[listed + 2], listed + 3
+        else:
+            count, at = int.from_bytes(frame[listed + 5 : listed + 9], "big"), listed + 9
+        items = frame[at:end]
+        if code == BEGIN and count:
+            remote = scalar(items, 0)
+            if type(remote) is int:
+                self._remote_channel[int.from_bytes(frame[6:8], "big")] = remote
+        if count < want:
+            items += b"\x40" * (want - count)
+        rest = frame[end:]
+        if code == DISPOSITION:
+            channel = self._channels.get(self._remote_channel.get(int.from_bytes(frame[6:8], "big"), -1))
+            if channel is not None and channel.original:
+                return self._translated(frame, channel, start, items, rest)
+        return [_frame(frame[4:8], frame[8:start], code, max(want, count), items, rest)]
+
+    @staticmethod
+    def _translated(frame: bytes, channel: _Channel, start: int, items: bytes, rest: bytes) -> list[bytes]:
+        """A disposition of ours as the receiver, one for each delivery, under the ids that the client used."""
+        first_at = skip(items, 0)
+        last_at = skip(items, first_at)
+        tail_at = skip(items, last_at)
+        role, first, last = scalar(items, 0), scalar(items, first_at), scalar(items, last_at)
+        if role is not True or type(first) is not int:
+            return [_frame(frame[4:8], frame[8:start], DISPOSITION, 6, items, rest)]
+        frames = []
+        for ours in range(first, (last if type(last) is int else first) + 1):
+            theirs = b"\x70" + channel.original.get(ours, ours).to_bytes(4, "big")
+            one = b"\x41" + theirs + theirs + items[tail_at:]
+            frames.append(_frame(frame[4:8], frame[8:start], DISPOSITION, 6, one, rest))
+        return frames
+
+
+def _cut(buffer: bytearray) -> list[bytes]:
+    """Removes the whole frames from the front of `buffer`."""
+    frames, at, size = [], 0, len(buffer)
+    while size - at >= 8:
+        if buffer[at : at + 4] == b"AMQP":
+            length = 8
+        else:
+            length = int.from_bytes(buffer[at : at + 4], "big")
+            if not 8 <= length <= 2 * MAX_FRAME or not 2 <= buffer[at + 4] <= length // 4:
+                length = size - at  # not AMQP
+        if size - at < length:
+            break
+        frames.append(bytes(buffer[at : at + length]))
+        at += length
+    del buffer[:at]
+    return frames
+
+
+def _frame(head: bytes, extended: bytes, code: int, count: int, items: bytes, rest: bytes) -> bytes:
+    """`head`: data offset, type and channel, as in the frame that this one replaces."""
+    body = b"\x00\x53" + bytes([code, 0xD0]) + (len(items) + 4).to_bytes(4, "big") + count.to_bytes(4, "big") + items + rest
+    return (4 + len(head) + len(extended) + len(body)).to_bytes(4, "big") + head + extended + body
