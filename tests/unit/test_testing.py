@@ -1,0 +1,28 @@
+"""./mosaic test: what pytest is given, and what comes back."""
+
+import pytest
+
+from mosaic_ops import testing
+
+
+@pytest.mark.parametrize(
+    ("ours", "pytests"),
+    [
+        ([], ["-m", "not slow"]),
+        (["--slow"], []),
+        (["-k", "kill_burst", "--slow", "-x"], ["-k", "kill_burst", "-x"]),
+        (["-m", "e2e"], ["-m", "not slow", "-m", "e2e"]),
+    ],
+)
+def test_slow_tests_only_run_where_asked(ours: list[str], pytests: list[str]) -> None:
+    assert testing.pytest_arguments(ours) == pytests
+
+
+def test_an_unknown_option_is_a_usage_error(capfd: pytest.CaptureFixture[str]) -> None:
+    assert testing.main(["--no-such-option"]) == 2
+    assert "--no-such-option" in capfd.readouterr().err
+
+
+def test_nothing_to_run_is_not_a_success(capfd: pytest.CaptureFixture[str]) -> None:
+    assert testing.main(["tests/unit/test_testing.py", "-k", "no_test_is_called_this", "-q"]) == 1
+    assert "deselected" in capfd.readouterr().out
