@@ -605,7 +605,7 @@ class Delivery:
         where = f"run={self._run_id}; correlation={self._envelope.correlation_id}; attempt={number}"
         return DeadLetter(reason, f"{code}; {where}; {rationale}")
 
-    def _event(self, kind: str, outcome: str, attempt: int | None = None) -> None:
+    def _event(self, kind: telemetry.EventKind, outcome: str, attempt: int | None = None) -> None:
         self._service.publisher.publish(
             telemetry.command_event(
                 kind,
