@@ -49,6 +49,8 @@ class Finding:
     with ``kind`` they are the finding's identity, so that a second sweep does not raise it again. ``series`` names a
     recurring series where the finding is about an absent row. ``severity`` is one of the contract's (Info, Warning,
     Error, Critical); ``explanation`` says the usual range and what was seen; ``date`` is the day it is about.
+    ``anchor`` is the row that the identity rests on where the rows named may grow or are absent (the first of a burst,
+    the last before a gap), so that the same finding keeps its identity when more data has arrived.
     """
 
     kind: str
@@ -58,6 +60,7 @@ class Finding:
     explanation: str
     confidence: float
     series: str | None = None
+    anchor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,320 @@
+"""Findings about single charges: duplicates, amounts out of all range, large first charges, bursts of tiny ones."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+from mosaic_core.agents.anomalies.ledgerview import (
+    Evident,
+    LedgerView,
+    grouped,
+    is_payment,
+    is_purchase,
+    money,
+    quantile,
+    robust_spread,
+    short,
+)
+from mosaic_core.agents.recurring import Charge, median
+from mosaic_core.domain.ledger import Finding
+
+_DUPLICATE_WITHIN: Final = 2
+_REFUND_WITHIN: Final = 12
+_WARM_UP: Final = 45
+_SMALL_HABITS: Final = frozenset({"TRANSPORTATION", "FOOD_AND_DRINK"})
+
+
+def duplicate_charges(view: LedgerView) -> Iterator[Evident]:
+    """Same account, merchant and amount within two days, where the merchant has no habit of it and nothing was refunded."""
+    for key in sorted(view.merchants):
+        rows = view.merchants[key]
+        if key[2] or len(rows) < 2 or not is_payment(rows[0]):
+            continue
+        refunds = view.merchants.get((key[0], key[1], True), [])
+        clusters = [cluster for part in grouped(rows).values() for cluster in _same_amount_clusters(part)]
+        for cluster in clusters:
+            if not is_payment(cluster[0]) or len(cluster) > 3:
+                continue
+            if _has_habit(view, rows, cluster, clusters) or _refunded(cluster, refunds):
+                continue
+            first, last = cluster[0], cluster[-1]
+            others = len(rows) - len(cluster)
+            history = f"in {others} other charges it never did so" if others else "it was never charged before"
+            yield Evident(
+                finding=Finding(
+                    kind="duplicate_charge",
+                    transaction_ids=tuple(sorted(c.tx_id for c in cluster)),
+                    date=last.tx.posted_on,
+                    severity="Warning",
+                    explanation=f"{short(first.name)} charged {money(first.size, key[1])} {_times(len(cluster))} within {_span(last.day - first.day)}; {history}.",
+                    confidence=0.9 if others >= 3 else 0.75,
+                    anchor=first.tx_id,
+                ),
+                evident_day=last.day,
+            )
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"
+
+
+def _span(days: int) -> str:
+    return "one day" if days <= 1 else f"{days} days"
+
+
+def _same_amount_clusters(rows: Sequence[Charge]) -> list[list[Charge]]:
+    by_amount: dict[float, list[Charge]] = defaultdict(list)
+    for row in rows:
+        by_amount[row.size].append(row)
+    clusters: list[list[Charge]] = []
+    for amount in sorted(by_amount):
+        current: list[Charge] = []
+        for row in by_amount[amount]:
+            if current and row.day - current[-1].day > _DUPLICATE_WITHIN:
+                if len(current) > 1:
+                    clusters.append(current)
+                current = []
+            current.append(row)
+        if len(current) > 1:
+            clusters.append(current)
+    return clusters
+
+
+def _has_habit(
+    view: LedgerView, rows: Sequence[Charge], cluster: Sequence[Charge], clusters: Sequence[Sequence[Charge]]
+) -> bool:
+    """Whether equal amounts in quick succession are ordinary at this merchant.
+
+    Counted on the merchant's other rows: how often a visit follows another within two days, times how often two visits
+    cost the same, is the number of such coincidences to expect.
+    """
+    mine = {c.tx_id for c in cluster}
+    rest = [c for c in rows if c.tx_id not in mine]
+    others = len(clusters) - 1
+    small = cluster[0].size <= 0.6 * view.unit and cluster[0].category in _SMALL_HABITS
+    if others >= 3 or (others >= 2 and len(rest) < 60):
+        return True
+    if len(rest) < 4:
+        return small
+    counts = Counter(c.size for c in rest)
+    total = len(rest) + 1
+    counts[cluster[0].size] += 1
+    same = sum(n * (n - 1) for n in counts.values()) / (total * (total - 1))
+    quick = sum(b.day - a.day <= _DUPLICATE_WITHIN for a, b in pairwise(rest))
+    expected = quick * same
+    return expected >= (0.25 if small else 0.8)
+
+
+def _refunded(cluster: Sequence[Charge], refunds: Sequence[Charge]) -> bool:
+    first, last = cluster[0].day, cluster[-1].day
+    return any(r.size == cluster[0].size and first <= r.day <= last + _REFUND_WITHIN for r in refunds)
+
+
+def amount_outliers(view: LedgerView) -> Iterator[Evident]:
+    """A charge far above all that a merchant with a history ever charged."""
+    for key in sorted(view.merchants):
+        rows = view.merchants[key]
+        if key[2] or len(rows) < 6 or not is_payment(rows[-1]):
+            continue
+        for row, others in _tops(rows):
+            if not is_payment(row) or row.category == "LOAN_PAYMENTS":
+                continue
+            centre, spread = robust_spread([c.log for c in others], floor=0.12)
+            highest = others[-1].log
+            count = len(others)
+            score = (row.log - centre) / spread
+            gap = row.log - highest
+            # The largest of n values of a wide-range merchant stands off the rest by chance; the more so the wider.
+            by_chance = 3.2 * spread / math.sqrt(2 * math.log(count + 1))
+            needed = max(math.log(1.8), by_chance)
+            if _seasonal_bill(others) and count < 13:
+                needed = max(needed, math.log(2.5))
+            earlier = [c for c in others if c.day <= row.day]
+            if score < 4.0 or gap < needed or len(earlier) < 4:
+                continue
+            if row.tx.currency == view.currency and row.size < 0.8 * view.unit:
+                continue
+            low, high = math.exp(quantile([c.log for c in others], 0.05)), math.exp(highest)
+            yield Evident(
+                finding=Finding(
+                    kind="amount_outlier",
+                    transaction_ids=(row.tx_id,),
+                    date=row.tx.posted_on,
+                    severity="Error" if gap > math.log(10) and row.size > 20 * view.unit else "Warning",
+                    explanation=(
+                        f"{short(row.name)} charged {money(row.size, key[1])}; its other {count} charges were between "
+                        f"{money(low, key[1])} and {money(high, key[1])}."
+                    ),
+                    confidence=round(min(0.97, 0.7 + 0.05 * (gap / needed)), 2),
+                ),
+                evident_day=row.day,
+            )
+
+
+def _tops(rows: Sequence[Charge]) -> Iterator[tuple[Charge, list[Charge]]]:
+    """The charges that may be out of range, each with the rows it is compared with (sorted by amount): the highest, and
+    with a long history the second and third highest too, where they stand off together."""
+    ordered = sorted(rows, key=lambda c: (c.log, c.day, c.tx_id))
+    most = 3 if len(ordered) >= 20 else 2 if len(ordered) >= 10 else 1
+    for top in range(most, 0, -1):
+        base, heads = ordered[:-top], ordered[-top:]
+        if heads[0].log - base[-1].log >= math.log(1.8) and (top == 1 or heads[0].size != heads[-1].size):
+            for head in heads:
+                yield head, base
+            return
+
+
+def _seasonal_bill(rows: Sequence[Charge]) -> bool:
+    return sum(c.category == "RENT_AND_UTILITIES" for c in rows) * 2 > len(rows)
+
+
+def first_time_large(view: LedgerView) -> Iterator[Evident]:
+    """The first charge ever at a merchant, large in itself and against the household's one-off purchases."""
+    firsts: list[Charge] = []
+    for key in sorted(view.merchants):
+        rows = view.merchants[key]
+        if not key[2] and key[1] == view.currency and is_purchase(rows[0]):
+            firsts.append(rows[0])
+    firsts.sort(key=lambda c: (c.day, c.tx_id))
+    comparable = [c for c in firsts if c.tx_id not in view.in_series]
+    if len(comparable) < 6:
+        return
+    logs = sorted(c.log for c in comparable)
+    everyday = sorted(
+        c.log for c in view.rows if is_purchase(c) and c.tx.currency == view.currency and c.tx_id not in view.in_series
+    )
+    for row in comparable:
+        if row.day < view.known_since(row) + _WARM_UP or row.category == "GOVERNMENT_AND_NON_PROFIT":
+            continue
+        rest = [value for value in logs if value != row.log] or logs
+        centre, spread = robust_spread(rest, floor=0.5)
+        limit = max(centre + 2.6 * spread, quantile(everyday, 0.985) + 0.25, math.log(8 * view.unit))
+        crowd = [c for c in comparable if abs(c.day - row.day) <= 6 and c.tx_id != row.tx_id]
+        travelling = row.category == "TRAVEL" or len(crowd) >= 4
+        if travelling:
+            trips = sorted(
+                c.log for c in view.rows if c.category == "TRAVEL" and c.tx_id != row.tx_id and not c.incoming
+            )
+            limit = max(limit + 0.5, (quantile(trips, 0.9) + 0.7) if trips else 0.0)
+        if row.tx.posted_on.month == 12 or (row.tx.posted_on.month == 11 and row.tx.posted_on.day >= 20):
+            limit += 0.2
+        if (
+            row.log < limit
+            or _known_otherwise(view, row)
+            or _regular_later(view, row)
+            or _continues_series(view, row)
+            or _paid_back(view, row)
+        ):
+            continue
+        usual = math.exp(quantile(rest, 0.95))
+        yield Evident(
+            finding=Finding(
+                kind="first_time_large",
+                transaction_ids=(row.tx_id,),
+                date=row.tx.posted_on,
+                severity="Error" if row.log > limit + math.log(6) else "Warning",
+                explanation=(
+                    f"First charge ever at {short(row.name)}: {money(row.size, view.currency)}; "
+                    f"19 of 20 first purchases elsewhere were at most {money(usual, view.currency)}."
+                ),
+                confidence=round(min(0.95, 0.75 + 0.1 * (row.log - limit)), 2),
+            ),
+            evident_day=row.day,
+        )
+
+
+def _known_otherwise(view: LedgerView, row: Charge) -> bool:
+    """Whether an earlier merchant, by name only slightly different, already charged amounts of this order."""
+    words = row.name.casefold().split()
+    if not words or len(words[0]) < 5:
+        return False
+    return any(
+        c.day < row.day
+        and not c.incoming
+        and c.merchant != row.merchant
+        and c.name.casefold().split()[:1] == words[:1]
+        and c.size * 2 >= row.size
+        for c in view.rows
+    )
+
+
+def _regular_later(view: LedgerView, row: Charge) -> bool:
+    """Whether the merchant charged a similar amount again, at least a month later: a bill, not a one-off."""
+    later = view.merchants[(row.merchant, row.tx.currency, False)]
+    return any(c.day - row.day >= 25 and abs(c.log - row.log) <= 0.3 for c in later)
+
+
+def _continues_series(view: LedgerView, row: Charge) -> bool:
+    """Whether the amount is what a series was about to charge whose next occurrence is absent: a renamed descriptor."""
+    for series in view.series:
+        earlier = [c for c in series.occurrences if c.day < row.day]
+        if series.incoming or len(earlier) < 3 or any(c.tx_id == row.tx_id for c in series.occurrences):
+            continue
+        silence = row.day - earlier[-1].day
+        near = abs(row.log - earlier[-1].log) <= (0.12 if row.category == earlier[-1].category else 0.02)
+        if near and 0.5 * series.cadence.days <= silence <= 1.6 * series.cadence.days:
+            following = [c for c in series.occurrences if c.day > row.day]
+            if not following or following[0].day - earlier[-1].day > 1.5 * series.cadence.days:
+                return True
+    return False
+
+
+def _paid_back(view: LedgerView, row: Charge) -> bool:
+    refunds = view.merchants.get((row.merchant, row.tx.currency, True), [])
+    return any(r.size >= 0.95 * row.size and 0 <= r.day - row.day <= 45 for r in refunds)
+
+
+def card_testing(view: LedgerView) -> Iterator[Evident]:
+    """Many tiny charges at merchants never seen before, on one account within two days."""
+    first_seen = {row.tx_id for key, rows in view.merchants.items() if not key[2] for row in _first_days(rows)}
+    for account in sorted(view.account_start):
+        since = view.account_start[account] + 30
+        strangers = [
+            c
+            for c in view.rows
+            if c.tx.account_id == account
+            and c.tx_id in first_seen
+            and not c.incoming
+            and not c.own_transfer
+            and c.tx.currency == view.currency
+            and c.day >= since
+        ]
+        tiny = [c for c in strangers if c.size <= 0.13 * view.unit]
+        index = 0
+        while index < len(tiny):
+            burst = [c for c in tiny[index:] if c.day - tiny[index].day <= 2]
+            around = [c for c in strangers if burst[0].day - 2 <= c.day <= burst[-1].day + 2]
+            merchants = {c.merchant for c in burst}
+            if len(burst) >= 4 and len(merchants) >= 3 and len(burst) * 2 >= len(around):
+                yield Evident(
+                    finding=Finding(
+                        kind="card_testing",
+                        transaction_ids=tuple(sorted(c.tx_id for c in burst)),
+                        date=burst[0].tx.posted_on,
+                        severity="Error",
+                        explanation=(
+                            f"{len(burst)} charges of at most {money(max(c.size for c in burst), view.currency)} at {len(merchants)} merchants never seen before "
+                            f"within {_span(burst[-1].day - burst[0].day)}; a usual purchase is {money(view.unit, view.currency)}."
+                        ),
+                        confidence=0.9,
+                        anchor=burst[0].tx_id,
+                    ),
+                    evident_day=burst[-1].day,
+                )
+                index += len(burst)
+            else:
+                index += 1
+
+
+def _first_days(rows: Sequence[Charge]) -> list[Charge]:
+    """The merchant's first charge, and those within the two days after it."""
+    return [c for c in rows if c.day - rows[0].day <= 2]
+
+
+def typical(rows: Sequence[Charge]) -> float:
+    """The median amount."""
+    return median([c.size for c in rows])

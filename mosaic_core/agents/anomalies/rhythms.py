@@ -1,0 +1,255 @@
+"""Findings about recurring series: prices that step up, occurrences that are absent, series that were not there before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Final
+
+from mosaic_core.agents.anomalies.ledgerview import Evident, LedgerView, is_payment, money, short
+from mosaic_core.agents.recurring import Charge, Series, median
+from mosaic_core.domain.ledger import Finding
+
+_RISE: Final = 0.10
+_HISTORY: Final = 3
+_CONTRACTS: Final = frozenset({"RENT_AND_UTILITIES", "LOAN_PAYMENTS"})
+_INSURANCE: Final = (
+    "insurance",
+    "insur",
+    "assurance",
+    "mutual",
+    "geico",
+    "allstate",
+    "progressive",
+    "state farm",
+    " ins ",
+)
+_NEW_AFTER: Final = 45
+
+
+def price_rises(view: LedgerView) -> Iterator[Evident]:
+    """A fixed price that steps up by more than a tenth and stays: flat before, at least two charges at the new level."""
+    for series in view.series:
+        rows = series.occurrences
+        if (
+            series.incoming
+            or not is_payment(rows[0])
+            or series.cadence.days < 6
+            or (series.cadence.days < 27 and series.regularity < 0.9)
+        ):
+            continue
+        for at in range(_HISTORY, len(rows) - 1):
+            before = [c.log for c in rows[max(0, at - 6) : at]]
+            after = [c.log for c in rows[at : at + 6]]
+            level, new = median(before), median(after)
+            # A second step within the window is another finding; compare with the charges right after the step.
+            if math.exp(median(after[:2]) - level) - 1 <= _RISE + 1e-9 or math.exp(new - level) - 1 <= _RISE + 1e-9:
+                continue
+            flat = max(abs(value - before[-1]) for value in before[-_HISTORY:])
+            wobble = (
+                sorted(abs(value - level) for value in before)[max(0, len(before) - 2)] if len(before) > 3 else flat
+            )
+            noise = max(flat, wobble)
+            step = min(after[:2]) - max(before[-_HISTORY:])
+            stays = max(abs(value - after[0]) for value in after[:2])
+            if noise > 0.035 or stays > 0.045 or step < max(0.09, 2.5 * noise):
+                continue
+            row = rows[at]
+            old = math.exp(level)
+            yield Evident(
+                finding=Finding(
+                    kind="price_rise",
+                    transaction_ids=(row.tx_id,),
+                    date=row.tx.posted_on,
+                    severity="Warning",
+                    explanation=(
+                        f"{short(row.name)} rose from {money(old, series.currency)} to {money(row.size, series.currency)} "
+                        f"(+{(row.size / old - 1) * 100:.0f} %) and stays there; {series.cadence.name}, the last {min(at, 6)} charges were the same."
+                    ),
+                    confidence=0.9 if len(after) > 2 else 0.8,
+                    series=series.name,
+                ),
+                evident_day=rows[at + 1].day,
+            )
+
+
+def missed(view: LedgerView) -> Iterator[Evident]:
+    """One expected occurrence of regular pay or of a regular bill is absent past its grace."""
+    for series in view.series:
+        kind = _expected_kind(view, series)
+        if kind is None:
+            continue
+        rows = series.occurrences
+        for at, periods in enumerate(series.steps):
+            if periods == 2 and at + 1 >= _needed(series) and _was_regular(series, at):
+                yield _absent(view, series, kind, at, (rows[at].day, rows[at + 1].day))
+        at = len(rows) - 1
+        due = series.expected_day(at)
+        grace = series.cadence.grace
+        if (
+            due + grace < view.horizon < series.expected_day(at, 2) + grace
+            and at + 1 >= _needed(series) + 1
+            and _was_regular(series, at)
+        ):
+            if (
+                not _still_fed(view, rows, due)
+                or _replaced(view, series)
+                or (kind == "missed_bill" and not _is_contract(rows[-1]))
+            ):
+                continue
+            yield _absent(view, series, kind, at, (rows[at].day, view.horizon))
+
+
+def _needed(series: Series) -> int:
+    return 5 if series.cadence.days < 20 else 4
+
+
+def _was_regular(series: Series, at: int) -> bool:
+    """Whether the series kept its period right before and in all but few cases."""
+    recent = series.steps[max(0, at - 5) : at]
+    if sum(step != 1 for step in recent) > 1:
+        return False
+    rest = [step for index, step in enumerate(series.steps) if index != at]
+    return not rest or sum(step == 1 for step in rest) >= 0.85 * len(rest) or sum(step != 1 for step in rest) <= 1
+
+
+def _expected_kind(view: LedgerView, series: Series) -> str | None:
+    rows = series.occurrences
+    if series.cadence.days > 100 or len(rows) < _needed(series) + 1:
+        return None
+    if series.jitter > max(1.6, 0.09 * series.cadence.days):
+        return None
+    recent = rows[-8:]
+    if series.incoming:
+        pay = sum(c.category == "INCOME" for c in recent) * 2 > len(recent)
+        material = series.typical_size >= 2 * view.unit or series.currency != view.currency
+        return "missed_income" if pay and material and not _is_interest(rows[-1]) else None
+    if not is_payment(rows[-1]) or series.cadence.days < 13:
+        return None
+    bill = sum(c.category in _CONTRACTS or _is_contract(c) for c in recent) * 2 > len(recent)
+    if series.fixed:
+        return "missed_bill"
+    return "missed_bill" if bill and series.cadence.days > 20 else None
+
+
+def _is_contract(row: Charge) -> bool:
+    text = f" {row.name} {row.tx.description} ".casefold()
+    return row.category in _CONTRACTS or any(word in text for word in _INSURANCE)
+
+
+def _is_interest(row: Charge) -> bool:
+    text = f" {row.tx.description} ".casefold()
+    return "interest" in text or " int " in text or "dividend" in text
+
+
+def _still_fed(view: LedgerView, rows: Sequence[Charge], due: int) -> bool:
+    """Whether the account still reports: a feed that broke off misses everything and says nothing."""
+    account = rows[-1].tx.account_id
+    if view.account_end[account] >= due:
+        return True
+    span = max(1, view.account_end[account] - view.account_start[account])
+    return view.account_rows[account] / span < 0.07
+
+
+def _replaced(view: LedgerView, series: Series) -> bool:
+    """Whether something of the same kind and order of amount took over: another provider, another employer."""
+    last = series.occurrences[-1]
+    for row in view.rows:
+        if (
+            row.incoming != series.incoming
+            or row.own_transfer
+            or row.merchant == last.merchant
+            or row.category != last.category
+        ):
+            continue
+        first = view.merchants[(row.merchant, row.tx.currency, row.incoming)][0]
+        if (
+            first.tx_id == row.tx_id
+            and last.day - 5 <= row.day <= last.day + 2 * series.cadence.days
+            and abs(row.log - last.log) <= 0.8
+        ):
+            return True
+    return False
+
+
+def _absent(view: LedgerView, series: Series, kind: str, at: int, between: tuple[int, int]) -> Evident:
+    row = series.occurrences[at]
+    due = min(max(series.expected_day(at), between[0] + 1), between[1])
+    on = date.fromordinal(due)
+    usual = median([c.size for c in series.occurrences[max(0, at - 5) : at + 1]])
+    what = "Income from" if kind == "missed_income" else "The bill of"
+    return Evident(
+        finding=Finding(
+            kind=kind,
+            transaction_ids=(),
+            date=on,
+            severity="Warning",
+            explanation=(
+                f"{what} {short(row.name)}, {series.cadence.name}, usually {money(usual, series.currency)}, was due about {on.isoformat()} and is absent; "
+                f"last seen {row.tx.posted_on.isoformat()}."
+            ),
+            confidence=0.9 if series.regularity > 0.9 else 0.8,
+            series=row.name,
+            anchor=row.tx_id,
+        ),
+        evident_day=min(due + series.cadence.grace + 1, max(between[1], due)),
+    )
+
+
+def new_recurring(view: LedgerView) -> Iterator[Evident]:
+    """A monthly charge of one amount that was not there before: three occurrences, and no older series that it continues."""
+    for series in view.series:
+        rows = series.occurrences
+        if (
+            series.incoming
+            or series.cadence.name not in ("monthly", "every four weeks")
+            or not is_payment(rows[0])
+            or len(rows) < _HISTORY
+        ):
+            continue
+        first = rows[:_HISTORY]
+        if rows[0].day < view.known_since(rows[0]) + _NEW_AFTER or any(
+            step != 1 for step in series.steps[: _HISTORY - 1]
+        ):
+            continue
+        if max(c.log for c in first) - min(c.log for c in first) > 0.04:
+            continue
+        following = rows[_HISTORY : _HISTORY + 3]
+        if sum(abs(c.log - first[-1].log) > 0.3 for c in following) > len(following) / 2:
+            continue
+        if series.jitter > 3 or _was_there(view, series):
+            continue
+        row = rows[0]
+        yield Evident(
+            finding=Finding(
+                kind="new_recurring",
+                transaction_ids=tuple(sorted(c.tx_id for c in first)),
+                date=row.tx.posted_on,
+                severity="Warning",
+                explanation=(
+                    f"New monthly charge: {short(row.name)}, {money(median([c.size for c in first]), series.currency)} since {row.tx.posted_on.isoformat()}; "
+                    f"before that there was none in {row.day - view.known_since(row)} days of ledger."
+                ),
+                confidence=0.9,
+                series=series.name,
+                anchor=row.tx_id,
+            ),
+            evident_day=rows[_HISTORY - 1].day,
+        )
+
+
+def _was_there(view: LedgerView, series: Series) -> bool:
+    """Whether the merchant charged such an amount before, or another series ended that this one continues."""
+    first = series.occurrences[0]
+    own = [c for c in view.merchants[(first.merchant, first.tx.currency, False)] if c.day < first.day]
+    if any(abs(c.log - first.log) <= 0.25 for c in own):
+        return True
+    for other in view.series:
+        last = other.occurrences[-1]
+        if other is series or other.incoming or other.currency != series.currency or len(other.occurrences) < _HISTORY:
+            continue
+        silence = first.day - last.day
+        if 10 <= silence <= 75 and abs(last.log - first.log) <= 0.03 and 20 <= other.cadence.days <= 35:
+            return True
+    return False

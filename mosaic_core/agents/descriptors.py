@@ -1,0 +1,233 @@
+"""Bank descriptors: from "SQ *BLUE BTL 0423 SF CA" to a name that a person knows and a key that stays the same."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from mosaic_core.agents.lexicon import BRAND_ALIASES, MERCHANT_TYPE_WORDS
+
+_APOSTROPHES = re.compile(r"[’'`´]")
+_NOT_WORD = re.compile(r"[^0-9a-z&]+")
+
+# What banks and processors put in front of a merchant's name. Applied repeatedly: they stack.
+_PREFIXES = re.compile(
+    r"""^(?:
+        (?:sq|sqc|gosq|tst|sp|pp|paypal|pypl|py|ppl|zip|klarna|affirm|afterpay|stripe|spo|ic|fs|bt|dd|ckg|cko|chownow|toast|clover|wpy|wl|ec|in|gpay
+           |google\ pay|apple\ pay|applepay|sumup|izettle|zettle|adyen|mollie|ls|eb|evb|cke|crv|pos|nst|iz|par|sqr|sqsp|fsp|ddl|slice|olo)\s?\*+\s*
+        | paypal\s+inst\s+xfer\s+ | paypal\s+des:\s*
+        | (?:pos|visa|mastercard|mc|debit|credit|check|chk|atm)?\s?(?:debit|card|check)\s?card\s+(?:purchase|payment|debit|pos|credit|refund)?\s*[-:]?\s*
+        | (?:pos|pin|sig|visa|dbt|mc|debit|credit|card|online|mobile|internet|recurring|contactless|point\ of\ sale|non-?pin|signature|international|intl|int'?l|external)
+          \s+(?:card\s+|pos\s+|dbt\s+|debit\s+)?(?:purchase|purch|pur|payment|pymt|pmt|debit|dbt|withdrawal|w/d|wd|refund|return|pos|auth|charge|dda)\b\s*(?:return\b|authorized\s+on\b|-|:)?\s*
+        | (?:purchase|payment)\s+(?:authorized\s+on|at|to)\s+
+        | (?:preauthorized|pre-?auth|preauth|recurring|pending|authorized)\s+(?:(?:ach|debit|credit|charge|payment|pymt|auth)\s+)*
+        | checkcard\s+ | chkcard\s+ | chkcrd\s+ | dbt\s?crd\s+ | ckcd\s+ | pos\s+ | ach\s+(?:debit|credit|pmt|payment|web|withdrawal|deposit|hold|trans|tel|ppd|ccd)?\s*[-:]?\s*
+        | (?:web|electronic|elec|bill|online|e)\s+(?:pmt|pymt|payment|pay|billpay|withdrawal|debit|draft)\s+(?:to\s+)?
+        | (?:visa|vis|mastercard|mc|amex)\s+(?:\d{2,4}\s+)?(?=\S) | debit\s+(?=\S) | purchase\s+(?=\S) | withdrawal\s+(?=[a-z]) | contactless\s+(?=\S)
+        | (?:dd|so|bp|crd|fpi|fpo|cpt|bgc|sto|vis|deb|bac)\s+(?=[a-z]{3})
+        | \d{2}[/.-]\d{2}(?:[/.-]\d{2,4})?\s+ | \d{2,6}\s+(?=[a-z]{3,}\s) | x{2,}\d{2,}\s+
+    )""",
+    re.VERBOSE,
+)
+_PAYPAL_INNER = re.compile(r"\b(?:paypal|pypl|pp)\s*\*\s*")
+_PHONE = re.compile(
+    r"(?:\+?1[\s.-]?)?\(?\b[2-9]\d{2}\)?[\s.-]\d{3}[\s.-]?\d{4}\b|\b8(?:00|33|44|55|66|77|88)\d{7}\b|\b\d{3}-\d{7}\b|\b8(?:00|33|44|55|66|77|88)-[a-z0-9-]{5,}\b"
+)
+_DATE = re.compile(
+    r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}/\d{1,2}(?:/\d{2,4})?\b|\b\d{1,2}-\d{1,2}-\d{2,4}\b"
+    r"|\b\d{1,2}[\s-]?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[\s-]?(?:\d{2,4})?\b"
+    r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[\s-]?\d{1,2}\b|\b\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]m)?\b"
+)
+_MASK = re.compile(
+    r"\b(?:card|crd|acct|account|ending(?:\s+in)?|x|no\.?)\s*[x*#.]*\s*\d{4}\b|[x*•]{2,}[\s-]?\d{2,}\b|\bxx+\b"
+)
+_REFERENCE = re.compile(
+    r"\b(?:ppd\s+id|web\s+id|ccd\s+id|tel\s+id|co\s+id|indn|conf(?:irmation)?\s?#?|ref(?:erence)?\.?|trace|trn|auth|seq|invoice|inv|order|txn|trans(?:action)?|id|des"
+    r"|mandate|policy|member|store|term(?:inal)?|unit|str|loc|no|nbr)\s*(?:no\.?|id|nr\.?)?\s*[#:.]\s*[a-z0-9-]*\d?[a-z0-9-]*"
+)
+_DOMAIN_TAIL = re.compile(
+    r"\.(?:com|net|org|io|co|uk|us|tv|ca|de|fr|eu|app|ai|gov|edu|info|shop)(?:\.[a-z]{2})?(?:/[a-z0-9/.?=_-]*)?(?=\W|$)"
+)
+_URL_HEAD = re.compile(r"\b(?:https?://|www\.)")
+_STAR_TAIL = re.compile(r"\*\s*(\S+)\s*$|\*\s*([a-z0-9]*\d[a-z0-9]*)\b")
+
+_STATES = frozenset(
+    "al ak az ar ca co ct de fl ga hi id il in ia ks ky la me md ma mi mn ms mo mt ne nv nh nj nm ny nc nd oh ok or pa ri"
+    " sc sd tn tx ut vt va wa wv wi wy dc pr on qc bc ab mb sk ns nb nl pe".split()
+)
+_COUNTRIES = frozenset("us usa gb gbr uk deu fra can irl nld esp ita che aus jpn lux mex swe".split())
+_CITIES = frozenset(
+    """sf nyc la dc slc atl chi philly seattle portland oakland berkeley austin dallas houston denver boulder chicago boston cambridge
+    brooklyn manhattan queens bronx newark trenton philadelphia pittsburgh baltimore washington arlington alexandria
+    richmond raleigh durham charlotte atlanta savannah miami tampa orlando jacksonville nashville memphis knoxville
+    louisville lexington cincinnati columbus cleveland toledo detroit lansing milwaukee madison minneapolis stpaul omaha
+    lincoln wichita tulsa phoenix tucson mesa scottsdale tempe albuquerque reno sacramento fresno oakdale sanfrancisco
+    sunnyvale cupertino mountainview paloalto menlopark redwoodcity sanjose sandiego irvine anaheim pasadena glendale
+    burbank longbeach losangeles santamonica honolulu anchorage boise spokane tacoma bellevue redmond kirkland eugene
+    salem buffalo rochester syracuse albany yonkers hartford stamford providence worcester burlington concord
+    indianapolis bloomington springfield peoria naperville evanston aurora plano irving frisco garland lubbock laredo
+    birmingham montgomery huntsville mobile jackson shreveport norman edmond boisecity provo ogden
+    bend medford vancouver toronto montreal calgary ottawa london manchester leeds bristol dublin paris berlin munich
+    amsterdam hoboken jerseycity princeton lasvegas henderson neworleans newyork stlouis kansascity saltlakecity fortworth
+    sanantonio elpaso corpuschristi batonrouge virginiabeach fortlauderdale westpalmbeach stpetersburg annarbor grandrapids
+    desmoines cedarrapids siouxfalls fargo coloradosprings fortcollins santafe lascruces santaclara santacruz santarosa
+    sanmateo daly fremont hayward""".split()
+)
+_CITY_FIRST = frozenset(
+    "san santa los las el la new fort ft saint st north south east west mount mt palm long grand little salt des baton"
+    " corpus virginia colorado kansas jersey redwood mountain menlo palo ann cedar sioux lake port royal rancho costa".split()
+)
+_CORPORATE = frozenset("inc llc ltd corp gmbh plc llp sa bv ag pbc lp incorporated limited".split())
+_NOISE = frozenset(
+    """pos ach ppd ccd web tel id des indn ref conf auth seq trace purchase debit card dbt crd visa mc
+    xfer recurring autopay pymt pmt payment pay bill billpay epay e onlinepmt authorized on at the of for http https www com help support
+    usa us mktp mktplace online""".split()
+)
+_KEEP_DIGITS = re.compile(
+    r"^(?:7eleven|76|99|5guys|365|1800\w+|24|7|5|3m|4|1|9|21|2k|a1|w2|h2o|o2|85c|8x8|23andme|1password|24hr|5below|n26|six|4ocean)$"
+)
+_LONELY = frozenset("a an and & n of the at in to by".split())
+
+
+def _fold(text: str) -> str:
+    """Lower case, accents and compatibility forms folded, control characters as spaces."""
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(_APOSTROPHES.sub("", text.casefold()).split())
+
+
+@lru_cache(maxsize=8192)
+def descriptor_words(description: str) -> tuple[str, ...]:
+    """All words of a descriptor that can carry meaning, lower case, noise (dates, masks, phone numbers) removed.
+
+    Keeps words such as "payroll" or "transfer", which say what the row is even though they name no merchant.
+    """
+    text = _PHONE.sub(" ", _fold(description))
+    text = _MASK.sub(" ", _DATE.sub(" ", text))
+    text = _URL_HEAD.sub(" ", text)
+    text = _DOMAIN_TAIL.sub(" ", text)
+    return tuple(word for word in _NOT_WORD.split(text) if word and not word.isdigit())
+
+
+def _strip_place(words: list[str]) -> list[str]:
+    """Without a trailing city, state and country. The words before a state are a city unless they say a trade."""
+    while len(words) > 1 and words[-1] in _COUNTRIES:
+        words = words[:-1]
+    had_state = len(words) > 1 and words[-1] in _STATES and words[-1] not in MERCHANT_TYPE_WORDS
+    if had_state:
+        words = words[:-1]
+    for length in (3, 2, 1):
+        if len(words) > length and "".join(words[-length:]) in _CITIES:
+            return words[:-length]
+    if had_state and len(words) > 2 and words[-1] not in MERCHANT_TYPE_WORDS:
+        cut = 2 if len(words) > 3 and words[-2] in _CITY_FIRST else 1
+        return words[:-cut]
+    if had_state and len(words) == 2 and words[-1] not in MERCHANT_TYPE_WORDS and " ".join(words) not in BRAND_ALIASES:
+        return words[:-1] if len(words[0]) > 3 else words
+    return words
+
+
+@lru_cache(maxsize=8192)
+def _merchant_words(description: str) -> tuple[str, ...]:
+    text = _fold(description)
+    for _ in range(4):
+        shorter = _PREFIXES.sub("", text, count=1)
+        if shorter == text or not shorter.strip():
+            break
+        text = shorter.strip()
+    text = _PAYPAL_INNER.sub("", text) or text
+    text = _PHONE.sub(" | ", text)
+    text = _DATE.sub(" ", text)
+    text = _MASK.sub(" ", text)
+    text = _REFERENCE.sub(" | ", text)
+    text = _URL_HEAD.sub(" ", text)
+    text = _DOMAIN_TAIL.sub(" ", text)
+    head, star, tail = text.partition("*")
+    if star:
+        tail_words = [w for w in _NOT_WORD.split(tail) if w]
+        # "AMZN MKTP US*2K4LM" carries a code after the star, "UBER *EATS" a name.
+        text = (
+            head
+            + " "
+            + (tail if tail_words and not any(c.isdigit() for c in tail_words[0]) and len(tail_words[0]) > 2 else "")
+        )
+        if not head.strip():
+            text = tail
+    text = re.sub(r"#\s*\w*\d\w*", " | ", text)
+    # After a store number or a phone number comes the place, and nothing that names the merchant.
+    kept: list[str] = []
+    for raw in text.split():
+        if raw == "|":
+            if kept:
+                break
+            continue
+        if any(c.isdigit() for c in raw):
+            compact = re.sub(r"[^0-9a-z]", "", raw)
+            if not kept and (
+                _KEEP_DIGITS.match(compact) or (compact[:1].isdigit() and sum(c.isalpha() for c in compact) >= 4)
+            ):
+                kept.append(compact)
+                continue
+            if kept and any(len(word) > 2 for word in kept):
+                break
+            continue
+        kept.extend(word for word in _NOT_WORD.split(raw) if word)
+    words = _strip_place(kept)
+    words = [w for w in words if w not in _CORPORATE] or words
+    meaningful = [w for w in words if w not in _NOISE] or words
+    while len(meaningful) > 1 and (meaningful[-1] in _LONELY or len(meaningful[-1]) == 1 or meaningful[-1] in _NOISE):
+        meaningful = meaningful[:-1]
+    while len(meaningful) > 1 and meaningful[0] in _LONELY:
+        meaningful = meaningful[1:]
+    if not meaningful:
+        meaningful = [w for w in _NOT_WORD.split(text) if w] or [w for w in _NOT_WORD.split(_fold(description)) if w]
+    return tuple(meaningful)
+
+
+@lru_cache(maxsize=8192)
+def clean_descriptor(description: str) -> str:
+    """The merchant's name as a person would write it: "SQ *BLUE BTL 0423 SF CA" becomes "Blue Btl".
+
+    Never empty where the description is not: what cannot be cleaned is returned in title case.
+    """
+    words = _merchant_words(description)
+    if not words:
+        return " ".join(description.split())
+    known = _alias(words)
+    return (known or " ".join(words)).title()
+
+
+def _alias(words: tuple[str, ...]) -> str | None:
+    for length in (3, 2, 1):
+        if len(words) >= length:
+            known = BRAND_ALIASES.get(" ".join(words[:length]))
+            if known is not None:
+                rest = [
+                    w
+                    for w in words[length:]
+                    if w in {"eats", "prime", "pharmacy", "fuel", "gas", "music", "video", "pass", "one"}
+                ]
+                return " ".join([known, *rest])
+    return None
+
+
+@lru_cache(maxsize=16384)
+def merchant_words(description: str, merchant_name: str | None = None) -> tuple[str, ...]:
+    """The words that identify the merchant, lower case, at most four; () only where nothing legible is given.
+
+    The source's own ``merchant_name`` is trusted over the descriptor.
+    """
+    words = _merchant_words(merchant_name) if merchant_name and merchant_name.strip() else ()
+    if not words:
+        words = _merchant_words(description)
+    known = _alias(words)
+    if known:
+        return tuple(known.split())
+    return tuple([w for w in words if len(w) > 1 and w not in _LONELY] or words)[:4]
+
+
+def merchant_key(description: str, merchant_name: str | None = None) -> str:
+    """A key that is equal for the same merchant whatever the noise; "" only where nothing legible is given."""
+    return "".join(merchant_words(description, merchant_name))

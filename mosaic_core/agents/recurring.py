@@ -1,0 +1,489 @@
+"""Recurring series in a ledger: pay, rent, bills and subscriptions, told from habits by their rhythm. Pure.
+
+Dates are compared in two clocks: days for weekly rhythms, and months (a month is 1, whatever its length) for monthly
+ones, so that the 31st, February and a weekend's shift stay small deviations instead of becoming other rhythms.
+"""
+
+from __future__ import annotations
+
+import calendar
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from mosaic_core.agents.categorise import categorise
+from mosaic_core.agents.descriptors import clean_descriptor, merchant_words
+from mosaic_core.agents.lexicon import WORDS
+from mosaic_core.domain.ledger import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """One row as the analyses see it: ``size`` is the amount without its sign (> 0), ``day`` the date's ordinal."""
+
+    tx: Transaction
+    size: float
+    log: float
+    day: int
+    month: float
+    incoming: bool
+    merchant: str
+    name: str
+    category: str
+    own_transfer: bool
+
+    @property
+    def tx_id(self) -> str:
+        return self.tx.transaction_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cadence:
+    """A rhythm: its period in days, the same on its own clock, and how late an occurrence may be (days)."""
+
+    name: str
+    days: float
+    step: float
+    monthly: bool
+    tolerance: float
+    grace: int
+
+
+CADENCES: Final = (
+    Cadence(name="weekly", days=7, step=7, monthly=False, tolerance=0.29, grace=4),
+    Cadence(name="every two weeks", days=14, step=14, monthly=False, tolerance=0.25, grace=5),
+    Cadence(name="twice a month", days=15.2, step=0.5, monthly=True, tolerance=0.25, grace=5),
+    Cadence(name="every four weeks", days=28, step=28, monthly=False, tolerance=0.11, grace=8),
+    Cadence(name="monthly", days=30.4, step=1.0, monthly=True, tolerance=0.25, grace=9),
+    Cadence(name="every two months", days=60.9, step=2.0, monthly=True, tolerance=0.16, grace=14),
+    Cadence(name="quarterly", days=91.3, step=3.0, monthly=True, tolerance=0.14, grace=18),
+    Cadence(name="twice a year", days=182.6, step=6.0, monthly=True, tolerance=0.1, grace=25),
+    Cadence(name="yearly", days=365.2, step=12.0, monthly=True, tolerance=0.06, grace=30),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Occurrences of one recurring payment or income, oldest first; ``merchants`` has several where it was renamed.
+
+    ``occurrences`` holds one row per occurrence (a double charge within two days is one); ``steps`` says for each gap
+    how many periods it spans (1 = none absent). ``regularity`` is the share of gaps that span exactly one period,
+    ``jitter`` the typical deviation in days.
+    """
+
+    cadence: Cadence
+    occurrences: tuple[Charge, ...]
+    steps: tuple[int, ...]
+    regularity: float
+    jitter: float
+    merchants: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.occurrences[-1].name
+
+    @property
+    def incoming(self) -> bool:
+        return self.occurrences[0].incoming
+
+    @property
+    def currency(self) -> str:
+        return self.occurrences[0].tx.currency
+
+    @property
+    def typical_size(self) -> float:
+        """The median of the last six amounts."""
+        return median([c.size for c in self.occurrences[-6:]])
+
+    @property
+    def fixed(self) -> bool:
+        """Whether nearly every amount equals the one before it, within a hundredth or two (an exchange rate's wobble
+        of up to 3 % included)."""
+        moves = [abs(b.log - a.log) for a, b in zip(self.occurrences, self.occurrences[1:], strict=False)]
+        return sum(move <= 0.03 for move in moves) >= 0.75 * len(moves)
+
+    def expected_day(self, after: int, periods: int = 1) -> int:
+        """The ordinal of the day on which the occurrence ``periods`` after occurrence number ``after`` was due."""
+        return _advance(self.occurrences[after], self.cadence, periods, self._anchor(after))
+
+    def _anchor(self, after: int) -> int:
+        """The day of the month that recent occurrences keep to; robust against single shifts."""
+        days = [c.tx.posted_on.day for c in self.occurrences[max(0, after - 5) : after + 1]]
+        if max(days) - min(days) > 15:
+            return self.occurrences[after].tx.posted_on.day
+        return int(median([float(d) for d in days]))
+
+
+def median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _month_clock(day: date) -> float:
+    return day.year * 12 + day.month - 1 + (day.day - 1) / calendar.monthrange(day.year, day.month)[1]
+
+
+def _advance(charge: Charge, cadence: Cadence, periods: int, anchor: int) -> int:
+    if not cadence.monthly:
+        return charge.day + round(cadence.step * periods)
+    if cadence.step < 1:
+        return charge.day + round(cadence.days * periods)
+    index = charge.tx.posted_on.year * 12 + charge.tx.posted_on.month - 1
+    # A charge on the 1st with an anchor at the 30th belongs to the month before, and the other way round.
+    if charge.tx.posted_on.day - anchor > 15:
+        index += 1
+    elif anchor - charge.tx.posted_on.day > 15:
+        index -= 1
+    index += round(cadence.step) * periods
+    year, month = divmod(index, 12)
+    if not 1 <= year <= 9999:
+        return charge.day + round(cadence.days * periods)
+    return date(year, month + 1, min(anchor, calendar.monthrange(year, month + 1)[1])).toordinal()
+
+
+def charges(transactions: Iterable[Transaction], *, as_of: date | None = None) -> list[Charge]:
+    """The rows up to ``as_of``, oldest first, each with its merchant resolved within this ledger and its category (the
+    row's own where it has one). Rows of amount zero say nothing and are left out; a repeated transaction id counts once."""
+    rows: dict[str, Transaction] = {}
+    for tx in sorted(
+        transactions, key=lambda t: (t.posted_on, t.transaction_id, t.account_id, t.description, t.amount)
+    ):
+        if tx.amount.is_finite() and tx.amount != 0 and (as_of is None or tx.posted_on <= as_of):
+            rows.setdefault(tx.transaction_id, tx)
+    merchants = resolve_merchants(rows.values())
+    result = []
+    for tx in rows.values():
+        size = abs(float(tx.amount))
+        if size == 0 or math.isinf(size):
+            continue
+        category = tx.category or categorise(tx).category
+        own = bool(tx.counterparty_account_id) and tx.counterparty_account_id != tx.account_id
+        result.append(
+            Charge(
+                tx=tx,
+                size=size,
+                log=math.log(size),
+                day=tx.posted_on.toordinal(),
+                month=_month_clock(tx.posted_on),
+                incoming=tx.amount > 0,
+                merchant=merchants[tx.transaction_id],
+                name=_name(tx),
+                category=category,
+                own_transfer=own,
+            )  # fmt: skip
+        )
+    return result
+
+
+def _name(tx: Transaction) -> str:
+    return (tx.merchant_name or "").strip() or clean_descriptor(tx.description) or "unnamed"
+
+
+def resolve_merchants(transactions: Iterable[Transaction]) -> dict[str, str]:
+    """Transaction id to merchant key, made consistent within one ledger.
+
+    A descriptor that elsewhere carries the source's merchant name takes that name; a name that another continues only
+    with a place ("blue bottle", "blue bottle oakland") or cuts off is the same merchant.
+    """
+    rows = list(transactions)
+    named: dict[tuple[str, ...], dict[tuple[str, ...], int]] = defaultdict(lambda: defaultdict(int))
+    for tx in rows:
+        if tx.merchant_name and tx.merchant_name.strip():
+            named[merchant_words(tx.description)][merchant_words(tx.description, tx.merchant_name)] += 1
+    words_of: dict[str, tuple[str, ...]] = {}
+    for tx in rows:
+        if tx.merchant_name and tx.merchant_name.strip():
+            words_of[tx.transaction_id] = merchant_words(tx.description, tx.merchant_name)
+        else:
+            own = merchant_words(tx.description)
+            known = named.get(own)
+            words_of[tx.transaction_id] = min(known, key=lambda w: (-known[w], w)) if known else own
+    canonical = _merge_names(set(words_of.values()))
+    return {tx_id: canonical[words] for tx_id, words in words_of.items()}
+
+
+_TRADE_WORDS: Final = frozenset(item.rstrip("!?") for block in WORDS.values() for item in block.split())
+
+
+def _skeleton(words: tuple[str, ...]) -> str:
+    """Consonants of a name, doubled letters once: "blue btl" and "blue bottle" agree."""
+    text = "".join(words)
+    kept = text[:1] + "".join(c for c in text[1:] if c not in "aeiouy")
+    return "".join(c for i, c in enumerate(kept) if i == 0 or c != kept[i - 1])
+
+
+def _merge_names(names: set[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+    ordered = sorted(names, key=lambda words: (len("".join(words)), words))
+    canonical: dict[tuple[str, ...], str] = {}
+    exact: dict[tuple[str, ...], str] = {}
+    skeletons: dict[str, str] = {}
+    compacts: list[tuple[str, str]] = []
+    for words in ordered:
+        compact = "".join(words)
+        key = None
+        for cut in range(len(words) - 1, 0, -1):
+            head, tail = words[:cut], words[cut:]
+            if (
+                head in exact
+                and (cut >= 2 or (len(head[0]) >= 5 and head[0] not in _TRADE_WORDS))
+                and _TRADE_WORDS.isdisjoint(tail)
+                and len(tail) <= 3
+            ):
+                key = exact[head]
+                break
+        if key is None and len(compact) >= 5:
+            key = skeletons.get(_skeleton(words)) if len(_skeleton(words)) >= 4 else None
+        if key is None:
+            key = next(
+                (
+                    known
+                    for short, known in compacts
+                    if len(short) >= 9 and compact.startswith(short) and len(compact) - len(short) <= 6
+                ),
+                None,
+            )
+        if key is None:
+            key = compact
+        canonical[words] = key
+        exact[words] = key
+        if len(_skeleton(words)) >= 4:
+            skeletons.setdefault(_skeleton(words), key)
+        compacts.append((compact, key))
+    return canonical
+
+
+# --- rhythm ---------------------------------------------------------------------------------------------------------
+
+
+def _collapse(rows: Sequence[Charge], within: int = 2) -> list[Charge]:
+    """One row per occurrence: rows within two days of the first of them are a double charge, not a rhythm."""
+    kept: list[Charge] = []
+    for row in rows:
+        if not kept or row.day - kept[-1].day > within:
+            kept.append(row)
+    return kept
+
+
+def _fit(rows: Sequence[Charge], cadence: Cadence) -> tuple[float, float, tuple[int, ...]] | None:
+    """(share of gaps of exactly one period, typical deviation in days, periods per gap), or None where it does not fit."""
+    steps: list[int] = []
+    deviations: list[float] = []
+    for before, after in zip(rows, rows[1:], strict=False):
+        gap = (after.month - before.month if cadence.monthly else float(after.day - before.day)) / cadence.step
+        periods = max(1, round(gap))
+        deviation = abs(gap - periods)
+        # Longer silences may drift further, by nothing more than a period's own tolerance.
+        if deviation > cadence.tolerance:
+            periods = 0
+        else:
+            deviations.append(deviation * cadence.days)
+        steps.append(periods)
+    if not steps or not deviations:
+        return None
+    single = sum(step == 1 for step in steps) / len(steps)
+    return single, median(deviations), tuple(steps)
+
+
+def _best_fit(rows: Sequence[Charge], *, least: float, cadences: Sequence[Cadence] = CADENCES) -> Series | None:
+    kept = _collapse(rows)
+    if len(kept) < 3:
+        return None
+    span = kept[-1].day - kept[0].day
+    mean_gap = span / (len(kept) - 1)
+    best: tuple[tuple[float, float], Series] | None = None
+    for cadence in cadences:
+        if not 0.6 * cadence.days <= mean_gap <= 1.9 * cadence.days:
+            continue
+        fit = _fit(kept, cadence)
+        if fit is None:
+            continue
+        single, jitter, steps = fit
+        regular = sum(step in (1, 2) for step in steps) / len(steps)
+        if regular < least or single < 0.5:
+            continue
+        series = Series(
+            cadence=cadence,
+            occurrences=tuple(kept),
+            steps=steps,
+            regularity=single,
+            jitter=jitter,
+            merchants=tuple(dict.fromkeys(c.merchant for c in kept)),
+        )
+        rank = (-round(single, 2), jitter / cadence.days)
+        if best is None or rank < best[0]:
+            best = (rank, series)
+    return best[1] if best else None
+
+
+def _amount_clusters(rows: Sequence[Charge], width: float) -> list[list[Charge]]:
+    """Rows whose amounts chain together within ``width`` (natural logarithm), each cluster oldest first."""
+    clusters: list[list[Charge]] = []
+    for row in sorted(rows, key=lambda c: (c.log, c.day, c.tx_id)):
+        if clusters and row.log - clusters[-1][-1].log <= width:
+            clusters[-1].append(row)
+        else:
+            clusters.append([row])
+    return [sorted(cluster, key=lambda c: (c.day, c.tx_id)) for cluster in clusters]
+
+
+def find_series(rows: Sequence[Charge]) -> list[Series]:
+    """All recurring series among the charges, by merchant, currency and direction; each row in one series at most.
+
+    A merchant's rows are tried together first, then by account, then by amount (a subscription at a shop where one also
+    buys). Own transfers are left out.
+    """
+    groups: dict[tuple[str, str, bool], list[Charge]] = defaultdict(list)
+    for row in rows:
+        if not row.own_transfer:
+            groups[(row.merchant, row.tx.currency, row.incoming)].append(row)
+    found: list[Series] = []
+    for key in sorted(groups):
+        group = groups[key]
+        if len(group) >= 3:
+            found.extend(_series_of(group))
+    return _link(found)
+
+
+def _series_of(group: list[Charge]) -> list[Series]:
+    whole = _best_fit(group, least=0.8)
+    if whole is not None and len(_collapse(group)) >= 3:
+        return [whole]
+    splits: list[Callable[[], list[list[Charge]]]] = [
+        lambda: _by_account(group),
+        lambda: _amount_clusters(group, 0.004),
+        lambda: _amount_clusters(group, 0.03),
+        lambda: _amount_clusters(group, 0.12),
+    ]
+    best: list[Series] = []
+    covered = 0
+    for split in splits:
+        parts = split()
+        if len(parts) < 2:
+            continue
+        # Among many rows some fall into a rhythm by chance, so a part must keep it more strictly.
+        fits = [
+            fit
+            for part in parts
+            if len(part) >= 3 and (fit := _best_fit(part, least=0.85, cadences=CADENCES[1:7])) is not None
+        ]
+        total = sum(len(fit.occurrences) for fit in fits)
+        if total > covered:
+            best, covered = fits, total
+    if best:
+        return best
+    trimmed = _without_extras(group)
+    if trimmed is not None:
+        return [trimmed]
+    tail = _best_fit(group[-6:], least=1.0) if len(group) >= 12 else None
+    return [tail] if tail is not None else []
+
+
+def _by_account(group: list[Charge]) -> list[list[Charge]]:
+    parts: dict[str, list[Charge]] = defaultdict(list)
+    for row in group:
+        parts[row.tx.account_id].append(row)
+    return [parts[account] for account in sorted(parts)]
+
+
+def _without_extras(group: list[Charge]) -> Series | None:
+    """A rhythm with a few rows beside it (a bonus next to the pay): the longest chain of rows that keep a period."""
+    kept = _collapse(group)
+    if not 5 <= len(kept) <= 160:
+        return None
+    best: list[Charge] = []
+    for cadence in CADENCES[1:5]:
+        lengths = [1] * len(kept)
+        previous = [-1] * len(kept)
+        for i, row in enumerate(kept):
+            for j in range(i - 1, -1, -1):
+                gap = (row.month - kept[j].month if cadence.monthly else float(row.day - kept[j].day)) / cadence.step
+                if gap > 2.3:
+                    break
+                if (
+                    abs(gap - 1) <= cadence.tolerance / 2
+                    and abs(row.log - kept[j].log) < 0.5
+                    and lengths[j] + 1 > lengths[i]
+                ):
+                    lengths[i], previous[i] = lengths[j] + 1, j
+                elif (
+                    abs(gap - 2) <= cadence.tolerance / 2
+                    and abs(row.log - kept[j].log) < 0.2
+                    and lengths[j] + 0 > lengths[i]
+                ):
+                    lengths[i], previous[i] = lengths[j], j
+        end = max(range(len(kept)), key=lambda i: lengths[i])
+        chain = []
+        while end >= 0:
+            chain.append(kept[end])
+            end = previous[end]
+        if len(chain) > len(best):
+            best = chain[::-1]
+    if len(best) >= max(5, 0.6 * len(kept)):
+        return _best_fit(best, least=0.85)
+    return None
+
+
+def _link(found: list[Series]) -> list[Series]:
+    """Joins series of which one continues the other: a price that changed, a descriptor that was renamed."""
+    pending = sorted(found, key=lambda s: (s.occurrences[0].day, s.occurrences[0].tx_id))
+    linked: list[Series] = []
+    for series in pending:
+        match = next((i for i, earlier in enumerate(linked) if _continues(earlier, series)), None)
+        if match is None:
+            linked.append(series)
+            continue
+        earlier = linked[match]
+        joined = _best_fit([*earlier.occurrences, *series.occurrences], least=0.75, cadences=(earlier.cadence,))
+        if joined is None:
+            linked.append(series)
+        else:
+            linked[match] = joined
+    return linked
+
+
+def _continues(earlier: Series, later: Series) -> bool:
+    if (
+        earlier.incoming != later.incoming
+        or earlier.currency != later.currency
+        or earlier.cadence.name != later.cadence.name
+    ):
+        return False
+    last, first = earlier.occurrences[-1], later.occurrences[0]
+    silence = (first.day - last.day) / earlier.cadence.days
+    if not 0.5 <= silence <= 2.3:
+        return False
+    ratio = abs(median([c.log for c in later.occurrences[:3]]) - median([c.log for c in earlier.occurrences[-3:]]))
+    if last.merchant == first.merchant:
+        return ratio < 0.9
+    same_category = last.category == first.category
+    usual = max(0.012, 1.5 * _spread([c.log for c in earlier.occurrences[-12:]]))
+    return ratio <= min(usual if same_category else 0.012, 0.35)
+
+
+def _spread(logs: Sequence[float]) -> float:
+    centre = median(logs)
+    return 1.4826 * median([abs(value - centre) for value in logs])
+
+
+def recurring_series(transactions: Iterable[Transaction], *, as_of: date) -> list[Series]:
+    """The ledger's recurring series as of a day, largest typical amount first."""
+    found = find_series(charges(transactions, as_of=as_of))
+    return sorted(found, key=lambda s: (-s.typical_size, s.name, s.occurrences[0].tx_id))
+
+
+def ended(series: Series, as_of: date) -> bool:
+    """Whether more than one occurrence in a row is absent at the end: it was given up, not missed."""
+    last = series.occurrences[-1]
+    return as_of.toordinal() > last.day + 2 * series.cadence.days + series.cadence.grace
+
+
+def by_merchant(rows: Iterable[Charge]) -> Mapping[tuple[str, str, bool], list[Charge]]:
+    """Rows by merchant, currency and direction, oldest first."""
+    groups: dict[tuple[str, str, bool], list[Charge]] = defaultdict(list)
+    for row in rows:
+        groups[(row.merchant, row.tx.currency, row.incoming)].append(row)
+    return groups
