@@ -1,0 +1,404 @@
+"""The app's settings: read from the environment once, checked as a whole, then immutable.
+
+`Settings.from_env` reports every fault at once. Names are those of the app settings (`Lease__Seconds`); a connection
+comes in one of two forms, as on the platform: a connection string under its own name, or an identity
+(`ServiceBusConnection__fullyQualifiedNamespace`, optionally `__clientId` of a user-assigned identity).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from mosaic_core.domain.errors import ConfigurationError
+from mosaic_core.domain.lanes import RETRY_SECONDS, RULES, Lane
+
+VERSION: Final = "0.1.0"
+
+QUEUE_SETTINGS: Final[Mapping[Lane, str]] = {
+    Lane.INGESTION: "IngestionQueue",
+    Lane.CONVERSATION: "ConversationQueue",
+    Lane.SWEEP: "SweepQueue",
+}
+CONCURRENCY_SETTINGS: Final[Mapping[Lane, str]] = {
+    Lane.INGESTION: "Lane__IngestionConcurrency",
+    Lane.CONVERSATION: "Lane__ConversationConcurrency",
+    Lane.SWEEP: "Lane__SweepConcurrency",
+}
+
+_QUEUE_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9])?", re.ASCII)
+_HUB_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,254}[A-Za-z0-9])?", re.ASCII)
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
+_TRUE: Final = frozenset({"true", "1"})
+_FALSE: Final = frozenset({"false", "0"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How to reach one service: a connection string, or an endpoint with the app's identity.
+
+    ``endpoint`` is a host name for Service Bus and Event Hubs, a URL for tables and blobs; ``client_id`` picks a
+    user-assigned identity (empty: the system-assigned one). The connection string is never shown.
+    """
+
+    connection_string: str = field(default="", repr=False)
+    endpoint: str = ""
+    client_id: str = ""
+
+    @property
+    def uses_identity(self) -> bool:
+        return not self.connection_string
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """Whose tokens are accepted. ``platform_authentication``: the platform authenticates callers itself, so its
+    ``X-MS-CLIENT-PRINCIPAL`` header can be trusted."""
+
+    issuer: str
+    audience: str
+    jwks_uri: str
+    platform_authentication: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a deployment may choose. Times are in seconds where the name does not say otherwise."""
+
+    service_bus: Connection
+    event_hubs: Connection
+    tables: Connection
+    blobs: Connection
+    auth: Auth
+    queues: Mapping[Lane, str]
+    telemetry_hub: str = "runtime-telemetry-stream"
+    lane_concurrency: Mapping[Lane, int]
+    lane_deadline_seconds: int = 240
+    lease_seconds: int = 30
+    lease_renew_seconds: int = 10
+    retry_seconds: tuple[float, ...] = tuple(float(s) for s in RETRY_SECONDS)
+    sweep_hour_utc: int = 2
+    sweep_lookback_days: int = 180
+    sweep_catch_up_nights: int = 7
+    approval_expiry_hours: int = 72
+    review_category_confidence: float = 0.6
+    drill_enabled: bool = False
+    create_tables: bool = False
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Raises `ConfigurationError` with one line per fault: the setting, what is wrong, what to set."""
+        env = _Reader(environ)
+        settings = cls(
+            service_bus=env.messaging("ServiceBusConnection"),
+            event_hubs=env.messaging("EventHubsConnection"),
+            tables=env.storage("TablesConnection", "table"),
+            blobs=env.storage("BlobsConnection", "blob"),
+            auth=Auth(
+                issuer=env.url("Auth__Issuer"),
+                audience=env.required("Auth__Audience", "the audience that tokens for this API carry"),
+                jwks_uri=env.url("Auth__JwksUri"),
+                platform_authentication=env.platform_authentication(),
+            ),
+            queues=env.queues(),
+            telemetry_hub=env.name("TelemetryHub", "runtime-telemetry-stream", _HUB_NAME),
+            lane_concurrency={
+                lane: env.whole(name, 1 if lane == Lane.SWEEP else 16, 1, 1000)
+                for lane, name in CONCURRENCY_SETTINGS.items()
+            },
+            lane_deadline_seconds=env.whole("Lane__DeadlineSeconds", 240, 1, 3600),
+            lease_seconds=env.whole("Lease__Seconds", 30, 1, 600),
+            lease_renew_seconds=env.whole("Lease__RenewSeconds", 10, 1, 300),
+            retry_seconds=env.waits("Retry__Seconds", tuple(float(s) for s in RETRY_SECONDS)),
+            sweep_hour_utc=env.whole("Sweep__HourUtc", 2, 0, 23),
+            sweep_lookback_days=env.whole("Sweep__LookbackDays", 180, 7, 730),
+            sweep_catch_up_nights=env.whole("Sweep__CatchUpNights", 7, 1, 60),
+            approval_expiry_hours=env.whole("Approval__ExpiryHours", 72, 1, 8760),
+            review_category_confidence=env.fraction("Review__CategoryConfidence", 0.6),
+            drill_enabled=env.flag("Drill__Enabled", False),
+            create_tables=env.flag("Stores__CreateTables", False),
+        )
+        env.read("Sweep__Schedule")
+        if settings.lease_renew_seconds * 2 >= settings.lease_seconds:
+            env.fault(
+                "Lease__RenewSeconds",
+                f"is {settings.lease_renew_seconds}, which leaves no second try within Lease__Seconds "
+                f"({settings.lease_seconds})",
+                "set it to less than half of Lease__Seconds",
+            )
+        env.report_unknown()
+        if env.faults:
+            raise ConfigurationError(env.faults)
+        return settings
+
+
+class _Reader:
+    """Reads settings and gathers what is wrong with them. After a fault a reader goes on with the default."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._known: set[str] = set()
+        self.faults: list[str] = []
+
+    def read(self, name: str) -> str:
+        self._known.add(name)
+        return self._environ.get(name, "").strip()
+
+    def fault(self, name: str, wrong: str, remedy: str) -> None:
+        self.faults.append(f"{name} {wrong}: {remedy}")
+
+    # ---------------------------------------------------------------------------------------------------- plain values
+
+    def required(self, name: str, what: str) -> str:
+        text = self.read(name)
+        if not text:
+            self.fault(name, "is missing", f"set it to {what}")
+        return text
+
+    def url(self, name: str) -> str:
+        text = self.required(name, "an https URL")
+        if text and not _is_safe_url(text):
+            self.fault(name, "is not an https URL", "set it to an https URL (http only for a loopback address)")
+        return text
+
+    def flag(self, name: str, default: bool) -> bool:
+        text = self.read(name).lower()
+        if text and text not in _TRUE | _FALSE:
+            self.fault(name, "is neither true nor false", "set it to true or false")
+        return text in _TRUE if text else default
+
+    def whole(self, name: str, default: int, lowest: int, highest: int) -> int:
+        text = self.read(name)
+        if not text:
+            return default
+        value = int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else -1
+        if not lowest <= value <= highest:
+            self.fault(name, f"is not a whole number from {lowest} to {highest}", f"the default is {default}")
+            return default
+        return value
+
+    def fraction(self, name: str, default: float) -> float:
+        text = self.read(name)
+        value = _number(text) if text else default
+        if not 0.0 <= value <= 1.0:
+            self.fault(name, "is not a number from 0 to 1", f"the default is {default}")
+            return default
+        return value
+
+    def waits(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        text = self.read(name)
+        if not text:
+            return default
+        values = tuple(_number(part) for part in text.split(","))
+        if len(values) != len(default) or not all(0 <= value <= 3600 for value in values):
+            example = ",".join(f"{value:g}" for value in default)
+            self.fault(name, f"is not {len(default)} numbers from 0 to 3600", f"set it to something like {example}")
+            return default
+        return values
+
+    def name(self, name: str, default: str, shape: re.Pattern[str]) -> str:
+        text = self.read(name) or default
+        if not shape.fullmatch(text):
+            self.fault(name, "is no legal entity name", f"the default is {default}")
+        return text
+
+    # ---------------------------------------------------------------------------------------------------- compositions
+
+    def queues(self) -> dict[Lane, str]:
+        queues = {
+            lane: self.name(name, RULES[lane].default_queue, _QUEUE_NAME) for lane, name in QUEUE_SETTINGS.items()
+        }
+        seen: dict[str, str] = {}
+        for lane, queue in queues.items():
+            other = seen.setdefault(queue.lower(), QUEUE_SETTINGS[lane])
+            if other != QUEUE_SETTINGS[lane]:
+                self.fault(
+                    QUEUE_SETTINGS[lane], f"names the same queue as {other}", "give each lane a queue of its own"
+                )
+        return queues
+
+    def platform_authentication(self) -> bool:
+        """On only where the platform itself says so: anybody can send the header to a host that does not."""
+        platform = self.read("WEBSITE_AUTH_ENABLED").lower() in _TRUE
+        wanted = self.flag("Auth__PlatformAuthentication", platform)
+        if wanted and not platform:
+            self.fault(
+                "Auth__PlatformAuthentication",
+                "is true, but WEBSITE_AUTH_ENABLED says that the platform does not authenticate callers",
+                "switch the platform's authentication on, or remove the setting",
+            )
+        return wanted and platform
+
+    def messaging(self, name: str) -> Connection:
+        connection = self._connection(name, "fullyQualifiedNamespace", "the namespace's host name")
+        if connection.connection_string:
+            parts = _parts(connection.connection_string)
+            if not parts.get("endpoint", "").lower().startswith("sb://"):
+                self.fault(name, "is no connection string (it has no Endpoint=sb://…)", "copy the namespace's")
+            elif "entitypath" in parts:
+                self.fault(name, "is bound to one entity (EntityPath)", "use the namespace's connection string")
+            elif not (parts.get("sharedaccesskeyname") and parts.get("sharedaccesskey")) and not parts.get(
+                "sharedaccesssignature"
+            ):
+                self.fault(name, "is no connection string (it has no key)", "copy the namespace's")
+        elif connection.endpoint and not _HOST_NAME.fullmatch(connection.endpoint):
+            self.fault(
+                f"{name}__fullyQualifiedNamespace", "is no host name", "set it to the host name alone, without sb://"
+            )
+        return connection
+
+    def storage(self, name: str, service: str) -> Connection:
+        connection = self._connection(name, "endpoint", f"the account's {service} endpoint")
+        if connection.connection_string:
+            parts = _parts(connection.connection_string)
+            if parts.get("usedevelopmentstorage", "").lower() != "true" and not (
+                parts.get("accountname") or parts.get(f"{service}endpoint")
+            ):
+                self.fault(name, "is no connection string (it names no account)", "copy the storage account's")
+        elif connection.endpoint and not _is_safe_url(connection.endpoint):
+            self.fault(
+                f"{name}__endpoint", "is not an https URL", "set it to an https URL (http only for a loopback address)"
+            )
+        return connection
+
+    def _connection(self, name: str, endpoint_part: str, what: str) -> Connection:
+        text = self.read(name)
+        endpoint = self.read(f"{name}__{endpoint_part}")
+        client_id = self.read(f"{name}__clientId")
+        credential = self.read(f"{name}__credential")
+        if text and (endpoint or client_id or credential):
+            self.fault(name, f"contradicts {name}__…", "set the connection string or the identity form, not both")
+        elif not text and not endpoint:
+            self.fault(name, "is missing", f"set it to a connection string, or {name}__{endpoint_part} to {what}")
+        if credential and credential.lower() != "managedidentity":
+            self.fault(f"{name}__credential", "is not managedidentity", "set it to managedidentity or remove it")
+        return Connection(connection_string=text, endpoint=endpoint, client_id=client_id)
+
+    # -------------------------------------------------------------------------------------------------------- unknown
+
+    def report_unknown(self) -> None:
+        """A setting in one of our groups that nothing reads, or one of ours in other letters, is a slip of the pen."""
+        groups = {name.partition("__")[0].lower() for name in self._known if "__" in name}
+        spelt = {name.lower(): name for name in self._known}
+        for name in sorted(self._environ):
+            if name in self._known:
+                continue
+            group, separator, _ = name.partition("__")
+            if name.lower() in spelt:
+                self.fault(name, "is not how this setting is spelt", f"call it {spelt[name.lower()]}")
+            elif separator and group.lower() in groups:
+                known = sorted(n for n in self._known if n.lower().startswith(f"{group.lower()}__"))
+                self.fault(name, "is unknown", f"there is {', '.join(known)}")
+
+
+def _number(text: str) -> float:
+    """The number, or NaN (which is in no range)."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _parts(connection_string: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in connection_string.split(";") if "=" in part)
+    return {key.strip().lower(): value.strip() for key, _, value in pairs}
+
+
+def _is_safe_url(text: str) -> bool:
+    """https, or http to this very machine."""
+    try:
+        url = urlsplit(text)
+        _ = url.port  # raises where it is no number
+    except ValueError:
+        return False
+    host = url.hostname or ""
+    return bool(host) and (url.scheme == "https" or (url.scheme == "http" and _is_loopback(host)))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+# ----------------------------------------------------------------------------------------------------------- host.json
+
+
+def check_host_json(settings: Settings, host_json: Mapping[str, Any]) -> list[str]:
+    """What contradicts host.json, one line each; empty where nothing does. A lane's deadline must end before the host
+    stops renewing the message's lock, and that before the host kills the function."""
+    faults: list[str] = []
+
+    def seconds(path: str, read: Callable[[], object]) -> float | None:
+        try:
+            return _timespan(read())
+        except (KeyError, TypeError, ValueError):
+            faults.append(f"host.json: {path} is missing or no time span: set it, such as 00:08:00")
+            return None
+
+    renewal_name = "extensions.serviceBus.maxAutoLockRenewalDuration"
+    renewal = seconds(renewal_name, lambda: host_json["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"])
+    timeout = seconds("functionTimeout", lambda: host_json["functionTimeout"])
+    if renewal is not None and settings.lane_deadline_seconds >= renewal:
+        faults.append(
+            f"Lane__DeadlineSeconds ({settings.lane_deadline_seconds}) is not below host.json's "
+            f"{renewal_name} ({renewal:g} s): lower the one or raise the other"
+        )
+    if renewal is not None and timeout is not None and renewal >= timeout:
+        faults.append(
+            f"host.json: {renewal_name} ({renewal:g} s) is not below functionTimeout ({timeout:g} s): "
+            "lower the one or raise the other"
+        )
+    return faults
+
+
+def _timespan(value: object) -> float:
+    """Seconds of ``[d.]hh:mm:ss``; -1 is for ever."""
+    found = re.fullmatch(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})", str(value), re.ASCII)
+    if str(value) == "-1":
+        return math.inf
+    if found is None:
+        raise ValueError("no time span")
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+# --------------------------------------------------------------------------------------------------------------- build
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """Which code this is. ``commit`` is ``unknown`` outside a deployment; ``package_digest`` is the SHA-256 of
+    everything in the package, so that two instances can be told apart whatever they say of themselves."""
+
+    version: str
+    commit: str
+    package_digest: str
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str], root: Path | None = None) -> Build:
+        """``root`` is the app's folder (with host.json). The commit is setting ``MOSAIC_COMMIT``, else the file
+        ``COMMIT`` that packaging leaves in the root."""
+        root = root or Path(__file__).resolve().parent.parent
+        commit = environ.get("MOSAIC_COMMIT", "").strip()
+        if not commit and (root / "COMMIT").is_file():
+            commit = (root / "COMMIT").read_text("ascii", "replace").strip()
+        known = re.fullmatch(r"[0-9a-fA-F]{7,64}", commit)
+        return cls(version=VERSION, commit=commit.lower() if known else "unknown", package_digest=_digest(root))
+
+
+def _digest(root: Path) -> str:
+    files = [root / name for name in ("function_app.py", "host.json", "requirements.txt")]
+    files += [path for path in (root / "mosaic_core").rglob("*") if "__pycache__" not in path.parts]
+    total = hashlib.sha256()
+    for path in sorted(path for path in files if path.is_file()):
+        total.update(f"{path.relative_to(root).as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()

@@ -1,0 +1,252 @@
+"""Settings: read as a whole, all faults at once, no secret shown."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mosaic_core.config import VERSION, Build, Settings, check_host_json
+from mosaic_core.domain.errors import ConfigurationError
+from mosaic_core.domain.lanes import Lane
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "c2VjcmV0LWtleS1vZi10aGUtdGVzdA=="
+BUS = f"Endpoint=sb://localhost:5672;SharedAccessKeyName=all;SharedAccessKey={KEY};UseDevelopmentEmulator=true;"
+STORAGE = f"DefaultEndpointsProtocol=http;AccountName=dev;AccountKey={KEY};TableEndpoint=http://127.0.0.1:1/dev;"
+MINIMAL = {
+    "ServiceBusConnection": BUS,
+    "EventHubsConnection": BUS,
+    "TablesConnection": STORAGE,
+    "BlobsConnection": STORAGE,
+    "Auth__Issuer": "https://issuer.example",
+    "Auth__Audience": "api://mosaic-runtime",
+    "Auth__JwksUri": "http://127.0.0.1:5000/jwks",
+}
+
+
+def faults(changes: dict[str, str | None]) -> tuple[str, ...]:
+    env = {name: value for name, value in {**MINIMAL, **changes}.items() if value is not None}
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env(env)
+    return caught.value.faults
+
+
+def test_the_defaults_are_the_contract_s() -> None:
+    settings = Settings.from_env(MINIMAL)
+    assert settings.queues == {
+        Lane.INGESTION: "runtime-ingestion-completed",
+        Lane.CONVERSATION: "runtime-agent-message-posted",
+        Lane.SWEEP: "runtime-nightly-anomaly-sweep",
+    }
+    assert settings.telemetry_hub == "runtime-telemetry-stream"
+    assert settings.lane_concurrency == {Lane.INGESTION: 16, Lane.CONVERSATION: 16, Lane.SWEEP: 1}
+    assert (settings.lease_seconds, settings.lease_renew_seconds, settings.lane_deadline_seconds) == (30, 10, 240)
+    assert settings.retry_seconds == (1.0, 5.0, 30.0, 120.0)
+    assert (settings.sweep_hour_utc, settings.sweep_lookback_days, settings.sweep_catch_up_nights) == (2, 180, 7)
+    assert (settings.approval_expiry_hours, settings.review_category_confidence) == (72, 0.6)
+    assert not settings.drill_enabled
+    assert not settings.create_tables
+    assert not settings.auth.platform_authentication
+
+
+def test_every_setting_is_read() -> None:
+    settings = Settings.from_env(
+        {
+            **MINIMAL,
+            "IngestionQueue": "a",
+            "ConversationQueue": "b",
+            "SweepQueue": "c",
+            "TelemetryHub": "hub",
+            "WEBSITE_AUTH_ENABLED": "True",
+            "Lease__Seconds": "9",
+            "Lease__RenewSeconds": "2",
+            "Lane__DeadlineSeconds": "60",
+            "Lane__SweepConcurrency": "2",
+            "Lane__IngestionConcurrency": "3",
+            "Lane__ConversationConcurrency": "4",
+            "Retry__Seconds": "0, 0.5,1,2",
+            "Sweep__HourUtc": "0",
+            "Sweep__LookbackDays": "730",
+            "Sweep__CatchUpNights": "3",
+            "Sweep__Schedule": "0 * * * * *",
+            "Approval__ExpiryHours": "1",
+            "Review__CategoryConfidence": "0.75",
+            "Drill__Enabled": "TRUE",
+            "Stores__CreateTables": "1",
+        }
+    )
+    assert settings.queues == {Lane.INGESTION: "a", Lane.CONVERSATION: "b", Lane.SWEEP: "c"}
+    assert settings.lane_concurrency == {Lane.SWEEP: 2, Lane.INGESTION: 3, Lane.CONVERSATION: 4}
+    assert settings.retry_seconds == (0.0, 0.5, 1.0, 2.0)
+    assert settings.auth.platform_authentication
+    assert settings.drill_enabled
+    assert settings.create_tables
+    assert (settings.lease_seconds, settings.lease_renew_seconds) == (9, 2)
+    assert (settings.sweep_hour_utc, settings.sweep_lookback_days, settings.sweep_catch_up_nights) == (0, 730, 3)
+    assert (settings.approval_expiry_hours, settings.review_category_confidence) == (1, 0.75)
+    assert (settings.telemetry_hub, settings.lane_deadline_seconds) == ("hub", 60)
+
+
+def test_identity_instead_of_a_connection_string() -> None:
+    changes: dict[str, str | None] = {
+        "ServiceBusConnection": None,
+        "ServiceBusConnection__fullyQualifiedNamespace": "bus.example",
+        "ServiceBusConnection__clientId": "11111111-1111-1111-1111-111111111111",
+        "ServiceBusConnection__credential": "managedidentity",
+        "TablesConnection": None,
+        "TablesConnection__endpoint": "https://tables.example",
+    }
+    env = {name: value for name, value in {**MINIMAL, **changes}.items() if value is not None}
+    settings = Settings.from_env(env)
+    assert settings.service_bus.uses_identity
+    assert settings.service_bus.endpoint == "bus.example"
+    assert settings.service_bus.client_id == "11111111-1111-1111-1111-111111111111"
+    assert settings.tables.endpoint == "https://tables.example"
+    assert not settings.blobs.uses_identity
+
+
+def test_an_empty_environment_names_everything_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env({})
+    named = [fault.split()[0] for fault in caught.value.faults]
+    assert named == list(MINIMAL)
+    assert all("missing" in fault and "set it to" in fault for fault in caught.value.faults)
+    assert str(caught.value).count("\n  - ") == len(MINIMAL)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named", "said"),
+    [
+        ({"ServiceBusConnection__fullyQualifiedNamespace": "bus.example"}, "ServiceBusConnection", "not both"),
+        ({"TablesConnection__endpoint": "https://t.example"}, "TablesConnection", "not both"),
+        ({"BlobsConnection__clientId": "x"}, "BlobsConnection", "not both"),
+        ({"EventHubsConnection": "Endpoint=http://x"}, "EventHubsConnection", "sb://"),
+        ({"EventHubsConnection": "Endpoint=sb://x"}, "EventHubsConnection", "no key"),
+        ({"ServiceBusConnection": BUS + "EntityPath=q"}, "ServiceBusConnection", "one entity"),
+        ({"TablesConnection": "nonsense"}, "TablesConnection", "no account"),
+        ({"TablesConnection": None, "TablesConnection__endpoint": "http://t.example"}, "TablesConnection__", "https"),
+        (
+            {"ServiceBusConnection": None, "ServiceBusConnection__fullyQualifiedNamespace": "sb://x/"},
+            "ServiceBusConnection__fullyQualifiedNamespace",
+            "host name",
+        ),
+        (
+            {
+                "ServiceBusConnection": None,
+                "ServiceBusConnection__fullyQualifiedNamespace": "bus.example",
+                "ServiceBusConnection__credential": "password",
+            },
+            "ServiceBusConnection__credential",
+            "managedidentity",
+        ),
+        ({"SweepQueue": "runtime-INGESTION-completed"}, "SweepQueue", "IngestionQueue"),
+        ({"SweepQueue": "a queue?"}, "SweepQueue", "legal"),
+        ({"TelemetryHub": "#"}, "TelemetryHub", "legal"),
+        ({"Auth__Issuer": "http://issuer.example"}, "Auth__Issuer", "https"),
+        ({"Auth__JwksUri": "https://[::1"}, "Auth__JwksUri", "https"),
+        ({"Auth__JwksUri": "http://127.0.0.1.evil.example/jwks"}, "Auth__JwksUri", "https"),
+        ({"Auth__PlatformAuthentication": "true"}, "Auth__PlatformAuthentication", "WEBSITE_AUTH_ENABLED"),
+        ({"Lease__RenewSeconds": "15"}, "Lease__RenewSeconds", "half"),
+        ({"Lease__Seconds": "0"}, "Lease__Seconds", "whole number"),
+        ({"Lease__Seconds": "3e1"}, "Lease__Seconds", "whole number"),
+        ({"Lane__SweepConcurrency": "-1"}, "Lane__SweepConcurrency", "whole number"),
+        ({"Retry__Seconds": "1,2"}, "Retry__Seconds", "4 numbers"),
+        ({"Retry__Seconds": "1,2,3,nan"}, "Retry__Seconds", "4 numbers"),
+        ({"Sweep__HourUtc": "24"}, "Sweep__HourUtc", "0 to 23"),
+        ({"Sweep__LookbackDays": "6"}, "Sweep__LookbackDays", "7 to 730"),
+        ({"Review__CategoryConfidence": "nan"}, "Review__CategoryConfidence", "0 to 1"),
+        ({"Review__CategoryConfidence": "1.1"}, "Review__CategoryConfidence", "0 to 1"),
+        ({"Drill__Enabled": "yes"}, "Drill__Enabled", "true or false"),
+        ({"Lease__Second": "3"}, "Lease__Second", "Lease__Seconds"),
+        ({"lease__seconds": "3"}, "lease__seconds", "call it Lease__Seconds"),
+        ({"sweepQueue": "x"}, "sweepQueue", "call it SweepQueue"),
+    ],
+)
+def test_a_fault_is_named_with_its_remedy(changes: dict[str, str | None], named: str, said: str) -> None:
+    (fault,) = faults(changes)
+    assert fault.startswith(named)
+    assert said in fault
+
+
+def test_several_faults_are_reported_together() -> None:
+    found = faults({"Auth__Audience": " ", "Lease__Seconds": "x", "Lease__Second": "3", "SweepQueue": "%"})
+    assert [fault.split()[0] for fault in found] == ["Auth__Audience", "SweepQueue", "Lease__Seconds", "Lease__Second"]
+
+
+def test_other_programs_settings_are_left_alone() -> None:
+    Settings.from_env({**MINIMAL, "PATH": "/bin", "AzureWebJobsStorage__accountName": "x", "PYTHON__X": "1"})
+
+
+def test_no_secret_is_shown() -> None:
+    settings = Settings.from_env(MINIMAL)
+    assert KEY not in repr(settings)
+    assert all(KEY not in fault for fault in faults({"ServiceBusConnection__clientId": "x", "SweepQueue": "%"}))
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings.from_env(MINIMAL).lease_seconds = 3  # type: ignore[misc]
+
+
+# ----------------------------------------------------------------------------------------------------------- host.json
+
+
+def host(renewal: object = "00:08:00", timeout: object = "00:10:00") -> dict[str, Any]:
+    return {"functionTimeout": timeout, "extensions": {"serviceBus": {"maxAutoLockRenewalDuration": renewal}}}
+
+
+def test_the_shipped_host_json_fits_the_defaults() -> None:
+    assert check_host_json(Settings.from_env(MINIMAL), json.loads((ROOT / "host.json").read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("host_json", "said"),
+    [
+        (host(renewal="00:04:00"), "Lane__DeadlineSeconds"),
+        (host(renewal="00:10:00"), "functionTimeout"),
+        (host(renewal="soon"), "no time span"),
+        ({"functionTimeout": "00:10:00"}, "maxAutoLockRenewalDuration is missing"),
+        ({"extensions": host()["extensions"]}, "functionTimeout is missing"),
+    ],
+)
+def test_a_contradiction_with_host_json_is_said(host_json: dict[str, Any], said: str) -> None:
+    (fault,) = check_host_json(Settings.from_env(MINIMAL), host_json)
+    assert said in fault
+
+
+def test_an_unlimited_function_timeout_fits() -> None:
+    assert check_host_json(Settings.from_env(MINIMAL), host(timeout="-1")) == []
+    assert (
+        check_host_json(replace(Settings.from_env(MINIMAL), lane_deadline_seconds=3600), host("1.00:00:00", -1)) == []
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------- build
+
+
+def test_the_version_is_the_project_s() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
+
+
+def test_the_commit_comes_from_the_setting_else_from_the_file(tmp_path: Path) -> None:
+    assert Build.of({}, tmp_path).commit == "unknown"
+    (tmp_path / "COMMIT").write_text("ABCDEF0123456789\n")
+    assert Build.of({}, tmp_path).commit == "abcdef0123456789"
+    assert Build.of({"MOSAIC_COMMIT": "0123456"}, tmp_path).commit == "0123456"
+    assert Build.of({"MOSAIC_COMMIT": "<script>"}, tmp_path).commit == "unknown"
+
+
+def test_the_digest_tells_packages_apart_and_ignores_caches(tmp_path: Path) -> None:
+    package = tmp_path / "mosaic_core"
+    (package / "__pycache__").mkdir(parents=True)
+    (package / "a.py").write_text("1")
+    first = Build.of({}, tmp_path).package_digest
+    (package / "__pycache__" / "a.pyc").write_text("x")
+    assert Build.of({}, tmp_path).package_digest == first
+    (package / "a.py").write_text("2")
+    assert Build.of({}, tmp_path).package_digest != first
