@@ -67,6 +67,8 @@ class _Process:
     def run(self) -> int:
         from mosaic_local.telemetry import Telemetry
 
+        # A developer's own shell must not send what runs here to a real Application Insights.
+        os.environ.pop("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", None)
         os.environ.update(self._config.settings)
         os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
         os.environ.setdefault("PYTHON_THREADPOOL_THREAD_COUNT", "16")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterable
 
 from mosaic_local.host.config import HostConfig, HostJson
@@ -92,7 +93,7 @@ class Host:
             self._worker.load(self._config.http_host, self.settlement_port), self._worker_loop
         )
         metadata = await asyncio.wrap_future(load)
-        self._functions = read_functions(metadata, self._host_json, self._config.settings)
+        self._functions = read_functions(metadata, self._host_json, os.environ)
         for function in self._functions:
             if function.disabled:
                 log.warning("function %s is disabled by an app setting", function.name)

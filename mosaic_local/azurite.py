@@ -1,0 +1,87 @@
+"""Azurite: Table and Blob Storage of the embedded stack, a Node process."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from mosaic_local.errors import PartError
+from mosaic_local.process import Answer, Part
+from mosaic_local.state import ROOT, Secrets
+
+READY_SECONDS = 30.0
+STOP_SECONDS = 8.0
+# Ends Azurite as SIGTERM would when its supervisor is gone, so that it still writes its state.
+_FOLLOW_SUPERVISOR = (
+    "process.stdin.on('close', () => { process.kill(process.pid, 'SIGTERM');"
+    " setTimeout(() => process.exit(3), 5000).unref(); }).resume();"
+    " require(process.argv[1]);"
+)
+_LISTENING = re.compile(r"Azurite (Blob|Table) service is successfully listening at http://[^:]+:(\d+)")
+
+
+def locate() -> tuple[str, Path]:
+    """Node, and Azurite's start script, as ``./mosaic`` installed them under ``.mosaic/azurite``. Raises PartError."""
+    folder = ROOT / ".mosaic" / "azurite"
+    script = folder / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+    if not script.is_file():
+        raise PartError("azurite", "is not installed; run ./mosaic up, which installs it")
+    try:
+        node: str | None = str(json.loads((folder / "installed.json").read_text("utf-8"))["node"])
+    except (OSError, ValueError, KeyError, TypeError):
+        node = shutil.which("node")
+    if node is None or shutil.which(node) is None:
+        raise PartError("azurite", "Node is missing; run ./mosaic up, which installs it")
+    return node, script
+
+
+def start(
+    folder: Path | None,
+    blob_port: int,
+    table_port: int,
+    secrets: Secrets,
+    log: Path,
+    on_exit: Callable[[Part, int], None],
+) -> Part:
+    """Starts it; data in ``folder``, or in memory where that is None. Ready when it answers ``table`` and ``blob``."""
+    node, script = locate()
+    place = ["--location", str(folder)] if folder is not None else ["--inMemoryPersistence"]
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
+    command = [
+        node,
+        "-e",
+        _FOLLOW_SUPERVISOR,
+        "--",
+        str(script),
+        "--silent",
+        "--skipApiVersionCheck",
+        "--disableTelemetry",
+    ]
+    command += ["--blobPort", str(blob_port), "--tablePort", str(table_port), "--queuePort", "0", *place]
+    environment = {
+        "AZURITE_ACCOUNTS": f"{secrets.storage_account}:{secrets.storage_key}",
+        "NODE_COMPILE_CACHE": str(ROOT / ".mosaic" / "cache" / "node"),  # Node 22 and later; ignored by older ones
+    }
+    return Part("azurite", command, log, understand, environment, log.parent, on_exit)
+
+
+def understand(line: str) -> Answer | None:
+    """``{"table": port}`` or ``{"blob": port}`` once that service listens."""
+    match = _LISTENING.search(line)
+    return {match[1].lower(): int(match[2])} if match else None
+
+
+def connection_string(secrets: Secrets, blob_port: int, table_port: int, *services: str) -> str:
+    """For ``services`` of "Blob" and "Table"."""
+    ports = {"Blob": blob_port, "Table": table_port}
+    endpoints = "".join(
+        f"{service}Endpoint=http://127.0.0.1:{ports[service]}/{secrets.storage_account};" for service in services
+    )
+    return (
+        f"DefaultEndpointsProtocol=http;AccountName={secrets.storage_account};"
+        f"AccountKey={secrets.storage_key};{endpoints}"
+    )

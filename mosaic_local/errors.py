@@ -1,0 +1,31 @@
+"""The embedded stack's errors; each message is one line for a person.
+
+StackError
+├─ StateError        the state folder is in use, of a newer version, or not readable
+├─ PartError         a part (broker, Azurite, worker) did not start or ended; names the part and its log
+└─ NotRunningError   no running stack was found
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class StackError(Exception):
+    """The stack cannot start or go on."""
+
+
+class StateError(StackError):
+    """The state folder cannot be used."""
+
+
+class NotRunningError(StackError):
+    """There is no running stack where one was looked for."""
+
+
+class PartError(StackError):
+    """A part did not start, or ended by itself."""
+
+    def __init__(self, part: str, what: str, log: Path | None = None) -> None:
+        self.part, self.what, self.log = part, what, log
+        super().__init__(f"{part}: {what}" + (f" (log: {log})" if log is not None else ""))
