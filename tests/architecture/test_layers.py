@@ -47,6 +47,8 @@ def test_the_empty_rooms_keep_the_contracts(project: Path) -> None:
         ("mosaic_core/services/deliver.py", "from mosaic_core import adapters"),
         ("mosaic_core/entrypoints/http.py", "from mosaic_core import adapters"),
         ("mosaic_core/services/deliver.py", "import azure.servicebus"),
+        ("mosaic_core/bootstrap.py", "import azure.identity"),
+        ("mosaic_core/telemetry.py", "from azure.monitor.opentelemetry import configure_azure_monitor"),
         ("mosaic_core/domain/lanes.py", "from azure.data.tables import TableClient"),
         ("mosaic_core/adapters/tables.py", "import mosaic_local"),
         ("mosaic_core/bootstrap.py", "import mosaic_ops"),
