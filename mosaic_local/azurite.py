@@ -17,7 +17,7 @@ STOP_SECONDS = 8.0
 # Ends Azurite as SIGTERM would when its supervisor is gone, so that it still writes its state.
 _FOLLOW_SUPERVISOR = (
     "process.stdin.on('close', () => { process.kill(process.pid, 'SIGTERM');"
-    " setTimeout(() => process.exit(3), 5000).unref(); }).resume();"
+    " setTimeout(() => process.exit(3), 5000).unref(); }).resume().unref();"
     " require(process.argv[1]);"
 )
 _LISTENING = re.compile(r"Azurite (Blob|Table) service is successfully listening at http://[^:]+:(\d+)")

@@ -64,7 +64,7 @@ class JsonLinesFile:
                 pending.append(
                     lambda: {"time": _now(), "level": "WARNING", "message": f"{dropped} telemetry lines dropped"}
                 )
-            if not pending:
+            if not pending or self._file.closed:
                 return
             lines = b"".join(_encode(make) for make in pending)
             if self._file.tell() and self._file.tell() + len(lines) > self._max_bytes:
@@ -81,6 +81,7 @@ class JsonLinesFile:
             self._wake.set()
             self._thread.join(2.0)
             self.flush()
+            self._file.close()
 
     def _run(self) -> None:
         while not self._wake.wait(self._flush_seconds):
