@@ -11,6 +11,8 @@ MosaicError                    code, and a rationale that carries ids and field 
 ├── LeaseLostError             another delivery owns the command now
 ├── RequestError               what a caller of the API did wrong: status, code, details
 ├── ConfigurationError         settings are missing or contradict each other; all of them at once
+├── StoreRefusedError          a bug: storage understood a request and refused it (4xx)
+├── StoredRowError             a value that no row can hold, or a row that is none of this version's
 └── IllegalTransitionError     a bug: a state change that the transition table does not know
 """
 
@@ -70,6 +72,18 @@ class LeaseLostError(MosaicError):
     """This delivery no longer owns its command: it must write nothing more."""
 
     code = "lease_lost"
+
+
+class StoreRefusedError(MosaicError):
+    """Storage understood the request and refused it; the same again would be refused again. Nothing was written."""
+
+    code = "store_refused"
+
+
+class StoredRowError(MosaicError):
+    """A value that no row can hold, or a stored row that this version cannot read. Names the property."""
+
+    code = "stored_row_invalid"
 
 
 class IllegalTransitionError(MosaicError):

@@ -1,0 +1,265 @@
+"""The stores in memory: for tests, and for whoever needs no durability.
+
+Same semantics as Table Storage, held to it by the contract suite. Rows are kept encoded, as they would be on the wire,
+so what cannot be stored fails here as well. Nothing awaits anything: an operation is atomic, and deterministic.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from mosaic_core.adapters import rows
+from mosaic_core.adapters.rows import Row
+from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.records import (
+    Approval,
+    Command,
+    Decision,
+    Key,
+    Membership,
+    Run,
+    Signal,
+    Stage,
+    SweepProgress,
+)
+from mosaic_core.ports import Clock, ETag, LedgerWrite, Stored, StoredKey, Stores
+
+type RowKey = tuple[str, ...]
+
+
+def memory_stores(clock: Clock) -> Stores:
+    """Empty stores. ``clock`` is the storage service's: it stamps rows, and ages of keys are measured on it."""
+    return Stores(
+        commands=MemoryCommands(clock),
+        keys=MemoryKeys(clock),
+        runs=MemoryRuns(clock),
+        stages=MemoryStages(clock),
+        signals=MemorySignals(clock),
+        ledger=MemoryLedger(clock),
+        approvals=MemoryApprovals(clock),
+        decisions=MemoryDecisions(clock),
+        households=MemoryHouseholds(clock),
+        members=MemoryMembers(clock),
+        blobs=MemoryBlobs(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    row: Row
+    etag: ETag
+    stamped: datetime
+
+
+class _Table:
+    """Rows by key, each with an ETag that is never used twice and the time it was written."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._etags = itertools.count(1)
+        self._rows: dict[RowKey, _Kept] = {}
+
+    def insert(self, key: RowKey, row: Row) -> ETag | None:
+        return None if key in self._rows else self._write(key, row)
+
+    def update(self, key: RowKey, row: Row, etag: ETag) -> ETag | None:
+        there = self._rows.get(key)
+        return self._write(key, row) if there is not None and there.etag == etag else None
+
+    def read(self, key: RowKey) -> _Kept | None:
+        return self._rows.get(key)
+
+    def delete(self, key: RowKey) -> bool:
+        return self._rows.pop(key, None) is not None
+
+    def under(self, *prefix: str) -> Iterable[tuple[RowKey, Row]]:
+        """Rows whose key starts with ``prefix``, ordered by key."""
+        found = [key for key in self._rows if key[: len(prefix)] == prefix]
+        return [(key, self._rows[key].row) for key in sorted(found)]
+
+    def _write(self, key: RowKey, row: Row) -> ETag:
+        etag = f'W/"{next(self._etags)}"'
+        self._rows[key] = _Kept(row, etag, self._clock.now().astimezone(UTC))
+        return etag
+
+
+class _Store:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.table = _Table(clock)
+
+
+class MemoryCommands(_Store):
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.index = _Table(clock)
+
+    async def insert(self, command: Command) -> bool:
+        return self.table.insert((command.command_id,), rows.COMMAND.encode(command)) is not None
+
+    async def read(self, command_id: str) -> Command | None:
+        there = self.table.read((command_id,))
+        return rows.COMMAND.decode(there.row) if there else None
+
+    async def index_conversation(
+        self, household_id: str, conversation_id: str, created_at: datetime, queue: str, command_id: str
+    ) -> None:
+        place = (household_id, conversation_id, rows.newest_first(created_at), queue, command_id)
+        self.index.insert(place, {})
+
+    async def conversation(self, household_id: str, conversation_id: str) -> AsyncIterator[tuple[str, str]]:
+        for key, _ in self.index.under(household_id, conversation_id):
+            yield key[3], key[4]
+
+
+class MemoryKeys(_Store):
+    async def insert(self, key: Key) -> ETag | None:
+        return self.table.insert((key.queue, key.command_id), rows.encode_key(key))
+
+    async def read(self, queue: str, command_id: str) -> StoredKey | None:
+        there = self.table.read((queue, command_id))
+        if there is None:
+            return None
+        age = (self.clock.now() - there.stamped).total_seconds()
+        return StoredKey(rows.KEY.decode(there.row), there.etag, max(0.0, age))
+
+    async def update(self, key: Key, etag: ETag) -> ETag | None:
+        return self.table.update((key.queue, key.command_id), rows.encode_key(key), etag)
+
+
+class MemoryRuns(_Store):
+    async def insert(self, run: Run) -> ETag | None:
+        return self.table.insert((run.run_id,), rows.encode_run(run))
+
+    async def read(self, run_id: str) -> Stored[Run] | None:
+        there = self.table.read((run_id,))
+        return Stored(rows.RUN.decode(there.row), there.etag) if there else None
+
+    async def update(self, run: Run, etag: ETag) -> ETag | None:
+        return self.table.update((run.run_id,), rows.encode_run(run), etag)
+
+
+class MemoryStages(_Store):
+    async def insert_all(self, stages: Sequence[Stage]) -> bool:
+        rows.check_one_attempt(stages)
+        encoded = {(s.run_id, f"{s.attempt:06}", f"{s.order:03}"): rows.encode_stage(s) for s in stages}
+        if any(self.table.read(key) for key in encoded):
+            return False
+        for key, row in encoded.items():
+            self.table.insert(key, row)
+        return True
+
+    async def of_run(self, run_id: str) -> list[Stage]:
+        return [rows.STAGE.decode(row) for _, row in self.table.under(run_id)]
+
+
+class MemorySignals(_Store):
+    async def insert(self, signal: Signal) -> ETag | None:
+        return self.table.insert((signal.signal_id,), rows.SIGNAL.encode(signal))
+
+    async def read(self, signal_id: str) -> Stored[Signal] | None:
+        there = self.table.read((signal_id,))
+        return Stored(rows.SIGNAL.decode(there.row), there.etag) if there else None
+
+    async def update(self, signal: Signal, etag: ETag) -> ETag | None:
+        return self.table.update((signal.signal_id,), rows.SIGNAL.encode(signal), etag)
+
+    async def of_run(self, run_id: str) -> list[Signal]:
+        found = [rows.SIGNAL.decode(row) for _, row in self.table.under()]
+        return sorted((s for s in found if s.run_id == run_id), key=lambda s: (s.raised_at, s.signal_id))
+
+
+class MemoryLedger(_Store):
+    async def insert_all(
+        self, household_id: str, transactions: Sequence[Transaction], *, run_id: str, batch_id: str
+    ) -> LedgerWrite:
+        inserted: list[str] = []
+        present: list[str] = []
+        conflicts: list[str] = []
+        batch, own_conflicts = rows.one_of_each(transactions)
+        for transaction in batch:
+            row = rows.encode_transaction(
+                transaction, run_id=run_id, batch_id=batch_id, recorded_at=self.clock.now().astimezone(UTC)
+            )
+            key = (household_id, transaction.transaction_id)
+            there = self.table.read(key)
+            if there is None:
+                self.table.insert(key, row)
+                inserted.append(transaction.transaction_id)
+            elif there.row["ContentHash"] == row["ContentHash"]:
+                present.append(transaction.transaction_id)
+            else:
+                conflicts.append(transaction.transaction_id)
+        return rows.ledger_write(inserted, present, conflicts + own_conflicts)
+
+    async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
+        found = [rows.TRANSACTION.decode(row) for _, row in self.table.under(household_id)]
+        return sorted((t for t in found if first <= t.posted_on <= last), key=rows.ledger_order)
+
+
+class MemoryApprovals(_Store):
+    async def insert(self, approval: Approval) -> ETag | None:
+        return self.table.insert((approval.household_id, approval.approval_id), rows.APPROVAL.encode(approval))
+
+    async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None:
+        there = self.table.read((household_id, approval_id))
+        return Stored(rows.APPROVAL.decode(there.row), there.etag) if there else None
+
+    async def update(self, approval: Approval, etag: ETag) -> ETag | None:
+        return self.table.update((approval.household_id, approval.approval_id), rows.APPROVAL.encode(approval), etag)
+
+    async def of_household(self, household_id: str, status: ApprovalStatus | None) -> list[Approval]:
+        found = [rows.APPROVAL.decode(row) for _, row in self.table.under(household_id)]
+        return rows.newest_approvals(a for a in found if status in (None, a.status))
+
+
+class MemoryDecisions(_Store):
+    async def insert(self, decision: Decision) -> bool:
+        key = (decision.run_id, decision.decision_id)
+        return self.table.insert(key, rows.DECISION.encode(decision)) is not None
+
+    async def of_run(self, run_id: str) -> list[Decision]:
+        found = [rows.DECISION.decode(row) for _, row in self.table.under(run_id)]
+        return sorted(found, key=lambda d: (d.decided_at, d.decision_id))
+
+
+class MemoryHouseholds(_Store):
+    async def mark_active(self, household_id: str, day: date) -> None:
+        self.table.insert(("active", rows.month(day), household_id), {})
+
+    async def active(self, month: str, after: str = "") -> AsyncIterator[str]:
+        for key, _ in self.table.under("active", month):
+            if key[2] > after:
+                yield key[2]
+
+    async def sweep_progress(self) -> Stored[SweepProgress] | None:
+        there = self.table.read(("sweep",))
+        return Stored(rows.SWEEP_PROGRESS.decode(there.row), there.etag) if there else None
+
+    async def save_sweep_progress(self, progress: SweepProgress, etag: ETag | None) -> ETag | None:
+        row = rows.SWEEP_PROGRESS.encode(progress)
+        return self.table.insert(("sweep",), row) if etag is None else self.table.update(("sweep",), row, etag)
+
+
+class MemoryMembers(_Store):
+    async def of_subject(self, subject: str) -> list[Membership]:
+        return [rows.MEMBERSHIP.decode(row) for _, row in self.table.under(subject)]
+
+    async def insert(self, membership: Membership) -> bool:
+        key = (membership.subject, membership.household_user_id)
+        return self.table.insert(key, rows.MEMBERSHIP.encode(membership)) is not None
+
+
+class MemoryBlobs:
+    def __init__(self) -> None:
+        self._blobs: dict[str, bytes] = {}
+
+    async def put(self, name: str, data: bytes) -> None:
+        self._blobs.setdefault(name, data)
+
+    async def get(self, name: str) -> bytes | None:
+        return self._blobs.get(name)

@@ -1,0 +1,278 @@
+"""Records as table rows and back (contract, section 4): property names, types, and what a property can hold.
+
+A row here is a plain dict of properties, without its keys. Values are those of Table Storage's types: text, bool, int,
+float and aware UTC datetime; a `None` has no property. Decoding also takes the forms of the wire (times and 64-bit
+numbers as text), and rows that lack a property which their version did not have yet, where the record has a default.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, TypeAliasType, Union, get_args, get_origin, get_type_hints
+
+from mosaic_core.domain.errors import StoredRowError
+from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.records import (
+    Approval,
+    Command,
+    Decision,
+    Key,
+    Membership,
+    Run,
+    Signal,
+    Stage,
+    SweepProgress,
+)
+from mosaic_core.ports import LedgerWrite
+
+type Value = str | bool | int | float | datetime
+type Row = dict[str, Value]
+
+EARLIEST: Final = datetime(1601, 1, 1, tzinfo=UTC)
+"""The first time that a property can hold."""
+
+PROVENANCE_CHARACTERS: Final = 30_000
+"""What of a stage's provenance is kept, in UTF-16 units of its JSON text; a text property holds 32,768."""
+
+INT64: Final = frozenset({"SequenceNumber"})
+"""Properties that are 64-bit numbers whatever their value."""
+
+
+def utf16_length(text: str) -> int:
+    """Length as Table Storage counts it."""
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+# ------------------------------------------------------------------------------------------------------------- columns
+
+
+def _utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise StoredRowError("a time without a time zone cannot be stored")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise StoredRowError("a time outside of the years 1 to 9999 cannot be stored") from error
+
+
+def _time_in(value: datetime) -> datetime:
+    value = _utc(value)
+    if value < EARLIEST:
+        raise StoredRowError("a time before the year 1601 cannot be stored")
+    return value
+
+
+def _time_out(value: Any) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _texts_in(value: tuple[str, ...]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_CONVERSIONS: Final[dict[type, tuple[Callable[[Any], Value], Callable[[Any], Any]]]] = {
+    str: (_same, _same),
+    bool: (_same, _same),
+    int: (_same, int),
+    float: (float, float),
+    datetime: (_time_in, _time_out),
+    date: (date.isoformat, date.fromisoformat),
+    Decimal: (str, Decimal),
+    tuple: (_texts_in, lambda text: tuple(json.loads(text))),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    field: str
+    name: str
+    encode: Callable[[Any], Value]
+    decode: Callable[[Any], Any]
+    required: bool
+
+
+def _property_name(field: str) -> str:
+    """``recorded_at`` is ``RecordedAtUtc``, any other name the same in Pascal case."""
+    name = "".join(part.capitalize() for part in field.split("_"))
+    return f"{name}Utc" if field.endswith("_at") else name
+
+
+def _column(field: Field[Any], hint: Any, name: str) -> _Column:
+    if isinstance(hint, TypeAliasType):
+        hint = hint.__value__
+    if get_origin(hint) in {Union, types.UnionType}:
+        (hint,) = (part for part in get_args(hint) if part is not types.NoneType)
+    kind = get_origin(hint) or hint
+    encode, decode = (str, kind) if issubclass(kind, StrEnum) else _CONVERSIONS[kind]
+    required = field.default is MISSING and field.default_factory is MISSING
+    return _Column(field.name, name, encode, decode, required)
+
+
+class Codec[T]:
+    """One record type as rows. ``names`` are the properties that are not called like their field."""
+
+    def __init__(self, record: type[T], **names: str) -> None:
+        hints = get_type_hints(record)
+        self._record = record
+        self._columns = tuple(
+            _column(field, hints[field.name], names.get(field.name) or _property_name(field.name))
+            for field in fields(record)  # type: ignore[arg-type]
+        )
+        self.properties = tuple(column.name for column in self._columns)
+
+    def encode(self, value: T) -> Row:
+        """Raises StoredRowError where a value is outside of what a property can hold."""
+        return {
+            column.name: column.encode(item)
+            for column in self._columns
+            if (item := getattr(value, column.field)) is not None
+        }
+
+    def decode(self, row: Mapping[str, Any]) -> T:
+        """Raises StoredRowError, naming the property, where the row is none of this record's."""
+        values: dict[str, Any] = {}
+        for column in self._columns:
+            item = row.get(column.name)
+            if item is None:
+                if column.required:
+                    raise StoredRowError(f"a stored {self._record.__name__} lacks {column.name}")
+                continue
+            try:
+                values[column.field] = column.decode(item)
+            except (ValueError, TypeError, ArithmeticError) as error:
+                raise StoredRowError(f"{column.name} of a stored {self._record.__name__} cannot be read") from error
+        return self._record(**values)
+
+
+COMMAND: Final = Codec(Command)
+KEY: Final = Codec(Key, queue="Scope", command_id="KeyValue")
+RUN: Final = Codec(Run)
+STAGE: Final = Codec(Stage, order="StageOrder", name="StageName")
+SIGNAL: Final = Codec(Signal)
+APPROVAL: Final = Codec(Approval)
+DECISION: Final = Codec(Decision)
+MEMBERSHIP: Final = Codec(Membership)
+TRANSACTION: Final = Codec(Transaction)
+SWEEP_PROGRESS: Final = Codec(SweepProgress)
+
+
+def encode_key(key: Key) -> Row:
+    """The contract names the command's id twice: as the key's value, and as every other row names it."""
+    return {**KEY.encode(key), "CommandId": key.command_id}
+
+
+def encode_run(run: Run) -> Row:
+    return {**RUN.encode(run), "TriggerSource": run.queue}
+
+
+def encode_stage(stage: Stage) -> Row:
+    """``Provenance`` is cut to what a property holds; ``ProvenanceCount`` tells how many there were."""
+    kept, length = 0, 2
+    for item in stage.provenance:
+        length += utf16_length(json.dumps(item, ensure_ascii=False)) + 1
+        if length > PROVENANCE_CHARACTERS:
+            break
+        kept += 1
+    cut = replace(stage, provenance=stage.provenance[:kept])
+    return {**STAGE.encode(cut), "ProvenanceCount": len(stage.provenance)}
+
+
+def check_one_attempt(stages: Sequence[Stage]) -> None:
+    """Raises ValueError where the stages are not of one attempt of one run, or two have the same order."""
+    if len({(stage.run_id, stage.attempt) for stage in stages}) > 1:
+        raise ValueError("stages of more than one attempt")
+    if len({stage.order for stage in stages}) != len(stages):
+        raise ValueError("two stages of the same order")
+
+
+# --------------------------------------------------------------------------------------------------------------- order
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST_MICROSECOND: Final = (datetime.max.replace(tzinfo=UTC) - _FIRST) // _MICROSECOND
+
+APPROVALS_LISTED: Final = 200
+
+
+def newest_first(time: datetime) -> str:
+    """18 digits that sort a later time before an earlier one."""
+    return f"{_LAST_MICROSECOND - (_utc(time) - _FIRST) // _MICROSECOND:018}"
+
+
+def month(day: date) -> str:
+    """yyyymm."""
+    return f"{day.year:04}{day.month:02}"
+
+
+def newest_approvals(approvals: Iterable[Approval]) -> list[Approval]:
+    return sorted(approvals, key=lambda a: (a.created_at, a.approval_id), reverse=True)[:APPROVALS_LISTED]
+
+
+# -------------------------------------------------------------------------------------------------------------- ledger
+
+
+def ledger_order(transaction: Transaction) -> tuple[date, str]:
+    return transaction.posted_on, transaction.transaction_id
+
+
+def one_of_each(transactions: Iterable[Transaction]) -> tuple[list[Transaction], list[str]]:
+    """The first transaction of each id, and the ids that come again with other content."""
+    first: dict[str, Transaction] = {}
+    conflicts = []
+    for transaction in transactions:
+        there = first.setdefault(transaction.transaction_id, transaction)
+        if there is not transaction and content_hash(there) != content_hash(transaction):
+            conflicts.append(transaction.transaction_id)
+    return list(first.values()), conflicts
+
+
+def ledger_write(inserted: Iterable[str], present: Iterable[str], conflicts: Iterable[str]) -> LedgerWrite:
+    """Each id once per list, in the order in which they came."""
+    return LedgerWrite(*(tuple(dict.fromkeys(ids)) for ids in (inserted, present, conflicts)))
+
+
+def content_hash(transaction: Transaction) -> str:
+    """SHA-256 of what the source reports: everything but the category. Equal amounts hash equally (1.5 and 1.50)."""
+    content = [
+        transaction.transaction_id,
+        transaction.account_id,
+        transaction.posted_on.isoformat(),
+        _plain(transaction.amount),
+        transaction.currency,
+        transaction.description,
+        transaction.merchant_name,
+        transaction.category_hint,
+        transaction.counterparty_account_id,
+    ]
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def _plain(amount: Decimal) -> str:
+    """One text for equal amounts. `Decimal.normalize` would round to the context's precision."""
+    sign, digits, exponent = amount.as_tuple()
+    if not isinstance(exponent, int):
+        raise StoredRowError("an amount is not a number")
+    text = "".join(map(str, digits)).lstrip("0")
+    short = text.rstrip("0")
+    return f"{'-' * sign}{short}e{exponent + len(text) - len(short)}" if short else "0"
+
+
+def encode_transaction(transaction: Transaction, *, run_id: str, batch_id: str, recorded_at: datetime) -> Row:
+    return {
+        **TRANSACTION.encode(transaction),
+        "ContentHash": content_hash(transaction),
+        "BatchId": batch_id,
+        "RunId": run_id,
+        "RecordedAtUtc": recorded_at,
+    }
