@@ -1,0 +1,363 @@
+"""Enqueue a command: record it, then send it. What the caller is told is true only when both have been acknowledged.
+
+A command that is already recorded under the same id is sent again as it was recorded: the delivery protocol makes the
+second message harmless, and a client that never saw its answer gets the same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final, Literal, Protocol
+
+from mosaic_core import telemetry
+from mosaic_core.domain import ids
+from mosaic_core.domain.envelope import (
+    AgentApprovalSubmitted,
+    AgentMessagePosted,
+    IngestionCompleted,
+    NightlyAnomalySweep,
+    Payload,
+    PolicyDisposition,
+    TransactionLine,
+    encode,
+    payload_json,
+    request_hash,
+)
+from mosaic_core.domain.errors import RequestError, StoreUnreachableError
+from mosaic_core.domain.lanes import CommandType, Lane, lane_of
+from mosaic_core.domain.records import Command
+from mosaic_core.ports import (
+    ApprovalStore,
+    BlobStore,
+    Clock,
+    CommandSender,
+    CommandStore,
+    EventPublisher,
+    OutgoingMessage,
+)
+from mosaic_core.services.membership import Caller
+
+log = logging.getLogger(__name__)
+
+INLINE_TRANSACTIONS: Final = 500
+INLINE_BYTES: Final = 190 * 1024
+"""A larger envelope would come near the broker's 256 KB: its transactions go to a blob."""
+
+type Decision = Literal["Approve", "Reject"]
+
+
+class Assessed(Protocol):
+    @property
+    def disposition(self) -> PolicyDisposition: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueued:
+    """A command that is recorded and acknowledged by the broker. ``queued_at`` is when it was first recorded."""
+
+    command_id: str
+    correlation_id: str
+    command_type: str
+    queue: str
+    queued_at: datetime
+    conversation_id: str | None = None
+    policy_disposition: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnqueueService:
+    """Raises `StoreUnreachableError` and `QueueUnavailableError` where the command may or may not have been enqueued.
+
+    ``assess`` gives a message's policy disposition, a hint for the worker. ``queues`` are the lanes' real names.
+    """
+
+    commands: CommandStore
+    approvals: ApprovalStore
+    blobs: BlobStore
+    sender: CommandSender
+    publisher: EventPublisher
+    clock: Clock
+    queues: Mapping[Lane, str]
+    assess: Callable[[str, str | None], Assessed]
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+
+    async def enqueue_message(
+        self,
+        caller: Caller,
+        conversation_id: str,
+        message: str,
+        *,
+        user_note: str | None = None,
+        client_id: str | None = None,
+    ) -> Enqueued:
+        """Raises `RequestError` 409 ``client_reference_conflict`` where ``client_id`` already names another request."""
+        payload = AgentMessagePosted(
+            household_id=caller.household_id,
+            conversation_id=conversation_id,
+            household_user_id=caller.household_user_id,
+            message=message,
+            user_note=user_note,
+            policy_disposition=self.assess(message, user_note).disposition,
+        )
+        return await self._of_conversation(CommandType.AGENT_MESSAGE_POSTED, payload, client_id)
+
+    async def enqueue_approval(
+        self,
+        caller: Caller,
+        conversation_id: str,
+        approval_id: str,
+        decision: Decision,
+        *,
+        rationale: str | None = None,
+        client_id: str | None = None,
+    ) -> Enqueued:
+        """An approval that is already decided is enqueued all the same: the worker knows what that means.
+
+        Raises `RequestError`: 404 ``not_found`` where this household's conversation has no such approval, and as
+        `enqueue_message`.
+        """
+        stored = await self.approvals.read(caller.household_id, approval_id)
+        if stored is None or stored.value.conversation_id != conversation_id:
+            raise RequestError(404, "not_found", "there is no such approval in this conversation")
+        approved = decision == "Approve"
+        payload = AgentApprovalSubmitted(
+            household_id=caller.household_id,
+            conversation_id=conversation_id,
+            household_user_id=caller.household_user_id,
+            approval_id=approval_id,
+            decision=decision,
+            rationale=rationale,
+            policy_disposition=(
+                PolicyDisposition.APPROVED_BY_HUMAN if approved else PolicyDisposition.REJECTED_BY_HUMAN
+            ),
+        )
+        return await self._of_conversation(CommandType.AGENT_APPROVAL_SUBMITTED, payload, client_id)
+
+    async def enqueue_ingestion(
+        self,
+        caller: Caller,
+        batch_id: str,
+        source: str,
+        account_id: str,
+        transactions: Sequence[TransactionLine],
+    ) -> Enqueued:
+        """``transactions`` travel in the message where they are few and small, else in a blob; which of the two depends
+        on nothing but the batch itself. The batch id is the client's reference: the same batch again is the same
+        command, another one under its id is `RequestError` 409 ``client_reference_conflict``.
+        """
+        command_id = ids.client_command_id(caller.household_id, "ingestion", batch_id)
+        draft = _Draft(
+            command_id=command_id,
+            correlation_id=f"ingestion:{caller.household_id}:{batch_id}:{command_id}",
+            command_type=CommandType.INGESTION_COMPLETED,
+            client_id=batch_id,
+            household_id=caller.household_id,
+        )
+        now = self.clock.now()
+        if len(transactions) <= INLINE_TRANSACTIONS:
+            payload = IngestionCompleted(
+                household_id=caller.household_id,
+                batch_id=batch_id,
+                source=source,
+                account_id=account_id,
+                transactions=list(transactions),
+            )
+            envelope = draft.envelope(payload, now)
+            if len(envelope.encode()) <= INLINE_BYTES:
+                return await self._enqueue(draft, payload, envelope, now)
+        data = await asyncio.to_thread(json_lines, transactions)
+        name = f"{caller.household_id}/{hashlib.sha256(data).hexdigest()}"
+        await self.blobs.put(name, data)
+        payload = IngestionCompleted(
+            household_id=caller.household_id,
+            batch_id=batch_id,
+            source=source,
+            account_id=account_id,
+            transactions_blob=name,
+        )
+        return await self._enqueue(draft, payload, draft.envelope(payload, now), now)
+
+    async def enqueue_sweep(self, household_id: str, sweep_date: date, lookback_days: int) -> Enqueued:
+        """The household's sweep of one night. The same night again sends what was first recorded, whatever
+        ``lookback_days`` says by then."""
+        night = f"{sweep_date:%Y%m%d}"
+        command_id = ids.sweep_command_id(household_id, night)
+        draft = _Draft(
+            command_id=command_id,
+            correlation_id=f"sweep:{household_id}:{night}:{command_id}",
+            command_type=CommandType.NIGHTLY_ANOMALY_SWEEP,
+            client_id=None,
+            household_id=household_id,
+            first_request_stands=True,
+        )
+        payload = NightlyAnomalySweep(household_id=household_id, sweep_date=sweep_date, lookback_days=lookback_days)
+        now = self.clock.now()
+        return await self._enqueue(draft, payload, draft.envelope(payload, now), now)
+
+    # ------------------------------------------------------------------------------------------------------ the steps
+
+    async def _of_conversation(
+        self, kind: CommandType, payload: AgentMessagePosted | AgentApprovalSubmitted, client_id: str | None
+    ) -> Enqueued:
+        household, conversation = payload.household_id, payload.conversation_id
+        command_id = ids.client_command_id(household, conversation, client_id) if client_id else self.new_id()
+        draft = _Draft(
+            command_id=command_id,
+            correlation_id=f"agent:{household}:{conversation}:{command_id}",
+            command_type=kind,
+            client_id=client_id,
+            household_id=household,
+            conversation_id=conversation,
+        )
+        now = self.clock.now()
+        return await self._enqueue(draft, payload, draft.envelope(payload, now), now)
+
+    async def _enqueue(self, draft: _Draft, payload: Payload, envelope: str, now: datetime) -> Enqueued:
+        lane = lane_of(draft.command_type)
+        assert lane is not None
+        command = Command(
+            command_id=draft.command_id,
+            household_id=draft.household_id,
+            queue=self.queues[lane],
+            command_type=draft.command_type,
+            request_hash=request_hash(draft.command_type, payload),
+            envelope=envelope,
+            recorded_at=now,
+        )
+        with (
+            telemetry.correlated(
+                commandId=command.command_id,
+                messageId=command.command_id,
+                correlationId=draft.correlation_id,
+                householdId=draft.household_id,
+                queue=command.queue,
+            ),
+            telemetry.span(
+                "runtime.command.enqueue",
+                service=telemetry.API,
+                kind="producer",
+                attributes={
+                    "messaging.destination.name": command.queue,
+                    "mosaic.command.type": command.command_type,
+                },
+            ),
+        ):
+            if not await self.commands.insert(command):
+                command = await self._recorded(draft, command)
+                log.info("command sent again as it was recorded")
+            enqueued = _enqueued(command, draft)
+            await self._send_and_index(command, payload, enqueued)
+            self.publisher.publish(
+                telemetry.enqueued_event(
+                    command_id=enqueued.command_id,
+                    correlation_id=enqueued.correlation_id,
+                    command_type=enqueued.command_type,
+                    queue=enqueued.queue,
+                    household_id=draft.household_id,
+                    at=enqueued.queued_at,
+                )
+            )
+            log.info("command enqueued", extra={"commandType": command.command_type})
+            return enqueued
+
+    async def _recorded(self, draft: _Draft, command: Command) -> Command:
+        recorded = await self.commands.read(command.command_id)
+        if recorded is None:
+            raise StoreUnreachableError("the command is said to be recorded, and is not there")
+        if recorded.request_hash != command.request_hash and not draft.first_request_stands:
+            raise RequestError(409, "client_reference_conflict", "this client reference already names another request")
+        return recorded
+
+    async def _send_and_index(self, command: Command, payload: Payload, enqueued: Enqueued) -> None:
+        """Both are idempotent and neither needs the other. The first error is raised when both have ended."""
+        work = [self.sender.send(_message(command, payload, enqueued))]
+        if enqueued.conversation_id:
+            work.append(
+                self.commands.index_conversation(
+                    command.household_id,
+                    enqueued.conversation_id,
+                    enqueued.queued_at,
+                    command.queue,
+                    command.command_id,
+                )
+            )
+        for outcome in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A command before it is recorded. ``first_request_stands``: another request under this id is no conflict."""
+
+    command_id: str
+    correlation_id: str
+    command_type: CommandType
+    client_id: str | None
+    household_id: str
+    conversation_id: str | None = None
+    first_request_stands: bool = False
+
+    def envelope(self, payload: Payload, now: datetime) -> str:
+        return encode(
+            command_id=self.command_id,
+            correlation_id=self.correlation_id,
+            command_type=self.command_type,
+            created_at=now,
+            payload=payload,
+            client_reference_id=self.client_id,
+        )
+
+
+def _enqueued(command: Command, draft: _Draft) -> Enqueued:
+    """The answer, out of the command as it is recorded."""
+    disposition = json.loads(command.envelope)["payload"].get("policyDisposition")
+    return Enqueued(
+        command_id=command.command_id,
+        correlation_id=draft.correlation_id,
+        command_type=command.command_type,
+        queue=command.queue,
+        queued_at=command.recorded_at,
+        conversation_id=draft.conversation_id,
+        policy_disposition=disposition,
+    )
+
+
+def _message(command: Command, payload: Payload, enqueued: Enqueued) -> OutgoingMessage:
+    """``recorded`` tells the worker that the command is in AgentCommands already."""
+    properties: dict[str, str | bool | int] = {"recorded": True, "householdId": command.household_id}
+    match payload:
+        case AgentMessagePosted():
+            properties["conversationId"] = payload.conversation_id
+            properties["householdUserId"] = payload.household_user_id
+        case AgentApprovalSubmitted():
+            properties["conversationId"] = payload.conversation_id
+            properties["householdUserId"] = payload.household_user_id
+            properties["approvalId"] = payload.approval_id
+        case _:
+            pass
+    if enqueued.policy_disposition:
+        properties["policyDisposition"] = enqueued.policy_disposition
+    return OutgoingMessage(
+        queue=command.queue,
+        body=command.envelope.encode(),
+        message_id=command.command_id,
+        correlation_id=enqueued.correlation_id,
+        subject=command.command_type,
+        properties={**properties, **telemetry.inject()},
+    )
+
+
+def json_lines(transactions: Iterable[TransactionLine]) -> bytes:
+    """The one spelling of these transactions as JSON Lines, so that the same batch is the same blob."""
+    return b"".join(
+        json.dumps(payload_json(line), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        for line in transactions
+    )
