@@ -74,6 +74,12 @@ _CITIES = frozenset(
     desmoines cedarrapids siouxfalls fargo coloradosprings fortcollins santafe lascruces santaclara santacruz santarosa
     sanmateo daly fremont hayward""".split()
 )
+_ALSO_WORDS = frozenset(
+    """la atl chi mobile bend mesa irving concord aurora salem norman eugene lansing peoria madison lincoln jackson bloomington medford
+    henderson fremont springfield lexington columbus arlington alexandria richmond durham charlotte savannah princeton glendale
+    bristol cambridge washington houston cleveland orlando hayward daly plano reno buffalo albany stamford providence
+    worcester burlington hartford oakdale berkeley boulder phoenix manhattan queens london paris berlin dublin trenton dc""".split()
+)
 _CITY_FIRST = frozenset(
     "san santa los las el la new fort ft saint st north south east west mount mt palm long grand little salt des baton"
     " corpus virginia colorado kansas jersey redwood mountain menlo palo ann cedar sioux lake port royal rancho costa".split()
@@ -112,21 +118,25 @@ def descriptor_words(description: str) -> tuple[str, ...]:
 
 
 def _strip_place(words: list[str]) -> list[str]:
-    """Without a trailing city, state and country. The words before a state are a city unless they say a trade."""
+    """Without a trailing city, state and country. A word before a state that is no known city stays, unless the word
+    before it names a trade and so ends the name ("joes grill smithville tx")."""
     while len(words) > 1 and words[-1] in _COUNTRIES:
         words = words[:-1]
-    had_state = len(words) > 1 and words[-1] in _STATES and words[-1] not in MERCHANT_TYPE_WORDS
-    if had_state:
-        words = words[:-1]
+    state = words[-1] if len(words) > 1 and words[-1] in _STATES else ""
+    before = words[:-1] if state else words
     for length in (3, 2, 1):
-        if len(words) > length and "".join(words[-length:]) in _CITIES:
-            return words[:-length]
-    if had_state and len(words) > 2 and words[-1] not in MERCHANT_TYPE_WORDS:
-        cut = 2 if len(words) > 3 and words[-2] in _CITY_FIRST else 1
-        return words[:-cut]
-    if had_state and len(words) == 2 and words[-1] not in MERCHANT_TYPE_WORDS and " ".join(words) not in BRAND_ALIASES:
-        return words[:-1] if len(words[0]) > 3 else words
-    return words
+        city = "".join(before[-length:])
+        if len(before) > length and city in _CITIES and (state or city not in _ALSO_WORDS):
+            return before[:-length]
+    if not state or state == "co":
+        # "Co" after anything but a city of Colorado is a company.
+        return words
+    if len(before) > 2 and before[-1] not in MERCHANT_TYPE_WORDS:
+        if before[-2] in _CITY_FIRST:
+            return before[:-2]
+        if before[-2] in MERCHANT_TYPE_WORDS:
+            return before[:-1]
+    return before
 
 
 @lru_cache(maxsize=8192)

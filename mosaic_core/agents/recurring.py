@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import calendar
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -155,13 +155,16 @@ def charges(transactions: Iterable[Transaction], *, as_of: date | None = None) -
         if tx.amount.is_finite() and tx.amount != 0 and (as_of is None or tx.posted_on <= as_of):
             rows.setdefault(tx.transaction_id, tx)
     merchants = resolve_merchants(rows.values())
+    decided: dict[tuple[str, bool], Counter[str]] = defaultdict(Counter)
+    for tx in rows.values():
+        decided[(merchants[tx.transaction_id], tx.amount > 0)][tx.category or categorise(tx).category] += 1
     result = []
     for tx in rows.values():
         size = abs(float(tx.amount))
         if size == 0 or math.isinf(size):
             continue
-        category = tx.category or categorise(tx).category
-        own = bool(tx.counterparty_account_id) and tx.counterparty_account_id != tx.account_id
+        # What most of a merchant's rows are, all are: noise in one descriptor changes no analysis.
+        votes = decided[(merchants[tx.transaction_id], tx.amount > 0)]
         result.append(
             Charge(
                 tx=tx,
@@ -172,9 +175,9 @@ def charges(transactions: Iterable[Transaction], *, as_of: date | None = None) -
                 incoming=tx.amount > 0,
                 merchant=merchants[tx.transaction_id],
                 name=_name(tx),
-                category=category,
-                own_transfer=own,
-            )  # fmt: skip
+                category=min(votes, key=lambda category: (-votes[category], category)),
+                own_transfer=bool(tx.counterparty_account_id) and tx.counterparty_account_id != tx.account_id,
+            )
         )
     return result
 
@@ -456,7 +459,7 @@ def _continues(earlier: Series, later: Series) -> bool:
     silence = (first.day - last.day) / earlier.cadence.days
     if not 0.5 <= silence <= 2.3:
         return False
-    ratio = abs(median([c.log for c in later.occurrences[:3]]) - median([c.log for c in earlier.occurrences[-3:]]))
+    ratio = min(abs(first.log - last.log), abs(median([c.log for c in later.occurrences[:3]]) - median([c.log for c in earlier.occurrences[-3:]])))
     if last.merchant == first.merchant:
         return ratio < 0.9
     same_category = last.category == first.category

@@ -43,7 +43,12 @@ class LedgerView:
     def of(rows: Sequence[Charge], series: Sequence[Series], as_of: date) -> LedgerView:
         currency = min(Counter(c.tx.currency for c in rows).items(), key=lambda item: (-item[1], item[0]))[0]
         in_series = frozenset(c.tx_id for s in series for c in s.occurrences)
-        everyday = [c.size for c in rows if is_purchase(c) and c.tx.currency == currency and c.tx_id not in in_series]
+        # By merchant, so that two coffees a day do not make the household a spender of small change.
+        visited: dict[str, list[float]] = defaultdict(list)
+        for c in rows:
+            if is_purchase(c) and c.tx.currency == currency and c.tx_id not in in_series:
+                visited[c.merchant].append(c.size)
+        everyday = [median(sizes) for sizes in visited.values()]
         everyday = everyday or [c.size for c in rows if not c.incoming] or [c.size for c in rows]
         starts: dict[str, int] = {}
         ends: dict[str, int] = {}

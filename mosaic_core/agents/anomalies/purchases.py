@@ -104,9 +104,13 @@ def _has_habit(
     total = len(rest) + 1
     counts[cluster[0].size] += 1
     same = sum(n * (n - 1) for n in counts.values()) / (total * (total - 1))
-    quick = sum(b.day - a.day <= _DUPLICATE_WITHIN for a, b in pairwise(rest))
-    expected = quick * same
-    return expected >= (0.25 if small else 0.8)
+    gaps = [b.day - a.day for a, b in pairwise(rest)]
+    quick = float(sum(gap <= _DUPLICATE_WITHIN for gap in gaps))
+    if min(gaps) <= 6:
+        # Visits at random: some fall close together even where none has so far.
+        span = max(1, rest[-1].day - rest[0].day)
+        quick = max(quick, len(rest) * (1 - math.exp(-(_DUPLICATE_WITHIN + 0.5) * len(rest) / span)))
+    return quick * same >= (0.25 if small else 0.5)
 
 
 def _refunded(cluster: Sequence[Charge], refunds: Sequence[Charge]) -> bool:
@@ -121,7 +125,7 @@ def amount_outliers(view: LedgerView) -> Iterator[Evident]:
         if key[2] or len(rows) < 6 or not is_payment(rows[-1]):
             continue
         for row, others in _tops(rows):
-            if not is_payment(row) or row.category == "LOAN_PAYMENTS":
+            if not is_payment(row):
                 continue
             centre, spread = robust_spread([c.log for c in others], floor=0.12)
             highest = others[-1].log
@@ -134,7 +138,8 @@ def amount_outliers(view: LedgerView) -> Iterator[Evident]:
             if _seasonal_bill(others) and count < 13:
                 needed = max(needed, math.log(2.5))
             earlier = [c for c in others if c.day <= row.day]
-            if score < 4.0 or gap < needed or len(earlier) < 4:
+            beyond = (score >= 4.0 and gap >= needed) or (score >= 2.8 and gap >= max(math.log(2.5), 1.5 * needed))
+            if not beyond or len(earlier) < 4:
                 continue
             if row.tx.currency == view.currency and row.size < 0.8 * view.unit:
                 continue
@@ -192,14 +197,13 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
             continue
         rest = [value for value in logs if value != row.log] or logs
         centre, spread = robust_spread(rest, floor=0.5)
-        limit = max(centre + 2.6 * spread, quantile(everyday, 0.985) + 0.25, math.log(8 * view.unit))
-        crowd = [c for c in comparable if abs(c.day - row.day) <= 6 and c.tx_id != row.tx_id]
-        travelling = row.category == "TRAVEL" or len(crowd) >= 4
-        if travelling:
-            trips = sorted(
-                c.log for c in view.rows if c.category == "TRAVEL" and c.tx_id != row.tx_id and not c.incoming
-            )
-            limit = max(limit + 0.5, (quantile(trips, 0.9) + 0.7) if trips else 0.0)
+        limit = max(centre + 2.6 * spread, quantile(everyday, 0.985) + 0.25, quantile(rest, 0.95) + 0.6, math.log(8 * view.unit))
+        crowd = sum(abs(c.day - row.day) <= 6 and c.tx_id != row.tx_id for c in comparable)
+        if row.category == "TRAVEL":
+            # Hotels and flights are large by nature: only far beyond any trip, and not in the midst of one.
+            limit += 2.0 if crowd >= 3 else 1.1
+        elif crowd >= 4:
+            limit += 0.4
         if row.tx.posted_on.month == 12 or (row.tx.posted_on.month == 11 and row.tx.posted_on.day >= 20):
             limit += 0.2
         if (
@@ -230,14 +234,10 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
 def _known_otherwise(view: LedgerView, row: Charge) -> bool:
     """Whether an earlier merchant, by name only slightly different, already charged amounts of this order."""
     words = row.name.casefold().split()
-    if not words or len(words[0]) < 5:
+    if len("".join(words[:2])) < 6:
         return False
     return any(
-        c.day < row.day
-        and not c.incoming
-        and c.merchant != row.merchant
-        and c.name.casefold().split()[:1] == words[:1]
-        and c.size * 2 >= row.size
+        c.day < row.day and not c.incoming and c.size * 2 >= row.size and c.merchant != row.merchant and c.name.casefold().split()[:2] == words[:2]
         for c in view.rows
     )
 

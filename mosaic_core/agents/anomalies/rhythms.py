@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Final
 
 from mosaic_core.agents.anomalies.ledgerview import Evident, LedgerView, is_payment, money, short
@@ -40,20 +41,25 @@ def price_rises(view: LedgerView) -> Iterator[Evident]:
         ):
             continue
         for at in range(_HISTORY, len(rows) - 1):
-            before = [c.log for c in rows[max(0, at - 6) : at]]
+            window = [c.log for c in rows[max(0, at - 7) : at]]
+            usual = median(window)
+            # One charge out of all range (a finding of its own) does not hide that the rest is flat.
+            before = [value for value in window if abs(value - usual) < 0.5]
             after = [c.log for c in rows[at : at + 6]]
+            if len(before) < _HISTORY:
+                continue
             level, new = median(before), median(after)
-            # A second step within the window is another finding; compare with the charges right after the step.
             if math.exp(median(after[:2]) - level) - 1 <= _RISE + 1e-9 or math.exp(new - level) - 1 <= _RISE + 1e-9:
                 continue
             flat = max(abs(value - before[-1]) for value in before[-_HISTORY:])
-            wobble = (
-                sorted(abs(value - level) for value in before)[max(0, len(before) - 2)] if len(before) > 3 else flat
-            )
+            wobble = sorted(abs(value - level) for value in before)[max(0, len(before) - 2)] if len(before) > 3 else flat
             noise = max(flat, wobble)
             step = min(after[:2]) - max(before[-_HISTORY:])
-            stays = max(abs(value - after[0]) for value in after[:2])
+            stays = abs(after[1] - after[0])
             if noise > 0.035 or stays > 0.045 or step < max(0.09, 2.5 * noise):
+                continue
+            exact = max(flat, stays) <= 0.002
+            if not exact and (_moves_by_itself(rows) or len(before) < 5):
                 continue
             row = rows[at]
             old = math.exp(level)
@@ -72,6 +78,13 @@ def price_rises(view: LedgerView) -> Iterator[Evident]:
                 ),
                 evident_day=rows[at + 1].day,
             )
+
+
+def _moves_by_itself(rows: Sequence[Charge]) -> bool:
+    """Whether the amount falls too, or moves often: seasons and use, not a price."""
+    moves = [b.log - a.log for a, b in pairwise(rows) if abs(b.log - a.log) < 0.9]
+    falls = sum(move < -0.06 for move in moves)
+    return falls >= 1 or sum(move > 0.06 for move in moves) > 1 + len(moves) / 12
 
 
 def missed(view: LedgerView) -> Iterator[Evident]:
@@ -118,7 +131,7 @@ def _expected_kind(view: LedgerView, series: Series) -> str | None:
     rows = series.occurrences
     if series.cadence.days > 100 or len(rows) < _needed(series) + 1:
         return None
-    if series.jitter > max(1.6, 0.09 * series.cadence.days):
+    if series.jitter > max(1.6, 0.12 * series.cadence.days):
         return None
     recent = rows[-8:]
     if series.incoming:
