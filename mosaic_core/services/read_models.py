@@ -1,0 +1,268 @@
+"""What a household may read of its own: a conversation's stream, a run, approvals. Nothing here scans.
+
+Another household's ids answer exactly as ids that do not exist.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from mosaic_core.domain import ids
+from mosaic_core.domain.errors import RequestError
+from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
+from mosaic_core.ports import Clock, Stores
+from mosaic_core.services.views import (
+    ApprovalList,
+    ApprovalView,
+    ConversationStream,
+    DecisionView,
+    Provenance,
+    RunDetail,
+    RunView,
+    SignalView,
+    StageView,
+)
+
+STREAM_RUNS: Final = 50
+STREAM_LOOKED_AT: Final = 200
+"""With ``sinceUtc``, how many of a conversation's newest commands are looked at for those modified since."""
+
+LISTED_ROWS: Final = 50
+_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModels:
+    """Raises `StoreUnreachableError` where the tables do not answer."""
+
+    stores: Stores
+    clock: Clock
+
+    async def stream(self, household_id: str, conversation_id: str, since: datetime | None) -> ConversationStream:
+        """The newest `STREAM_RUNS` runs of the conversation that were modified at or after ``since``.
+
+        Raises `RequestError` 404 ``not_found`` where this household has no such conversation.
+        """
+        # taken first: what changes while the rows are read is at or after it, and in the next answer
+        as_of = self.clock.now()
+        approvals, (known, runs) = await asyncio.gather(
+            self._pending(household_id, conversation_id),
+            self._runs(household_id, conversation_id, since),
+        )
+        if not known:
+            raise _not_found("conversation")
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def stages(run: Run) -> list[Stage]:
+            async with gate:
+                return await self.stores.stages.of_run(run.run_id)
+
+        found = await asyncio.gather(*(stages(run) for run in runs))
+        return ConversationStream(
+            conversation_id=conversation_id,
+            as_of_utc=as_of,
+            runs=[_run(run, its, approvals, rows_shown=LISTED_ROWS) for run, its in zip(runs, found, strict=True)],
+            pending_approvals=[_approval(approval, as_of) for approval in approvals],
+        )
+
+    async def run(self, household_id: str, run_id: str) -> RunDetail:
+        """Raises `RequestError` 404 ``not_found`` where this household has no such run."""
+        stored = await self.stores.runs.read(run_id)
+        if stored is None or stored.value.household_id != household_id:
+            raise _not_found("run")
+        run = stored.value
+        stages, signals, decisions, approvals = await asyncio.gather(
+            self.stores.stages.of_run(run_id),
+            self.stores.signals.of_run(run_id),
+            self.stores.decisions.of_run(run_id),
+            self._pending(household_id, run.conversation_id) if run.conversation_id else _no_approvals(),
+        )
+        return RunDetail(
+            run=_run(run, stages, approvals, rows_shown=None),
+            stages=[_stage(stage) for stage in stages if stage.attempt <= run.attempt],
+            signals=[_signal(signal) for signal in signals],
+            decisions=[_decision(decision) for decision in decisions],
+        )
+
+    async def approvals(self, household_id: str, status: ApprovalStatus | None) -> ApprovalList:
+        """Those that are in ``status`` now; None: all."""
+        asked: Sequence[ApprovalStatus | None] = [status]
+        if status == ApprovalStatus.EXPIRED:  # nobody needs to have noticed yet
+            asked = [ApprovalStatus.EXPIRED, ApprovalStatus.PENDING]
+        lists = await asyncio.gather(*(self.stores.approvals.of_household(household_id, one) for one in asked))
+        now = self.clock.now()
+        views = [_approval(approval, now) for approvals in lists for approval in approvals]
+        views.sort(key=lambda view: view.created_at_utc, reverse=True)
+        return ApprovalList(approvals=[view for view in views if status is None or view.status == status])
+
+    # ---------------------------------------------------------------------------------------------------------- reads
+
+    async def _pending(self, household_id: str, conversation_id: str) -> list[Approval]:
+        now = self.clock.now()
+        return [
+            approval
+            for approval in await self.stores.approvals.of_household(household_id, ApprovalStatus.PENDING)
+            if approval.conversation_id == conversation_id and approval.expires_at > now
+        ]
+
+    async def _runs(self, household_id: str, conversation_id: str, since: datetime | None) -> tuple[bool, list[Run]]:
+        """Whether the conversation is known, and its runs, newest command first. A command that no worker has begun
+        has no run yet."""
+        known, looked_at = False, 0
+        runs: list[Run] = []
+        commands = self.stores.commands.conversation(household_id, conversation_id)
+        while len(runs) < STREAM_RUNS and looked_at < STREAM_LOOKED_AT:
+            page = await _take(commands, STREAM_RUNS)
+            if not page:
+                break
+            known, looked_at = True, looked_at + len(page)
+            runs += [
+                run
+                for run in await self._read([ids.run_id(queue, command_id) for queue, command_id in page])
+                if run.household_id == household_id and (since is None or run.last_modified_at >= since)
+            ]
+        return known, runs[:STREAM_RUNS]
+
+    async def _read(self, run_ids: Sequence[str]) -> list[Run]:
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(run_id: str) -> Run | None:
+            async with gate:
+                stored = await self.stores.runs.read(run_id)
+                return stored.value if stored else None
+
+        return [run for run in await asyncio.gather(*(one(run_id) for run_id in run_ids)) if run is not None]
+
+
+async def _take(source: AsyncIterator[tuple[str, str]], count: int) -> list[tuple[str, str]]:
+    """The next ``count`` of ``source``, or what is left of it."""
+    page: list[tuple[str, str]] = []
+    while len(page) < count:
+        try:
+            page.append(await anext(source))
+        except StopAsyncIteration:
+            break
+    return page
+
+
+async def _no_approvals() -> list[Approval]:
+    return []
+
+
+def _not_found(what: str) -> RequestError:
+    return RequestError(404, "not_found", f"there is no such {what}")
+
+
+# --------------------------------------------------------------------------------------------------------------- views
+
+
+def _run(run: Run, stages: Sequence[Stage], approvals: Sequence[Approval], *, rows_shown: int | None) -> RunView:
+    """Stages count through the run's attempt only: a late writer of an earlier attempt shows nothing here."""
+    current = [stage for stage in stages if stage.attempt == run.attempt]
+    latest = current[-1] if current else None
+    telling = next((stage for stage in reversed(current) if stage.provenance), latest)
+    rows = list(telling.provenance) if telling else []
+    return RunView(
+        run_id=run.run_id,
+        conversation_id=run.conversation_id,
+        command_id=run.command_id,
+        command_type=run.command_type,
+        correlation_id=run.correlation_id,
+        queue=run.queue,
+        status=run.status,
+        is_final=run.is_final,
+        attempt=run.attempt,
+        attempt_outcome=run.attempt_outcome,
+        failure_code=run.failure_code,
+        failure_rationale=run.failure_rationale,
+        next_attempt_at_utc=run.next_attempt_at,
+        replay_of_command_id=run.replay_of_command_id,
+        policy_version=run.policy_version,
+        created_at_utc=run.created_at,
+        last_modified_at_utc=run.last_modified_at,
+        completed_at_utc=run.completed_at,
+        latest_stage=_stage(latest) if latest else None,
+        provenance=Provenance(
+            agent_name=run.agent_name,
+            agent_source=run.agent_source,
+            note_summary=run.agent_note_summary,
+            confidence=telling.confidence if telling else None,
+            rows=rows[:rows_shown],
+            row_count=len(rows),
+        ),
+        pending_approval_ids=[approval.approval_id for approval in approvals if approval.run_id == run.run_id],
+    )
+
+
+def _stage(stage: Stage) -> StageView:
+    return StageView(
+        attempt=stage.attempt,
+        order=stage.order,
+        name=stage.name,
+        executor=stage.executor,
+        status=stage.status,
+        confidence=stage.confidence,
+        outcome_code=stage.outcome_code,
+        outcome_rationale=stage.outcome_rationale,
+        started_at_utc=stage.started_at,
+        completed_at_utc=stage.completed_at,
+    )
+
+
+def _approval(approval: Approval, now: datetime) -> ApprovalView:
+    over = approval.status == ApprovalStatus.PENDING and approval.expires_at <= now
+    return ApprovalView(
+        approval_id=approval.approval_id,
+        conversation_id=approval.conversation_id,
+        run_id=approval.run_id,
+        command_id=approval.command_id,
+        requested_by=approval.requested_by,
+        action_kind=approval.action_kind,
+        action_summary=approval.action_summary,
+        action_hash=approval.action_hash,
+        policy_version=approval.policy_version,
+        status=ApprovalStatus.EXPIRED if over else approval.status,
+        created_at_utc=approval.created_at,
+        expires_at_utc=approval.expires_at,
+        decided_at_utc=approval.decided_at,
+        decided_by=approval.decided_by,
+        decision_run_id=approval.decision_run_id,
+        decision_rationale=approval.decision_rationale,
+    )
+
+
+def _signal(signal: Signal) -> SignalView:
+    return SignalView(
+        signal_id=signal.signal_id,
+        signal_code=signal.signal_code,
+        severity=signal.severity,
+        summary=signal.summary,
+        queue=signal.queue,
+        requires_human_review=signal.requires_human_review,
+        attempt=signal.attempt,
+        is_resolved=signal.is_resolved,
+        raised_at_utc=signal.raised_at,
+        resolved_at_utc=signal.resolved_at,
+        resolved_by=signal.resolved_by,
+        resolution_note=signal.resolution_note,
+    )
+
+
+def _decision(decision: Decision) -> DecisionView:
+    return DecisionView(
+        decision_id=decision.decision_id,
+        actor=decision.actor,
+        action=decision.action,
+        outcome=decision.outcome,
+        reason_code=decision.reason_code,
+        rationale=decision.rationale,
+        policy_version=decision.policy_version,
+        confidence=decision.confidence,
+        decided_at_utc=decision.decided_at,
+        approval_id=decision.approval_id,
+    )

@@ -1,0 +1,191 @@
+"""What the API answers, as pydantic models: the one place where these shapes are written (OpenAPI is made from them).
+
+camelCase outside; times are UTC with ``Z``; a field that does not apply is null, never absent.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from mosaic_core.domain.envelope import iso
+from mosaic_core.domain.lifecycle import (
+    ApprovalStatus,
+    AttemptOutcome,
+    DecisionOutcome,
+    RunStatus,
+    Severity,
+    StageStatus,
+)
+
+type UtcTime = Annotated[
+    datetime,
+    PlainSerializer(iso, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+type Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="A GUID as 32 lower-case hex digits.")]
+
+
+class View(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, frozen=True)
+
+
+class Accepted(View):
+    """The command is recorded, and the broker has acknowledged it."""
+
+    command_id: Id
+    correlation_id: str
+    conversation_id: Id | None
+    command_type: str
+    queue: str
+    policy_disposition: str | None = Field(description="A hint; the worker decides again by itself.")
+    queued_at_utc: UtcTime = Field(description="When the command was first recorded.")
+    status: Literal["queued"] = "queued"
+
+
+class StageView(View):
+    """One step of one attempt."""
+
+    attempt: int
+    order: int
+    name: str
+    executor: str
+    status: StageStatus
+    confidence: float = Field(ge=0, le=1)
+    outcome_code: str
+    outcome_rationale: str
+    started_at_utc: UtcTime
+    completed_at_utc: UtcTime
+
+
+class Provenance(View):
+    """Where an outcome comes from: who answered, how sure, out of which ledger rows."""
+
+    agent_name: str | None
+    agent_source: str | None
+    note_summary: str | None
+    confidence: float | None = Field(ge=0, le=1)
+    rows: list[str] = Field(description="Transaction ids; the first 50 of them where many runs are listed.")
+    row_count: int
+
+
+class RunView(View):
+    """One command's execution, whatever the number of attempts."""
+
+    run_id: Id
+    conversation_id: Id | None
+    command_id: str
+    command_type: str
+    correlation_id: str
+    queue: str
+    status: RunStatus
+    is_final: bool
+    attempt: int
+    attempt_outcome: AttemptOutcome | None
+    failure_code: str | None
+    failure_rationale: str | None
+    next_attempt_at_utc: UtcTime | None
+    replay_of_command_id: str | None
+    policy_version: str
+    created_at_utc: UtcTime
+    last_modified_at_utc: UtcTime
+    completed_at_utc: UtcTime | None
+    latest_stage: StageView | None = Field(description="The last stage of the current attempt.")
+    provenance: Provenance
+    pending_approval_ids: list[Id]
+
+
+class ApprovalView(View):
+    """An action that waits, or waited, for a person's word."""
+
+    approval_id: Id
+    conversation_id: Id
+    run_id: Id
+    command_id: str
+    requested_by: str
+    action_kind: str
+    action_summary: str
+    action_hash: str
+    policy_version: str
+    status: ApprovalStatus = Field(description="A pending approval past its expiry reads as expired.")
+    created_at_utc: UtcTime
+    expires_at_utc: UtcTime
+    decided_at_utc: UtcTime | None
+    decided_by: str | None
+    decision_run_id: str | None
+    decision_rationale: str | None
+
+
+class SignalView(View):
+    """Something that a person should know or decide."""
+
+    signal_id: Id
+    signal_code: str
+    severity: Severity
+    summary: str
+    queue: str
+    requires_human_review: bool
+    attempt: int | None
+    is_resolved: bool
+    raised_at_utc: UtcTime
+    resolved_at_utc: UtcTime | None
+    resolved_by: str | None
+    resolution_note: str | None
+
+
+class DecisionView(View):
+    """A decision that the policy or a person took."""
+
+    decision_id: Id
+    actor: str
+    action: str
+    outcome: DecisionOutcome
+    reason_code: str
+    rationale: str
+    policy_version: str
+    confidence: float = Field(ge=0, le=1)
+    decided_at_utc: UtcTime
+    approval_id: str | None
+
+
+class ConversationStream(View):
+    """A conversation's newest runs, newest command first. To follow it, ask again with ``sinceUtc`` a minute before
+    ``asOfUtc``: the clocks of API and workers differ a little, and a run that comes twice does no harm."""
+
+    conversation_id: Id
+    as_of_utc: UtcTime = Field(description="When this answer was read; changes after it are not in it.")
+    runs: list[RunView]
+    pending_approvals: list[ApprovalView]
+
+
+class RunDetail(View):
+    """One run with everything that was recorded of it."""
+
+    run: RunView
+    stages: list[StageView] = Field(description="By attempt and order.")
+    signals: list[SignalView]
+    decisions: list[DecisionView]
+
+
+class ApprovalList(View):
+    """The household's approvals, newest first, at most 200."""
+
+    approvals: list[ApprovalView]
+
+
+class DependencyState(View):
+    name: str
+    state: Literal["up", "down"]
+
+
+class Health(View):
+    """``dependencies`` is empty for liveness, which asks nobody."""
+
+    status: Literal["live", "ready", "not_ready"]
+    version: str
+    commit: str
+    package_digest: str
+    dependencies: list[DependencyState]
