@@ -86,6 +86,25 @@ class _Installation:
         self._logs = root / ".mosaic" / "logs"
 
     def carry_out(self) -> None:
+        before = pins.read_record(self._root)
+        made = self._environment_id()
+        try:
+            self._carry_out()
+        except SetupError as error:
+            # Nothing was fetched, so nothing was changed: the environment is still what its record said.
+            if error.unreachable and before and made == self._environment_id() and not pins.read_record(self._root):
+                pins.restore_record(self._root, before)
+            raise
+
+    def _environment_id(self) -> tuple[int, int] | None:
+        """Tells an environment from another in the same place."""
+        try:
+            status = (self._root / ".venv" / "pyvenv.cfg").stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def _carry_out(self) -> None:
         with_azurite = pins.needs_azurite(self._level) and not azurite.is_installed(self._root)
         node = azurite.machine_node() or azurite.wheel_node(self._site_packages) if with_azurite else None
         fetch_node = with_azurite and node is None

@@ -79,9 +79,13 @@ def read_record(root: Path) -> dict[str, str]:
 def write_record(root: Path, level: Level) -> None:
     """States that `level` and the levels that it contains are installed. Atomic."""
     contained = LEVELS[: LEVELS.index(level) + 1]
+    restore_record(root, _place(root) | {name: digest(root, name) for name in contained})
+
+
+def restore_record(root: Path, record: dict[str, str]) -> None:
+    """Writes a record as `read_record` returned it. Atomic."""
     path = record_path(root)
     draft = path.with_name(f"mosaic.json.{os.getpid()}")
-    record = _place(root) | {name: digest(root, name) for name in contained}
     draft.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     draft.replace(path)
 

@@ -123,20 +123,28 @@ def test_the_life_of_an_environment(checkout: Checkout) -> None:
 
 
 @pytest.mark.slow
-def test_what_cannot_be_had_is_named_and_leaves_nothing_half_done(checkout: Checkout) -> None:
+def test_a_pin_that_does_not_exist_is_named_and_leaves_nothing_half_done(checkout: Checkout) -> None:
     checkout.pin("9.9")
     code, out, err = checkout.run()
     assert (code, out) == (1, "")
     assert "tiny==9.9" in err
     assert not checkout.has_record
 
+    checkout.pin("1.0")
+    code, out, err = checkout.run()
+    assert (code, out) == (0, "tiny 1.0 ops status\n"), err
+
+
+@pytest.mark.slow
+def test_an_index_that_does_not_answer_leaves_the_environment_as_it_was(checkout: Checkout) -> None:
+    assert checkout.run()[0] == 0
+    checkout.pin("1.1")
     code, out, err = checkout.run(PIP_NO_INDEX="0", PIP_FIND_LINKS="", PIP_INDEX_URL="http://127.0.0.1:9/simple")
     assert (code, out) == (3, "")
     assert "Check the network" in err
 
     checkout.pin("1.0")
-    code, out, err = checkout.run()
-    assert (code, out) == (0, "tiny 1.0 ops status\n"), err
+    assert checkout.run(PIP_FIND_LINKS="/nonexistent") == (0, "tiny 1.0 ops status\n", "")
 
 
 def test_two_at_once_share_one_installation(checkout: Checkout) -> None:
