@@ -7,12 +7,14 @@ loopback by default and is never deployed.
 Imitated, Service Bus
     Send: single, batch, several at once; scheduled, by `schedule_messages` and by the message's own annotation; cancel.
     Receive: peek-lock and receive-and-delete; complete, abandon (with properties), dead-letter (reason, description),
-    defer and receive by sequence number, renew; each by disposition and by `$management`. Released deliveries count nothing.
+    defer and receive by sequence number, renew; settlement by disposition and by `$management`. Released deliveries
+    count nothing.
     Locks outlive what took them: closing a receiver, or losing its connection, leaves its locked messages locked until
     the lock runs out, as in Azure. A lock that ran out counts one delivery; a settlement by it is refused with
     `com.microsoft:message-lock-lost`. At the maximum delivery count a message moves to `$DeadLetterQueue` with
     `MaxDeliveryCountExceeded`, at the end of its time to live with `TTLExpiredException`; a dead letter keeps its
-    sequence number, has no time to live and no delivery limit. A scheduled message gets a new sequence number when it falls due.
+    sequence number, has no time to live and no delivery limit. A scheduled message gets a new sequence number when
+    it falls due.
     Peek shows everything: active, locked, deferred, scheduled; in the dead-letter queue too.
     Names are case-insensitive; 256 KiB a message (Standard tier), refused with `amqp:link:message-size-exceeded`.
     Administration (ATOM over HTTPS): get, list, create, update, delete queues; runtime properties. `ReceiveDisabled`,
@@ -27,14 +29,17 @@ Imitated, Event Hubs
 
 Imitated, security
     `$cbs` put-token. Where the config names `sasKeyName` and `sasKey`, tokens are verified (name, HMAC, expiry) and a
-    link needs a valid one that covers its entity; without them every token is taken. A link is not cut when its token ends later on.
+    link needs a valid one that covers its entity; without them every token is taken. A link is not cut when its token
+    ends later on.
 
 Refused, loudly (`amqp:not-implemented`, over HTTPS 400 with the reason)
     Sessions (session receivers, messages with a session id, queues that require them), transactions, duplicate
-    detection, auto-forwarding, auto-delete on idle, partitioned queues, topics, subscriptions and rules, batch deletion.
+    detection, auto-forwarding, auto-delete on idle, partitioned queues, topics, subscriptions, rules, batch deletion.
 
 State
     With a state folder, everything acknowledged survives a restart and `kill -9` (not a power cut): messages of all
-    states with their counts, sequence numbers, schedules, dead letters, event logs. Locks do not survive: what was locked
-    is active (or deferred) again, its count kept. Nothing leaves the broker before what caused it is committed.
+    states with their counts, sequence numbers, schedules, dead letters, event logs. Locks do not survive: what was
+    locked is active (or deferred) again, its count kept. Nothing leaves the broker before what caused it is committed.
+    Queues that an administrator created survive too; for those in the config, the config decides, except for their
+    status.
 """

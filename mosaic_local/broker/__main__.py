@@ -12,7 +12,9 @@ from mosaic_local.broker.server import serve
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m mosaic_local.broker", description="Service Bus and Event Hubs, embedded.")
+    parser = argparse.ArgumentParser(
+        prog="python -m mosaic_local.broker", description="Service Bus and Event Hubs, embedded."
+    )
     parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="the broker's configuration, JSON")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -10,7 +10,8 @@ from pydantic.alias_generators import to_camel
 
 from mosaic_local.broker.errors import StartError
 
-EntityName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9])?$")]
+ENTITY_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9])?$"
+EntityName = Annotated[str, Field(pattern=ENTITY_NAME)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -64,7 +65,7 @@ class BrokerConfig(_Model):
             raise ValueError("certFile and keyFile belong together: give both or neither")
         if (self.sas_key_name is None) != (self.sas_key is None):
             raise ValueError("sasKeyName and sasKey belong together: give both or neither")
-        names = [entity.name.lower() for entity in (*self.queues, *self.event_hubs)]
+        names = [queue.name.lower() for queue in self.queues] + [hub.name.lower() for hub in self.event_hubs]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"names are case-insensitive and given once only; more than once: {', '.join(twice)}")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import proton
-from cproton import isnull, pn_collector_peek, pn_event_type
+from cproton import isnull, pn_collector_peek, pn_event_type  # type: ignore[import-untyped]
 from proton import Collector, Event, Transport
 
 from mosaic_local.broker.entities import Entities
@@ -235,7 +235,10 @@ class Connection(asyncio.Protocol):
         try:
             endpoint = attach(self, link)
         except Exception:
-            link.open()  # an attach is answered by an attach, and only then by the detach that says why not
+            # An attach is answered by an attach, one to nothing where it is refused, and only then by the detach that
+            # says why. To an attach that names its entity the SDK would send at once, and lose the reason.
+            (link.target if link.is_receiver else link.source).type = proton.Terminus.UNSPECIFIED
+            link.open()
             raise
         self._endpoints[_key(link)] = endpoint
         if isinstance(endpoint, Target):

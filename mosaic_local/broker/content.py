@@ -88,7 +88,9 @@ def scalar(raw: bytes, at: int) -> int | bool | bytes | None:
     if kind == 5 and code == 0x56:
         return raw[at + 1] == 1
     if kind in (5, 6, 7, 8) and code not in (0x72, 0x74, 0x73, 0x82, 0x84):
-        return int.from_bytes(raw[at + 1 : at + _FIXED[kind]], "big", signed=code not in (0x50, 0x52, 0x53, 0x60, 0x70, 0x80))
+        return int.from_bytes(
+            raw[at + 1 : at + _FIXED[kind]], "big", signed=code not in (0x50, 0x52, 0x53, 0x60, 0x70, 0x80)
+        )
     return None
 
 

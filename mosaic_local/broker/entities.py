@@ -201,11 +201,11 @@ class Entities:
             try:
                 entity.check_receive(queue)
             except EntityDisabledError:
-                for link in list(sources):
-                    link.refuse(refused)
+                for source in list(sources):
+                    source.refuse(refused)
         if not settings.status.sends:
-            for link in list(entity.targets):
-                link.refuse(refused)
+            for target in list(entity.targets):
+                target.refuse(refused)
         self.touch(entity)
 
     def delete_queue(self, entity: QueueEntity) -> None:
@@ -214,7 +214,8 @@ class Entities:
         if entity.timer is not None:
             entity.timer.cancel()
         gone = NotFoundError(f"the messaging entity '{entity.shown}' was deleted")
-        for link in [*entity.sources[entity.main], *entity.sources[entity.dead], *entity.targets]:
+        links: list[Refusable] = [*entity.sources[entity.main], *entity.sources[entity.dead], *entity.targets]
+        for link in links:
             link.refuse(gone)
 
     def send(self, entity: QueueEntity, contents: list[Content]) -> list[int]:

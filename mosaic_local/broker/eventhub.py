@@ -142,7 +142,9 @@ class EventHub:
     def partition(self, number: str) -> Partition:
         if number.isascii() and number.isdigit() and int(number) < len(self.partitions):
             return self.partitions[int(number)]
-        raise NotFoundError(f"event hub {self.name} has no partition {number[:20]}; it has 0 to {len(self.partitions) - 1}")
+        raise NotFoundError(
+            f"event hub {self.name} has no partition {number[:20]}; it has 0 to {len(self.partitions) - 1}"
+        )
 
     def choose(self, partition_key: bytes | None) -> Partition:
         """The partition of a key, always the same; without a key, each in turn."""

@@ -2,7 +2,8 @@
 
 Changes are collected and committed once a turn of the event loop, before anything that follows from them is sent. A
 commit reaches the operating system, so it survives a kill of the process; it is not forced to the disk, so a power cut
-may lose the last moments (never the database's integrity). A message that comes and goes within one turn leaves no trace.
+may lose the last moments (never the database's integrity). A message that comes and goes within one turn leaves no
+trace.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ CREATE TABLE messages (id INTEGER PRIMARY KEY, queue TEXT NOT NULL, dead INTEGER
                        state INTEGER NOT NULL, count INTEGER NOT NULL, enqueued INTEGER NOT NULL, due INTEGER NOT NULL,
                        expires INTEGER, content BLOB NOT NULL);
 CREATE TABLE hubs (name TEXT PRIMARY KEY, created INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE events (hub TEXT NOT NULL, partition INTEGER NOT NULL, sequence INTEGER NOT NULL, enqueued INTEGER NOT NULL,
-                     content BLOB NOT NULL, PRIMARY KEY (hub, partition, sequence)) WITHOUT ROWID;
+CREATE TABLE events (hub TEXT NOT NULL, partition INTEGER NOT NULL, sequence INTEGER NOT NULL,
+                     enqueued INTEGER NOT NULL, content BLOB NOT NULL,
+                     PRIMARY KEY (hub, partition, sequence)) WITHOUT ROWID;
 """
 
 
@@ -80,7 +82,7 @@ class Journal:
             self._trims[hub, partition] = first_kept
 
     def commit(self) -> None:
-        """Makes everything recorded so far durable. sqlite3.Error where it cannot; the changes then wait for the next call."""
+        """Makes what is recorded so far durable. sqlite3.Error where it cannot: it then waits for the next call."""
         db = self._db
         if db is None or not (self._saved or self._removed or self._events or self._trims):
             return
@@ -97,7 +99,9 @@ class Journal:
             if self._events:
                 db.executemany("INSERT INTO events VALUES (?,?,?,?,?)", self._events)
             for (hub, partition), first in self._trims.items():
-                db.execute("DELETE FROM events WHERE hub = ? AND partition = ? AND sequence < ?", (hub, partition, first))
+                db.execute(
+                    "DELETE FROM events WHERE hub = ? AND partition = ? AND sequence < ?", (hub, partition, first)
+                )
         self._stored.difference_update(self._removed)
         self._stored.update(self._saved)
         self._saved.clear()
@@ -249,7 +253,9 @@ def _open(folder: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         db.close()
         if "locked" in str(error):
-            raise StartError(f"the state folder {folder} is in use by another broker: stop it, or use another folder") from None
+            raise StartError(
+                f"the state folder {folder} is in use by another broker: stop it, or use another folder"
+            ) from None
         raise StartError(f"cannot use the state in {path}: {error}") from None
     except sqlite3.DatabaseError as error:
         db.close()

@@ -386,5 +386,3 @@ def _epoch(link: Any) -> int | None:
         return None
     value = properties.get(symbol("com.microsoft:epoch"))
     return None if value is None else int(value)
-
-

@@ -105,7 +105,9 @@ def answer(connection: Connection, path: str, request: Request) -> bytes:
 
 def _put_token(connection: Connection, request: Request) -> None:
     if request.properties.get("operation") != "put-token":
-        raise NotImplementedByBrokerError(f"$cbs knows put-token only, not '{str(request.properties.get('operation'))[:100]}'")
+        raise NotImplementedByBrokerError(
+            f"$cbs knows put-token only, not '{str(request.properties.get('operation'))[:100]}'"
+        )
     verifier = connection.entities.verifier
     if verifier is not None:
         connection.grants.append(verifier.verify(text(request.value) or "", time.time()))
@@ -164,7 +166,8 @@ def _dispose(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
 def _peek(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
     if body.get("session-id"):
         raise NotImplementedByBrokerError("sessions are not implemented by this broker")
-    found, size = [], 0
+    found: list[Body] = []
+    size = 0
     for message in queue.peek(int(body["from-sequence-number"]), int(body["message-count"])):
         raw = message.content.for_queue(message.sequence, message.enqueued, message.state, message.count, None)
         size += len(raw)
@@ -184,7 +187,9 @@ def _receive_deferred(_: Entities, entity: QueueEntity, queue: Queue, body: Body
         raise MessageNotFoundError("a message with this sequence number is not there, not deferred, or locked")
     return {
         "messages": [
-            {"message": one.encode(), "lock-token": uuid.UUID(bytes_le=one.token)} if one.token else {"message": one.encode()}
+            {"message": one.encode(), "lock-token": uuid.UUID(bytes_le=one.token)}
+            if one.token
+            else {"message": one.encode()}
             for one in found
         ]
     }

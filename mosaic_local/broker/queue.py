@@ -6,7 +6,7 @@ Every method takes `now`, milliseconds since 1970. A message is in exactly one o
       ▲                  ├──abandon, lock ran out──▶ ready, one more delivery (at the maximum: dead letter)
       │                  ├──release──▶ ready
       │                  ├──dead-letter──▶ in the dead-letter queue, ready
-      │                  └──defer──▶ deferred ──receive by number──▶ locked (from there back to deferred, never to ready)
+      │                  └──defer──▶ deferred ──receive by number──▶ locked (from there back to deferred)
     scheduled, when due, under a new sequence number
 
 and where its time to live ends while it is ready or deferred, it becomes a dead letter.
@@ -146,7 +146,7 @@ class Queue:
         return message
 
     def adopt(self, message: Message, *, stored: bool = False) -> None:
-        """Takes in an unlocked message with its sequence number, count and state: a dead letter, or one from the journal."""
+        """Takes in an unlocked message as it is: a dead letter, or one from the journal (`stored`)."""
         self._messages[message.sequence] = message
         self._place(message.sequence)
         self.last_sequence = max(self.last_sequence, message.sequence)
@@ -182,13 +182,20 @@ class Queue:
             self._remove(message)
         return message
 
-    def receive_deferred(self, sequences: Iterable[int], tokens: Iterable[bytes] | None, now: int) -> list[Message] | None:
+    def receive_deferred(
+        self, sequences: Iterable[int], tokens: Iterable[bytes] | None, now: int
+    ) -> list[Message] | None:
         """Locks deferred messages under one of `tokens` each (None: removes them). None, and no change, where one is
         not there, not deferred, or locked."""
         found: list[Message] = []
         for sequence in sequences:
             message = self._messages.get(sequence)
-            if message is None or message.state is not State.DEFERRED or message in found or self._is_locked(message, now):
+            if (
+                message is None
+                or message.state is not State.DEFERRED
+                or message in found
+                or self._is_locked(message, now)
+            ):
                 return None
             found.append(message)
         if tokens is None:

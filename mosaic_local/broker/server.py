@@ -22,7 +22,7 @@ _TICK_SECONDS = 1.0
 
 
 async def serve(config: BrokerConfig, ready: Callable[[int, int | None], None] | None = None) -> None:
-    """Runs until SIGTERM or SIGINT. `ready` gets the AMQP port and the administration port (None without a certificate).
+    """Runs until SIGTERM or SIGINT. `ready` gets the AMQP port and the administration port (None: no certificate).
 
     StartError where a port is taken or the state cannot be used.
     """
@@ -47,11 +47,15 @@ async def serve(config: BrokerConfig, ready: Callable[[int, int | None], None] |
             try:
                 context.load_cert_chain(config.cert_file, config.key_file)
             except OSError as error:
-                raise StartError(f"cannot use certFile {config.cert_file} with keyFile {config.key_file}: {error}") from None
+                raise StartError(
+                    f"cannot use certFile {config.cert_file} with keyFile {config.key_file}: {error}"
+                ) from None
             try:
                 admin_port = await start_admin(entities, stack, config.host, config.admin_port, context)
             except OSError as error:
-                raise StartError(_port_taken("administration", "adminPort", config.host, config.admin_port, error)) from None
+                raise StartError(
+                    _port_taken("administration", "adminPort", config.host, config.admin_port, error)
+                ) from None
         entities.start(loop)
         ticking = loop.create_task(_tick(connections))
         stack.callback(ticking.cancel)

@@ -1,14 +1,15 @@
 """What has to be set right between proton and the Azure SDKs, frame by frame, outside of proton.
 
 Incoming: azure-servicebus repeats a delivery-id where several tasks share one management link (it reads its session's
-counter, awaits, and only then increments). Service Bus bears with that; proton drops the connection. So repeated ids are
-renumbered on their way in, and dispositions are translated back on their way out. And a delivery in batch format
+counter, awaits, and only then increments). Service Bus bears with that; proton drops the connection. So repeated ids
+are renumbered on their way in, and dispositions are translated back on their way out. And a delivery in batch format
 (message format 0x80013700, which proton's Python API does not show) gets BATCH_TAG as its delivery tag, which nobody
-else reads: dispositions name deliveries by id. Frames on a channel that the client has ended, which azure-eventhub sends
-while it closes, are dropped; proton would call them an error.
+else reads: dispositions name deliveries by id. Frames on a channel that the client has ended, which azure-eventhub
+sends while it closes, are dropped; proton would call them an error.
 
 Outgoing: proton leaves trailing nulls of a performative away, as AMQP allows; azure-eventhub 5.15.1 indexes the fields
-without a check and fails with "list index out of range". So each performative is padded to its full number of fields.
+without a check and fails with "list index out of range"; both SDKs do so with errors. So each performative, and each
+error, is padded to its full number of fields.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ MAX_FRAME = 65_536
 OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION, DETACH, END, CLOSE = range(0x10, 0x19)
 _FIELDS = {OPEN: 10, BEGIN: 8, ATTACH: 14, FLOW: 11, TRANSFER: 11, DISPOSITION: 6, DETACH: 3, END: 1, CLOSE: 1}
 _REMEMBERED = 4096
+_NO_LIMIT = 2**32
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ class Wire:
         """What to hand to proton. What cannot be AMQP is handed on as it is, for proton to refuse."""
         self._in += data
         frames = []
-        for frame in _cut(self._in):
+        for frame in _cut(self._in, 2 * MAX_FRAME):
             if len(frame) > 11 and frame[5] == 0 and frame[:4] != b"AMQP":
                 start = frame[4] * 4
                 if frame[start : start + 2] == b"\x00\x53":
@@ -119,7 +121,7 @@ class Wire:
         """What to send of what proton has written."""
         self._out += data
         frames: list[bytes] = []
-        for frame in _cut(self._out):
+        for frame in _cut(self._out, _NO_LIMIT):
             if len(frame) > 11 and frame[5] == 0 and frame[:4] != b"AMQP":
                 frames.extend(self._rewritten(frame))
             else:
@@ -142,6 +144,8 @@ class Wire:
         else:
             count, at = int.from_bytes(frame[listed + 5 : listed + 9], "big"), listed + 9
         items = frame[at:end]
+        if b"\x00\x53\x1d" in items:
+            items = b"".join(_padded_error(value) for value in _values(items, count))
         if code == BEGIN and count:
             remote = scalar(items, 0)
             if type(remote) is int:
@@ -172,15 +176,35 @@ class Wire:
         return frames
 
 
-def _cut(buffer: bytearray) -> list[bytes]:
-    """Removes the whole frames from the front of `buffer`."""
+def _values(items: bytes, count: int) -> list[bytes]:
+    values, at = [], 0
+    for _ in range(count):
+        end = skip(items, at)
+        values.append(items[at:end])
+        at = end
+    return values
+
+
+def _padded_error(value: bytes) -> bytes:
+    """An error, or a rejection with one, with all three fields: condition, description, info."""
+    wanted = {b"\x00\x53\x1d": 3, b"\x00\x53\x25": 1}.get(value[:3])
+    if wanted is None or value[3] not in (0xC0, 0xD0):
+        return value
+    count, items = (value[5], value[6:]) if value[3] == 0xC0 else (int.from_bytes(value[8:12], "big"), value[12:])
+    inner = b"".join(_padded_error(one) for one in _values(items, count)) + b"\x40" * (wanted - count)
+    size = (len(inner) + 4).to_bytes(4, "big")
+    return value[:3] + b"\xd0" + size + max(wanted, count).to_bytes(4, "big") + inner
+
+
+def _cut(buffer: bytearray, limit: int) -> list[bytes]:
+    """Removes the whole frames from the front of `buffer`; what is no frame of at most `limit` bytes, all at once."""
     frames, at, size = [], 0, len(buffer)
     while size - at >= 8:
         if buffer[at : at + 4] == b"AMQP":
             length = 8
         else:
             length = int.from_bytes(buffer[at : at + 4], "big")
-            if not 8 <= length <= 2 * MAX_FRAME or not 2 <= buffer[at + 4] <= length // 4:
+            if not 8 <= length <= limit or not 2 <= buffer[at + 4] <= length // 4:
                 length = size - at  # not AMQP
         if size - at < length:
             break
@@ -192,5 +216,12 @@ def _cut(buffer: bytearray) -> list[bytes]:
 
 def _frame(head: bytes, extended: bytes, code: int, count: int, items: bytes, rest: bytes) -> bytes:
     """`head`: data offset, type and channel, as in the frame that this one replaces."""
-    body = b"\x00\x53" + bytes([code, 0xD0]) + (len(items) + 4).to_bytes(4, "big") + count.to_bytes(4, "big") + items + rest
+    body = (
+        b"\x00\x53"
+        + bytes([code, 0xD0])
+        + (len(items) + 4).to_bytes(4, "big")
+        + count.to_bytes(4, "big")
+        + items
+        + rest
+    )
     return (4 + len(head) + len(extended) + len(body)).to_bytes(4, "big") + head + extended + body
