@@ -315,6 +315,7 @@ class Stack:
             "EventHubsConnection": self._service_bus("amqp"),
             "TablesConnection": azurite.connection_string(secrets, blob, table, "Table"),
             "BlobsConnection": azurite.connection_string(secrets, blob, table, "Blob"),
+            "Stores__CreateTables": "true",
             "TelemetryHub": TELEMETRY_HUB,
             "Auth__Issuer": self._issuer.url,
             "Auth__Audience": AUDIENCE,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sys
-import uuid
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,6 +37,7 @@ class Worker:
     def __init__(self, app: Path, loop: asyncio.AbstractEventLoop) -> None:
         self._app, self._loop = app, loop
         self._tasks: set[asyncio.Task[None]] = set()
+        self._request_ids = itertools.count(1)
 
     async def load(self, settlement_host: str, settlement_port: int) -> list[RpcFunctionMetadata]:
         """Imports function_app.py and indexes it; on the worker's loop. Raises AppLoadError."""
@@ -108,7 +109,7 @@ class Worker:
 
     def _wrap(self, **message: Any) -> SimpleNamespace:
         return SimpleNamespace(
-            request=SimpleNamespace(request_id=str(uuid.uuid4()), **message),
+            request=SimpleNamespace(request_id=str(next(self._request_ids)), **message),
             properties={"host": "127.0.0.1", "protos": PROTOS},
         )
 
