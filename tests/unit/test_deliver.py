@@ -1,0 +1,389 @@
+"""Contract, section 5, row by row, on memory: what becomes of a message, its run, its key and its signal."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from mosaic_core.domain import ids
+from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.lanes import Lane
+from mosaic_core.domain.lifecycle import KeyStatus, RunStatus, Severity, StageStatus
+from mosaic_core.domain.settlement import Abandon, Complete, DeadLetter, Reschedule
+from mosaic_core.lanes.context import LaneContext, LaneResult
+from mosaic_core.ports import IncomingMessage
+from mosaic_core.services.limits import DeliveryLimits
+from tests.support.faults import Plan
+from tests.support.world import COMMAND_ID, CONVERSATION, HOUSEHOLD, QUEUE, RUN_ID, Work, World, body
+
+
+def received(world: World) -> IncomingMessage:
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    return message
+
+
+async def test_success() -> None:
+    world = World(Work(("success",)))
+    await world.send(recorded=True)
+    assert await world.deliver(received(world)) == Complete()
+    key, run = await world.key(), await world.run_row()
+    assert (key.status, key.finalized_at, key.resolution_code) == (KeyStatus.COMPLETED, world.clock.now(), "completed")
+    assert (run.status, run.is_final, run.attempt) == (RunStatus.COMPLETED, True, 1)
+    assert await world.failure() is None
+    assert world.publisher.kinds() == ["started", "completed"]
+    [stage] = await world.stores.stages.of_run(RUN_ID)
+    assert (stage.status, stage.outcome_code, stage.order) == (StageStatus.SUCCEEDED, "worked", 1)
+
+
+async def test_a_plain_success_costs_five_requests() -> None:
+    world = World(Work(("success",)))
+    await world.send(recorded=True)
+    await world.run()
+    assert sorted(world.plan.log[:2]) == ["keys.insert", "runs.insert"]
+    assert world.plan.log[2:] == ["stages.insert_all", "runs.update", "keys.update", "settler.complete"]
+
+
+async def test_a_duplicate_costs_three_requests_and_no_landing_write() -> None:
+    world = World(Work(("success",)))
+    await world.send(recorded=True)
+    await world.run()
+    before = (await world.key(), await world.run_row())
+    world.plan.log.clear()
+    await world.send(recorded=True)
+    assert await world.deliver(received(world)) == Complete("duplicate")
+    assert sorted(world.plan.log) == ["keys.insert", "keys.read", "runs.insert", "settler.complete"]
+    assert (await world.key(), await world.run_row()) == before
+    assert world.publisher.kinds()[-1] == "duplicate"
+
+
+async def test_success_that_a_person_must_look_at() -> None:
+    world = World(Work(("review",)))
+    await world.send()
+    await world.run()
+    key, run = await world.key(), await world.run_row()
+    assert (key.status, key.resolution_code) == (KeyStatus.COMPLETED, "needs_review")
+    assert (run.status, run.is_final, run.failure_code) == (RunStatus.NEEDS_REVIEW, True, "look_at_it")
+    stored = await world.stores.signals.read(ids.review_signal_id(RUN_ID))
+    assert stored is not None
+    assert (stored.value.severity, stored.value.requires_human_review) == (Severity.WARNING, True)
+
+
+async def test_a_command_past_the_api_is_recorded_and_listed() -> None:
+    world = World(Work(("success",)))
+    await world.send(recorded=False)
+    await world.run()
+    command = await world.stores.commands.read(COMMAND_ID)
+    assert command is not None
+    assert command.envelope == body().decode()
+    listed = [entry async for entry in world.stores.commands.conversation(HOUSEHOLD, CONVERSATION)]
+    assert listed == [(QUEUE, COMMAND_ID)]
+
+
+async def test_a_duplicate_in_progress_waits_for_the_lease() -> None:
+    world = World(Work(("success",)))
+    await world.send(recorded=True)
+    await world.send(recorded=True)
+    first, second = received(world), received(world)
+    # the first dies right after it took the key
+    world.plan.faults = {3: "crash_before"}
+    assert await world.deliver(first) is None
+    settlement = await world.deliver(second)
+    assert isinstance(settlement, Reschedule)
+    assert settlement.why == "in_progress"
+    assert timedelta(0) < settlement.due - world.clock.now() <= timedelta(seconds=30)
+    assert (await world.key()).attempt == 1
+    await world.run()
+    await world.check_end()
+
+
+async def test_failed_attempts_wait_longer_each_time_and_recover() -> None:
+    world = World(Work(("fail", "fail", "success")))
+    await world.send(recorded=True)
+    began = world.clock.now()
+    settlement = await world.deliver(received(world))
+    assert isinstance(settlement, Reschedule)
+    assert settlement.due == began + timedelta(seconds=1)
+    key, run, failure = await world.key(), await world.run_row(), await world.failure()
+    assert (key.status, key.lease_seconds, key.next_attempt_at) == (KeyStatus.RESERVED, 0, settlement.due)
+    assert (run.status, run.is_final, run.failure_code) == (RunStatus.NEEDS_REVIEW, False, "broken")
+    assert (failure.signal_code, failure.severity, failure.is_resolved) == (
+        "worker_command_failed",
+        Severity.ERROR,
+        False,
+    )
+    [copy] = world.broker.peek(QUEUE)
+    assert (copy.message_id, copy.body) == (COMMAND_ID, body())
+    assert copy.properties["firstEnqueuedAtUtc"]
+    await world.run()
+    await world.check_end()
+    assert world.clock.now() - began == timedelta(seconds=6)
+    failure = await world.failure()
+    assert (failure.is_resolved, failure.resolution_note, failure.attempt) == (True, "recovered", 3)
+    assert [s.attempt for s in await world.stores.stages.of_run(RUN_ID)] == [1, 2, 3]
+
+
+async def test_five_failed_attempts_dead_letter() -> None:
+    world = World(Work(("fail",)))
+    await world.send(recorded=True)
+    began = world.clock.now()
+    await world.run()
+    await world.check_end()
+    assert world.clock.now() - began == timedelta(seconds=1 + 5 + 30 + 120)
+    [dead] = world.broker.dead_letters(QUEUE)
+    assert dead.reason == "processing_failed"
+    assert dead.description.startswith(f"broken; run={RUN_ID}; correlation=agent:{HOUSEHOLD}")
+    assert "attempt=5" in dead.description
+    key, run, failure = await world.key(), await world.run_row(), await world.failure()
+    assert (key.status, key.resolution_code) == (KeyStatus.REJECTED, "failed")
+    assert (run.is_final, run.attempt) == (True, 5)
+    assert (failure.attempt, failure.is_resolved) == (5, False)
+
+
+async def test_where_the_copy_cannot_be_sent_the_message_goes_back() -> None:
+    world = World(Work(("fail", "success")), plan=Plan())
+    await world.send(recorded=True)
+    world.plan.faults = {7: "unsent"}
+    settlement = await world.deliver(received(world))
+    assert isinstance(settlement, Reschedule)
+    assert world.plan.log[6:] == ["sender.send", "settler.abandon"]
+    await world.run()
+    await world.check_end()
+    assert (await world.key()).status == KeyStatus.COMPLETED
+
+
+async def test_an_unsupported_type_is_retried_then_dead_lettered() -> None:
+    work = Work(("success",))
+    world = World(work)
+    await world.send(body(commandType="make_coffee"))
+    await world.run()
+    await world.check_end()
+    assert work.began == []
+    run = await world.run_row()
+    assert (run.failure_code, run.attempt) == ("unsupported_command_type", 5)
+    assert (await world.failure()).signal_code == "worker_command_failed"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"), [(b"{nope", "invalid_json"), (b'{"commandId": "x"}', "invalid_envelope"), (b"", "invalid_json")]
+)
+async def test_poison_is_dead_lettered_on_the_first_delivery(raw: bytes, reason: str) -> None:
+    world = World(Work(("success",)))
+    await world.send(raw or b" ", message_id="m-1")
+    settlement = await world.deliver(received(world))
+    assert isinstance(settlement, DeadLetter)
+    assert settlement.reason == reason
+    stored = await world.stores.signals.read(ids.rejected_message_signal_id(QUEUE, "m-1", reason))
+    assert stored is not None
+    assert (stored.value.signal_code, stored.value.message_id, stored.value.requires_human_review) == (
+        "command_rejected",
+        "m-1",
+        True,
+    )
+    assert await world.key() is None
+    assert await world.run_row() is None
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_the_same_id_with_another_request_is_refused(recorded: bool) -> None:
+    world = World(Work(("success",)))
+    await world.send()
+    await world.run()
+    before = (await world.key(), await world.run_row())
+    await world.send(body(message="something else"), recorded=recorded)
+    settlement = await world.deliver(received(world))
+    assert isinstance(settlement, DeadLetter)
+    assert settlement.reason == "idempotency_hash_mismatch"
+    assert (await world.key(), await world.run_row()) == before
+    assert world.publisher.kinds()[-1] == "dead_lettered"
+
+
+async def test_a_rejected_key_refuses_other_messages_and_repeats_its_first_reason() -> None:
+    world = World(Work(("fail",)))
+    await world.send(recorded=True)
+    await world.run()
+    await world.send(recorded=True)
+    settlement = await world.deliver(received(world))
+    assert isinstance(settlement, DeadLetter)
+    assert settlement.reason == "idempotency_rejected"
+    key = await world.key()
+    await world.send(recorded=True)
+    again = replace(received(world), sequence_number=key.sequence_number)
+    settlement = await world.deliver(again)
+    assert isinstance(settlement, DeadLetter)
+    assert settlement.reason == "processing_failed"
+
+
+async def test_tables_away_is_no_attempt() -> None:
+    work = Work(("success",))
+    world = World(work, plan=Plan(faults={1: "unsent", 2: "unsent", 3: "unsent"}))
+    await world.send(recorded=True)
+    began = world.clock.now()
+    settlement = await world.deliver(received(world))
+    assert settlement == Reschedule(began + timedelta(seconds=1), "store_unreachable")
+    assert await world.key() is None
+    await world.run()
+    await world.check_end()
+    assert work.began == [1]
+
+
+async def test_the_longer_the_tables_are_away_the_longer_the_wait() -> None:
+    world = World(Work(("success",)))
+    await world.send(recorded=True)
+    message = received(world)
+    for age, wait in ((0, 1), (20, 10), (3600, 60), (80_000, 60)):
+        world.plan.log.clear()
+        world.plan.faults = {1: "unsent", 2: "unsent", 3: "unsent", 4: "unsent"}
+        first = (world.clock.now() - timedelta(seconds=age)).isoformat()
+        settlement = await world.deliver(replace(message, properties={"recorded": True, "firstEnqueuedAtUtc": first}))
+        assert isinstance(settlement, Reschedule)
+        assert (settlement.due - world.clock.now()).total_seconds() == wait
+
+
+async def test_after_a_day_without_tables_the_message_is_dead_lettered() -> None:
+    world = World(Work(("success",)))
+    await world.send(recorded=True)
+    message = received(world)
+    first = (world.clock.now() - timedelta(hours=25)).isoformat()
+    world.plan.faults = {1: "unsent", 2: "unsent", 3: "unsent"}
+    settlement = await world.deliver(replace(message, properties={"recorded": True, "firstEnqueuedAtUtc": first}))
+    assert isinstance(settlement, DeadLetter)
+    assert settlement.reason == "store_unreachable"
+
+
+async def test_an_outage_inside_the_lane_is_not_a_failed_attempt() -> None:
+    async def outage(context: LaneContext) -> LaneResult:
+        raise StoreUnreachableError("ledger away")
+
+    world = World(outage)
+    await world.send(recorded=True)
+    settlement = await world.deliver(received(world))
+    assert isinstance(settlement, Reschedule)
+    assert settlement.why == "store_unreachable"
+    run = await world.run_row()
+    assert (run.status, run.attempt_outcome) == (RunStatus.RUNNING, None)
+
+
+async def test_a_draining_worker_gives_back_what_it_has_not_begun() -> None:
+    world = World(Work(("success",)))
+    await world.send(recorded=True)
+    service = world.service()
+    service.drain.begin()
+    assert await service.deliver(Lane.CONVERSATION, received(world)) == Abandon("draining")
+    assert await world.key() is None
+    await world.run()
+    await world.check_end()
+
+
+async def test_a_drain_ends_a_lane_without_counting_the_attempt() -> None:
+    work = Work(("success",))
+    world = World(work)
+    begun = asyncio.Event()
+
+    async def slow(context: LaneContext) -> LaneResult:
+        begun.set()
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    await world.send(recorded=True)
+    service = world.service(slow)
+    delivery = asyncio.create_task(service.deliver(Lane.CONVERSATION, received(world)))
+    await begun.wait()
+    service.drain.begin()
+    assert await delivery == Abandon("draining")
+    key = await world.key()
+    assert (key.status, key.lease_seconds, key.attempt, key.excused) == (KeyStatus.RESERVED, 0, 1, 1)
+    await world.run()
+    await world.check_end()
+    assert work.began == [2]
+    assert (await world.key()).excused == 1
+
+
+async def test_a_lane_past_its_deadline_is_a_failed_attempt() -> None:
+    async def slow(context: LaneContext) -> LaneResult:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    world = World(slow)
+    await world.send(recorded=True)
+    service = replace(world.service(), limits=DeliveryLimits(lane_deadline=0.01))
+    assert isinstance(await service.deliver(Lane.CONVERSATION, received(world)), Reschedule)
+    assert (await world.run_row()).failure_code == "lane_timeout"
+
+
+async def test_an_unexpected_error_is_told_by_its_type_only() -> None:
+    async def broken(context: LaneContext) -> LaneResult:
+        raise RuntimeError("alice's card 4111 1111")
+
+    world = World(broken)
+    await world.send(recorded=True)
+    await world.deliver(received(world))
+    run = await world.run_row()
+    assert run.failure_code == "unexpected_error"
+    assert "RuntimeError" in run.failure_rationale
+    assert "4111" not in run.failure_rationale
+
+
+async def test_a_lease_is_renewed_while_the_lane_runs_and_its_etag_followed() -> None:
+    async def slow(context: LaneContext) -> LaneResult:
+        await asyncio.sleep(0.08)
+        return await Work(("success",))(context)
+
+    world = World(slow)
+    await world.send(recorded=True)
+    service = replace(world.service(), limits=DeliveryLimits(lease_renew=0.02))
+    assert await service.deliver(Lane.CONVERSATION, received(world)) == Complete()
+    assert world.plan.log.count("keys.update") >= 3
+    await world.check_end()
+
+
+async def test_an_owner_whose_key_was_taken_stops_its_lane() -> None:
+    world = World(Work(("success",)))
+    stopped = asyncio.Event()
+
+    async def slow(context: LaneContext) -> LaneResult:
+        try:
+            stored = await world.stores.keys.read(QUEUE, COMMAND_ID)
+            assert stored is not None
+            stolen = replace(stored.value, attempt=2, owner_token="another")
+            assert await world.stores.keys.update(stolen, stored.etag)
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            stopped.set()
+            raise
+        raise AssertionError
+
+    await world.send(recorded=True)
+    service = replace(world.service(slow), limits=DeliveryLimits(lease_renew=0.01))
+    settlement = await service.deliver(Lane.CONVERSATION, received(world))
+    assert isinstance(settlement, Reschedule)
+    assert settlement.why == "lease_lost"
+    assert stopped.is_set()
+    assert (await world.key()).owner_token == "another"
+
+
+async def test_a_settlement_that_fails_changes_nothing() -> None:
+    work = Work(("success",))
+    world = World(work, plan=Plan(faults={6: "unsent"}))
+    await world.send(recorded=True)
+    await world.run()
+    await world.check_end()
+    assert work.began == [1]
+
+
+async def test_a_purged_key_does_not_make_a_final_run_run_again() -> None:
+    """The key was deleted after its seven days and the message comes once more: rolled forward from the run."""
+    work = Work(("success",))
+    world = World(work)
+    await world.send(recorded=True)
+    await world.run()
+    fresh = World(work)
+    fresh.clock = world.clock
+    fresh.stores = replace(world.stores, keys=fresh.stores.keys)
+    await fresh.send(recorded=True)
+    await fresh.run()
+    assert work.began == [1]
+    assert (await fresh.key()).status == KeyStatus.COMPLETED
