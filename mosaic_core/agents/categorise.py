@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from mosaic_core.agents.descriptors import descriptor_words, merchant_key
+from mosaic_core.agents.descriptors import NOISE_WORDS, descriptor_words, merchant_key, merchant_words
 from mosaic_core.agents.lexicon import CHAINS, PHRASES, PRIMARIES, STEMS, WORDS
 from mosaic_core.domain.ledger import Categorisation, Transaction
 
@@ -107,6 +108,10 @@ _WRAPPER_WORDS: Final = frozenset(
     contactless withdrawal online mobile payment pymt pmt bill billpay autopay preauthorized preauth pin sig trace inc llc ltd corp co the of and at in on for to com www apple google
     pay stripe toast clover sumup zettle credit crd st ave rd blvd street avenue drive""".split()
 )
+# Words that name no merchant but say what the row is; a cleaned name lacks them.
+_NOT_NAMES: Final = NOISE_WORDS | frozenset(
+    "fee fees payroll transfer xfer deposit withdrawal atm interest refund loan rent".split()
+)
 _BRAND_STARS: Final = re.compile(
     r"^(?:sq|tst|sp|pp|paypal|pypl|sumup|zettle|toast|clover|stripe|ic|in|ckg|fs|py|ppl)\s?\*", re.IGNORECASE
 )
@@ -115,6 +120,16 @@ _TRANSFER_SHAPED: Final = re.compile(r"\b(?:transfer|xfer|zelle|venmo|cash ?app|
 _CARD_PAYMENT: Final = re.compile(
     r"\b(?:credit|cr|visa|mastercard|amex|discover|citi|chase|barclay\w*|capital one|synchrony|cc)\s*(?:card|crd|cd)?\b.*\b(?:autopay|e-?pay(?:ment)?|epay|pmt|pymt|payment|pay)\b"
     r"|\bpayment\b.*\bthank|\bthank you\b.*\bpayment|\bautomatic payment\b"
+)
+
+
+# Ordinary words that are also a chain's name count fully only where they open the merchant's name.
+_COMMON_NAMES: Final = frozenset(
+    """target gap delta united shell regal steam pilot national budget enterprise avis marathon lime spin bird amc max via curb clear calm sky root ring article rover wag saturn mango otto coach vans
+    jared hers boots lush crunch curves progressive nationwide travelers hartford metro dart optimum visible cricket dish sprint spectrum frontier aps camden avalon prosper earnest upstart
+    avant discover notion medium slack zoom steam steamgames stash public pandora tidal apple amazon orange tier handy purple casper subway sonic checkers fairway sprouts jewel outback perkins
+    moes church habit caviar factor seamless booking hopper kayak alamo thrifty ibis omni sonder clipper orca hop bolt free scoot revel valero gulf arco bp 76 ups bloom ritual capsule
+    orbitz vanguard fidelity gemini acorns opm1 adp edd aaa irs dell puma columbia converse hermes next academy lego kiva""".split()
 )
 
 
@@ -145,7 +160,7 @@ def _compact_brands() -> dict[str, str]:
     for category, block in CHAINS.items():
         for phrase in block.replace("\n", " ").split(","):
             compact = re.sub(r"[^0-9a-z]+", "", phrase.lower())
-            if len(compact) >= 6:
+            if len(compact) >= 6 and compact not in _COMMON_NAMES:
                 found.setdefault(compact, category)
     return found
 
@@ -156,14 +171,6 @@ _PHRASE_TABLE: Final = _phrases(PHRASES, _PHRASE)
 _COMPACT: Final = _compact_brands()
 _COMPACT_LENGTHS: Final = tuple(sorted({len(brand) for brand in _COMPACT}, reverse=True))
 _STEMS: Final = tuple((stem, category) for category, block in STEMS.items() for stem in block.split())
-# Ordinary words that are also a chain's name count fully only where they open the merchant's name.
-_COMMON_NAMES: Final = frozenset(
-    """target gap delta united shell regal steam pilot national budget enterprise avis marathon lime spin bird amc max via curb clear calm sky root ring article rover wag saturn mango otto coach vans
-    jared hers boots lush crunch curves progressive nationwide travelers hartford metro dart optimum visible cricket dish sprint spectrum frontier aps camden avalon prosper earnest upstart
-    avant discover notion medium slack zoom steam steamgames stash public pandora tidal apple amazon orange tier handy purple casper subway sonic checkers fairway sprouts jewel outback perkins
-    moes church habit caviar factor seamless booking hopper kayak alamo thrifty ibis omni sonder clipper orca hop bolt free scoot revel valero gulf arco bp 76 ups bloom ritual capsule
-    orbitz vanguard fidelity gemini acorns opm1 adp edd aaa irs dell puma columbia converse hermes next academy lego kiva""".split()
-)
 
 
 @lru_cache(maxsize=8192)
@@ -188,6 +195,7 @@ def _read(words: tuple[str, ...], scores: dict[str, float], incoming: bool, fact
     before = dict(scores)
     used: set[int] = set()
     source = "no_evidence"
+    named = frozenset(merchant_words(raw))
     lead = next((i for i, w in enumerate(words) if w not in _WRAPPER_WORDS), 0)
     for index, word in enumerate(words):
         for table, kind in ((_CHAINS, "known_merchant"), (_PHRASE_TABLE, "phrase")):
@@ -210,7 +218,14 @@ def _read(words: tuple[str, ...], scores: dict[str, float], incoming: bool, fact
                         source = kind
                     break
     meaningful = [i for i, w in enumerate(words) if i not in used]
-    last = max((i for i in meaningful if words[i] in _WORDS and words[i] not in _WRAPPER_WORDS), default=-1)
+    last = max(
+        (
+            i
+            for i in meaningful
+            if words[i] in _WORDS and words[i] not in _WRAPPER_WORDS and (words[i] in named or not named)
+        ),
+        default=-1,
+    )
     for index in meaningful:
         word = words[index]
         entries = _WORDS.get(word) or (_WORDS.get(word[:-1]) if len(word) > 4 and word.endswith("s") else None)
@@ -218,6 +233,8 @@ def _read(words: tuple[str, ...], scores: dict[str, float], incoming: bool, fact
             share = 1.0 if len(entries) == 1 else 0.85
             # English names end with the trade: "Coffee Roasters Supply", "Garden Cafe".
             place = 1.15 if index == last else 0.8
+            if word not in named and word not in _NOT_NAMES and named:
+                place = 0.35  # a street, a town: "park city", "market st"
             for category, weight in entries:
                 scores[category] += weight * share * place * factor
             if word not in _WRAPPER_WORDS and source == "no_evidence":
@@ -285,7 +302,7 @@ _PAY_WORDS: Final = frozenset(
 def _pay_words(words: tuple[str, ...]) -> bool:
     return not _PAY_WORDS.isdisjoint(words) or any(
         pair in (("direct", "dep"), ("dir", "dep"), ("direct", "deposit"))
-        for pair in zip(words, words[1:], strict=False)
+        for pair in itertools.pairwise(words)
     )
 
 

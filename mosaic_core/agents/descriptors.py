@@ -85,7 +85,7 @@ _CITY_FIRST = frozenset(
     " corpus virginia colorado kansas jersey redwood mountain menlo palo ann cedar sioux lake port royal rancho costa".split()
 )
 _CORPORATE = frozenset("inc llc ltd corp gmbh plc llp sa bv ag pbc lp incorporated limited".split())
-_NOISE = frozenset(
+NOISE_WORDS = frozenset(
     """pos ach ppd ccd web tel id des indn ref conf auth seq trace purchase debit card dbt crd visa mc
     xfer recurring autopay pymt pmt payment pay bill billpay epay e onlinepmt authorized on at the of for http https www com help support
     usa us mktp mktplace online""".split()
@@ -186,8 +186,10 @@ def _merchant_words(description: str) -> tuple[str, ...]:
         kept.extend(word for word in _NOT_WORD.split(raw) if word)
     words = _strip_place(kept)
     words = [w for w in words if w not in _CORPORATE] or words
-    meaningful = [w for w in words if w not in _NOISE] or words
-    while len(meaningful) > 1 and (meaningful[-1] in _LONELY or len(meaningful[-1]) == 1 or meaningful[-1] in _NOISE):
+    meaningful = [w for w in words if w not in NOISE_WORDS] or words
+    while len(meaningful) > 1 and (
+        meaningful[-1] in _LONELY or len(meaningful[-1]) == 1 or meaningful[-1] in NOISE_WORDS
+    ):
         meaningful = meaningful[:-1]
     while len(meaningful) > 1 and meaningful[0] in _LONELY:
         meaningful = meaningful[1:]

@@ -7,6 +7,7 @@ ones, so that the 31st, February and a weekend's shift stay small deviations ins
 from __future__ import annotations
 
 import calendar
+import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -205,8 +206,25 @@ def resolve_merchants(transactions: Iterable[Transaction]) -> dict[str, str]:
             own = merchant_words(tx.description)
             known = named.get(own)
             words_of[tx.transaction_id] = min(known, key=lambda w: (-known[w], w)) if known else own
-    canonical = _merge_names(set(words_of.values()))
+    counts = Counter(words_of.values())
+    canonical = _merge_names(set(counts))
+    for words, head in _wandering_tails(counts).items():
+        canonical[words] = canonical.get(head, "".join(head))
     return {tx_id: canonical[words] for tx_id, words in words_of.items()}
+
+
+def _wandering_tails(counts: Mapping[tuple[str, ...], int]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Names whose first two words stay while the rest is another one nearly each time (a reference in letters)."""
+    by_head: dict[tuple[str, ...], list[tuple[str, ...]]] = defaultdict(list)
+    for words in counts:
+        if len(words) >= 3:
+            by_head[words[:2]].append(words)
+    found: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for head, names in by_head.items():
+        rare = [words for words in names if counts[words] <= 2 and _TRADE_WORDS.isdisjoint(words[2:])]
+        if len(rare) >= 4 and len(rare) >= 0.8 * len(names):
+            found.update(dict.fromkeys(rare, head))
+    return found
 
 
 _TRADE_WORDS: Final = frozenset(item.rstrip("!?") for block in WORDS.values() for item in block.split())
@@ -219,11 +237,17 @@ def _skeleton(words: tuple[str, ...]) -> str:
     return "".join(c for i, c in enumerate(kept) if i == 0 or c != kept[i - 1])
 
 
+def _abbreviates(short: str, full: str) -> bool:
+    """Whether the letters of ``short`` occur in ``full`` in the same order."""
+    rest = iter(full)
+    return all(letter in rest for letter in short)
+
+
 def _merge_names(names: set[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
     ordered = sorted(names, key=lambda words: (len("".join(words)), words))
     canonical: dict[tuple[str, ...], str] = {}
     exact: dict[tuple[str, ...], str] = {}
-    skeletons: dict[str, str] = {}
+    skeletons: dict[str, tuple[str, str]] = {}
     compacts: list[tuple[str, str]] = []
     for words in ordered:
         compact = "".join(words)
@@ -239,7 +263,8 @@ def _merge_names(names: set[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
                 key = exact[head]
                 break
         if key is None and len(compact) >= 5:
-            key = skeletons.get(_skeleton(words)) if len(_skeleton(words)) >= 4 else None
+            alike = skeletons.get(_skeleton(words))
+            key = alike[1] if alike is not None and _abbreviates(alike[0], compact) else None
         if key is None:
             key = next(
                 (
@@ -254,7 +279,7 @@ def _merge_names(names: set[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
         canonical[words] = key
         exact[words] = key
         if len(_skeleton(words)) >= 4:
-            skeletons.setdefault(_skeleton(words), key)
+            skeletons.setdefault(_skeleton(words), (compact, key))
         compacts.append((compact, key))
     return canonical
 
@@ -275,7 +300,7 @@ def _fit(rows: Sequence[Charge], cadence: Cadence) -> tuple[float, float, tuple[
     """(share of gaps of exactly one period, typical deviation in days, periods per gap), or None where it does not fit."""
     steps: list[int] = []
     deviations: list[float] = []
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in itertools.pairwise(rows):
         gap = (after.month - before.month if cadence.monthly else float(after.day - before.day)) / cadence.step
         periods = max(1, round(gap))
         deviation = abs(gap - periods)
@@ -381,8 +406,7 @@ def _series_of(group: list[Charge]) -> list[Series]:
     trimmed = _without_extras(group)
     if trimmed is not None:
         return [trimmed]
-    tail = _best_fit(group[-6:], least=1.0) if len(group) >= 12 else None
-    return [tail] if tail is not None else []
+    return []
 
 
 def _by_account(group: list[Charge]) -> list[list[Charge]]:
@@ -459,7 +483,10 @@ def _continues(earlier: Series, later: Series) -> bool:
     silence = (first.day - last.day) / earlier.cadence.days
     if not 0.5 <= silence <= 2.3:
         return False
-    ratio = min(abs(first.log - last.log), abs(median([c.log for c in later.occurrences[:3]]) - median([c.log for c in earlier.occurrences[-3:]])))
+    ratio = min(
+        abs(first.log - last.log),
+        abs(median([c.log for c in later.occurrences[:3]]) - median([c.log for c in earlier.occurrences[-3:]])),
+    )
     if last.merchant == first.merchant:
         return ratio < 0.9
     same_category = last.category == first.category

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from mosaic_local.sample.household import ACCOUNTS, HOUSEHOLD_ID, SOURCE, Batch, Planted, SampleHousehold, sample_household
+from mosaic_local.sample.household import (
+    ACCOUNTS,
+    HOUSEHOLD_ID,
+    SOURCE,
+    Batch,
+    Planted,
+    SampleHousehold,
+    sample_household,
+)
 
 __all__ = ["ACCOUNTS", "HOUSEHOLD_ID", "SOURCE", "Batch", "Planted", "SampleHousehold", "sample_household"]

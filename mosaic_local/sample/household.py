@@ -76,7 +76,9 @@ class SampleHousehold:
             for start in range(0, len(rows), size):
                 part = rows[start : start + size]
                 name = f"{account_id}|{part[0]['transactionId']}|{part[-1]['transactionId']}|{len(part)}"
-                found.append(Batch(batch_id=uuid.uuid5(_BATCH_NAMESPACE, name).hex, account_id=account_id, transactions=part))
+                found.append(
+                    Batch(batch_id=uuid.uuid5(_BATCH_NAMESPACE, name).hex, account_id=account_id, transactions=part)
+                )
         return found
 
     def transactions(self) -> list[Transaction]:
@@ -100,8 +102,15 @@ class SampleHousehold:
 
     def to_json(self) -> str:
         """Everything as canonical JSON, for a comparison byte by byte."""
-        planted = [{"kind": p.kind, "transactionIds": p.transaction_ids, "date": p.date.isoformat(), "note": p.note} for p in self.planted]
-        return json.dumps({"end": self.end.isoformat(), "accounts": self.accounts, "planted": planted}, sort_keys=True, separators=(",", ":"))
+        planted = [
+            {"kind": p.kind, "transactionIds": p.transaction_ids, "date": p.date.isoformat(), "note": p.note}
+            for p in self.planted
+        ]
+        return json.dumps(
+            {"end": self.end.isoformat(), "accounts": self.accounts, "planted": planted},
+            sort_keys=True,
+            separators=(",", ":"),
+        )
 
 
 def sample_household(end: date) -> SampleHousehold:
@@ -128,7 +137,11 @@ class _Ledger:
         self.end = end
         first_of_end = end.year * 12 + end.month - 1 - MONTHS
         start_of = date(first_of_end // 12, first_of_end % 12 + 1, 1)
-        self.start = min(start_of.replace(day=min(end.day, calendar.monthrange(start_of.year, start_of.month)[1])) + timedelta(days=1), end)
+        self.start = min(
+            start_of.replace(day=min(end.day, calendar.monthrange(start_of.year, start_of.month)[1]))
+            + timedelta(days=1),
+            end,
+        )
         self.rows: list[_Row] = []
         self.plants: list[tuple[str, str, date, str]] = []
 
@@ -140,7 +153,10 @@ class _Ledger:
         _everyday(self)
         _occasions(self)
         _plant(self)
-        inside = sorted((r for r in self.rows if self.start <= r.on <= self.end), key=lambda r: (r.account, r.on, r.description, r.amount))
+        inside = sorted(
+            (r for r in self.rows if self.start <= r.on <= self.end),
+            key=lambda r: (r.account, r.on, r.description, r.amount),
+        )
         accounts: dict[str, tuple[Payload, ...]] = {}
         tagged: dict[str, list[str]] = {}
         for account in ACCOUNTS:
@@ -246,11 +262,19 @@ def _pay(led: _Ledger) -> None:
         if on == skipped:
             led.plants.append(("missed_income", "", on, "Alice's pay of this Friday never arrived"))
         else:
-            led.add(on, CHECKING, 243117 if on < raise_on else 251626, "NORTHWIND ROBOTICS DES:PAYROLL PPD ID: 9111345678")
+            led.add(
+                on, CHECKING, 243117 if on < raise_on else 251626, "NORTHWIND ROBOTICS DES:PAYROLL PPD ID: 9111345678"
+            )
         on += timedelta(days=14)
     for year, month in led.months():
         for day in (15, 31):
-            led.add(_business(_on(year, month, day), forward=False), CHECKING, 164250, "TUALATIN SCHOOL DISTRICT DIRECT DEP PPD", hint="INCOME")
+            led.add(
+                _business(_on(year, month, day), forward=False),
+                CHECKING,
+                164250,
+                "TUALATIN SCHOOL DISTRICT DIRECT DEP PPD",
+                hint="INCOME",
+            )
         led.add(_on(year, month, 31), SAVINGS, bell(f"interest|{year}-{month}", 1180, 1490), "INTEREST PAYMENT")
 
 
@@ -259,24 +283,64 @@ def _bills(led: _Ledger) -> None:
     internet_from = led.before_end(5, 1)
     for index, (year, month) in enumerate(led.months()):
         label = f"{year}-{month}"
-        led.add(_business(_on(year, month, 1), forward=True), CHECKING, -184500, "CEDAR RIDGE APARTMENTS WEB PMTS RENT", hint="RENT_AND_UTILITIES")
+        led.add(
+            _business(_on(year, month, 1), forward=True),
+            CHECKING,
+            -184500,
+            "CEDAR RIDGE APARTMENTS WEB PMTS RENT",
+            hint="RENT_AND_UTILITIES",
+        )
         winter = {12: 168, 1: 182, 2: 165, 3: 128, 11: 124, 7: 118, 8: 122}.get(month, 84)
-        led.add(_business(_on(year, month, 9), forward=True), CHECKING, -winter * bell(f"power|{label}", 92, 108), "PORTLAND GENERAL ELECTRIC BILL PAY")
+        led.add(
+            _business(_on(year, month, 9), forward=True),
+            CHECKING,
+            -winter * bell(f"power|{label}", 92, 108),
+            "PORTLAND GENERAL ELECTRIC BILL PAY",
+        )
         heat = {12: 71, 1: 84, 2: 76, 3: 55, 4: 38, 10: 33, 11: 52}.get(month, 17)
-        led.add(_business(_on(year, month, 12), forward=True), CHECKING, -heat * bell(f"gas|{label}", 90, 110), "NW NATURAL GAS CO ACH DEBIT")
+        led.add(
+            _business(_on(year, month, 12), forward=True),
+            CHECKING,
+            -heat * bell(f"gas|{label}", 90, 110),
+            "NW NATURAL GAS CO ACH DEBIT",
+        )
         water = _business(_on(year, month, 17), forward=True)
         if water == _business(missed, forward=True):
             led.plants.append(("missed_bill", "", water, "the water bill of this month was not paid"))
         else:
-            led.add(water, CHECKING, -bell(f"water|{label}", 5400, 7300), "TUALATIN VALLEY WATER DISTRICT PPD ID: 4400117")
+            led.add(
+                water, CHECKING, -bell(f"water|{label}", 5400, 7300), "TUALATIN VALLEY WATER DISTRICT PPD ID: 4400117"
+            )
         price = 5999 if _on(year, month, 21) < internet_from else 7499
         first_new = _on(year, month, 21) >= internet_from and led.before_end(5, 21) == _on(year, month, 21)
-        led.add(_on(year, month, 21), CHECKING, -price, "COMCAST XFINITY 800-266-2278 OR", tag="internet" if first_new else "")
+        led.add(
+            _on(year, month, 21),
+            CHECKING,
+            -price,
+            "COMCAST XFINITY 800-266-2278 OR",
+            tag="internet" if first_new else "",
+        )
         if first_new:
             led.plants.append(("price_rise", "internet", _on(year, month, 21), "internet from 59.99 to 74.99"))
-        led.add(_on(year, month, 24), CARD, -(8540 + 43 * index), f"T-MOBILE PCS SVC {number(f'tm|{label}', 1000000, 9999999)} 800-937-8997 WA", merchant="T-Mobile")
-        led.add(_business(_on(year, month, 5), forward=True), CHECKING, -31284, "TOYOTA FINANCIAL SVCS AUTO LOAN PPD ID: 9953000123")
-        led.add(_business(_on(year, month, 27), forward=True), CHECKING, -13462 if led.before_end(13, 1) > _on(year, month, 27) else -14120, "GEICO INSURANCE PREM WEB ID: 1530075853")
+        led.add(
+            _on(year, month, 24),
+            CARD,
+            -(8540 + 43 * index),
+            f"T-MOBILE PCS SVC {number(f'tm|{label}', 1000000, 9999999)} 800-937-8997 WA",
+            merchant="T-Mobile",
+        )
+        led.add(
+            _business(_on(year, month, 5), forward=True),
+            CHECKING,
+            -31284,
+            "TOYOTA FINANCIAL SVCS AUTO LOAN PPD ID: 9953000123",
+        )
+        led.add(
+            _business(_on(year, month, 27), forward=True),
+            CHECKING,
+            -13462 if led.before_end(13, 1) > _on(year, month, 27) else -14120,
+            "GEICO INSURANCE PREM WEB ID: 1530075853",
+        )
 
 
 def _subscriptions(led: _Ledger) -> None:
@@ -286,21 +350,47 @@ def _subscriptions(led: _Ledger) -> None:
     for index, (year, month) in enumerate(led.months()):
         label = f"{year}-{month}"
         on = _on(year, month, 6)
-        led.add(on, CARD, -(1549 if on < rise else 1799), "NETFLIX.COM 866-579-7172 CA", merchant="Netflix", tag="netflix" if on == rise else "")
+        led.add(
+            on,
+            CARD,
+            -(1549 if on < rise else 1799),
+            "NETFLIX.COM 866-579-7172 CA",
+            merchant="Netflix",
+            tag="netflix" if on == rise else "",
+        )
         if on == rise:
             led.plants.append(("price_rise", "netflix", on, "Netflix from 15.49 to 17.99"))
         on = _on(year, month, 14)
-        led.add(on, CARD, -1199, "PAYPAL *SPOTIFY 402-935-7733" if chance(f"spot|{label}", 300) else "SPOTIFY USA 877-7781161 NY", merchant="Spotify")
+        led.add(
+            on,
+            CARD,
+            -1199,
+            "PAYPAL *SPOTIFY 402-935-7733" if chance(f"spot|{label}", 300) else "SPOTIFY USA 877-7781161 NY",
+            merchant="Spotify",
+        )
         on = _on(year, month, 3)
         if on < ended:
             led.add(on, CARD, -1699, "OREGONIAN DIGITAL NEWS 503-221-8327")
         on = _on(year, month, 11)
-        led.add(on, CARD, -4900, "RIVERSIDE FITNESS CLUB PORTLAND OR" if on < renamed else "ABC*RSF HEALTH CLUB 888-827-9262 AR")
+        led.add(
+            on,
+            CARD,
+            -4900,
+            "RIVERSIDE FITNESS CLUB PORTLAND OR" if on < renamed else "ABC*RSF HEALTH CLUB 888-827-9262 AR",
+        )
         # Billed in euros: the exchange rate shows.
-        led.add(_on(year, month, 19), CARD, -(1080 + number(f"fx|{label}", -24, 24)), "LINGOHAUS BERLIN DEU LANGUAGE APP")
+        led.add(
+            _on(year, month, 19), CARD, -(1080 + number(f"fx|{label}", -24, 24)), "LINGOHAUS BERLIN DEU LANGUAGE APP"
+        )
         led.add(_on(year, month, 2), CARD, -299, "APPLE.COM/BILL 866-712-7753 CA", merchant="Apple iCloud")
         if month == number("prime-month", 3, 5):
-            led.add(_on(year, month, 8), CARD, -13900, "AMAZON PRIME*ANNUAL MEMBERSHIP AMZN.COM/BILL WA", merchant="Amazon Prime")
+            led.add(
+                _on(year, month, 8),
+                CARD,
+                -13900,
+                "AMAZON PRIME*ANNUAL MEMBERSHIP AMZN.COM/BILL WA",
+                merchant="Amazon Prime",
+            )
         if index % 3 == 0:
             led.add(_on(year, month, 26), CHECKING, -6400, "EVERGREEN PEST CONTROL QUARTERLY SERVICE")
 
@@ -317,9 +407,19 @@ def _transfers(led: _Ledger) -> None:
         led.add(on, CHECKING, -paid, "CASCADE CARD SERVICES CREDIT CARD AUTOPAY", counterparty=CARD)
         led.add(on, CARD, paid, "AUTOPAY PAYMENT - THANK YOU", counterparty=CHECKING)
         if chance(f"atm|{label}", 700):
-            led.add(_on(year, month, number(f"atmday|{label}", 1, 28)), CHECKING, -choose(f"atmsum|{label}", (4000, 6000, 8000, 10000)), "ATM WITHDRAWAL 000417 SW BROADWAY PORTLAND OR")
+            led.add(
+                _on(year, month, number(f"atmday|{label}", 1, 28)),
+                CHECKING,
+                -choose(f"atmsum|{label}", (4000, 6000, 8000, 10000)),
+                "ATM WITHDRAWAL 000417 SW BROADWAY PORTLAND OR",
+            )
         if chance(f"venmo|{label}", 600):
-            led.add(_on(year, month, number(f"venmoday|{label}", 1, 28)), CHECKING, -100 * number(f"venmosum|{label}", 12, 90), "VENMO PAYMENT 1029384756")
+            led.add(
+                _on(year, month, number(f"venmoday|{label}", 1, 28)),
+                CHECKING,
+                -100 * number(f"venmosum|{label}", 12, 90),
+                "VENMO PAYMENT 1029384756",
+            )
 
 
 # --- everyday ---------------------------------------------------------------------------------------------------------
@@ -354,7 +454,13 @@ def _everyday(led: _Ledger) -> None:
                 led.card(on, choose(f"cup2|{label}", coffee), "BLUE HERON COFFEE", f"second|{label}")
         if weekday < 5 and chance(f"train|{label}", 420):
             for tap in range(2):
-                led.add(on, CARD, -280, f"TRIMET HOP FASTPASS TAP {number(f'tap|{label}|{tap}', 100000, 999999)}", merchant="TriMet")
+                led.add(
+                    on,
+                    CARD,
+                    -280,
+                    f"TRIMET HOP FASTPASS TAP {number(f'tap|{label}|{tap}', 100000, 999999)}",
+                    merchant="TriMet",
+                )
         for name, low, high in _GROCERS:
             if chance(f"{name}|{label}", {5: 330, 6: 200}.get(weekday, 90)):
                 led.card(on, bell(f"{name}|sum|{label}", low, high), name, f"{name}|{label}")
@@ -366,10 +472,26 @@ def _everyday(led: _Ledger) -> None:
         if chance(f"pharmacy|{label}", 40):
             led.card(on, bell(f"pharmacy|sum|{label}", 600, 4100), "WALGREENS", f"pharmacy|{label}")
         if chance(f"shop|{label}", 190 if on.month == 12 else 130):
-            low, high = ((700, 3900), (1500, 8900), (3000, 19900))[number(f"shoprange|{label}", 0, 9) // 4 if chance(f"small|{label}", 850) else 2]
-            led.add(on, CARD, -number(f"shop|sum|{label}", low, high), f"AMZN MKTP US*{number(f'shop|code|{label}', 10, 99)}K{number(f'shop|tail|{label}', 100, 999)} AMZN.COM/BILL WA", merchant="Amazon", hint="GENERAL_MERCHANDISE")
+            low, high = ((700, 3900), (1500, 8900), (3000, 19900))[
+                number(f"shoprange|{label}", 0, 9) // 4 if chance(f"small|{label}", 850) else 2
+            ]
+            led.add(
+                on,
+                CARD,
+                -number(f"shop|sum|{label}", low, high),
+                f"AMZN MKTP US*{number(f'shop|code|{label}', 10, 99)}K{number(f'shop|tail|{label}', 100, 999)} AMZN.COM/BILL WA",
+                merchant="Amazon",
+                hint="GENERAL_MERCHANDISE",
+            )
             if chance(f"back|{label}", 70):
-                led.add(on + timedelta(days=9), CARD, number(f"shop|sum|{label}", low, high), "AMZN MKTP US REFUND AMZN.COM/BILL WA", merchant="Amazon", hint="GENERAL_MERCHANDISE")
+                led.add(
+                    on + timedelta(days=9),
+                    CARD,
+                    number(f"shop|sum|{label}", low, high),
+                    "AMZN MKTP US REFUND AMZN.COM/BILL WA",
+                    merchant="Amazon",
+                    hint="GENERAL_MERCHANDISE",
+                )
         if on.day == 20 and on.month % 2 == 0:
             led.card(on, 6200, "HAIR BY MARISOL SALON", f"hair|{label}")
 
@@ -379,19 +501,54 @@ def _occasions(led: _Ledger) -> None:
     for on in led.days():
         label = on.isoformat()
         if chance(f"oneoff|{label}", 105):
-            led.card(on, bell(f"oneoff|sum|{label}", 900, 11800), choose(f"oneoff|who|{label}", _ONE_OFF), f"oneoff|{label}")
+            led.card(
+                on, bell(f"oneoff|sum|{label}", 900, 11800), choose(f"oneoff|who|{label}", _ONE_OFF), f"oneoff|{label}"
+            )
         if on.month == 12 and on.day < 24 and chance(f"gift|{label}", 330):
-            shop = choose(f"gift|who|{label}", ("IRVINGTON GIFTS", "MULTNOMAH TOYS", "ALDER STREET BOOKS", "CASCADE JEWELERS", "PEARL CANDLE CO", "NORTHWEST WOOLENS"))
+            shop = choose(
+                f"gift|who|{label}",
+                (
+                    "IRVINGTON GIFTS",
+                    "MULTNOMAH TOYS",
+                    "ALDER STREET BOOKS",
+                    "CASCADE JEWELERS",
+                    "PEARL CANDLE CO",
+                    "NORTHWEST WOOLENS",
+                ),
+            )
             led.card(on, bell(f"gift|sum|{label}", 2400, 16500), shop, f"gift|{label}")
     for year in range(led.start.year, led.end.year + 1):
         leave = date(year, 8, number(f"trip|{year}", 3, 12))
-        led.add(leave - timedelta(days=34), CARD, -bell(f"fly|{year}", 38000, 52000), "ALASKA AIR 0272134567890 SEATTLE WA", merchant="Alaska Airlines", hint="TRAVEL")
-        led.add(leave + timedelta(days=5), CARD, -bell(f"stay|{year}", 61000, 84000), choose(f"hotel|{year}", ("HARBORVIEW INN SAN DIEGO CA", "LA JOLLA SHORES HOTEL LA JOLLA CA")), hint="TRAVEL")
+        led.add(
+            leave - timedelta(days=34),
+            CARD,
+            -bell(f"fly|{year}", 38000, 52000),
+            "ALASKA AIR 0272134567890 SEATTLE WA",
+            merchant="Alaska Airlines",
+            hint="TRAVEL",
+        )
+        led.add(
+            leave + timedelta(days=5),
+            CARD,
+            -bell(f"stay|{year}", 61000, 84000),
+            choose(f"hotel|{year}", ("HARBORVIEW INN SAN DIEGO CA", "LA JOLLA SHORES HOTEL LA JOLLA CA")),
+            hint="TRAVEL",
+        )
         for day in range(6):
-            for part, (word, low, high) in enumerate((("CAFE", 600, 1900), ("TACOS", 1100, 3600), ("MUSEUM", 1800, 4600), ("GRILL", 3200, 8900))):
+            for part, (word, low, high) in enumerate(
+                (("CAFE", 600, 1900), ("TACOS", 1100, 3600), ("MUSEUM", 1800, 4600), ("GRILL", 3200, 8900))
+            ):
                 if chance(f"trip|{year}|{day}|{part}", 550):
-                    who = choose(f"trip|who|{year}|{day}|{part}", ("PACIFIC", "CORONADO", "BALBOA", "MISSION BAY", "GASLAMP", "POINT LOMA", "SUNSET CLIFFS"))
-                    led.add(leave + timedelta(days=day), CARD, -number(f"trip|sum|{year}|{day}|{part}", low, high), f"SQ *{who} {word} SAN DIEGO CA")
+                    who = choose(
+                        f"trip|who|{year}|{day}|{part}",
+                        ("PACIFIC", "CORONADO", "BALBOA", "MISSION BAY", "GASLAMP", "POINT LOMA", "SUNSET CLIFFS"),
+                    )
+                    led.add(
+                        leave + timedelta(days=day),
+                        CARD,
+                        -number(f"trip|sum|{year}|{day}|{part}", low, high),
+                        f"SQ *{who} {word} SAN DIEGO CA",
+                    )
     bought = led.before_end(7, 11)
     led.card(bought, 18499, "FOREST PARK OUTFITTERS", "jacket")
     led.add(bought + timedelta(days=1), CARD, 18499, "FOREST PARK OUTFITTERS PORTLAND OR RETURN")
@@ -435,12 +592,33 @@ def _plant(led: _Ledger) -> None:
 
     first = led.before_end(4, 16)
     for months in range(4, -1, -1):
-        led.add(led.before_end(months, 16), CARD, -2995, "PPL*MINDSPARK PLUS 844-555-0117", tag="new-1" if months > 1 else "")
+        led.add(
+            led.before_end(months, 16),
+            CARD,
+            -2995,
+            "PPL*MINDSPARK PLUS 844-555-0117",
+            tag="new-1" if months > 1 else "",
+        )
     plant("new_recurring", "new-1", first, "29.95 a month that was not there before")
 
     on = led.before_end(1, 18)
-    for index, (name, value) in enumerate((("QX DIGITAL", 100), ("ZED APPS 88", 137), ("HLP GIVING", 50), ("VORTEX MEDIA", 199), ("KLM2 SHOP", 100), ("BITBYTE GAMES", 149))):
-        led.add(on + timedelta(days=index // 4), CARD, -value, f"{name} {number(f'test|{index}', 1000, 9999)} CYP", tag="testing-1")
+    for index, (name, value) in enumerate(
+        (
+            ("QX DIGITAL", 100),
+            ("ZED APPS 88", 137),
+            ("HLP GIVING", 50),
+            ("VORTEX MEDIA", 199),
+            ("KLM2 SHOP", 100),
+            ("BITBYTE GAMES", 149),
+        )
+    ):
+        led.add(
+            on + timedelta(days=index // 4),
+            CARD,
+            -value,
+            f"{name} {number(f'test|{index}', 1000, 9999)} CYP",
+            tag="testing-1",
+        )
     plant("card_testing", "testing-1", on, "six charges of up to 1.99 at unknown merchants within two days")
 
 

@@ -41,7 +41,16 @@ class SimulatedHousehold:
 
 FIRST = "North Golden Blue River Maple Cedar Oak Harbor Summit Valley Pine Willow Stone Silver Copper Amber Lotus Jade Crescent Union Liberty Pioneer Heritage Beacon Meridian Atlas Orchid Falcon Juniper Cobalt Velvet Ivory Granite Prairie Lakeview Bayside Highland Emerald Cypress Magnolia".split()
 LAST = "Table Corner House Works Room Garden Street Point Hill Square Gate Lane Bridge Field Post Yard Bay Creek Ridge Grove".split()
-CITIES = ["SEATTLE WA", "PORTLAND OR", "AUSTIN TX", "OAKLAND CA", "SAN JOSE CA", "DENVER CO", "MADISON WI", "BROOKLYN NY"]
+CITIES = [
+    "SEATTLE WA",
+    "PORTLAND OR",
+    "AUSTIN TX",
+    "OAKLAND CA",
+    "SAN JOSE CA",
+    "DENVER CO",
+    "MADISON WI",
+    "BROOKLYN NY",
+]
 
 
 class _Builder:
@@ -91,7 +100,16 @@ class _Builder:
             f"{merchant}*{rng.choice('ABKXZ')}{number}",
         ][form]
 
-    def add(self, on: date, merchant: str, amount: float | Decimal, account: str = "chk", *, plain: bool = False, other: str | None = None) -> int:
+    def add(
+        self,
+        on: date,
+        merchant: str,
+        amount: float | Decimal,
+        account: str = "chk",
+        *,
+        plain: bool = False,
+        other: str | None = None,
+    ) -> int:
         value = amount if isinstance(amount, Decimal) else Decimal(f"{amount:.2f}")
         if value == 0:
             value = Decimal("-0.01")
@@ -121,7 +139,9 @@ class _Builder:
         self.truths.append((kind, rows, on, days, note))
 
 
-def simulate(seed: int, *, months: int = 24, end: date = date(2026, 10, 31), anomalies: float = 1.0) -> SimulatedHousehold:
+def simulate(
+    seed: int, *, months: int = 24, end: date = date(2026, 10, 31), anomalies: float = 1.0
+) -> SimulatedHousehold:
     """One household; ``anomalies`` scales how many of each kind are planted (0 = none, the crying-wolf test)."""
     b = _Builder(seed, months, end)
     rng = b.rng
@@ -142,9 +162,15 @@ def simulate(seed: int, *, months: int = 24, end: date = date(2026, 10, 31), ano
         if b.start <= on <= b.end:
             rows.append(
                 Transaction(
-                    transaction_id=ids[i], account_id=account, posted_on=on, amount=amount, currency=currency, description=text[:200],
-                    category_hint=hint, counterparty_account_id=other,
-                )  # fmt: skip
+                    transaction_id=ids[i],
+                    account_id=account,
+                    posted_on=on,
+                    amount=amount,
+                    currency=currency,
+                    description=text[:200],
+                    category_hint=hint,
+                    counterparty_account_id=other,
+                )
             )
     inside = {i for i, row in enumerate(b.rows) if b.start <= row[0] <= b.end}
     truths = [
@@ -161,7 +187,11 @@ def _income(b: _Builder, anomalies: float) -> None:
     for person in range(rng.choice([1, 1, 2])):
         employer = b.name(rng.choice(["PAYROLL", "DIRECT DEP", "INC PAYROLL PPD", "SALARY"]))
         style = rng.choice(["biweekly", "biweekly", "monthly", "semimonthly", "weekly"])
-        base = rng.uniform(1800, 4200) * b.scale * {"biweekly": 0.5, "monthly": 1.1, "semimonthly": 0.55, "weekly": 0.27}[style]
+        base = (
+            rng.uniform(1800, 4200)
+            * b.scale
+            * {"biweekly": 0.5, "monthly": 1.1, "semimonthly": 0.55, "weekly": 0.27}[style]
+        )
         varied = rng.random() < 0.3
         days: list[date] = []
         if style in ("biweekly", "weekly"):
@@ -200,7 +230,9 @@ def _income(b: _Builder, anomalies: float) -> None:
             b.add(b.day(), client, rng.uniform(150, 1500))
 
 
-def _series_days(b: _Builder, dom: int, jitter: int, *, weekend: bool, first: float = 0.0, last: float = 1.0) -> list[date]:
+def _series_days(
+    b: _Builder, dom: int, jitter: int, *, weekend: bool, first: float = 0.0, last: float = 1.0
+) -> list[date]:
     span = (b.end - b.start).days
     low, high = b.start + timedelta(days=int(span * first)), b.start + timedelta(days=int(span * last))
     out = []
@@ -255,9 +287,15 @@ def _bills(b: _Builder, anomalies: float) -> list[tuple[str, list[int]]]:
         for i, on in enumerate(days):
             amount = base
             if style == "season":
-                amount *= 1 + 0.55 * (1 if on.month in (1, 2, 7, 8) else -0.3 if on.month in (4, 5, 10) else 0.2) + rng.uniform(-0.12, 0.12)
+                amount *= (
+                    1
+                    + 0.55 * (1 if on.month in (1, 2, 7, 8) else -0.3 if on.month in (4, 5, 10) else 0.2)
+                    + rng.uniform(-0.12, 0.12)
+                )
             elif style == "winter":
-                amount *= {12: 3.2, 1: 3.6, 2: 3.3, 3: 2.2, 11: 2.0, 4: 1.5, 10: 1.2}.get(on.month, 0.8) * rng.uniform(0.85, 1.15)
+                amount *= {12: 3.2, 1: 3.6, 2: 3.3, 3: 2.2, 11: 2.0, 4: 1.5, 10: 1.2}.get(on.month, 0.8) * rng.uniform(
+                    0.85, 1.15
+                )
             elif style == "usage":
                 amount *= rng.uniform(0.75, 1.35)
             elif style == "growing":
@@ -270,9 +308,7 @@ def _bills(b: _Builder, anomalies: float) -> list[tuple[str, list[int]]]:
             rows.append(row)
             if step_at is not None and i == step_at and factor > 1.1:
                 b.truth("price_rise", [row], on, 3, f"{word} {factor:.2f}")
-        if style == "fixed" and renamed == merchant:
-            out.append((merchant, rows))
-        elif renamed == merchant:
+        if (style == "fixed" and renamed == merchant) or renamed == merchant:
             out.append((merchant, rows))
     if rng.random() < 0.4:
         tax = b.name("COUNTY PROPERTY TAX")
@@ -285,13 +321,27 @@ def _bills(b: _Builder, anomalies: float) -> list[tuple[str, list[int]]]:
 
 def _subscriptions(b: _Builder, anomalies: float) -> None:
     rng = b.rng
-    words = ["STREAMING", "MUSIC", "FITNESS CLUB", "CLOUD STORAGE", "NEWS", "MEAL BOX", "SOFTWARE", "GAMING", "AUDIO BOOKS", "VPN", "MAGAZINE"]
+    words = [
+        "STREAMING",
+        "MUSIC",
+        "FITNESS CLUB",
+        "CLOUD STORAGE",
+        "NEWS",
+        "MEAL BOX",
+        "SOFTWARE",
+        "GAMING",
+        "AUDIO BOOKS",
+        "VPN",
+        "MAGAZINE",
+    ]
     rng.shuffle(words)
     count = rng.randrange(3, 8)
     rises = set(rng.sample(range(count), k=min(count, _some(rng, 0.5 * anomalies))))
     for index, word in enumerate(words[:count]):
         merchant = b.name(word)
-        price = Decimal(rng.choice(["4.99", "7.99", "9.99", "11.99", "14.99", "15.49", "17.99", "22.99", "29.00", "39.99", "54.99"]))
+        price = Decimal(
+            rng.choice(["4.99", "7.99", "9.99", "11.99", "14.99", "15.49", "17.99", "22.99", "29.00", "39.99", "54.99"])
+        )
         account = rng.choice(["chk", "card", "card"])
         wobble = rng.random() < 0.12
         ends = rng.random() < 0.2 and index not in rises
@@ -314,7 +364,14 @@ def _subscriptions(b: _Builder, anomalies: float) -> None:
     for _ in range(_some(rng, 0.7 * anomalies)):
         merchant = b.name(rng.choice(["MEMBERSHIP", "PLUS", "CLUB", "PREMIUM", "SERVICES", "APP"]))
         price = Decimal(rng.choice(["3.99", "6.99", "12.99", "19.99", "24.95", "49.00"]))
-        days = _series_days(b, rng.randrange(1, 29), rng.choice([0, 0, 1]), weekend=False, first=rng.uniform(0.25, 0.8), last=rng.choice([1.0, 1.0, 0.95]))
+        days = _series_days(
+            b,
+            rng.randrange(1, 29),
+            rng.choice([0, 0, 1]),
+            weekend=False,
+            first=rng.uniform(0.25, 0.8),
+            last=rng.choice([1.0, 1.0, 0.95]),
+        )
         if len(days) >= 3:
             rows = [b.add(on, merchant, -price, "card") for on in days]
             b.truth("new_recurring", rows, days[0], 95)
@@ -337,13 +394,17 @@ def _everyday(b: _Builder) -> list[tuple[str, list[int], str]]:
     span = (b.end - b.start).days
     out: list[tuple[str, list[int], str]] = []
 
-    def visits(merchant: str, per_week: float, amount: object, account: str, tag: str, first: float = 0.0, last: float = 1.0) -> None:
+    def visits(
+        merchant: str, per_week: float, amount: object, account: str, tag: str, first: float = 0.0, last: float = 1.0
+    ) -> None:
         rows = []
         on = b.start + timedelta(days=int(span * first)) + timedelta(days=rng.expovariate(per_week / 7))
         while on <= b.start + timedelta(days=int(span * last)):
             value = amount(on) if callable(amount) else amount
             rows.append(b.add(on, merchant, -float(value), account))
-            on += timedelta(days=max(1, round(rng.expovariate(per_week / 7))) if per_week < 5 else 1 if rng.random() < 0.8 else 2)
+            on += timedelta(
+                days=max(1, round(rng.expovariate(per_week / 7))) if per_week < 5 else 1 if rng.random() < 0.8 else 2
+            )
         out.append((merchant, rows, tag))
 
     def lognormal(mid: float, sigma: float) -> object:
@@ -354,10 +415,28 @@ def _everyday(b: _Builder) -> list[tuple[str, list[int], str]]:
         return value
 
     for _ in range(rng.randrange(1, 4)):
-        visits(b.name(rng.choice(["MARKET", "GROCERY", "FOODS"])), rng.uniform(0.4, 1.6), lognormal(rng.uniform(30, 80), rng.uniform(0.3, 0.6)), rng.choice(["chk", "card"]), "grocery")
+        visits(
+            b.name(rng.choice(["MARKET", "GROCERY", "FOODS"])),
+            rng.uniform(0.4, 1.6),
+            lognormal(rng.uniform(30, 80), rng.uniform(0.3, 0.6)),
+            rng.choice(["chk", "card"]),
+            "grocery",
+        )
     for _ in range(rng.randrange(2, 6)):
-        visits(b.name(rng.choice(["GRILL", "TACOS", "SUSHI", "PIZZA", "DINER", "THAI"])), rng.uniform(0.1, 0.5), lognormal(rng.uniform(14, 40), 0.35), "card", "restaurant")
-    visits(b.name(rng.choice(["FUEL", "GAS STATION", "PETROLEUM"])), rng.uniform(0.4, 1.2), lognormal(38, 0.22), "card", "fuel")
+        visits(
+            b.name(rng.choice(["GRILL", "TACOS", "SUSHI", "PIZZA", "DINER", "THAI"])),
+            rng.uniform(0.1, 0.5),
+            lognormal(rng.uniform(14, 40), 0.35),
+            "card",
+            "restaurant",
+        )
+    visits(
+        b.name(rng.choice(["FUEL", "GAS STATION", "PETROLEUM"])),
+        rng.uniform(0.4, 1.2),
+        lognormal(38, 0.22),
+        "card",
+        "fuel",
+    )
     visits(b.name("MEGASTORE"), rng.uniform(0.5, 1.4), lognormal(28, rng.uniform(0.8, 1.1)), "card", "wide")
     visits(b.name("PHARMACY"), rng.uniform(0.1, 0.4), lognormal(17, 0.6), "card", "pharmacy")
     if rng.random() < 0.7:
@@ -392,13 +471,39 @@ def _everyday(b: _Builder) -> list[tuple[str, list[int], str]]:
     if rng.random() < 0.4:
         visits(b.name("PARKING"), 1.2, lambda _: rng.choice([4, 6, 8, 12]), "card", "parking")
     for _ in range(rng.randrange(0, 3)):
-        visits(b.name(rng.choice(["BAKERY", "GRILL", "HARDWARE"])), rng.uniform(0.2, 0.8), lognormal(20, 0.5), "card", "moved", *rng.choice([(0.4, 1.0), (0.0, 0.6)]))
+        visits(
+            b.name(rng.choice(["BAKERY", "GRILL", "HARDWARE"])),
+            rng.uniform(0.2, 0.8),
+            lognormal(20, 0.5),
+            "card",
+            "moved",
+            *rng.choice([(0.4, 1.0), (0.0, 0.6)]),
+        )
     return out
 
 
 def _one_offs(b: _Builder) -> None:
     rng = b.rng
-    kinds = ["BOOKS", "BOUTIQUE", "HARDWARE", "BISTRO", "CAFE", "TOYS", "SHOES", "GARDEN", "SALON", "CLINIC", "BAR", "GIFTS", "ELECTRONICS", "SPORTS", "FLORIST", "AUTO REPAIR", "DENTAL", "VET"]
+    kinds = [
+        "BOOKS",
+        "BOUTIQUE",
+        "HARDWARE",
+        "BISTRO",
+        "CAFE",
+        "TOYS",
+        "SHOES",
+        "GARDEN",
+        "SALON",
+        "CLINIC",
+        "BAR",
+        "GIFTS",
+        "ELECTRONICS",
+        "SPORTS",
+        "FLORIST",
+        "AUTO REPAIR",
+        "DENTAL",
+        "VET",
+    ]
     for _ in range(rng.randrange(25, 90)):
         on = b.day()
         merchant = b.name(rng.choice(kinds))
@@ -407,7 +512,12 @@ def _one_offs(b: _Builder) -> None:
             on = on + timedelta(days=rng.randrange(5, 120))
     for year in sorted({y for y, _ in b.months()}):
         for _ in range(rng.randrange(4, 14)):
-            b.add(date(year, 12, rng.randrange(1, 25)), b.name(rng.choice(["GIFTS", "TOYS", "BOUTIQUE", "JEWELRY", "ELECTRONICS"])), -min(rng.lognormvariate(4.0, 0.6), 330) * b.scale, "card")
+            b.add(
+                date(year, 12, rng.randrange(1, 25)),
+                b.name(rng.choice(["GIFTS", "TOYS", "BOUTIQUE", "JEWELRY", "ELECTRONICS"])),
+                -min(rng.lognormvariate(4.0, 0.6), 330) * b.scale,
+                "card",
+            )
 
 
 def _travel(b: _Builder) -> None:
@@ -420,7 +530,14 @@ def _travel(b: _Builder) -> None:
         b.add(on + timedelta(days=nights), hotel, -rng.uniform(90, 180) * nights * b.scale, "card")
         for day in range(nights):
             for _ in range(rng.randrange(1, 5)):
-                b.add(on + timedelta(days=day), b.name(rng.choice(["CAFE", "BISTRO", "MUSEUM", "TAXI", "BAR", "GELATO", "MARKET", "METRO", "TOURS"])), -rng.lognormvariate(2.9, 0.8) * b.scale, "card")
+                b.add(
+                    on + timedelta(days=day),
+                    b.name(
+                        rng.choice(["CAFE", "BISTRO", "MUSEUM", "TAXI", "BAR", "GELATO", "MARKET", "METRO", "TOURS"])
+                    ),
+                    -rng.lognormvariate(2.9, 0.8) * b.scale,
+                    "card",
+                )
         b.traps.append("travel burst")
 
 
@@ -440,7 +557,9 @@ def _transfers(b: _Builder) -> None:
     for _ in range(rng.randrange(0, 20)):
         b.add(b.day(), "ATM WITHDRAWAL", -rng.choice([40, 60, 80, 100]), "chk", plain=True)
     for _ in range(rng.randrange(0, 25)):
-        b.add(b.day(), f"ZELLE TO {rng.choice(['ANNA', 'RAJ', 'LEE', 'MARIA'])}", -rng.uniform(10, 250), "chk", plain=True)
+        b.add(
+            b.day(), f"ZELLE TO {rng.choice(['ANNA', 'RAJ', 'LEE', 'MARIA'])}", -rng.uniform(10, 250), "chk", plain=True
+        )
 
 
 def _refunds(b: _Builder, regulars: list[tuple[str, list[int], str]]) -> None:
@@ -458,10 +577,16 @@ def _refunds(b: _Builder, regulars: list[tuple[str, list[int], str]]) -> None:
         b.traps.append("purchase, refund, purchase")
 
 
-def _plant_purchases(b: _Builder, regulars: list[tuple[str, list[int], str]], bills: list[tuple[str, list[int]]], anomalies: float) -> None:
+def _plant_purchases(
+    b: _Builder, regulars: list[tuple[str, list[int], str]], bills: list[tuple[str, list[int]]], anomalies: float
+) -> None:
     rng = b.rng
     for _ in range(_some(rng, 1.6 * anomalies)):
-        pool = [(m, rows) for m, rows, tag in regulars if tag in ("grocery", "restaurant", "fuel", "wide", "pharmacy", "moved") and len(rows) > 6]
+        pool = [
+            (m, rows)
+            for m, rows, tag in regulars
+            if tag in ("grocery", "restaurant", "fuel", "wide", "pharmacy", "moved") and len(rows) > 6
+        ]
         pool += [(m, rows) for m, rows in bills if len(rows) > 6]
         merchant, rows = rng.choice(pool)
         row = rng.choice(rows[2:])
@@ -470,7 +595,13 @@ def _plant_purchases(b: _Builder, regulars: list[tuple[str, list[int], str]], bi
         b.truth("duplicate_charge", [row, copy], on, 3, merchant)
     used: set[str] = set()
     for _ in range(_some(rng, 1.3 * anomalies)):
-        pool = [(m, rows) for m, rows, tag in regulars if tag in ("grocery", "restaurant", "fuel", "coffee", "pharmacy", "lunch") and len(rows) > 14 and m not in used]
+        pool = [
+            (m, rows)
+            for m, rows, tag in regulars
+            if tag in ("grocery", "restaurant", "fuel", "coffee", "pharmacy", "lunch")
+            and len(rows) > 14
+            and m not in used
+        ]
         pool += [(m, rows) for m, rows in bills if len(rows) > 10 and m not in used]
         if not pool:
             break
@@ -488,7 +619,22 @@ def _plant_purchases(b: _Builder, regulars: list[tuple[str, list[int], str]], bi
         b.truth("amount_outlier", [index], on, 1, merchant)
     for _ in range(_some(rng, 1.2 * anomalies)):
         on = b.between(0.2, 1.0)
-        merchant = b.name(rng.choice(["JEWELERS", "ELECTRONICS", "MARINE", "WATCHES", "FURNITURE", "CAMERA", "IMPORTS", "GLOBAL TRADING", "AUDIO", "LUXURY GOODS"]))
+        merchant = b.name(
+            rng.choice(
+                [
+                    "JEWELERS",
+                    "ELECTRONICS",
+                    "MARINE",
+                    "WATCHES",
+                    "FURNITURE",
+                    "CAMERA",
+                    "IMPORTS",
+                    "GLOBAL TRADING",
+                    "AUDIO",
+                    "LUXURY GOODS",
+                ]
+            )
+        )
         index = b.add(on, merchant, -rng.uniform(900, 4200) * b.scale, rng.choice(["card", "chk"]))
         b.truth("first_time_large", [index], on, 1, merchant)
     for _ in range(_some(rng, 0.5 * anomalies)):
@@ -496,7 +642,11 @@ def _plant_purchases(b: _Builder, regulars: list[tuple[str, list[int], str]], bi
         rows = []
         for _ in range(rng.randrange(5, 12)):
             merchant = b.name(rng.choice(["ONLINE", "DIGITAL", "SHOP", "APPS", "MEDIA", "STORE", "GIVING"]))
-            rows.append(b.add(on + timedelta(days=rng.choice([0, 0, 1, 1, 2])), merchant, -round(rng.uniform(0.5, 2.4), 2), "card"))
+            rows.append(
+                b.add(
+                    on + timedelta(days=rng.choice([0, 0, 1, 1, 2])), merchant, -round(rng.uniform(0.5, 2.4), 2), "card"
+                )
+            )
         b.truth("card_testing", rows, on, 3)
 
 
@@ -541,15 +691,21 @@ def judge(score: Score, household: SimulatedHousehold, findings: list[Finding]) 
         counts = score.by_kind.setdefault(finding.kind, [0, 0, 0])
         if match is None:
             counts[2] += 1
-            shown = "; ".join(f"{by_id[i].posted_on} {by_id[i].amount} {by_id[i].description}" for i in finding.transaction_ids[:3])
-            score.false_alarms.append(f"{household.seed} {finding.kind} {finding.date} {finding.series or ''} | {finding.explanation} | {shown}")
+            shown = "; ".join(
+                f"{by_id[i].posted_on} {by_id[i].amount} {by_id[i].description}" for i in finding.transaction_ids[:3]
+            )
+            score.false_alarms.append(
+                f"{household.seed} {finding.kind} {finding.date} {finding.series or ''} | {finding.explanation} | {shown}"
+            )
         else:
             open_truths.remove(match)
             score.true += 1
             score.recalled += 1
             counts[1] += 1
     for truth in open_truths:
-        shown = "; ".join(f"{by_id[i].posted_on} {by_id[i].amount} {by_id[i].description}" for i in sorted(truth.ids)[:3])
+        shown = "; ".join(
+            f"{by_id[i].posted_on} {by_id[i].amount} {by_id[i].description}" for i in sorted(truth.ids)[:3]
+        )
         score.misses.append(f"{household.seed} {truth.kind} {truth.on} {truth.note} | {shown}")
 
 

@@ -186,18 +186,24 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
             firsts.append(rows[0])
     firsts.sort(key=lambda c: (c.day, c.tx_id))
     comparable = [c for c in firsts if c.tx_id not in view.in_series]
-    if len(comparable) < 6:
-        return
-    logs = sorted(c.log for c in comparable)
     everyday = sorted(
         c.log for c in view.rows if is_purchase(c) and c.tx.currency == view.currency and c.tx_id not in view.in_series
     )
     for row in comparable:
         if row.day < view.known_since(row) + _WARM_UP or row.category == "GOVERNMENT_AND_NON_PROFIT":
             continue
-        rest = [value for value in logs if value != row.log] or logs
+        rest = [c.log for c in comparable if c.tx_id != row.tx_id]
+        # A household that hardly ever buys anywhere new is compared with all that it buys.
+        rest = sorted(rest if len(rest) >= 12 else rest + [value for value in everyday if value != row.log])
+        if len(rest) < 12:
+            continue
         centre, spread = robust_spread(rest, floor=0.5)
-        limit = max(centre + 2.6 * spread, quantile(everyday, 0.985) + 0.25, quantile(rest, 0.95) + 0.6, math.log(8 * view.unit))
+        limit = max(
+            centre + 2.8 * spread,
+            quantile(everyday, 0.985) + 0.25,
+            quantile(rest, 0.95) + 0.65,
+            math.log(9 * view.unit),
+        )
         crowd = sum(abs(c.day - row.day) <= 6 and c.tx_id != row.tx_id for c in comparable)
         if row.category == "TRAVEL":
             # Hotels and flights are large by nature: only far beyond any trip, and not in the midst of one.
@@ -237,7 +243,11 @@ def _known_otherwise(view: LedgerView, row: Charge) -> bool:
     if len("".join(words[:2])) < 6:
         return False
     return any(
-        c.day < row.day and not c.incoming and c.size * 2 >= row.size and c.merchant != row.merchant and c.name.casefold().split()[:2] == words[:2]
+        c.day < row.day
+        and not c.incoming
+        and c.size * 2 >= row.size
+        and c.merchant != row.merchant
+        and c.name.casefold().split()[:2] == words[:2]
         for c in view.rows
     )
 

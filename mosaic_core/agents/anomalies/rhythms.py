@@ -52,7 +52,9 @@ def price_rises(view: LedgerView) -> Iterator[Evident]:
             if math.exp(median(after[:2]) - level) - 1 <= _RISE + 1e-9 or math.exp(new - level) - 1 <= _RISE + 1e-9:
                 continue
             flat = max(abs(value - before[-1]) for value in before[-_HISTORY:])
-            wobble = sorted(abs(value - level) for value in before)[max(0, len(before) - 2)] if len(before) > 3 else flat
+            wobble = (
+                sorted(abs(value - level) for value in before)[max(0, len(before) - 2)] if len(before) > 3 else flat
+            )
             noise = max(flat, wobble)
             step = min(after[:2]) - max(before[-_HISTORY:])
             stays = abs(after[1] - after[0])
@@ -143,7 +145,8 @@ def _expected_kind(view: LedgerView, series: Series) -> str | None:
     bill = sum(c.category in _CONTRACTS or _is_contract(c) for c in recent) * 2 > len(recent)
     if series.fixed:
         return "missed_bill"
-    return "missed_bill" if bill and series.cadence.days > 20 else None
+    strict = len(rows) >= 8 and series.jitter <= 2.5 and sum(step != 1 for step in series.steps) <= 1
+    return "missed_bill" if (bill or strict) and series.cadence.days > 20 else None
 
 
 def _is_contract(row: Charge) -> bool:
@@ -263,6 +266,6 @@ def _was_there(view: LedgerView, series: Series) -> bool:
         if other is series or other.incoming or other.currency != series.currency or len(other.occurrences) < _HISTORY:
             continue
         silence = first.day - last.day
-        if 10 <= silence <= 75 and abs(last.log - first.log) <= 0.03 and 20 <= other.cadence.days <= 35:
+        if 18 <= silence <= 48 and abs(last.log - first.log) <= 0.03 and 20 <= other.cadence.days <= 35:
             return True
     return False
