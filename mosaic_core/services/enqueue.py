@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal, Protocol
@@ -25,9 +25,7 @@ from mosaic_core.domain.envelope import (
     NightlyAnomalySweep,
     Payload,
     PolicyDisposition,
-    TransactionLine,
     encode,
-    payload_json,
     request_hash,
 )
 from mosaic_core.domain.errors import RequestError, StoreUnreachableError
@@ -42,11 +40,11 @@ from mosaic_core.ports import (
     EventPublisher,
     OutgoingMessage,
 )
+from mosaic_core.services.batch import Batch
 from mosaic_core.services.membership import Caller
 
 log = logging.getLogger(__name__)
 
-INLINE_TRANSACTIONS: Final = 500
 INLINE_BYTES: Final = 190 * 1024
 """A larger envelope would come near the broker's 256 KB: its transactions go to a blob."""
 
@@ -146,9 +144,9 @@ class EnqueueService:
         batch_id: str,
         source: str,
         account_id: str,
-        transactions: Sequence[TransactionLine],
+        batch: Batch,
     ) -> Enqueued:
-        """``transactions`` travel in the message where they are few and small, else in a blob; which of the two depends
+        """The transactions travel in the message where they are few and small, else in a blob; which of the two depends
         on nothing but the batch itself. The batch id is the client's reference: the same batch again is the same
         command, another one under its id is `RequestError` 409 ``client_reference_conflict``.
         """
@@ -161,20 +159,19 @@ class EnqueueService:
             household_id=caller.household_id,
         )
         now = self.clock.now()
-        if len(transactions) <= INLINE_TRANSACTIONS:
+        if batch.few is not None:
             payload = IngestionCompleted(
                 household_id=caller.household_id,
                 batch_id=batch_id,
                 source=source,
                 account_id=account_id,
-                transactions=list(transactions),
+                transactions=list(batch.few),
             )
             envelope = draft.envelope(payload, now)
             if len(envelope.encode()) <= INLINE_BYTES:
                 return await self._enqueue(draft, payload, envelope, now)
-        data = await asyncio.to_thread(json_lines, transactions)
-        name = f"{caller.household_id}/{hashlib.sha256(data).hexdigest()}"
-        await self.blobs.put(name, data)
+        name = f"{caller.household_id}/{hashlib.sha256(batch.json_lines).hexdigest()}"
+        await self.blobs.put(name, batch.json_lines)
         payload = IngestionCompleted(
             household_id=caller.household_id,
             batch_id=batch_id,
@@ -352,12 +349,4 @@ def _message(command: Command, payload: Payload, enqueued: Enqueued) -> Outgoing
         correlation_id=enqueued.correlation_id,
         subject=command.command_type,
         properties={**properties, **telemetry.inject()},
-    )
-
-
-def json_lines(transactions: Iterable[TransactionLine]) -> bytes:
-    """The one spelling of these transactions as JSON Lines, so that the same batch is the same blob."""
-    return b"".join(
-        json.dumps(payload_json(line), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        for line in transactions
     )

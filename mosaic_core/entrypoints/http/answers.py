@@ -1,0 +1,75 @@
+"""Answers: JSON with the headers that all of them carry, and the one shape of an error."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Final
+
+import azure.functions as func
+from pydantic import BaseModel
+
+from mosaic_core import telemetry
+from mosaic_core.domain.errors import Detail, RequestError
+from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ErrorDetail, Problem
+
+HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+CODES: Final[Mapping[str, tuple[int, str]]] = {
+    "validation_failed": (400, "A field of the request is missing, unknown or wrong; details name it."),
+    "member_context_required": (401, "There is no bearer token."),
+    "member_context_invalid": (401, "The token, or the choice of a membership, does not hold."),
+    "member_context_ambiguous": (401, "The caller has several memberships and chose none."),
+    "membership_access_denied": (403, "The caller is no active member of such a household."),
+    "role_required": (403, "The caller's token lacks the role."),
+    "not_found": (404, "It is not there, or belongs to another household."),
+    "client_reference_conflict": (409, "The client's reference already names another request."),
+    "payload_too_large": (413, "The body is too large."),
+    "unsupported_media_type": (415, "The body is of a type that this route does not take."),
+    "internal_error": (500, "A fault of the service; the trace id finds it in the log."),
+    "queue_unavailable": (503, "The queue did not acknowledge; repeat with the same client id."),
+    "store_unavailable": (503, "Storage did not answer; repeat with the same client id."),
+    "identity_unavailable": (503, "The keys to check the token with cannot be fetched."),
+}
+"""Every error code of the API with its status and what it means."""
+
+_RETRY_AFTER_SECONDS: Final = "5"
+
+
+def answer(status: int, body: BaseModel, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    return json_text(status, body.model_dump_json(by_alias=True), headers)
+
+
+def json_text(status: int, text: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    return func.HttpResponse(
+        text, status_code=status, headers={**HEADERS, **(headers or {})}, mimetype="application/json"
+    )
+
+
+def error(problem: RequestError) -> func.HttpResponse:
+    return _error(problem.status, problem.code, problem.rationale, problem.details)
+
+
+def fault(code: str, message: str) -> func.HttpResponse:
+    return _error(CODES[code][0], code, message, ())
+
+
+def refused(code: str, message: str, details: Sequence[Detail] = ()) -> RequestError:
+    """The error of that code, to be raised."""
+    return RequestError(CODES[code][0], code, message, details)
+
+
+def _error(status: int, code: str, message: str, details: Sequence[Detail]) -> func.HttpResponse:
+    headers: dict[str, str] = {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if code == "member_context_invalid" else "Bearer"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    problem = Problem(
+        code=code,
+        message=message,
+        trace_id=telemetry.trace_id() or uuid.uuid4().hex,
+        details=[ErrorDetail(field=detail.field, issue=detail.issue) for detail in details],
+    )
+    return answer(status, ErrorAnswer(error=problem), headers)

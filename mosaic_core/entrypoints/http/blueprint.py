@@ -1,0 +1,76 @@
+"""The routes as functions of the app."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import azure.functions as func
+
+from mosaic_core import telemetry
+from mosaic_core.domain.errors import QueueUnavailableError, RequestError, StoreUnreachableError
+from mosaic_core.entrypoints.http import answers
+from mosaic_core.entrypoints.http.call import Api, authenticate
+from mosaic_core.entrypoints.http.requests import Request
+from mosaic_core.entrypoints.http.routes import ROUTES, Route
+
+log = logging.getLogger(__name__)
+
+__all__ = ["Api", "create_blueprint"]
+
+
+def create_blueprint(api: Callable[[], Api], routes: Sequence[Route] = ROUTES) -> func.Blueprint:
+    """One function per route. ``api`` is asked for at each request, first at the first one."""
+    blueprint = func.Blueprint()
+    for route in routes:
+        trigger = blueprint.route(
+            route=route.route, trigger_arg_name="req", methods=[route.method], auth_level=func.AuthLevel.ANONYMOUS
+        )
+        blueprint.function_name(route.name)(trigger(_function(route, api)))
+    return blueprint
+
+
+def _function(
+    route: Route, api: Callable[[], Api]
+) -> Callable[[func.HttpRequest], Coroutine[Any, Any, func.HttpResponse]]:
+    async def handle(req: func.HttpRequest) -> func.HttpResponse:
+        request = Request.of(req)
+        with telemetry.span(
+            f"{route.method} /api/{route.route}",
+            service=telemetry.API,
+            kind="server",
+            parent=request.headers,
+            attributes={"http.request.method": route.method, "http.route": f"/api/{route.route}"},
+        ) as span:
+            response = await _answered(route, api, request)
+            span.set_attribute("http.response.status_code", response.status_code)
+            return response
+
+    # the worker loads functions by name
+    handle.__name__ = handle.__qualname__ = route.name
+    return handle
+
+
+async def _answered(route: Route, api: Callable[[], Api], request: Request) -> func.HttpResponse:
+    """The route's answer; whatever goes wrong becomes the contract's error."""
+    try:
+        call = await authenticate(api(), route, request)
+        return await route.handler(call)
+    except RequestError as refusal:
+        log.info("request refused", extra={"route": route.name, "status": refusal.status, "code": refusal.code})
+        return answers.error(refusal)
+    except QueueUnavailableError:
+        log.warning("the queue did not acknowledge", extra={"route": route.name}, exc_info=True)
+        return answers.fault(
+            "queue_unavailable",
+            "the queue did not acknowledge; the command may have been enqueued: repeat with the same client id",
+        )
+    except StoreUnreachableError:
+        log.warning("storage did not answer", extra={"route": route.name}, exc_info=True)
+        return answers.fault(
+            "store_unavailable", "storage did not answer; repeat the request, a command with the same client id"
+        )
+    except Exception:
+        log.exception("request failed", extra={"route": route.name})
+        return answers.fault("internal_error", "the request failed; the trace id finds the reason in the log")

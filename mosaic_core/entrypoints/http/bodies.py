@@ -1,0 +1,114 @@
+"""What callers send, and the body of an error, as pydantic models. Unknown fields are refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from mosaic_core.domain.envelope import Amount, BatchId, Line, TransactionLine
+from mosaic_core.services.batch import INLINE_TRANSACTIONS
+
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def _printable(value: str) -> str:
+    if _UNPRINTABLE.search(value):
+        raise ValueError("contains control characters")
+    return value
+
+
+def _not_too_many(value: object) -> object:
+    if isinstance(value, list) and len(value) > INLINE_TRANSACTIONS:
+        raise ValueError(f"has more than {INLINE_TRANSACTIONS} transactions: send JSON Lines (application/x-ndjson)")
+    return value
+
+
+class Body(BaseModel):
+    """camelCase names only; no coercion between types."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        str_strip_whitespace=True,
+        hide_input_in_errors=True,
+    )
+
+
+type ClientId = Annotated[
+    Line,
+    Field(description="The client's own reference: the same one again is the same command, and gets the same answer."),
+]
+
+
+class PostMessage(Body):
+    """A message to the household's agent. Lengths count after trimming."""
+
+    message: Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_printable)]
+    user_note: Annotated[str, Field(max_length=600), AfterValidator(_printable)] | None = None
+    client_message_id: ClientId | None = None
+
+
+class PostApproval(Body):
+    """A person's word on a pending approval. There is no default."""
+
+    decision: Literal["Approve", "Reject"]
+    rationale: Annotated[str, Field(max_length=500), AfterValidator(_printable)] | None = None
+    client_approval_id: ClientId | None = None
+
+
+class IngestedTransaction(TransactionLine):
+    """One posted transaction. ``amount`` is decimal text such as ``-12.50``, negative = money out; ``currency`` is
+    ISO 4217."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
+
+    amount: Annotated[
+        Amount, WithJsonSchema({"type": "string", "pattern": r"^[+-]?\d{1,15}(\.\d{1,8})?$", "examples": ["-12.50"]})
+    ]
+
+
+class PostIngestion(Body):
+    """One batch of an account's transactions. ``batchId`` (a GUID, or up to 44 letters, digits, '.', '_', '-') is the
+    client's reference: the same batch again is the same command."""
+
+    batch_id: BatchId
+    source: Line
+    account_id: Line
+    transactions: Annotated[
+        list[IngestedTransaction], Field(min_length=1, max_length=INLINE_TRANSACTIONS), BeforeValidator(_not_too_many)
+    ]
+
+
+class IngestionQuery(BaseModel):
+    """The same for a batch as JSON Lines, whose body has room for transactions only."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, str_strip_whitespace=True)
+
+    batch_id: BatchId
+    source: Line
+    account_id: Line
+
+
+class ErrorDetail(BaseModel):
+    """A field and what is wrong with it; never its value."""
+
+    field: str
+    issue: str
+
+
+class Problem(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
+
+    code: str
+    message: str
+    trace_id: Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="Find the request in logs and traces by it.")]
+    details: list[ErrorDetail]
+
+
+class ErrorAnswer(BaseModel):
+    error: Problem

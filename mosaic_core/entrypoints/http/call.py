@@ -1,0 +1,88 @@
+"""What a handler is given: the services, the request, and who calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from mosaic_core.entrypoints.http.answers import refused
+from mosaic_core.entrypoints.http.requests import Request
+from mosaic_core.ports import Principal, TokenVerifier
+from mosaic_core.services.enqueue import EnqueueService
+from mosaic_core.services.health import HealthService
+from mosaic_core.services.membership import CHOICE_HEADER, Caller, MembershipService
+from mosaic_core.services.read_models import ReadModels
+
+if TYPE_CHECKING:
+    from mosaic_core.entrypoints.http.routes import Route
+
+PLATFORM_HEADER: Final = "x-ms-client-principal"
+
+
+class Access(Enum):
+    """Who may call: anybody; whoever has a token that holds (and the route's role); a member of one household."""
+
+    ANYBODY = auto()
+    TOKEN = auto()
+    MEMBER = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """The services behind the API. ``platform_principal`` reads the platform's own header; None where the platform does
+    not authenticate callers, for then anybody can send it."""
+
+    enqueue: EnqueueService
+    read_models: ReadModels
+    memberships: MembershipService
+    health: HealthService
+    verifier: TokenVerifier
+    platform_principal: Callable[[str], Principal] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request under way. ``principal`` and ``caller`` are there as far as the route's access asks for them."""
+
+    api: Api
+    request: Request
+    principal_or_none: Principal | None = None
+    caller_or_none: Caller | None = None
+
+    @property
+    def principal(self) -> Principal:
+        assert self.principal_or_none is not None, "the route's access is not TOKEN"
+        return self.principal_or_none
+
+    @property
+    def caller(self) -> Caller:
+        assert self.caller_or_none is not None, "the route's access is not MEMBER"
+        return self.caller_or_none
+
+
+async def authenticate(api: Api, route: Route, request: Request) -> Call:
+    """Raises `RequestError` 401 or 403 for who may not call the route, 503 where that cannot be told."""
+    if route.access == Access.ANYBODY:
+        return Call(api, request)
+    principal = await _principal(api, request)
+    if route.role is not None and route.role not in principal.roles:
+        raise refused("role_required", f"the role {route.role} is required")
+    if route.access == Access.TOKEN:
+        return Call(api, request, principal)
+    caller = await api.memberships.caller(principal, request.headers.get(CHOICE_HEADER.lower(), "").strip())
+    return Call(api, request, principal, caller)
+
+
+async def _principal(api: Api, request: Request) -> Principal:
+    authorization = request.headers.get("authorization", "").strip()
+    if authorization:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise refused("member_context_invalid", "the Authorization header is not a bearer token")
+        return await api.verifier.verify(token.strip())
+    platform = request.headers.get(PLATFORM_HEADER, "").strip()
+    if platform and api.platform_principal is not None:
+        return api.platform_principal(platform)
+    raise refused("member_context_required", "a bearer token is required")

@@ -1,0 +1,118 @@
+"""What each route does: read the request, call the service, answer."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from mosaic_core.domain import ids
+from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.entrypoints.http.answers import answer, json_text
+from mosaic_core.entrypoints.http.bodies import (
+    IngestedTransaction,
+    IngestionQuery,
+    PostApproval,
+    PostIngestion,
+    PostMessage,
+)
+from mosaic_core.entrypoints.http.requests import JSON, JSON_LINES, MAX_BATCH_BYTES, MAX_BODY_BYTES, json_lines
+from mosaic_core.services.batch import Batch
+from mosaic_core.services.enqueue import Enqueued
+from mosaic_core.services.views import Accepted
+
+if TYPE_CHECKING:
+    from mosaic_core.entrypoints.http.call import Call
+
+_BASE = "/api/v1/agent"
+
+
+async def post_message(call: Call) -> func.HttpResponse:
+    conversation_id = call.request.id("conversationId")
+    call.request.media_type(JSON)
+    call.request.check_size(MAX_BODY_BYTES)
+    body = await call.request.json(PostMessage)
+    enqueued = await call.api.enqueue.enqueue_message(
+        call.caller, conversation_id, body.message, user_note=body.user_note, client_id=body.client_message_id
+    )
+    return _accepted(enqueued, _stream(conversation_id))
+
+
+async def post_approval(call: Call) -> func.HttpResponse:
+    conversation_id, approval_id = call.request.id("conversationId"), call.request.id("approvalId")
+    call.request.media_type(JSON)
+    call.request.check_size(MAX_BODY_BYTES)
+    body = await call.request.json(PostApproval)
+    enqueued = await call.api.enqueue.enqueue_approval(
+        call.caller,
+        conversation_id,
+        approval_id,
+        body.decision,
+        rationale=body.rationale,
+        client_id=body.client_approval_id,
+    )
+    return _accepted(enqueued, _stream(conversation_id))
+
+
+async def post_ingestion(call: Call) -> func.HttpResponse:
+    caller = await call.api.memberships.in_household(call.principal, call.request.id("householdId"))
+    kind = call.request.media_type(JSON, *JSON_LINES)
+    call.request.check_size(MAX_BATCH_BYTES)
+    head: PostIngestion | IngestionQuery
+    if kind == JSON:
+        head = whole = await call.request.json(PostIngestion)
+        batch = await asyncio.to_thread(Batch.of, whole.transactions)
+    else:
+        head = call.request.choose(IngestionQuery)
+        # one line at a time, on a thread: a large batch is never there as objects, and holds nobody up
+        batch = await asyncio.to_thread(Batch.of, json_lines(call.request.body, IngestedTransaction))
+    enqueued = await call.api.enqueue.enqueue_ingestion(caller, head.batch_id, head.source, head.account_id, batch)
+    return _accepted(enqueued, f"{_BASE}/runs/{ids.run_id(enqueued.queue, enqueued.command_id)}")
+
+
+async def get_stream(call: Call) -> func.HttpResponse:
+    conversation_id, since = call.request.id("conversationId"), call.request.time("sinceUtc")
+    return answer(HTTPStatus.OK, await call.api.read_models.stream(call.caller.household_id, conversation_id, since))
+
+
+async def get_run(call: Call) -> func.HttpResponse:
+    return answer(HTTPStatus.OK, await call.api.read_models.run(call.caller.household_id, call.request.id("runId")))
+
+
+async def list_approvals(call: Call) -> func.HttpResponse:
+    status = call.request.choice("status", ApprovalStatus)
+    return answer(HTTPStatus.OK, await call.api.read_models.approvals(call.caller.household_id, status))
+
+
+async def health_live(call: Call) -> func.HttpResponse:
+    return answer(HTTPStatus.OK, call.api.health.live())
+
+
+async def health_ready(call: Call) -> func.HttpResponse:
+    health = await call.api.health.ready()
+    return answer(HTTPStatus.OK if health.status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE, health)
+
+
+async def openapi(call: Call) -> func.HttpResponse:
+    from mosaic_core.entrypoints.openapi import document_text  # made from the routes, which name this handler
+
+    return json_text(HTTPStatus.OK, document_text())
+
+
+def _accepted(enqueued: Enqueued, location: str) -> func.HttpResponse:
+    body = Accepted(
+        command_id=enqueued.command_id,
+        correlation_id=enqueued.correlation_id,
+        conversation_id=enqueued.conversation_id,
+        command_type=enqueued.command_type,
+        queue=enqueued.queue,
+        policy_disposition=enqueued.policy_disposition,
+        queued_at_utc=enqueued.queued_at,
+    )
+    return answer(HTTPStatus.ACCEPTED, body, {"Location": location})
+
+
+def _stream(conversation_id: str) -> str:
+    return f"{_BASE}/conversations/{conversation_id}/stream"

@@ -1,0 +1,204 @@
+"""The route table: the one source of truth for what the API answers where, to whom, and with which errors. The
+functions and the OpenAPI document are both made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import azure.functions as func
+from pydantic import BaseModel
+
+from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.entrypoints.http import handlers
+from mosaic_core.entrypoints.http.bodies import (
+    IngestedTransaction,
+    IngestionQuery,
+    PostApproval,
+    PostIngestion,
+    PostMessage,
+)
+from mosaic_core.entrypoints.http.call import Access, Call
+from mosaic_core.services.views import Accepted, ApprovalList, ConversationStream, Health, RunDetail
+
+PREFIX: Final = "v1/agent"
+"""Of every route; the platform puts host.json's ``routePrefix`` (``api``) before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query. ``schema`` is its JSON schema."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """``path`` goes below `PREFIX`; its ``{parameters}`` are GUIDs. ``also`` are answers besides the success that are
+    no errors. ``lines`` are the items of a body as JSON Lines, which then takes ``lines_query`` from the query.
+    ``errors`` are the codes that only this route has (`codes` adds those that follow from the rest)."""
+
+    name: str
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    summary: str
+    handler: Callable[[Call], Awaitable[func.HttpResponse]]
+    answer: type[BaseModel] | None
+    description: str = ""
+    access: Access = Access.MEMBER
+    role: str | None = None
+    status: int = 200
+    also: Mapping[int, type[BaseModel]] = field(default_factory=dict)
+    location: str = ""
+    body: type[BaseModel] | None = None
+    lines: type[BaseModel] | None = None
+    lines_query: type[BaseModel] | None = None
+    query: tuple[Parameter, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    @property
+    def route(self) -> str:
+        """As the platform's HTTP trigger takes it."""
+        return f"{PREFIX}{self.path}"
+
+    @property
+    def codes(self) -> list[str]:
+        """Every error code that this route may answer with."""
+        codes = {"internal_error", *self.errors}
+        if self.access != Access.ANYBODY:
+            codes |= {"member_context_required", "member_context_invalid", "identity_unavailable", "store_unavailable"}
+        if self.access == Access.MEMBER:
+            codes |= {"member_context_ambiguous", "membership_access_denied"}
+        if self.role:
+            codes.add("role_required")
+        if self.body:
+            codes |= {"validation_failed", "payload_too_large", "unsupported_media_type"}
+        if "{" in self.path or self.query:
+            codes.add("validation_failed")
+        return sorted(codes)
+
+
+_ENQUEUE_ERRORS: Final = ("client_reference_conflict", "queue_unavailable")
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="post_message",
+        method="POST",
+        path="/conversations/{conversationId}/messages",
+        summary="Post a message to the household's agent",
+        description=(
+            "202 means that the command is recorded and that the queue has acknowledged it. Repeated with the same "
+            "`clientMessageId` it is the same command, with the same answer."
+        ),
+        handler=handlers.post_message,
+        body=PostMessage,
+        answer=Accepted,
+        status=202,
+        location="The conversation's stream.",
+        errors=_ENQUEUE_ERRORS,
+    ),
+    Route(
+        name="post_approval",
+        method="POST",
+        path="/conversations/{conversationId}/approvals/{approvalId}",
+        summary="Decide a pending approval",
+        description="The worker applies the decision: the first one stands, the same again is harmless.",
+        handler=handlers.post_approval,
+        body=PostApproval,
+        answer=Accepted,
+        status=202,
+        location="The conversation's stream.",
+        errors=(*_ENQUEUE_ERRORS, "not_found"),
+    ),
+    Route(
+        name="get_stream",
+        method="GET",
+        path="/conversations/{conversationId}/stream",
+        summary="A conversation's newest 50 runs",
+        description="404 until the conversation's first message is posted.",
+        handler=handlers.get_stream,
+        query=(
+            Parameter(
+                "sinceUtc",
+                "Only runs modified at or after this time; of the newest 200 commands of the conversation.",
+                {"type": "string", "format": "date-time"},
+            ),
+        ),
+        answer=ConversationStream,
+        errors=("not_found",),
+    ),
+    Route(
+        name="get_run",
+        method="GET",
+        path="/runs/{runId}",
+        summary="One run: its stages, signals, decisions",
+        description="404 until a worker has begun it.",
+        handler=handlers.get_run,
+        answer=RunDetail,
+        errors=("not_found",),
+    ),
+    Route(
+        name="list_approvals",
+        method="GET",
+        path="/approvals",
+        summary="The household's approvals",
+        handler=handlers.list_approvals,
+        query=(
+            Parameter(
+                "status", "Only those in this state now.", {"type": "string", "enum": [str(s) for s in ApprovalStatus]}
+            ),
+        ),
+        answer=ApprovalList,
+    ),
+    Route(
+        name="post_ingestion",
+        method="POST",
+        path="/households/{householdId}/ingestions",
+        summary="Ingest one batch of an account's transactions",
+        description=(
+            "As JSON with 1 to 500 transactions, or as JSON Lines (one transaction a line) with the batch's fields in "
+            "the query; at most 20 MiB either way. The batch id is the client's reference."
+        ),
+        handler=handlers.post_ingestion,
+        access=Access.TOKEN,
+        role="Mosaic.Ingest",
+        body=PostIngestion,
+        lines=IngestedTransaction,
+        lines_query=IngestionQuery,
+        answer=Accepted,
+        status=202,
+        location="The run that the batch will have.",
+        errors=(*_ENQUEUE_ERRORS, "membership_access_denied", "not_found"),
+    ),
+    Route(
+        name="health_live",
+        method="GET",
+        path="/health/live",
+        summary="Whether this instance lives",
+        handler=handlers.health_live,
+        access=Access.ANYBODY,
+        answer=Health,
+    ),
+    Route(
+        name="health_ready",
+        method="GET",
+        path="/health/ready",
+        summary="Whether what this instance builds on answers",
+        handler=handlers.health_ready,
+        access=Access.ANYBODY,
+        answer=Health,
+        also={503: Health},
+    ),
+    Route(
+        name="openapi",
+        method="GET",
+        path="/openapi.json",
+        summary="This document",
+        handler=handlers.openapi,
+        access=Access.ANYBODY,
+        answer=None,
+    ),
+)

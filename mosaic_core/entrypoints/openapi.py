@@ -1,0 +1,145 @@
+"""The OpenAPI 3.1 document, made from the route table and the pydantic models. ``python -m
+mosaic_core.entrypoints.openapi`` prints it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from mosaic_core.config import VERSION
+from mosaic_core.entrypoints.http.answers import CODES
+from mosaic_core.entrypoints.http.bodies import ErrorAnswer
+from mosaic_core.entrypoints.http.call import Access
+from mosaic_core.entrypoints.http.requests import JSON, JSON_LINES
+from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from mosaic_core.services.membership import CHOICE_HEADER
+
+type Document = dict[str, Any]
+type Mode = Literal["validation", "serialization"]
+
+_GUID: Final = {"type": "string", "format": "uuid", "description": "A GUID in any usual spelling."}
+_REFERENCE: Final = "#/components/schemas/{model}"
+
+
+class _Untitled(GenerateJsonSchema):
+    """Without titles that only repeat a field's name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+@cache
+def document_text() -> str:
+    return json.dumps(document(), separators=(",", ":"))
+
+
+def document(routes: Sequence[Route] = ROUTES) -> Document:
+    """The document as JSON-ready values."""
+    models = sorted(set(_models(routes)), key=lambda pair: (pair[0].__name__, pair[1]))
+    references, definitions = models_json_schema(models, ref_template=_REFERENCE, schema_generator=_Untitled)
+    paths: dict[str, Document] = {}
+    for route in routes:
+        paths.setdefault(f"/api/{route.route}", {})[route.method.lower()] = _operation(route, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Mosaic Money runtime agent API",
+            "version": VERSION,
+            "description": "Enqueues commands for the runtime worker, and shows a household what became of them.",
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _models(routes: Sequence[Route]) -> Iterator[tuple[type[BaseModel], Mode]]:
+    yield ErrorAnswer, "serialization"
+    for route in routes:
+        for model in (route.body, route.lines, route.lines_query):
+            if model is not None:
+                yield model, "validation"
+        for model in (route.answer, *route.also.values()):
+            if model is not None:
+                yield model, "serialization"
+
+
+def _operation(route: Route, references: Any) -> Document:
+    operation: Document = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "security": [] if route.access == Access.ANYBODY else [{"bearer": []}],
+        "parameters": [*_parameters(route, references)],
+        "responses": _responses(route, references),
+    }
+    if description := " ".join(filter(None, (route.description, route.role and f"Role: `{route.role}`."))):
+        operation["description"] = description
+    if route.body is not None:
+        content: Document = {JSON: {"schema": references[route.body, "validation"]}}
+        for kind in JSON_LINES if route.lines is not None else ():
+            each = route.lines.__name__ if route.lines else ""
+            content[kind] = {"schema": {"type": "string", "description": f"One `{each}` a line."}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _parameters(route: Route, references: Any) -> Iterator[Document]:
+    for name in re.findall(r"{(\w+)}", route.path):
+        yield {"name": name, "in": "path", "required": True, "schema": _GUID}
+    for parameter in route.query:
+        yield {
+            "name": parameter.name,
+            "in": "query",
+            "description": parameter.description,
+            "schema": dict(parameter.schema),
+        }
+    if route.lines_query is not None:
+        for field_name, field in route.lines_query.model_fields.items():
+            yield {
+                "name": field.alias or field_name,
+                "in": "query",
+                "description": "Required with JSON Lines, unused with JSON.",
+                "schema": {"type": "string"},
+            }
+    if route.access == Access.MEMBER:
+        yield {
+            "name": CHOICE_HEADER,
+            "in": "header",
+            "description": "Which membership, where the caller has several.",
+            "schema": {"type": "string"},
+        }
+
+
+def _responses(route: Route, references: Any) -> dict[str, Document]:
+    schema = references[route.answer, "serialization"] if route.answer is not None else {"type": "object"}
+    success: Document = {"description": HTTPStatus(route.status).phrase, "content": {JSON: {"schema": schema}}}
+    if route.location:
+        success["headers"] = {"Location": {"description": route.location, "schema": {"type": "string"}}}
+    responses = {str(route.status): success}
+    for status, model in route.also.items():
+        responses[str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {JSON: {"schema": references[model, "serialization"]}},
+        }
+    for status in sorted({CODES[code][0] for code in route.codes} - set(route.also)):
+        codes = [code for code in route.codes if CODES[code][0] == status]
+        responses[str(status)] = {
+            "description": " ".join(f"`{code}`: {CODES[code][1]}" for code in codes),
+            "content": {JSON: {"schema": references[ErrorAnswer, "serialization"]}},
+        }
+    return responses
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(document(), indent=2) + "\n")
