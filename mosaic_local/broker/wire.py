@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 
 from mosaic_local.broker.content import scalar, skip
 
-BATCH_TAG = b"mosaic:batch"
+BATCH_TAG = b"btch"
+"""As long as the tags of the SDKs (a 32-bit counter, which never comes to this one): a frame that is full stays so."""
 BATCH_FORMAT = 0x80013700
 MAX_FRAME = 65_536
 
@@ -215,13 +216,11 @@ def _cut(buffer: bytearray, limit: int) -> list[bytes]:
 
 
 def _frame(head: bytes, extended: bytes, code: int, count: int, items: bytes, rest: bytes) -> bytes:
-    """`head`: data offset, type and channel, as in the frame that this one replaces."""
-    body = (
-        b"\x00\x53"
-        + bytes([code, 0xD0])
-        + (len(items) + 4).to_bytes(4, "big")
-        + count.to_bytes(4, "big")
-        + items
-        + rest
-    )
+    """`head`: data offset, type and channel, as in the frame that this one replaces. The short form of a list wherever
+    it does, as the SDKs write it: a frame as large as allowed must not grow."""
+    if len(items) < 255:
+        listed = bytes([0xC0, len(items) + 1, count])
+    else:
+        listed = b"\xd0" + (len(items) + 4).to_bytes(4, "big") + count.to_bytes(4, "big")
+    body = b"\x00\x53" + bytes([code]) + listed + items + rest
     return (4 + len(head) + len(extended) + len(body)).to_bytes(4, "big") + head + extended + body
