@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from mosaic_core import telemetry
 from mosaic_core.domain import ids
@@ -30,16 +30,9 @@ from mosaic_core.domain.envelope import (
 )
 from mosaic_core.domain.errors import RequestError, StoreUnreachableError
 from mosaic_core.domain.lanes import CommandType, Lane, lane_of
+from mosaic_core.domain.policy import assess_message
 from mosaic_core.domain.records import Command
-from mosaic_core.ports import (
-    ApprovalStore,
-    BlobStore,
-    Clock,
-    CommandSender,
-    CommandStore,
-    EventPublisher,
-    OutgoingMessage,
-)
+from mosaic_core.ports import Clock, CommandSender, EventPublisher, OutgoingMessage, Stores
 from mosaic_core.services.batch import Batch
 from mosaic_core.services.membership import Caller
 
@@ -49,11 +42,6 @@ INLINE_BYTES: Final = 190 * 1024
 """A larger envelope would come near the broker's 256 KB: its transactions go to a blob."""
 
 type Decision = Literal["Approve", "Reject"]
-
-
-class Assessed(Protocol):
-    @property
-    def disposition(self) -> PolicyDisposition: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +61,14 @@ class Enqueued:
 class EnqueueService:
     """Raises `StoreUnreachableError` and `QueueUnavailableError` where the command may or may not have been enqueued.
 
-    ``assess`` gives a message's policy disposition, a hint for the worker. ``queues`` are the lanes' real names.
+    ``queues`` are the lanes' real names.
     """
 
-    commands: CommandStore
-    approvals: ApprovalStore
-    blobs: BlobStore
+    stores: Stores
     sender: CommandSender
     publisher: EventPublisher
     clock: Clock
     queues: Mapping[Lane, str]
-    assess: Callable[[str, str | None], Assessed]
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex
 
     async def enqueue_message(
@@ -102,7 +87,7 @@ class EnqueueService:
             household_user_id=caller.household_user_id,
             message=message,
             user_note=user_note,
-            policy_disposition=self.assess(message, user_note).disposition,
+            policy_disposition=assess_message(message, user_note).disposition,
         )
         return await self._of_conversation(CommandType.AGENT_MESSAGE_POSTED, payload, client_id)
 
@@ -121,7 +106,7 @@ class EnqueueService:
         Raises `RequestError`: 404 ``not_found`` where this household's conversation has no such approval, and as
         `enqueue_message`.
         """
-        stored = await self.approvals.read(caller.household_id, approval_id)
+        stored = await self.stores.approvals.read(caller.household_id, approval_id)
         if stored is None or stored.value.conversation_id != conversation_id:
             raise RequestError(404, "not_found", "there is no such approval in this conversation")
         approved = decision == "Approve"
@@ -171,7 +156,7 @@ class EnqueueService:
             if len(envelope.encode()) <= INLINE_BYTES:
                 return await self._enqueue(draft, payload, envelope, now)
         name = f"{caller.household_id}/{hashlib.sha256(batch.json_lines).hexdigest()}"
-        await self.blobs.put(name, batch.json_lines)
+        await self.stores.blobs.put(name, batch.json_lines)
         payload = IngestionCompleted(
             household_id=caller.household_id,
             batch_id=batch_id,
@@ -246,7 +231,7 @@ class EnqueueService:
                 },
             ),
         ):
-            if not await self.commands.insert(command):
+            if not await self.stores.commands.insert(command):
                 command = await self._recorded(draft, command)
                 log.info("command sent again as it was recorded")
             enqueued = _enqueued(command, draft)
@@ -265,7 +250,7 @@ class EnqueueService:
             return enqueued
 
     async def _recorded(self, draft: _Draft, command: Command) -> Command:
-        recorded = await self.commands.read(command.command_id)
+        recorded = await self.stores.commands.read(command.command_id)
         if recorded is None:
             raise StoreUnreachableError("the command is said to be recorded, and is not there")
         if recorded.request_hash != command.request_hash and not draft.first_request_stands:
@@ -277,7 +262,7 @@ class EnqueueService:
         work = [self.sender.send(_message(command, payload, enqueued))]
         if enqueued.conversation_id:
             work.append(
-                self.commands.index_conversation(
+                self.stores.commands.index_conversation(
                     command.household_id,
                     enqueued.conversation_id,
                     enqueued.queued_at,
