@@ -122,9 +122,7 @@ class Part:
                 with contextlib.suppress(ProcessLookupError):
                     self._process.kill()
                 self._process.wait(10)
-        with contextlib.suppress(OSError):
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+        self._close_stdin()
         return self._process.returncode
 
     def last_words(self) -> str:
@@ -153,8 +151,14 @@ class Part:
             self._output_ended = True
             self._changed.notify_all()
 
+    def _close_stdin(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+
     def _watch(self) -> None:
         code = self._process.wait()
+        self._close_stdin()
         if not self._expected_end and self._on_exit is not None:
             self._on_exit(self, code)
 

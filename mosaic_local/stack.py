@@ -106,6 +106,7 @@ class Stack:
         self._issuer: Issuer | None = None
         self._ended = threading.Event()
         self._started = False
+        self._failed = False
         self._stopping = False
         self._worker_wanted = False
         self._worker_lock = threading.RLock()
@@ -135,7 +136,8 @@ class Stack:
         began = time.monotonic()
         try:
             self._start()
-        except BaseException:
+        except BaseException as error:
+            self._failed = isinstance(error, PartError)
             self.stop()
             raise
         self.start_seconds = time.monotonic() - began
@@ -157,7 +159,7 @@ class Stack:
             unpoint(self._folder.path)
             self._folder.close()
             if self._temporary:
-                shutil.rmtree(self._folder.path, ignore_errors=True)
+                self._remove(self._folder)
             self._folder = None
         self._ended.set()
 
@@ -432,6 +434,19 @@ class Stack:
                     self.options.say(f"worker: running again, process {part.pid}")
                     return
 
+    def _remove(self, folder: StateFolder) -> None:
+        """Removes a temporary folder; after a failure its logs stay, since the message names them."""
+        if not self._failed:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            return
+        for entry in folder.path.iterdir():
+            if entry == folder.logs:
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+
     def _may_restart(self) -> bool:
         now = time.monotonic()
         while self._restarts and now - self._restarts[0] > _RESTART_WINDOW_SECONDS:
@@ -442,6 +457,7 @@ class Stack:
     def _fail(self, failure: StackError) -> None:
         if self.failure is None and not self._stopping:
             self.failure = failure
+            self._failed = True
             self._ended.set()
 
     def _stop_parts(self, *names: str, seconds: float) -> None:

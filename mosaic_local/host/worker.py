@@ -116,9 +116,9 @@ class Worker:
     @staticmethod
     def _check(result: StatusResult) -> None:
         if result.status is not StatusResult.Success:
-            raise AppLoadError(
-                f"the function app does not load: {result.exception.message}", result.exception.stack_trace
-            )
+            # The library appends advice about the cloud and its whole sys.path; the log has them.
+            message = result.exception.message.partition(" Cannot find module. Please check")[0]
+            raise AppLoadError(f"the function app does not load: {message}", result.exception.stack_trace)
 
 
 def _resolve(
