@@ -259,12 +259,12 @@ class Connection(asyncio.Protocol):
         link = event.link
         if link.is_sender:
             endpoint = self._endpoints.get(_key(link))
-            if endpoint is not None:
+            if endpoint is not None and not endpoint.refused:
                 endpoint.flow()
 
     def _link_delivery(self, event: Any) -> None:
         endpoint = self._endpoints.get(_key(event.link))
-        if endpoint is not None:
+        if endpoint is not None and not endpoint.refused:  # what was under way to a link that we closed is not taken
             endpoint.delivery(event.delivery)
 
     def _drop(self, why: str) -> None:

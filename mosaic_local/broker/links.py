@@ -50,6 +50,7 @@ class Endpoint:
     def __init__(self, connection: Connection, link: Any) -> None:
         self.connection = connection
         self.link = link
+        self.refused = False
 
     def delivery(self, delivery: Any) -> None:
         """Something about a delivery changed: it arrived, or the peer settled it."""
@@ -63,6 +64,7 @@ class Endpoint:
     def refuse(self, error: Exception) -> None:
         """Detaches the link with this error."""
         self.closed()
+        self.refused = True
         self.link.condition = condition_of(error)
         self.link.close()
         self.connection.changed()
