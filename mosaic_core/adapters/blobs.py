@@ -1,0 +1,102 @@
+"""Immutable blobs on Blob Storage: large envelopes and large batches."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
+
+from mosaic_core.adapters.storage import CONNECT_SECONDS, READ_SECONDS, Account, Transport
+from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
+
+if TYPE_CHECKING:
+    from azure.storage.blob.aio import ContainerClient
+
+CONTAINER: Final = "runtime-payloads"
+OPERATION_SECONDS: Final = 30.0
+"""What one operation may take in all: 20 MB are allowed for."""
+
+_ROLE: Final = "the app's identity needs the role Storage Blob Data Contributor"
+
+
+class AzureBlobs:
+    """Blobs of one container. The SDK is imported by the first blob: few commands carry one."""
+
+    def __init__(
+        self, account: Account, transport: Transport, *, retries: int = 2, operation_seconds: float = OPERATION_SECONDS
+    ) -> None:
+        self._account = account
+        self._transport = transport
+        self._retries = retries
+        self._seconds = operation_seconds
+        self._container: ContainerClient | None = None
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Write once. Raises StoreUnreachableError or StoreRefusedError."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._client().upload_blob(name, data, overwrite=False)
+        except ResourceExistsError:
+            return
+        except (AzureError, OSError) as error:
+            raise _mapped(error) from error
+
+    async def get(self, name: str) -> bytes | None:
+        """Raises StoreUnreachableError or StoreRefusedError."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await (await self._client().download_blob(name)).readall()
+        except ResourceNotFoundError as error:
+            if _code(error) == "ContainerNotFound":
+                raise _mapped(error) from error
+            return None
+        except (AzureError, OSError) as error:
+            raise _mapped(error) from error
+
+    async def create_container(self) -> None:
+        """Create the container; one that is there stays as it is."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._client().create_container()
+        except ResourceExistsError:
+            return
+        except (AzureError, OSError) as error:
+            raise _mapped(error) from error
+
+    def _client(self) -> ContainerClient:
+        if self._container is None:
+            from azure.storage.blob.aio import ContainerClient, LinearRetry
+
+            self._container = ContainerClient(
+                self._account.endpoint,
+                CONTAINER,
+                credential=self._account.credential,
+                transport=self._transport,
+                retry_policy=LinearRetry(backoff=0, retry_total=self._retries, random_jitter_range=1),
+                connection_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+            )
+        return self._container
+
+
+def _code(error: BaseException) -> str:
+    return str(getattr(error, "error_code", None) or "")
+
+
+def _mapped(error: Exception) -> Exception:
+    status = error.status_code or 0 if isinstance(error, HttpResponseError) else 0
+    said = f"blobs: {status} {_code(error)}".rstrip() if status else f"blobs: no answer ({type(error).__name__})"
+    if status in {401, 403} or isinstance(error, ClientAuthenticationError):
+        return StoreUnreachableError(f"{said}; {_ROLE}")
+    if _code(error) == "ContainerNotFound":
+        return StoreUnreachableError(f"{said}; the deployment creates the container {CONTAINER}")
+    if status in {0, 408, 429} or status >= 500:
+        return StoreUnreachableError(said)
+    return StoreRefusedError(said)

@@ -1,0 +1,293 @@
+"""The stores on Table Storage. Which row lies where is the decision record on the table layout."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, date, datetime
+from typing import Final
+
+from mosaic_core.adapters import rows
+from mosaic_core.adapters.rows import Row
+from mosaic_core.adapters.tables.client import MAX_TRANSACTION, TableService
+from mosaic_core.adapters.tables.keys import encode, join
+from mosaic_core.domain.errors import StoredRowError
+from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.records import (
+    Approval,
+    Command,
+    Decision,
+    Key,
+    Membership,
+    Run,
+    Signal,
+    Stage,
+    SweepProgress,
+)
+from mosaic_core.ports import BlobStore, ETag, LedgerWrite, Stored, StoredKey
+
+COMMANDS: Final = "AgentCommands"
+KEYS: Final = "IdempotencyKeys"
+RUNS: Final = "AgentRuns"
+STAGES: Final = "AgentRunStages"
+SIGNALS: Final = "AgentSignals"
+APPROVALS: Final = "AgentApprovals"
+DECISIONS: Final = "AgentDecisionAudit"
+HOUSEHOLDS: Final = "Households"
+MEMBERS: Final = "HouseholdMembers"
+LEDGER: Final = "LedgerTransactions"
+INDEX: Final = "AgentIndex"
+"""Rows of our own that only point at others, so that every row of the other tables is one of the contract's."""
+
+TABLES: Final = (
+    COMMANDS,
+    KEYS,
+    RUNS,
+    STAGES,
+    SIGNALS,
+    APPROVALS,
+    DECISIONS,
+    HOUSEHOLDS,
+    MEMBERS,
+    LEDGER,
+    INDEX,
+)
+
+ENVELOPE_UNITS: Final = 30 * 1024
+"""UTF-16 units of an envelope that stay in the row: 60 KiB of the 64 that a property holds."""
+
+READS_AT_ONCE: Final = 16
+
+
+class _Store:
+    def __init__(self, tables: TableService) -> None:
+        self._tables = tables
+
+
+class TableCommands(_Store):
+    def __init__(self, tables: TableService, blobs: BlobStore) -> None:
+        super().__init__(tables)
+        self._blobs = blobs
+
+    async def insert(self, command: Command) -> bool:
+        row = rows.COMMAND.encode(command)
+        if rows.utf16_length(command.envelope) > ENVELOPE_UNITS:
+            data = command.envelope.encode()
+            name = f"envelopes/{encode(command.command_id)}/{hashlib.sha256(data).hexdigest()}"
+            await self._blobs.put(name, data)  # before the row: a row never points at nothing
+            del row["Envelope"]
+            row["EnvelopeBlob"] = name
+        return await self._tables.insert(COMMANDS, encode(command.command_id), "command", row) is not None
+
+    async def read(self, command_id: str) -> Command | None:
+        found = await self._tables.read(COMMANDS, encode(command_id), "command")
+        if found is None:
+            return None
+        name = found.row.get("EnvelopeBlob")
+        if name is not None:
+            data = await self._blobs.get(name)
+            if data is None:
+                raise StoredRowError(f"the blob with the envelope of command {command_id[:64]} is gone")
+            return rows.COMMAND.decode({**found.row, "Envelope": data.decode()})
+        return rows.COMMAND.decode(found.row)
+
+    async def index_conversation(
+        self, household_id: str, conversation_id: str, created_at: datetime, queue: str, command_id: str
+    ) -> None:
+        await self._tables.insert(
+            INDEX,
+            join("conversation", household_id, conversation_id),
+            join(rows.newest_first(created_at), queue, command_id),
+            {"Queue": queue, "CommandId": command_id},
+        )
+
+    async def conversation(self, household_id: str, conversation_id: str) -> AsyncIterator[tuple[str, str]]:
+        partition = join("conversation", household_id, conversation_id)
+        async for row in self._tables.query(INDEX, partition, select=("Queue", "CommandId"), page=100):
+            yield row["Queue"], row["CommandId"]
+
+
+class TableKeys(_Store):
+    async def insert(self, key: Key) -> ETag | None:
+        return await self._tables.insert(KEYS, encode(key.command_id), encode(key.queue), rows.encode_key(key))
+
+    async def read(self, queue: str, command_id: str) -> StoredKey | None:
+        found = await self._tables.read(KEYS, encode(command_id), encode(queue))
+        return StoredKey(rows.KEY.decode(found.row), found.etag, found.age_seconds) if found else None
+
+    async def update(self, key: Key, etag: ETag) -> ETag | None:
+        return await self._tables.update(KEYS, encode(key.command_id), encode(key.queue), rows.encode_key(key), etag)
+
+
+class TableRuns(_Store):
+    async def insert(self, run: Run) -> ETag | None:
+        return await self._tables.insert(RUNS, encode(run.run_id), "run", rows.encode_run(run))
+
+    async def read(self, run_id: str) -> Stored[Run] | None:
+        found = await self._tables.read(RUNS, encode(run_id), "run")
+        return Stored(rows.RUN.decode(found.row), found.etag) if found else None
+
+    async def update(self, run: Run, etag: ETag) -> ETag | None:
+        return await self._tables.update(RUNS, encode(run.run_id), "run", rows.encode_run(run), etag)
+
+
+class TableStages(_Store):
+    async def insert_all(self, stages: Sequence[Stage]) -> bool:
+        rows.check_one_attempt(stages)
+        if not stages:
+            return True
+        attempt = {f"{stage.attempt:06}-{stage.order:03}": rows.encode_stage(stage) for stage in stages}
+        return await self._tables.insert_all(STAGES, encode(stages[0].run_id), attempt)
+
+    async def of_run(self, run_id: str) -> list[Stage]:
+        found = self._tables.query(STAGES, encode(run_id), select=rows.STAGE.properties)
+        return [rows.STAGE.decode(row) async for row in found]
+
+
+class TableSignals(_Store):
+    async def insert(self, signal: Signal) -> ETag | None:
+        row = rows.SIGNAL.encode(signal)
+        if signal.run_id is not None:
+            # first, so that a signal is never without it; one that points at no signal, or at another run's, is skipped
+            partition = join("run", signal.run_id)
+            await self._tables.insert(INDEX, partition, encode(signal.signal_id), {"SignalId": signal.signal_id})
+        return await self._tables.insert(SIGNALS, encode(signal.signal_id), "signal", row)
+
+    async def read(self, signal_id: str) -> Stored[Signal] | None:
+        found = await self._tables.read(SIGNALS, encode(signal_id), "signal")
+        return Stored(rows.SIGNAL.decode(found.row), found.etag) if found else None
+
+    async def update(self, signal: Signal, etag: ETag) -> ETag | None:
+        row = rows.SIGNAL.encode(signal)
+        return await self._tables.update(SIGNALS, encode(signal.signal_id), "signal", row, etag)
+
+    async def of_run(self, run_id: str) -> list[Signal]:
+        gate = asyncio.Semaphore(READS_AT_ONCE)
+
+        async def read(signal_id: str) -> Signal | None:
+            async with gate:
+                stored = await self.read(signal_id)
+            return stored.value if stored and stored.value.run_id == run_id else None
+
+        listed = self._tables.query(INDEX, join("run", run_id), select=("SignalId",))
+        found = await asyncio.gather(*[read(row["SignalId"]) async for row in listed])
+        return sorted(filter(None, found), key=lambda signal: (signal.raised_at, signal.signal_id))
+
+
+class TableLedger(_Store):
+    def __init__(self, tables: TableService, now: Callable[[], datetime]) -> None:
+        super().__init__(tables)
+        self._now = now
+
+    async def insert_all(
+        self, household_id: str, transactions: Sequence[Transaction], *, run_id: str, batch_id: str
+    ) -> LedgerWrite:
+        partition, recorded_at = encode(household_id), self._now().astimezone(UTC)
+        batch, conflicts = rows.one_of_each(transactions)
+        ids = {encode(transaction.transaction_id): transaction.transaction_id for transaction in batch}
+        encoded = {
+            encode(transaction.transaction_id): rows.encode_transaction(
+                transaction, run_id=run_id, batch_id=batch_id, recorded_at=recorded_at
+            )
+            for transaction in batch
+        }
+        there: dict[str, str] = {}
+        keys = list(encoded)
+        for start in range(0, len(keys), MAX_TRANSACTION):
+            chunk = {key: encoded[key] for key in keys[start : start + MAX_TRANSACTION]}
+            there |= await self._insert_chunk(partition, chunk)
+        inserted = [ids[key] for key in keys if key not in there]
+        present = [ids[key] for key in keys if there.get(key) == encoded[key]["ContentHash"]]
+        other = [ids[key] for key in keys if key in there and there[key] != encoded[key]["ContentHash"]]
+        return rows.ledger_write(inserted, present, other + conflicts)
+
+    async def _insert_chunk(self, partition: str, chunk: dict[str, Row]) -> dict[str, str]:
+        """Insert what is not there. Returns the content hashes of what was there, by row key. Each refused transaction
+        means that at least one more row is there, so this ends, whoever else inserts the same meanwhile."""
+        there: dict[str, str] = {}
+        missing = dict(chunk)
+        while missing and not await self._tables.insert_all(LEDGER, partition, missing):
+            there |= await self._hashes(partition, list(missing))
+            missing = {key: row for key, row in missing.items() if key not in there}
+        return there
+
+    async def _hashes(self, partition: str, keys: Sequence[str]) -> dict[str, str]:
+        """Point reads: what they cost depends on the batch alone, not on the size of the ledger."""
+        gate = asyncio.Semaphore(READS_AT_ONCE)
+
+        async def read(key: str) -> tuple[str, str] | None:
+            async with gate:
+                found = await self._tables.read(LEDGER, partition, key, "ContentHash")
+            return (key, str(found.row["ContentHash"])) if found else None
+
+        return dict(filter(None, await asyncio.gather(*map(read, keys))))
+
+    async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
+        days = (("PostedOn", "ge", first.isoformat()), ("PostedOn", "le", last.isoformat()))
+        found = self._tables.query(LEDGER, encode(household_id), days, select=rows.TRANSACTION.properties)
+        return sorted([rows.TRANSACTION.decode(row) async for row in found], key=rows.ledger_order)
+
+
+class TableApprovals(_Store):
+    async def insert(self, approval: Approval) -> ETag | None:
+        return await self._tables.insert(APPROVALS, *_approval_keys(approval), rows.APPROVAL.encode(approval))
+
+    async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None:
+        found = await self._tables.read(APPROVALS, encode(household_id), encode(approval_id))
+        return Stored(rows.APPROVAL.decode(found.row), found.etag) if found else None
+
+    async def update(self, approval: Approval, etag: ETag) -> ETag | None:
+        return await self._tables.update(APPROVALS, *_approval_keys(approval), rows.APPROVAL.encode(approval), etag)
+
+    async def of_household(self, household_id: str, status: ApprovalStatus | None) -> list[Approval]:
+        conditions = [("Status", "eq", status.value)] if status else []
+        found = self._tables.query(APPROVALS, encode(household_id), conditions, select=rows.APPROVAL.properties)
+        return rows.newest_approvals([rows.APPROVAL.decode(row) async for row in found])
+
+
+def _approval_keys(approval: Approval) -> tuple[str, str]:
+    return encode(approval.household_id), encode(approval.approval_id)
+
+
+class TableDecisions(_Store):
+    async def insert(self, decision: Decision) -> bool:
+        keys = encode(decision.run_id), encode(decision.decision_id)
+        return await self._tables.insert(DECISIONS, *keys, rows.DECISION.encode(decision)) is not None
+
+    async def of_run(self, run_id: str) -> list[Decision]:
+        found = self._tables.query(DECISIONS, encode(run_id), select=rows.DECISION.properties)
+        decisions = [rows.DECISION.decode(row) async for row in found]
+        return sorted(decisions, key=lambda decision: (decision.decided_at, decision.decision_id))
+
+
+class TableHouseholds(_Store):
+    async def mark_active(self, household_id: str, day: date) -> None:
+        partition = join("active", rows.month(day))
+        await self._tables.insert(INDEX, partition, encode(household_id), {"HouseholdId": household_id})
+
+    async def active(self, month: str, after: str = "") -> AsyncIterator[str]:
+        beyond = [("RowKey", "gt", encode(after))] if after else []
+        async for row in self._tables.query(INDEX, join("active", month), beyond, select=("HouseholdId",)):
+            yield row["HouseholdId"]
+
+    async def sweep_progress(self) -> Stored[SweepProgress] | None:
+        found = await self._tables.read(INDEX, "sweep", "progress")
+        return Stored(rows.SWEEP_PROGRESS.decode(found.row), found.etag) if found else None
+
+    async def save_sweep_progress(self, progress: SweepProgress, etag: ETag | None) -> ETag | None:
+        row = rows.SWEEP_PROGRESS.encode(progress)
+        if etag is None:
+            return await self._tables.insert(INDEX, "sweep", "progress", row)
+        return await self._tables.update(INDEX, "sweep", "progress", row, etag)
+
+
+class TableMembers(_Store):
+    async def of_subject(self, subject: str) -> list[Membership]:
+        found = self._tables.query(MEMBERS, encode(subject), select=rows.MEMBERSHIP.properties)
+        return [rows.MEMBERSHIP.decode(row) async for row in found]
+
+    async def insert(self, membership: Membership) -> bool:
+        keys = encode(membership.subject), encode(membership.household_user_id)
+        return await self._tables.insert(MEMBERS, *keys, rows.MEMBERSHIP.encode(membership)) is not None
