@@ -37,7 +37,8 @@ def command_failed(run: Run, *, message_id: str, attempt: int, now: datetime) ->
 
 def recovered(run: Run, *, message_id: str, attempt: int, now: datetime) -> Signal:
     """F as a later attempt's success leaves it: resolved, with that attempt's number."""
-    return resolve(command_failed(run, message_id=message_id, attempt=attempt, now=now), by="runtime", note="recovered", now=now)
+    failed = command_failed(run, message_id=message_id, attempt=attempt, now=now)
+    return resolve(failed, by="runtime", note="recovered", now=now)
 
 
 def resolve(signal: Signal, *, by: str, note: str, now: datetime) -> Signal:

@@ -14,7 +14,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from mosaic_core.agents.categorise import REVIEW_BELOW, categorise
+from mosaic_core.agents.categorise import REVIEW_THRESHOLD, categorise
 from mosaic_core.domain.envelope import IngestionCompleted, TransactionLine, explain, parse_json
 from mosaic_core.domain.errors import InvalidJsonError, LaneError
 from mosaic_core.domain.ledger import Transaction
@@ -29,7 +29,7 @@ _NAMED: Final = 8
 class IngestionLane:
     """``review_below`` is the confidence under which a category goes to a person."""
 
-    review_below: float = REVIEW_BELOW
+    review_below: float = REVIEW_THRESHOLD
 
     async def __call__(self, context: LaneContext) -> LaneResult:
         payload = context.envelope.payload
