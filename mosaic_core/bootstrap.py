@@ -1,0 +1,219 @@
+"""The only place that chooses adapters: settings in, every part out.
+
+Everything that opens a connection is built when it is first needed, on the worker's event loop: a cold start pays for
+what its first invocation uses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import threading
+from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from mosaic_core.adapters.eventhubs import EventHubsPublisher
+from mosaic_core.adapters.identity import JwtVerifier, fetch_by_http, platform_principal
+from mosaic_core.adapters.servicebus import ServiceBusProbe, ServiceBusSender
+from mosaic_core.adapters.settlement import HostSettler
+from mosaic_core.adapters.tables import TableStores, ensure_tables, open_table_stores
+from mosaic_core.agents.offline import OfflineAgent
+from mosaic_core.config import Build, Settings, check_host_json
+from mosaic_core.domain.errors import ConfigurationError
+from mosaic_core.domain.lanes import Lane
+from mosaic_core.domain.policy import POLICY_VERSION, assess_message
+from mosaic_core.entrypoints.http import Api
+from mosaic_core.lanes.context import LaneHandler
+from mosaic_core.lanes.conversation import ConversationLane
+from mosaic_core.lanes.drill import Drilled
+from mosaic_core.lanes.ingestion import IngestionLane
+from mosaic_core.lanes.sweep import sweep_lane
+from mosaic_core.ports import Stores
+from mosaic_core.services.deliver import DeliveryService
+from mosaic_core.services.drain import Drain
+from mosaic_core.services.enqueue import EnqueueService
+from mosaic_core.services.health import HealthService
+from mosaic_core.services.limits import DeliveryLimits
+from mosaic_core.services.membership import MembershipService
+from mosaic_core.services.nightly import NightlySweep
+from mosaic_core.services.read_models import ReadModels
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS: Final = 5.0
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class Container:
+    """One of each part, built when first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self.drain = Drain()
+
+    @cached_property
+    def tables(self) -> TableStores:
+        return open_table_stores(self.settings.tables, self.settings.blobs)
+
+    @property
+    def stores(self) -> Stores:
+        return self.tables.stores
+
+    @cached_property
+    def sender(self) -> ServiceBusSender:
+        return ServiceBusSender(self.settings.service_bus)
+
+    @cached_property
+    def publisher(self) -> EventHubsPublisher:
+        return EventHubsPublisher(self.settings.event_hubs, self.settings.telemetry_hub)
+
+    @cached_property
+    def settler(self) -> HostSettler:
+        return HostSettler()
+
+    @cached_property
+    def handlers(self) -> Mapping[Lane, LaneHandler]:
+        settings = self.settings
+        handlers: dict[Lane, LaneHandler] = {
+            Lane.INGESTION: IngestionLane(review_below=settings.review_category_confidence),
+            Lane.CONVERSATION: ConversationLane(
+                agent=OfflineAgent(), approval_expiry=timedelta(hours=settings.approval_expiry_hours)
+            ),
+            Lane.SWEEP: sweep_lane,
+        }
+        if settings.drill_enabled:
+            return {lane: Drilled(handler) for lane, handler in handlers.items()}
+        return handlers
+
+    @cached_property
+    def delivery(self) -> DeliveryService:
+        settings = self.settings
+        return DeliveryService(
+            stores=self.stores,
+            sender=self.sender,
+            settler=self.settler,
+            publisher=self.publisher,
+            clock=self.clock,
+            handlers=self.handlers,
+            policy_version=POLICY_VERSION,
+            limits=DeliveryLimits(
+                lease=settings.lease_seconds,
+                lease_renew=settings.lease_renew_seconds,
+                lane_deadline=settings.lane_deadline_seconds,
+                retry=settings.retry_seconds,
+            ),
+            drain=self.drain,
+        )
+
+    @cached_property
+    def enqueue(self) -> EnqueueService:
+        return EnqueueService(
+            commands=self.stores.commands,
+            approvals=self.stores.approvals,
+            blobs=self.stores.blobs,
+            sender=self.sender,
+            publisher=self.publisher,
+            clock=self.clock,
+            queues=self.settings.queues,
+            assess=assess_message,
+        )
+
+    @cached_property
+    def api(self) -> Api:
+        auth = self.settings.auth
+        return Api(
+            enqueue=self.enqueue,
+            read_models=ReadModels(self.stores, self.clock),
+            memberships=MembershipService(self.stores.members),
+            health=HealthService(
+                Build.of(os.environ), [self.tables.probe(), ServiceBusProbe(self.sender, self.settings.queues.values())]
+            ),
+            verifier=JwtVerifier(issuer=auth.issuer, audience=auth.audience, fetch=fetch_by_http(auth.jwks_uri)),
+            platform_principal=platform_principal if auth.platform_authentication else None,
+        )
+
+    @cached_property
+    def nightly(self) -> NightlySweep:
+        settings = self.settings
+        return NightlySweep(
+            households=self.stores.households,
+            enqueuer=self.enqueue,
+            clock=self.clock,
+            hour_utc=settings.sweep_hour_utc,
+            lookback_days=settings.sweep_lookback_days,
+            catch_up_nights=settings.sweep_catch_up_nights,
+        )
+
+
+def build(environ: Mapping[str, str]) -> Container:
+    """Read and check the settings, and build what the app is made of.
+
+    Raises `ConfigurationError` that names every fault at once.
+    """
+    settings = Settings.from_env(environ)
+    faults = check_host_json(settings, json.loads((ROOT / "host.json").read_text()))
+    if faults:
+        raise ConfigurationError(faults)
+    if settings.drill_enabled:
+        log.warning("DRILLS ARE ON (Drill__Enabled): commands can be made to fail on purpose. Never in production.")
+    if settings.create_tables:
+        _in_a_thread(ensure_tables(settings.tables, settings.blobs))
+    container = Container(settings)
+    drain_on_terminate(container.drain)
+    return container
+
+
+def _in_a_thread(work: Coroutine[Any, Any, None]) -> None:
+    """Run it to its end here and now. The worker imports the app on its running loop, so on a loop of its own."""
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(work)
+        except BaseException as error:  # handed over to the thread that waits
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="prepare")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+
+
+def drain_on_terminate(drain: Drain) -> None:
+    """SIGTERM begins the drain, then does what it did before. Only the main thread may set this up, which is where the
+    real worker imports the app; elsewhere a termination is a crash, which the protocol survives as well."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+    except RuntimeError:
+        loop = None
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        if loop is not None and loop.is_running():
+            loop.call_soon_threadsafe(drain.begin)
+        else:
+            drain.begin()
+        if callable(before):
+            before(number, frame)
+        elif before == signal.SIG_DFL and loop is not None:
+            # nobody else ends this process: give the deliveries the time to let go, then end as it would have
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            loop.call_soon_threadsafe(loop.call_later, DRAIN_SECONDS, signal.raise_signal, signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, terminate)
