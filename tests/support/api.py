@@ -1,0 +1,206 @@
+"""The HTTP API over memory adapters: the app's own functions, called as the host calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import azure.functions as func
+
+from mosaic_core.adapters.memory import memory_stores
+from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender
+from mosaic_core.config import Build
+from mosaic_core.domain.errors import RequestError
+from mosaic_core.domain.lanes import RULES
+from mosaic_core.domain.records import Membership
+from mosaic_core.entrypoints.http import Api, create_blueprint
+from mosaic_core.ports import Principal, Stores
+from mosaic_core.services.enqueue import EnqueueService
+from mosaic_core.services.health import HealthService
+from mosaic_core.services.membership import MembershipService
+from mosaic_core.services.read_models import ReadModels
+from mosaic_local.host.routes import RouteTemplate
+
+ALICE_HOUSEHOLD = "a11ce000000000000000000000000001"
+ALICE_USER = "a11ce000000000000000000000000002"
+BOB_HOUSEHOLD = "b0b00000000000000000000000000001"
+BOB_USER = "b0b00000000000000000000000000002"
+CONVERSATION = "c0000000000000000000000000000001"
+BASE = "/api/v1/agent"
+
+
+class StaticVerifier:
+    """Tokens are names: ``alice``, or ``alice+Role.One+Role.Two``. ``forged`` does not hold."""
+
+    async def verify(self, token: str) -> Principal:
+        if token == "forged":
+            raise RequestError(401, "member_context_invalid", "the caller's token does not hold")
+        subject, *roles = token.split("+")
+        return Principal(subject, frozenset(roles))
+
+
+@dataclass
+class Probe:
+    name: str
+    up: bool = True
+    asked: int = 0
+
+    async def check(self) -> bool:
+        self.asked += 1
+        if not self.up:
+            raise OSError("no route to host-of-a-dependency.example")
+        return True
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        code: str = self.json["error"]["code"]
+        return code
+
+    @property
+    def fields(self) -> list[str]:
+        return [detail["field"] for detail in self.json["error"]["details"]]
+
+
+@dataclass
+class ApiWorld:
+    clock: ManualClock = field(default_factory=lambda: ManualClock(datetime(2026, 3, 1, 8, tzinfo=UTC)))
+    sender: MemorySender = field(default_factory=MemorySender)
+    publisher: MemoryPublisher = field(default_factory=MemoryPublisher)
+    probes: list[Probe] = field(default_factory=lambda: [Probe("tables"), Probe("queues")])
+    platform_principal: Callable[[str], Principal] | None = None
+
+    def __post_init__(self) -> None:
+        self.stores: Stores = memory_stores(self.clock)
+        self.enqueue = EnqueueService(
+            stores=self.stores,
+            sender=self.sender,
+            publisher=self.publisher,
+            clock=self.clock,
+            queues={lane: rules.default_queue for lane, rules in RULES.items()},
+        )
+        self.read_models = ReadModels(self.stores, self.clock)
+        self.health = HealthService(
+            Build(version="9.9.9", commit="abcdef0", package_digest="0" * 64),
+            self.probes,
+            monotonic=lambda: self.clock.now().timestamp(),
+        )
+        app = func.FunctionApp()
+        app.register_functions(create_blueprint(lambda: self.api()))
+        self.functions = {}
+        for function in app.get_functions():
+            trigger = function.get_trigger()
+            assert trigger is not None
+            template = RouteTemplate.parse(f"api/{trigger.route}")  # type: ignore[attr-defined]
+            methods = [method.value for method in trigger.methods]  # type: ignore[attr-defined]
+            self.functions[function.get_function_name()] = (methods, template, function.get_user_function())
+
+    def api(self) -> Api:
+        return Api(
+            enqueue=self.enqueue,
+            read_models=self.read_models,
+            memberships=MembershipService(self.stores.members),
+            health=self.health,
+            verifier=StaticVerifier(),
+            platform_principal=self.platform_principal,
+        )
+
+    async def with_members(self) -> ApiWorld:
+        for subject, household, user in (
+            ("alice", ALICE_HOUSEHOLD, ALICE_USER),
+            ("bob", BOB_HOUSEHOLD, BOB_USER),
+        ):
+            await self.add_member(subject, household, user)
+        return self
+
+    async def add_member(self, subject: str, household: str, user: str, status: str = "active") -> None:
+        await self.stores.members.insert(
+            Membership(
+                subject=subject,
+                household_id=household,
+                household_user_id=user,
+                role="member",
+                status=status,
+                created_at=self.clock.now(),
+            )
+        )
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        token: str | None = "alice",
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """``url`` is a path with its query, as a client would send it. A route that nobody has is a bare 404."""
+        parts = urlsplit(url)
+        sent = dict(headers or {})
+        if token is not None:
+            sent.setdefault("Authorization", f"Bearer {token}")
+        for methods, template, function in self.functions.values():
+            params = template.match(parts.path)
+            if params is None or method not in methods:
+                continue
+            request = func.HttpRequest(
+                method,
+                url,
+                headers=sent,
+                params=dict(parse_qsl(parts.query, keep_blank_values=True)),
+                route_params=params,
+                body=body,
+            )
+            response = await function(request)
+            headers_out = {**dict(response.headers), "Content-Type": response.mimetype}
+            return Answer(response.status_code, headers_out, response.get_body())
+        return Answer(404, {}, b"")
+
+    async def get(self, path: str, **more: Any) -> Answer:
+        return await self.call("GET", BASE + path, **more)
+
+    async def post(self, path: str, body: object, *, headers: Mapping[str, str] | None = None, **more: Any) -> Answer:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        return await self.call("POST", BASE + path, body=data, headers=sent, **more)
+
+    def wsgi(self, runner: asyncio.Runner) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
+        """The API as a WSGI application, for tools that speak it."""
+
+        def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            headers = {
+                name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
+            }
+            if environ.get("CONTENT_TYPE"):
+                headers["content-type"] = environ["CONTENT_TYPE"]
+            length = int(environ.get("CONTENT_LENGTH") or 0)
+            answer = runner.run(
+                self.call(
+                    environ["REQUEST_METHOD"],
+                    f"{environ.get('RAW_URI') or environ['REQUEST_URI']}",
+                    token=None,
+                    body=environ["wsgi.input"].read(length),
+                    headers=headers,
+                )
+            )
+            phrase = HTTPStatus(answer.status).phrase
+            start_response(f"{answer.status} {phrase}", list(answer.headers.items()))
+            return [answer.body]
+
+        return app

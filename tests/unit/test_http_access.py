@@ -1,0 +1,127 @@
+"""Who gets in: every route asks for what its access says, and a function key opens nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from mosaic_core.adapters.identity import platform_principal
+from mosaic_core.entrypoints.http.call import Access
+from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, BOB_HOUSEHOLD, BOB_USER, ApiWorld
+
+GUARDED = [route for route in ROUTES if route.access != Access.ANYBODY]
+OTHER_USER = "a11ce000000000000000000000000003"
+OTHER_HOUSEHOLD = "a11ce000000000000000000000000009"
+
+
+@pytest.fixture
+async def world() -> ApiWorld:
+    return await ApiWorld().with_members()
+
+
+def url(route: Route) -> str:
+    path = route.path.replace("{conversationId}", "c" * 32).replace("{approvalId}", "d" * 32)
+    return BASE + path.replace("{runId}", "e" * 32).replace("{householdId}", ALICE_HOUSEHOLD)
+
+
+def principal(subject: str = "alice", roles: tuple[str, ...] = ()) -> str:
+    claims = [{"typ": "sub", "val": subject}, *({"typ": "roles", "val": role} for role in roles)]
+    return base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims}).encode()).decode()
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=lambda route: route.name)
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "member_context_required"),
+        ({"x-functions-key": "the-right-key"}, "member_context_required"),
+        ({"X-MS-CLIENT-PRINCIPAL": principal(), "X-MS-CLIENT-PRINCIPAL-ID": "alice"}, "member_context_required"),
+        ({"Authorization": "Basic YWxpY2U6eA=="}, "member_context_invalid"),
+        ({"Authorization": "Bearer"}, "member_context_invalid"),
+        ({"Authorization": "alice"}, "member_context_invalid"),
+        ({"Authorization": "Bearer forged"}, "member_context_invalid"),
+        ({"Authorization": "Bearer forged", "X-MS-CLIENT-PRINCIPAL": principal()}, "member_context_invalid"),
+    ],
+)
+async def test_without_a_token_that_holds_nobody_gets_in(
+    world: ApiWorld, route: Route, headers: Mapping[str, str], code: str
+) -> None:
+    answer = await world.call(route.method, f"{url(route)}?code=the-right-key", token=None, headers=headers, body=b"{}")
+    assert (answer.status, answer.code) == (401, code)
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert len(answer.json["error"]["traceId"]) == 32
+
+
+@pytest.mark.parametrize("route", [r for r in GUARDED if r.access == Access.MEMBER], ids=lambda route: route.name)
+async def test_a_token_without_a_membership_is_403(world: ApiWorld, route: Route) -> None:
+    await world.add_member("left", ALICE_HOUSEHOLD, OTHER_USER, status="inactive")
+    for token in ("stranger", "left"):
+        answer = await world.call(route.method, url(route), token=token, body=b"{}")
+        assert (answer.status, answer.code) == (403, "membership_access_denied")
+
+
+@pytest.mark.parametrize("name", ["/health/live", "/health/ready", "/openapi.json"])
+async def test_health_and_the_document_are_for_anybody(world: ApiWorld, name: str) -> None:
+    for token in (None, "forged"):
+        assert (await world.get(name, token=token)).status == 200
+
+
+async def test_several_memberships_need_a_choice(world: ApiWorld) -> None:
+    await world.add_member("alice", OTHER_HOUSEHOLD, OTHER_USER)
+    answer = await world.get("/approvals")
+    assert (answer.status, answer.code) == (401, "member_context_ambiguous")
+    conversation = f"/conversations/{'c' * 32}/messages"
+    for user, household in ((OTHER_USER, OTHER_HOUSEHOLD), (ALICE_USER.upper(), ALICE_HOUSEHOLD)):
+        chosen = {"X-Mosaic-Household-User-Id": user}
+        answer = await world.post(conversation, {"message": "hi"}, headers=chosen)
+        assert answer.status == 202
+        assert household in answer.json["correlationId"]
+
+
+async def test_an_inactive_membership_does_not_make_a_choice_necessary(world: ApiWorld) -> None:
+    await world.add_member("alice", OTHER_HOUSEHOLD, OTHER_USER, status="removed")
+    assert (await world.get("/approvals")).status == 200
+    chosen = {"X-Mosaic-Household-User-Id": OTHER_USER}
+    assert (await world.get("/approvals", headers=chosen)).code == "membership_access_denied"
+
+
+@pytest.mark.parametrize(
+    ("choice", "status", "code"),
+    [
+        (BOB_USER, 403, "membership_access_denied"),
+        (BOB_HOUSEHOLD, 403, "membership_access_denied"),
+        ("alice", 401, "member_context_invalid"),
+        (f"{ALICE_USER},{BOB_USER}", 401, "member_context_invalid"),
+    ],
+)
+async def test_a_choice_is_only_among_one_s_own(world: ApiWorld, choice: str, status: int, code: str) -> None:
+    answer = await world.get("/approvals", headers={"X-Mosaic-Household-User-Id": choice})
+    assert (answer.status, answer.code) == (status, code)
+
+
+async def test_the_platform_s_word_counts_only_where_it_authenticates(world: ApiWorld) -> None:
+    header = {"X-MS-CLIENT-PRINCIPAL": principal("alice")}
+    assert (await world.get("/approvals", token=None, headers=header)).status == 401
+    world.platform_principal = platform_principal
+    assert (await world.get("/approvals", token=None, headers=header)).status == 200
+    malformed = {"X-MS-CLIENT-PRINCIPAL": "e30="}
+    answer = await world.get("/approvals", token=None, headers=malformed)
+    assert (answer.status, answer.code) == (401, "member_context_invalid")
+    # a token that is there has to hold, whatever the platform says
+    assert (await world.get("/approvals", token="forged", headers=header)).status == 401
+
+
+async def test_a_wrong_method_is_a_bare_404(world: ApiWorld) -> None:
+    assert (await world.call("DELETE", f"{BASE}/approvals")).body == b""
+    assert (await world.call("GET", f"{BASE}/conversations/{'c' * 32}/messages")).status == 404
+
+
+async def test_errors_carry_the_caller_s_trace(world: ApiWorld) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    header = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    answer = await world.get("/approvals", token=None, headers=header)
+    assert answer.json["error"]["traceId"] == trace
