@@ -179,7 +179,9 @@ class EnqueueService:
             household_id=household_id,
             first_request_stands=True,
         )
-        payload = NightlyAnomalySweep(household_id=household_id, sweep_date=sweep_date, lookback_days=lookback_days)
+        payload = NightlyAnomalySweep.model_validate(
+            {"householdId": household_id, "sweepDate": sweep_date.isoformat(), "lookbackDays": lookback_days}
+        )
         now = self.clock.now()
         return await self._enqueue(draft, payload, draft.envelope(payload, now), now)
 

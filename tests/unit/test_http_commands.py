@@ -230,7 +230,7 @@ async def test_a_refusal_never_echoes_the_value(world: ApiWorld) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x" * 2000, "  " + "é" * 2000 + "\n", "emoji 👩‍👩‍👧 and\ttabs\nand lines", "' or 1 eq 1"]
+    "text", ["x" * 2000, "  " + "é" * 2000 + "\n", "emoji \U0001f468\u200d\U0001f469\tand\nlines", "' or 1 eq 1"]
 )
 async def test_any_text_within_the_limits_is_taken(world: ApiWorld, text: str) -> None:
     assert (await world.post(MESSAGES, {"message": text})).status == 202
