@@ -63,7 +63,10 @@ class IngestionLane:
             else:
                 stage.succeed("written", said, provenance=write.inserted)
         if write.conflicts:
-            return needs_review("ledger_conflict", _name("the ledger holds other content for", write.conflicts))
+            also = f"; {_name('uncertain category', ids)}" if unsure else ""
+            return needs_review(
+                "ledger_conflict", f"{_name('the ledger holds other content for', write.conflicts)}{also}"
+            )
         if unsure:
             return needs_review("uncertain_category", _name(f"{said}; uncertain category", ids))
         return succeeded("ingested", said)
@@ -97,7 +100,10 @@ class IngestionLane:
 async def load(context: LaneContext, payload: IngestionCompleted) -> list[TransactionLine]:
     """The batch's transactions, inline or from the household's own blob. Each id counts once: a repeated line that says
     the same is dropped, one that says something else is an error of the batch."""
-    lines = payload.transactions or _parse(await _blob(context, payload))
+    lines = payload.transactions
+    if lines is None:
+        # a thread: seconds of parsing must not hold up lease renewals and the other deliveries of this worker
+        lines = await asyncio.to_thread(_parse, await _blob(context, payload))
     by_id: dict[str, TransactionLine] = {}
     for line in lines:
         if by_id.setdefault(line.transaction_id, line) != line:
@@ -129,6 +135,8 @@ def _parse(data: bytes) -> list[TransactionLine]:
             raise LaneError(f"line {number} of the batch: {error.rationale}", code="batch_invalid") from None
         except ValidationError as error:
             raise LaneError(f"line {number} of the batch: {explain(error)}", code="batch_invalid") from None
+    if not lines:
+        raise LaneError("the batch holds no transactions", code="batch_invalid")
     return lines
 
 

@@ -1,0 +1,127 @@
+"""The real lanes on memory stores: a command is delivered as a worker would, or one attempt of its lane run by itself.
+
+What a lane test asks about is what was stored; `Ended` gathers it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mosaic_core.adapters.memory import memory_stores
+from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender, MemorySettler
+from mosaic_core.domain import ids
+from mosaic_core.domain.envelope import Envelope, Payload, decode, encode
+from mosaic_core.domain.lanes import RULES, CommandType, Lane
+from mosaic_core.domain.records import Run, Signal, Stage
+from mosaic_core.domain.settlement import Settlement
+from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, StageLog
+from mosaic_core.ports import IncomingMessage, Stores
+from mosaic_core.services.deliver import DeliveryService
+
+HOUSEHOLD = "a11ce000000000000000000000000001"
+USER = "a11ce000000000000000000000000002"
+OTHER_HOUSEHOLD = "b0b00000000000000000000000000001"
+CONVERSATION = "c0000000000000000000000000000001"
+START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What is stored of a command after a delivery of it."""
+
+    settlement: Settlement
+    run: Run
+    stages: list[Stage]
+    signals: list[Signal]
+
+    def stage(self, name: str) -> Stage:
+        """The last attempt's stage of that name."""
+        return [s for s in self.stages if s.name == name][-1]
+
+    @property
+    def codes(self) -> list[str]:
+        return [s.signal_code for s in self.signals]
+
+
+class LaneWorld:
+    """``stores`` are what everybody sees; a test may hand the lane others (such as failing ones)."""
+
+    def __init__(self, handlers: Mapping[Lane, LaneHandler]) -> None:
+        self.clock = ManualClock(START)
+        self.stores: Stores = memory_stores(self.clock)
+        self.handlers = handlers
+        self.settler = MemorySettler()
+        self.sender = MemorySender()
+        self.publisher = MemoryPublisher()
+        self._sequence = itertools.count(1)
+        self._ids = (f"{n:032x}" for n in itertools.count(0xC0FFEE))
+
+    def command(
+        self,
+        kind: CommandType,
+        payload: Payload,
+        *,
+        command_id: str | None = None,
+        reference: str | None = None,
+        created_at: datetime | None = None,
+    ) -> bytes:
+        """A message body; created now, with an id of its own, unless said otherwise."""
+        command_id = command_id or next(self._ids)
+        return encode(
+            command_id=command_id,
+            correlation_id=f"test:{command_id}",
+            command_type=kind,
+            created_at=created_at or self.clock.now(),
+            payload=payload,
+            client_reference_id=reference,
+        ).encode()
+
+    async def deliver(self, lane: Lane, body: bytes, *, stores: Stores | None = None) -> Ended:
+        """One delivery by a worker of its own."""
+        envelope, queue = decode(body, lane), RULES[lane].default_queue
+        number = next(self._sequence)
+        service = DeliveryService(
+            stores=stores or self.stores,
+            sender=self.sender,
+            settler=self.settler,
+            publisher=self.publisher,
+            clock=self.clock,
+            handlers=self.handlers,
+            policy_version="test",
+            jitter=lambda: 1.0,
+        )
+        message = IncomingMessage(
+            queue=queue,
+            body=body,
+            lock_token=f"lock-{number}",
+            message_id=envelope.command_id,
+            sequence_number=number,
+            delivery_count=1,
+            enqueued_at=self.clock.now(),
+        )
+        settlement = await service.deliver(lane, message)
+        run_id = ids.run_id(queue, envelope.command_id)
+        run = await self.stores.runs.read(run_id)
+        assert run is not None
+        stages, signals = await self.stores.stages.of_run(run_id), await self.stores.signals.of_run(run_id)
+        return Ended(settlement, run.value, stages, signals)
+
+    def context(self, lane: Lane, body: bytes, *, attempt: int = 1, stores: Stores | None = None) -> LaneContext:
+        """One attempt by itself: nothing of it is recorded but its effects."""
+        envelope: Envelope = decode(body, lane)
+        queue = RULES[lane].default_queue
+        return LaneContext(
+            envelope=envelope,
+            run_id=ids.run_id(queue, envelope.command_id),
+            attempt=attempt,
+            queue=queue,
+            stores=stores or self.stores,
+            log=StageLog(self.clock.now),
+            now=self.clock.now,
+        )
+
+    async def attempt(self, lane: Lane, body: bytes, *, attempt: int = 1, stores: Stores | None = None) -> LaneResult:
+        return await self.handlers[lane](self.context(lane, body, attempt=attempt, stores=stores))

@@ -1,0 +1,399 @@
+"""Ingestion: a batch reaches the ledger once, in whatever pieces and however often it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import threading
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from mosaic_core.adapters.memory import MemoryLedger
+from mosaic_core.domain import ids
+from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, parse_json
+from mosaic_core.domain.errors import LaneError, StoreUnreachableError
+from mosaic_core.domain.lanes import CommandType, Lane
+from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus, Severity, StageStatus
+from mosaic_core.domain.settlement import Complete, Reschedule
+from mosaic_core.lanes import ingestion
+from mosaic_core.lanes.ingestion import IngestionLane
+from mosaic_core.ports import LedgerWrite
+from mosaic_local.sample.household import sample_household
+from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld
+
+CHECKING = "alice-checking"
+FIRST, LAST = date(1900, 1, 1), date(2999, 12, 31)
+
+GROCER = {
+    "transactionId": "t-1",
+    "postedOn": "2026-11-02",
+    "amount": "-84.12",
+    "currency": "USD",
+    "description": "WHOLE FOODS MARKET 10231 AUSTIN TX",
+    "merchantName": "Whole Foods Market",
+}
+PAY = {
+    "transactionId": "t-2",
+    "postedOn": "2026-11-13",
+    "amount": "2410.00",
+    "currency": "USD",
+    "description": "ACME CORP PAYROLL DIRECT DEP",
+    "categoryHint": "payroll",
+}
+RENT = {
+    "transactionId": "t-3",
+    "postedOn": "2026-11-01",
+    "amount": "-1850.00",
+    "currency": "USD",
+    "description": "RENT PAYMENT OAKWOOD APARTMENTS",
+}
+RIDDLE = {
+    "transactionId": "t-9",
+    "postedOn": "2026-11-05",
+    "amount": "-31.70",
+    "currency": "USD",
+    "description": "QZX 88213",
+}
+
+
+@pytest.fixture
+def world() -> LaneWorld:
+    return LaneWorld({Lane.INGESTION: IngestionLane()})
+
+
+def batch(*rows: dict[str, str], blob: str | None = None, batch_id: str = "batch-1") -> IngestionCompleted:
+    source: dict[str, Any] = {"transactionsBlob": blob} if blob else {"transactions": list(rows)}
+    return IngestionCompleted.model_validate(
+        {"householdId": HOUSEHOLD, "batchId": batch_id, "source": "bank", "accountId": CHECKING, **source}
+    )
+
+
+def command(world: LaneWorld, *rows: dict[str, str], blob: str | None = None) -> bytes:
+    return world.command(CommandType.INGESTION_COMPLETED, batch(*rows, blob=blob))
+
+
+async def ingest(world: LaneWorld, *rows: dict[str, str], blob: str | None = None) -> Ended:
+    return await world.deliver(Lane.INGESTION, command(world, *rows, blob=blob))
+
+
+async def ledger(world: LaneWorld, household: str = HOUSEHOLD) -> list[Transaction]:
+    return await world.stores.ledger.between(household, FIRST, LAST)
+
+
+async def failed(world: LaneWorld, body: bytes) -> LaneError:
+    with pytest.raises(LaneError) as raised:
+        await world.attempt(Lane.INGESTION, body)
+    return raised.value
+
+
+def json_lines(*rows: dict[str, str]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+async def stored(world: LaneWorld, data: bytes, household: str = HOUSEHOLD) -> str:
+    name = f"{household}/{hashlib.sha256(data).hexdigest()}"
+    await world.stores.blobs.put(name, data)
+    return name
+
+
+# ------------------------------------------------------------------------------------------------------------ the rows
+
+
+async def test_a_batch_becomes_rows_with_categories(world: LaneWorld) -> None:
+    ended = await ingest(world, GROCER, PAY, RENT)
+    assert ended.settlement == Complete()
+    assert (ended.run.status, ended.run.failure_code) == (RunStatus.COMPLETED, None)
+    assert ended.signals == []
+    rows = await ledger(world)
+    assert [(t.transaction_id, t.account_id, t.amount, t.category) for t in rows] == [
+        ("t-3", CHECKING, Decimal("-1850.00"), "RENT_AND_UTILITIES"),
+        ("t-1", CHECKING, Decimal("-84.12"), "FOOD_AND_DRINK"),
+        ("t-2", CHECKING, Decimal("2410.00"), "INCOME"),
+    ]
+    assert all(0.6 <= t.category_confidence <= 1 and t.category_source for t in rows)
+    assert [(s.name, s.status, s.order) for s in ended.stages] == [
+        ("load_batch", StageStatus.SUCCEEDED, 1),
+        ("categorise", StageStatus.SUCCEEDED, 2),
+        ("write_ledger", StageStatus.SUCCEEDED, 3),
+    ]
+    assert ended.stage("write_ledger").provenance == ("t-1", "t-2", "t-3")
+    assert ended.stage("write_ledger").outcome_rationale == "3 inserted, 0 already there"
+    # a stage is as sure as its least sure row
+    assert ended.stage("categorise").confidence == min(t.category_confidence for t in rows)
+
+
+async def test_the_household_becomes_active_in_the_month_of_the_ingestion(world: LaneWorld) -> None:
+    await ingest(world, GROCER)
+    assert [h async for h in world.stores.households.active("202611")] == [HOUSEHOLD]
+
+
+async def test_a_repeated_batch_changes_nothing(world: LaneWorld) -> None:
+    await ingest(world, GROCER, PAY)
+    before = await ledger(world)
+    world.clock.advance(86_400)
+    again = await ingest(world, GROCER, PAY)
+    assert await ledger(world) == before
+    assert again.run.status == RunStatus.COMPLETED
+    assert again.stage("write_ledger").outcome_rationale == "0 inserted, 2 already there"
+    assert again.stage("write_ledger").provenance == ()
+
+
+async def test_a_half_repeated_batch_adds_what_is_new(world: LaneWorld) -> None:
+    await ingest(world, GROCER, PAY)
+    again = await ingest(world, PAY, RENT)
+    assert again.stage("write_ledger").outcome_rationale == "1 inserted, 1 already there"
+    assert again.stage("write_ledger").provenance == ("t-3",)
+    assert {t.transaction_id for t in await ledger(world)} == {"t-1", "t-2", "t-3"}
+
+
+async def test_another_spelling_of_the_same_amount_is_the_same_row(world: LaneWorld) -> None:
+    await ingest(world, {**GROCER, "amount": "-84.12"})
+    again = await ingest(world, {**GROCER, "amount": "-84.1200"})
+    assert again.run.status == RunStatus.COMPLETED
+    assert again.stage("write_ledger").outcome_rationale == "0 inserted, 1 already there"
+
+
+async def test_an_attempt_that_was_cut_off_in_the_ledger_is_gone_on_with(world: LaneWorld) -> None:
+    """The tables went away half way through the batch: not an attempt, and the next one writes the rest once."""
+
+    class Torn(MemoryLedger):
+        async def insert_all(self, household_id: str, transactions: Any, *, run_id: str, batch_id: str) -> LedgerWrite:
+            await world.stores.ledger.insert_all(household_id, transactions[:1], run_id=run_id, batch_id=batch_id)
+            raise StoreUnreachableError("no answer")
+
+    body = command(world, GROCER, PAY)
+    torn = await world.deliver(Lane.INGESTION, body, stores=replace(world.stores, ledger=Torn(world.clock)))
+    assert isinstance(torn.settlement, Reschedule)
+    assert (torn.run.status, torn.stages, torn.signals) == (RunStatus.RUNNING, [], [])
+    world.clock.advance(60)
+    ended = await world.deliver(Lane.INGESTION, body)
+    assert (ended.run.status, ended.run.attempt) == (RunStatus.COMPLETED, 2)
+    assert ended.stage("write_ledger").outcome_rationale == "1 inserted, 1 already there"
+    assert len(await ledger(world)) == 2
+
+
+async def test_the_sample_household_goes_in_whole_and_only_once(world: LaneWorld) -> None:
+    sample = sample_household(date(2026, 11, 23))
+    batches = [IngestionCompleted.model_validate(b.payload()) for b in sample.batches()]
+    for _ in range(2):
+        for payload in batches:
+            ended = await world.deliver(Lane.INGESTION, world.command(CommandType.INGESTION_COMPLETED, payload))
+            assert ended.run.is_final
+            assert ended.run.failure_code in (None, "uncertain_category")
+    rows = await ledger(world)
+    assert [t.transaction_id for t in rows] == [t.transaction_id for t in sample.transactions()]
+    assert all(t.category for t in rows)
+
+
+# -------------------------------------------------------------------------------------------------- conflicts, reviews
+
+
+async def test_other_content_under_a_known_id_is_named_and_not_written(world: LaneWorld) -> None:
+    await ingest(world, GROCER, PAY)
+    before = await ledger(world)
+    ended = await ingest(world, {**GROCER, "amount": "-48.12"}, PAY, RENT)
+    assert ended.settlement == Complete()
+    assert (ended.run.status, ended.run.is_final, ended.run.failure_code) == (
+        RunStatus.NEEDS_REVIEW,
+        True,
+        "ledger_conflict",
+    )
+    assert "t-1" in (ended.run.failure_rationale or "")
+    assert "t-2" not in (ended.run.failure_rationale or "")
+    stage = ended.stage("write_ledger")
+    assert (stage.status, stage.outcome_code, stage.provenance) == (
+        StageStatus.NEEDS_REVIEW,
+        "ledger_conflict",
+        ("t-1",),
+    )
+    [signal] = ended.signals
+    assert (signal.signal_code, signal.severity, signal.requires_human_review, signal.is_resolved) == (
+        "ledger_conflict",
+        Severity.WARNING,
+        True,
+        False,
+    )
+    assert signal.signal_id == ids.review_signal_id(ended.run.run_id)
+    rows = await ledger(world)
+    # the row stays as it was, and the rest of the batch is written
+    assert [t for t in rows if t.transaction_id != "t-3"] == before
+    assert "t-3" in {t.transaction_id for t in rows}
+
+
+async def test_a_conflict_does_not_hide_an_uncertain_category(world: LaneWorld) -> None:
+    await ingest(world, GROCER)
+    ended = await ingest(world, {**GROCER, "amount": "-48.12"}, RIDDLE)
+    assert ended.run.failure_code == "ledger_conflict"
+    assert "uncertain category: t-9" in (ended.run.failure_rationale or "")
+
+
+async def test_many_conflicts_are_counted_and_the_first_are_named(world: LaneWorld) -> None:
+    rows = [{**GROCER, "transactionId": f"{'x' * 150}{n:03}"} for n in range(60)]
+    await ingest(world, *rows)
+    ended = await ingest(world, *({**row, "currency": "EUR"} for row in rows))
+    rationale = ended.run.failure_rationale or ""
+    assert "52 more" in rationale
+    assert len(rationale) <= 500
+    assert len(ended.stage("write_ledger").provenance) == 60
+
+
+async def test_what_the_categoriser_is_unsure_of_goes_to_review(world: LaneWorld) -> None:
+    ended = await ingest(world, GROCER, RIDDLE)
+    assert ended.settlement == Complete()
+    assert (ended.run.status, ended.run.failure_code) == (RunStatus.NEEDS_REVIEW, "uncertain_category")
+    assert "t-9" in (ended.run.failure_rationale or "")
+    stage = ended.stage("categorise")
+    assert (stage.status, stage.provenance) == (StageStatus.NEEDS_REVIEW, ("t-9",))
+    riddle = next(t for t in await ledger(world) if t.transaction_id == "t-9")
+    assert stage.confidence == riddle.category_confidence < 0.6
+    assert ended.codes == ["uncertain_category"]
+    key = await world.stores.keys.read(ended.run.queue, ended.run.command_id)
+    assert key is not None
+    assert (key.value.status, key.value.resolution_code) == (KeyStatus.COMPLETED, "needs_review")
+
+
+async def test_the_threshold_is_a_setting() -> None:
+    strict = LaneWorld({Lane.INGESTION: IngestionLane(review_below=1.0)})
+    lenient = LaneWorld({Lane.INGESTION: IngestionLane(review_below=0.0)})
+    assert (await ingest(strict, GROCER)).run.failure_code == "uncertain_category"
+    assert (await ingest(lenient, RIDDLE)).run.status == RunStatus.COMPLETED
+
+
+# ------------------------------------------------------------------------------------------- the same id in one batch
+
+
+async def test_a_line_that_stands_twice_counts_once(world: LaneWorld) -> None:
+    ended = await ingest(world, GROCER, PAY, GROCER, {**GROCER, "amount": "-84.120"})
+    assert ended.run.status == RunStatus.COMPLETED
+    assert ended.stage("load_batch").outcome_rationale == "2 transactions"
+    assert len(await ledger(world)) == 2
+
+
+async def test_one_id_with_two_contents_fails_the_batch_and_writes_nothing(world: LaneWorld) -> None:
+    body = command(world, GROCER, {**GROCER, "amount": "-1.00"})
+    ended = await world.deliver(Lane.INGESTION, body)
+    assert (ended.run.status, ended.run.is_final, ended.run.failure_code) == (
+        RunStatus.NEEDS_REVIEW,
+        False,
+        "batch_invalid",
+    )
+    assert isinstance(ended.settlement, Reschedule)
+    assert ended.stage("load_batch").status == StageStatus.FAILED
+    assert ended.codes == ["worker_command_failed"]
+    assert await ledger(world) == []
+    assert [h async for h in world.stores.households.active("202611")] == []
+
+
+# --------------------------------------------------------------------------------------------------------------- blobs
+
+
+async def test_a_large_batch_comes_from_its_blob(world: LaneWorld) -> None:
+    rows = [{**GROCER, "transactionId": f"t-{n:05}", "amount": f"-{n}.25"} for n in range(1, 1201)]
+    name = await stored(world, json_lines(*rows) + b"\n  \n")
+    ended = await ingest(world, blob=name)
+    assert ended.run.status == RunStatus.COMPLETED
+    assert len(await ledger(world)) == 1200
+
+
+async def test_a_batch_is_the_same_whether_inline_or_in_a_blob(world: LaneWorld) -> None:
+    await ingest(world, GROCER, PAY)
+    again = await ingest(world, blob=await stored(world, json_lines(PAY, GROCER)))
+    assert again.stage("write_ledger").outcome_rationale == "0 inserted, 2 already there"
+
+
+async def test_another_households_blob_is_refused_even_though_it_is_there(world: LaneWorld) -> None:
+    name = await stored(world, json_lines(GROCER), OTHER_HOUSEHOLD)
+    error = await failed(world, command(world, blob=name))
+    assert error.code == "batch_foreign_blob"
+    assert OTHER_HOUSEHOLD not in error.rationale
+    assert await ledger(world) == []
+    assert await ledger(world, OTHER_HOUSEHOLD) == []
+
+
+async def test_a_blob_that_is_not_there(world: LaneWorld) -> None:
+    error = await failed(world, command(world, blob=f"{HOUSEHOLD}/{'0' * 64}"))
+    assert error.code == "batch_blob_missing"
+
+
+async def test_a_blob_whose_sum_differs(world: LaneWorld) -> None:
+    name = f"{HOUSEHOLD}/{hashlib.sha256(json_lines(GROCER)).hexdigest()}"
+    await world.stores.blobs.put(name, json_lines({**GROCER, "amount": "-9000.00"}))
+    error = await failed(world, command(world, blob=name))
+    assert error.code == "batch_digest_mismatch"
+    assert await ledger(world) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b'{"transactionId": "t-2", "postedOn"', "line 2"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b'{"transactionId": "t-2", "transactionId": "t-2"}', "same key twice"),
+        (b'["t-2"]', "not an object"),
+        (json.dumps({**PAY, "amount": "plenty"}).encode(), "amount: is not a decimal"),
+        (json.dumps({**PAY, "amount": -77.5}).encode(), "amount: is not a decimal"),
+        (json.dumps({**PAY, "postedOn": "0000-01-01"}).encode(), "postedOn"),
+        (json.dumps({**PAY, "currency": "XXQ"}).encode(), "currency: is not an ISO 4217"),
+        (json.dumps({**PAY, "description": "a secret " * 40}).encode(), "description"),
+    ],
+)
+async def test_a_bad_line_is_told_by_its_number_and_never_echoed(world: LaneWorld, line: bytes, says: str) -> None:
+    name = await stored(world, json_lines(GROCER) + line + b"\n" + json_lines(RENT))
+    error = await failed(world, command(world, blob=name))
+    assert error.code == "batch_invalid"
+    assert error.rationale.startswith("line 2 of the batch: ")
+    assert says in error.rationale
+    for value in ("plenty", "secret", "XXQ", "77.5"):
+        assert value not in error.rationale
+    assert await ledger(world) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"\n \n"])
+async def test_an_empty_blob_is_no_batch(world: LaneWorld, data: bytes) -> None:
+    error = await failed(world, command(world, blob=await stored(world, data)))
+    assert error.code == "batch_invalid"
+    assert "no transactions" in error.rationale
+
+
+async def test_reading_a_large_batch_leaves_the_event_loop_free(
+    world: LaneWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seconds of parsing on the loop would hold up lease renewals, other lanes and the API."""
+    threads: set[int] = set()
+
+    def spy(line: bytes) -> dict[str, Any]:
+        threads.add(threading.get_ident())
+        return parse_json(line)
+
+    monkeypatch.setattr(ingestion, "parse_json", spy)
+    await ingest(world, blob=await stored(world, json_lines(GROCER, PAY)))
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+# ------------------------------------------------------------------------------------------------------ what it is not
+
+
+async def test_another_lanes_payload_is_refused(world: LaneWorld) -> None:
+    payload = AgentMessagePosted(
+        household_id=HOUSEHOLD, conversation_id=CONVERSATION, household_user_id=USER, message="hello"
+    )
+    body = world.command(CommandType.AGENT_MESSAGE_POSTED, payload)
+    context = world.context(Lane.CONVERSATION, body)
+    with pytest.raises(LaneError) as raised:
+        await IngestionLane()(context)
+    assert raised.value.code == "unsupported_command_type"
+
+
+async def test_concurrent_batches_with_the_same_rows_write_each_row_once(world: LaneWorld) -> None:
+    bodies = [command(world, GROCER, PAY), command(world, PAY, RENT), command(world, GROCER, RENT)]
+    results = await asyncio.gather(*(world.attempt(Lane.INGESTION, body) for body in bodies))
+    assert [r.outcome for r in results] == [AttemptOutcome.SUCCEEDED] * 3
+    assert {t.transaction_id for t in await ledger(world)} == {"t-1", "t-2", "t-3"}
+    assert sum(int(r.rationale.split()[0]) for r in results) == 3
