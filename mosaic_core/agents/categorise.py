@@ -301,8 +301,7 @@ _PAY_WORDS: Final = frozenset(
 
 def _pay_words(words: tuple[str, ...]) -> bool:
     return not _PAY_WORDS.isdisjoint(words) or any(
-        pair in (("direct", "dep"), ("dir", "dep"), ("direct", "deposit"))
-        for pair in itertools.pairwise(words)
+        pair in (("direct", "dep"), ("dir", "dep"), ("direct", "deposit")) for pair in itertools.pairwise(words)
     )
 
 

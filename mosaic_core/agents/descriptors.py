@@ -211,17 +211,24 @@ def clean_descriptor(description: str) -> str:
     return (known or " ".join(words)).title()
 
 
+# What may follow a chain's name without making it another business; what makes it one.
+_CHAIN_TAILS = frozenset(
+    """store stores supercenter oil coffee station wholesale whse pharmacy market cable wireless entertainment marketplace
+    bill drug drugs mkt corp corporation services digital shop restaurant service""".split()
+)
+_CHAIN_BRANCHES = frozenset("eats prime fuel gas music video pass one kids fresh go business".split())
+
+
 def _alias(words: tuple[str, ...]) -> str | None:
+    """The chain's usual spelling, where the words open with a chain and name no other trade after it."""
     for length in (3, 2, 1):
-        if len(words) >= length:
-            known = BRAND_ALIASES.get(" ".join(words[:length]))
-            if known is not None:
-                rest = [
-                    w
-                    for w in words[length:]
-                    if w in {"eats", "prime", "pharmacy", "fuel", "gas", "music", "video", "pass", "one"}
-                ]
-                return " ".join([known, *rest])
+        known = BRAND_ALIASES.get(" ".join(words[:length])) if len(words) >= length else None
+        if known is None:
+            continue
+        tail = words[length:]
+        if any(word in MERCHANT_TYPE_WORDS and word not in _CHAIN_TAILS | _CHAIN_BRANCHES for word in tail):
+            return None
+        return " ".join([known, *(word for word in tail if word in _CHAIN_BRANCHES)])
     return None
 
 

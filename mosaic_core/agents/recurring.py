@@ -150,10 +150,9 @@ def charges(transactions: Iterable[Transaction], *, as_of: date | None = None) -
     """The rows up to ``as_of``, oldest first, each with its merchant resolved within this ledger and its category (the
     row's own where it has one). Rows of amount zero say nothing and are left out; a repeated transaction id counts once."""
     rows: dict[str, Transaction] = {}
-    for tx in sorted(
-        transactions, key=lambda t: (t.posted_on, t.transaction_id, t.account_id, t.description, t.amount)
-    ):
-        if tx.amount.is_finite() and tx.amount != 0 and (as_of is None or tx.posted_on <= as_of):
+    told = [tx for tx in transactions if tx.amount.is_finite() and (as_of is None or tx.posted_on <= as_of)]
+    for tx in sorted(told, key=lambda t: (t.posted_on, t.transaction_id, t.account_id, t.description, t.amount)):
+        if 0 < abs(float(tx.amount)) < math.inf:
             rows.setdefault(tx.transaction_id, tx)
     merchants = resolve_merchants(rows.values())
     decided: dict[tuple[str, bool], Counter[str]] = defaultdict(Counter)
@@ -162,8 +161,6 @@ def charges(transactions: Iterable[Transaction], *, as_of: date | None = None) -
     result = []
     for tx in rows.values():
         size = abs(float(tx.amount))
-        if size == 0 or math.isinf(size):
-            continue
         # What most of a merchant's rows are, all are: noise in one descriptor changes no analysis.
         votes = decided[(merchants[tx.transaction_id], tx.amount > 0)]
         result.append(

@@ -186,8 +186,9 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
             firsts.append(rows[0])
     firsts.sort(key=lambda c: (c.day, c.tx_id))
     comparable = [c for c in firsts if c.tx_id not in view.in_series]
+    apart = view.in_series | {c.tx_id for c in firsts}
     everyday = sorted(
-        c.log for c in view.rows if is_purchase(c) and c.tx.currency == view.currency and c.tx_id not in view.in_series
+        c.log for c in view.rows if is_purchase(c) and c.tx.currency == view.currency and c.tx_id not in apart
     )
     for row in comparable:
         if row.day < view.known_since(row) + _WARM_UP or row.category == "GOVERNMENT_AND_NON_PROFIT":
@@ -200,7 +201,7 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
         centre, spread = robust_spread(rest, floor=0.5)
         limit = max(
             centre + 2.8 * spread,
-            quantile(everyday, 0.985) + 0.25,
+            quantile(everyday, 0.985) + 0.25 if len(everyday) >= 30 else 0.0,
             quantile(rest, 0.95) + 0.65,
             math.log(9 * view.unit),
         )
