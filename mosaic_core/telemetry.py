@@ -14,8 +14,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from datetime import datetime
 from functools import cache
@@ -229,18 +228,6 @@ def storage_request(service: Service, operation: str, table: str, seconds: float
     if status is None or status >= 500 or status == 429:
         it.set_status(Status(StatusCode.ERROR, "no_answer" if status is None else str(status)))
     it.end(end)
-
-
-@contextmanager
-def detached() -> Iterator[None]:
-    """Outside every delivery: for background work that serves many and must not be told as part of the one that
-    happened to start it."""
-    token = _correlation.set(_NONE)
-    try:
-        with trace.use_span(trace.INVALID_SPAN):
-            yield
-    finally:
-        _correlation.reset(token)
 
 
 # -------------------------------------------------------------------------------------------------------------- events

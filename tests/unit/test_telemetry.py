@@ -129,16 +129,6 @@ class TestLogs:
         assert len(lines) == 4
         assert all(line["commandId"] == line["msg"] for line in lines)
 
-    def test_detached_work_carries_nothing(self, lines: list[dict[str, object]], spans: InMemorySpanExporter) -> None:
-        with (
-            telemetry.correlated(commandId=COMMAND),
-            telemetry.span("delivery", service=telemetry.WORKER),
-            telemetry.detached(),
-        ):
-            log.info("background")
-            assert telemetry.trace_parent() == ""
-        assert "commandId" not in lines[0]
-
 
 class TestSpans:
     def test_has_service_kind_and_correlation(self, spans: InMemorySpanExporter) -> None:
