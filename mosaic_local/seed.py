@@ -1,18 +1,22 @@
-"""Household members of the embedded stack. The app reads them; only this, and an operator, writes them."""
+"""Storage of the embedded stack before the app runs: its tables, and the sample households' members.
+
+The app reads memberships; only this, and an operator, writes them. Importing this module is cheap: the adapters'
+clients are loaded when they are first needed, while the other parts start.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from azure.core.exceptions import ResourceExistsError
-from azure.data.tables import TableServiceClient, UpdateMode
+if TYPE_CHECKING:
+    from mosaic_core.adapters.tables import TableStores
 
-HOUSEHOLDS: Final = "Households"
-MEMBERS: Final = "HouseholdMembers"
+_MARKER: Final = "seeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,46 +36,75 @@ SAMPLE: Final[Sequence[SampleMember]] = (
 )
 
 
-def seed_if_empty(tables_connection: str) -> bool:
-    """Writes the two sample households where there is no household at all. Returns whether it did."""
-    with TableServiceClient.from_connection_string(tables_connection) as service:
-        for table in (HOUSEHOLDS, MEMBERS):
-            service.create_table_if_not_exists(table)
-        households = service.get_table_client(HOUSEHOLDS)
-        if next(iter(households.list_entities(results_per_page=1, select=["PartitionKey"])), None) is not None:
-            return False
-        for member in SAMPLE:
-            add_household(service, member.household_id, member.household_name)
-            add_member(service, member.subject, member.household_id, member.household_user_id)
-    return True
+def load() -> None:
+    """Imports what ``prepare_storage`` needs, while Azurite is still starting."""
+    import mosaic_core.adapters.tables
+    import mosaic_core.config  # noqa: F401
 
 
-def add_household(service: TableServiceClient, household_id: str, name: str) -> None:
-    """Inserts a household; one that is there stays as it is."""
-    entity: dict[str, Any] = {
-        "PartitionKey": household_id,
-        "RowKey": "household",
-        "HouseholdId": household_id,
-        "Name": name,
+def prepare_storage(tables_connection: str, blobs_connection: str, state_dir: Path, with_samples: bool) -> None:
+    """Makes the tables and the blob container; on a state that was never seeded, ``with_samples``, the sample
+    members too."""
+    marker = state_dir / _MARKER
+    wanted = SAMPLE if with_samples and not marker.exists() else ()
+    asyncio.run(_prepare(tables_connection, blobs_connection, wanted))
+    if wanted:
+        marker.touch()
+
+
+def add_member(tables_connection: str, blobs_connection: str, member: SampleMember, role: str = "Owner") -> bool:
+    """Makes ``member`` an active member of the household, which is made where it is missing. False: it was one
+    already."""
+
+    async def add() -> bool:
+        from mosaic_core.adapters.tables import open_table_stores
+        from mosaic_core.config import Connection
+
+        stores = open_table_stores(
+            Connection(connection_string=tables_connection), Connection(connection_string=blobs_connection)
+        )
+        try:
+            return await _add(stores, member, role)
+        finally:
+            await stores.close()
+
+    return asyncio.run(add())
+
+
+async def _prepare(tables_connection: str, blobs_connection: str, members: Sequence[SampleMember]) -> None:
+    from mosaic_core.adapters.tables import ensure_tables, open_table_stores
+    from mosaic_core.config import Connection
+
+    connections = Connection(connection_string=tables_connection), Connection(connection_string=blobs_connection)
+    await ensure_tables(*connections)
+    stores = open_table_stores(*connections)
+    try:
+        for member in members:
+            await _add(stores, member, "Owner")
+    finally:
+        await stores.close()
+
+
+async def _add(stores: TableStores, member: SampleMember, role: str) -> bool:
+    from mosaic_core.adapters.tables.keys import encode
+    from mosaic_core.adapters.tables.stores import HOUSEHOLDS
+    from mosaic_core.domain.records import Membership
+
+    now = datetime.now(UTC)
+    household: dict[str, str | bool | int | float | datetime] = {
+        "HouseholdId": member.household_id,
+        "Name": member.household_name,
         "Status": "Active",
-        "CreatedAtUtc": datetime.now(UTC),
+        "CreatedAtUtc": now,
     }
-    with contextlib.suppress(ResourceExistsError):
-        service.get_table_client(HOUSEHOLDS).create_entity(entity)
-
-
-def add_member(
-    service: TableServiceClient, subject: str, household_id: str, household_user_id: str, role: str = "Owner"
-) -> None:
-    """Makes ``subject`` an active member of the household, or changes that membership."""
-    entity: dict[str, Any] = {
-        "PartitionKey": subject,
-        "RowKey": household_user_id,
-        "Subject": subject,
-        "HouseholdId": household_id,
-        "HouseholdUserId": household_user_id,
-        "Role": role,
-        "Status": "Active",
-        "CreatedAtUtc": datetime.now(UTC),
-    }
-    service.get_table_client(MEMBERS).upsert_entity(entity, mode=UpdateMode.REPLACE)
+    await stores.tables.insert(HOUSEHOLDS, encode(member.household_id), "household", household)
+    return await stores.stores.members.insert(
+        Membership(
+            subject=member.subject,
+            household_id=member.household_id,
+            household_user_id=member.household_user_id,
+            role=role,
+            status="Active",
+            created_at=now,
+        )
+    )

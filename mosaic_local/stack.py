@@ -317,7 +317,6 @@ class Stack:
             "EventHubsConnection": self._service_bus("amqp"),
             "TablesConnection": azurite.connection_string(secrets, blob, table, "Table"),
             "BlobsConnection": azurite.connection_string(secrets, blob, table, "Blob"),
-            "Stores__CreateTables": "true",
             "TelemetryHub": TELEMETRY_HUB,
             "Auth__Issuer": self._issuer.url,
             "Auth__Audience": AUDIENCE,
@@ -361,11 +360,12 @@ class Stack:
         return Part("broker", command, folder.logs / "broker.log", json_answers, None, ROOT, self._part_ended)
 
     def _prepare_storage(self) -> None:
+        seed.load()
         part = self._parts["azurite"]
         part.answer("table", azurite.READY_SECONDS)
         part.answer("blob", azurite.READY_SECONDS)
-        if self.options.with_seed:
-            seed.seed_if_empty(self.settings["TablesConnection"])
+        tables, blobs = self.settings["TablesConnection"], self.settings["BlobsConnection"]
+        seed.prepare_storage(tables, blobs, self.state_dir, self.options.with_seed)
 
     def _spawn_worker(self) -> Part:
         assert self._folder is not None

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import jwt
-import psutil
 import pytest
 from azure.data.tables import TableServiceClient
 from azure.eventhub import EventHubConsumerClient
@@ -53,14 +52,19 @@ def until(look: Callable[[], object], timeout: float = 20.0) -> None:
         time.sleep(0.05)
 
 
-def alive(pids: dict[str, int]) -> set[str]:
-    def runs(pid: int) -> bool:
-        try:
-            return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-        except psutil.NoSuchProcess:
-            return False
+def processes() -> dict[int, tuple[int, str]]:
+    """Parent and state of every process, by id."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
+    return {int(pid): (int(parent), status) for pid, parent, status in map(str.split, listed.splitlines())}
 
-    return {name for name, pid in pids.items() if runs(pid)}
+
+def alive(pids: dict[str, int]) -> set[str]:
+    running = processes()
+    return {name for name, pid in pids.items() if pid in running and not running[pid][1].startswith("Z")}
+
+
+def children() -> set[int]:
+    return {pid for pid, (parent, status) in processes().items() if parent == os.getpid() and "Z" not in status}
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +193,7 @@ def test_an_app_that_cannot_run_is_one_line_and_leaves_nobody_behind(
     tmp_path: Path, source: str, settings: dict[str, str], said: str
 ) -> None:
     stack = Stack(StackOptions(app=write_app(tmp_path / "app", source), state_dir=tmp_path / "s", with_seed=False))
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    before = children()
     with pytest.raises(PartError) as refused:
         stack.start()
     assert refused.value.part == "worker"
@@ -197,7 +201,7 @@ def test_an_app_that_cannot_run_is_one_line_and_leaves_nobody_behind(
     assert "\n" not in str(refused.value)
     assert refused.value.log is not None
     assert refused.value.log.exists()
-    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+    until(lambda: children() <= before)
 
 
 def test_what_is_stored_survives_a_restart(tmp_path: Path) -> None:
