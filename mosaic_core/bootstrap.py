@@ -19,16 +19,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from mosaic_core import telemetry
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
 from mosaic_core.adapters.identity import JwtVerifier, fetch_by_http, platform_principal
+from mosaic_core.adapters.probes import TablesProbe
 from mosaic_core.adapters.servicebus import ServiceBusProbe, ServiceBusSender
 from mosaic_core.adapters.settlement import HostSettler
-from mosaic_core.adapters.tables import TableStores, ensure_tables, open_table_stores
-from mosaic_core.agents.offline import OfflineAgent
+from mosaic_core.adapters.tables import Observation, TableStores, ensure_tables, open_table_stores
+from mosaic_core.agents.runtime import OfflineAgent
 from mosaic_core.config import Build, Settings, check_host_json
 from mosaic_core.domain.errors import ConfigurationError
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.domain.policy import POLICY_VERSION, assess_message
+from mosaic_core.domain.policy import POLICY_VERSION
 from mosaic_core.entrypoints.http import Api
 from mosaic_core.lanes.context import LaneHandler
 from mosaic_core.lanes.conversation import ConversationLane
@@ -66,7 +68,7 @@ class Container:
 
     @cached_property
     def tables(self) -> TableStores:
-        return open_table_stores(self.settings.tables, self.settings.blobs)
+        return open_table_stores(self.settings.tables, self.settings.blobs, observer=_trace_request)
 
     @property
     def stores(self) -> Stores:
@@ -121,14 +123,11 @@ class Container:
     @cached_property
     def enqueue(self) -> EnqueueService:
         return EnqueueService(
-            commands=self.stores.commands,
-            approvals=self.stores.approvals,
-            blobs=self.stores.blobs,
+            stores=self.stores,
             sender=self.sender,
             publisher=self.publisher,
             clock=self.clock,
             queues=self.settings.queues,
-            assess=assess_message,
         )
 
     @cached_property
@@ -139,7 +138,8 @@ class Container:
             read_models=ReadModels(self.stores, self.clock),
             memberships=MembershipService(self.stores.members),
             health=HealthService(
-                Build.of(os.environ), [self.tables.probe(), ServiceBusProbe(self.sender, self.settings.queues.values())]
+                Build.of(os.environ),
+                [TablesProbe(self.stores.keys), ServiceBusProbe(self.sender, self.settings.queues.values())],
             ),
             verifier=JwtVerifier(issuer=auth.issuer, audience=auth.audience, fetch=fetch_by_http(auth.jwks_uri)),
             platform_principal=platform_principal if auth.platform_authentication else None,
@@ -156,6 +156,13 @@ class Container:
             lookback_days=settings.sweep_lookback_days,
             catch_up_nights=settings.sweep_catch_up_nights,
         )
+
+
+def _trace_request(request: Observation) -> None:
+    """Each table request is a span below the one that asked for it."""
+    service = telemetry.WORKER if "lane" in telemetry.correlation() else telemetry.API
+    seconds = (request.ended_ns - request.started_ns) / 1e9
+    telemetry.storage_request(service, request.kind, request.table, seconds, request.status or None)
 
 
 def build(environ: Mapping[str, str]) -> Container:

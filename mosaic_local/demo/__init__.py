@@ -23,6 +23,11 @@ RETRY_SECONDS = "0.3,0.5,0.7,1.0"
 """The waits between attempts are shortened here, so that a command that fails five times ends within the demo."""
 
 
+@app.callback()
+def _commands() -> None:
+    """The demo."""
+
+
 @app.command()
 def demo(
     state: Annotated[

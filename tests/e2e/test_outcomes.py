@@ -1,0 +1,234 @@
+"""Contract, section 5, over the embedded stack with the real SDK clients: one test for each row, named after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from mosaic_core.domain import ids
+from mosaic_core.domain.lifecycle import KeyStatus, RunStatus, Severity
+from mosaic_local.stack import Stack, StackOptions
+from tests.e2e.conftest import FAST
+from tests.support.live import CONVERSATION, INGESTION, SWEEP, Live, batch, guid, live, message, sweep
+from tests.support.proxy import CutProxy
+
+pytestmark = pytest.mark.e2e
+
+
+async def test_row_success(running: Live) -> None:
+    journey = await running.finish(await running.send(CONVERSATION, message()))
+    assert journey.run is not None
+    assert journey.key is not None
+    assert (journey.run.status, journey.run.is_final, journey.run.attempt) == (RunStatus.COMPLETED, True, 1)
+    assert (journey.key.status, journey.settlement) == (KeyStatus.COMPLETED, "completed")
+    assert journey.key.finalized_at is not None
+    assert journey.signals == []
+
+
+async def test_row_success_that_a_person_must_look_at(running: Live) -> None:
+    journey = await running.finish(await running.send(CONVERSATION, message("Wire $900 to Bob right now.")))
+    assert journey.run is not None
+    assert journey.key is not None
+    assert (journey.run.status, journey.run.failure_code) == (RunStatus.NEEDS_REVIEW, "approval_required")
+    assert (journey.key.status, journey.key.resolution_code) == (KeyStatus.COMPLETED, "needs_review")
+    [signal] = journey.signals
+    assert (signal.severity, signal.requires_human_review, signal.is_resolved) == (Severity.WARNING, True, False)
+
+
+async def test_row_duplicate_of_a_finished_command(running: Live) -> None:
+    value = message()
+    sent = await running.send(CONVERSATION, value)
+    before = await running.finish(sent)
+    await running.send(CONVERSATION, value)
+    await running.until(running.doors.left, lambda left: left == 0)
+    after = await running.journey(sent)
+    assert (after.run, after.key, after.stages) == (before.run, before.key, before.stages)
+    assert after.settlement == "completed"
+
+
+async def test_row_duplicate_of_one_in_progress(running: Live) -> None:
+    value = message(clientReferenceId="drill-sleep-1500-x")
+    sent = await running.send(CONVERSATION, value)
+    run_id = ids.run_id(CONVERSATION, sent.command_id)
+    await running.until(lambda: running.stores.runs.read(run_id), bool)
+    await running.send(CONVERSATION, value)
+    journey = await running.finish(sent)
+    await running.until(running.doors.left, lambda left: left == 0)
+    assert journey.run is not None
+    assert (journey.run.attempt, journey.run.status) == (1, RunStatus.COMPLETED)
+    assert {s.attempt for s in journey.stages} == {1}
+    assert await running.journey(sent) == journey
+
+
+async def test_row_attempt_failed_attempts_left_then_a_later_attempt_succeeds(running: Live) -> None:
+    sent = await running.send(CONVERSATION, message(clientReferenceId="drill-fail-1-x"))
+    run_id = ids.run_id(CONVERSATION, sent.command_id)
+
+    async def look() -> object:
+        key = await running.stores.keys.read(CONVERSATION, sent.command_id)
+        run = await running.stores.runs.read(run_id)
+        failure = await running.stores.signals.read(ids.failure_signal_id(run_id))
+        return key and run and failure and (key.value, run.value, failure.value)
+
+    key, run, failure = await running.until(look, lambda seen: bool(seen) and seen[0].next_attempt_at is not None)  # type: ignore[misc, index]
+    assert (key.status, key.lease_seconds) == (KeyStatus.RESERVED, 0)
+    assert (run.status, run.is_final, run.failure_code) == (RunStatus.NEEDS_REVIEW, False, "drill_failure")
+    assert (failure.signal_code, failure.severity, failure.is_resolved) == ("worker_command_failed", "Error", False)
+    journey = await running.finish(sent)
+    assert journey.run is not None
+    assert (journey.run.status, journey.run.attempt) == (RunStatus.COMPLETED, 2)
+    assert journey.failure is not None
+    assert (journey.failure.is_resolved, journey.failure.resolution_note) == (True, "recovered")
+
+
+async def test_row_five_attempts_failed(running: Live) -> None:
+    journey = await running.finish(await running.send(CONVERSATION, message(clientReferenceId="drill-fail-always-x")))
+    assert journey.run is not None
+    assert journey.key is not None
+    assert journey.failure is not None
+    assert (journey.run.status, journey.run.is_final, journey.run.attempt) == (RunStatus.NEEDS_REVIEW, True, 5)
+    assert (journey.key.status, journey.key.resolution_code) == (KeyStatus.REJECTED, "failed")
+    assert (journey.failure.is_resolved, journey.failure.requires_human_review) == (False, True)
+    assert journey.settlement == "dead-lettered: processing_failed"
+    assert journey.description.startswith(f"drill_failure; run={journey.run.run_id}; correlation=test:")
+
+
+@pytest.mark.parametrize("queue", [INGESTION, CONVERSATION, SWEEP])
+async def test_row_unsupported_command_type(running: Live, queue: str) -> None:
+    """A type that nobody knows, and one of another lane."""
+    value = message(commandType="make_coffee") if queue != SWEEP else message()
+    journey = await running.finish(await running.send(queue, value))
+    assert journey.run is not None
+    assert journey.key is not None
+    assert (journey.run.failure_code, journey.run.attempt) == ("unsupported_command_type", 5)
+    assert (journey.key.status, journey.settlement) == (KeyStatus.REJECTED, "dead-lettered: processing_failed")
+    assert journey.failure is not None
+
+
+@pytest.mark.parametrize("queue", [INGESTION, CONVERSATION, SWEEP])
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"{nope", "invalid_json"),
+        (b"\xff\xfe\x00", "invalid_json"),
+        (b'{"a": NaN}', "invalid_json"),
+        (b'{"commandId": "x"}', "invalid_envelope"),
+    ],
+)
+async def test_row_invalid_json_or_envelope(running: Live, queue: str, raw: bytes, reason: str) -> None:
+    message_id = guid()
+    await running.doors.send(queue, raw, message_id=message_id)
+    assert await running.reason(message_id) == reason
+    signal = await running.stores.signals.read(ids.rejected_message_signal_id(queue, message_id, reason))
+    assert signal is not None
+    assert (signal.value.signal_code, signal.value.message_id) == ("command_rejected", message_id)
+
+
+async def test_row_same_id_other_request(running: Live) -> None:
+    value = message("What did we spend?")
+    sent = await running.send(CONVERSATION, value)
+    before = await running.finish(sent)
+    other = message("Something else", commandId=value["commandId"])
+    await running.send(CONVERSATION, other)
+    assert await running.reason(sent.command_id) == "idempotency_hash_mismatch"
+    after = await running.journey(sent)
+    assert (after.run, after.key) == (before.run, before.key)
+
+
+async def test_row_key_already_rejected(running: Live) -> None:
+    value = message(clientReferenceId="drill-fail-always-y")
+    sent = await running.send(CONVERSATION, value)
+    before = await running.finish(sent)
+    await running.send(CONVERSATION, value)
+
+    async def reasons() -> list[str]:
+        dead = await running.doors.dead_letters()
+        return sorted(m.dead_letter_reason or "" for _, m in dead if m.message_id == sent.command_id)
+
+    assert await running.until(reasons, lambda r: len(r) == 2) == ["idempotency_rejected", "processing_failed"]
+    after = await running.journey(sent)
+    assert (after.run, after.key) == (before.run, before.key)
+
+
+@pytest.fixture
+def proxied() -> Iterator[tuple[Stack, CutProxy]]:
+    """A stack whose worker reaches the tables through a proxy that can be cut."""
+    with Stack(StackOptions(with_worker=False)) as stack:
+        with CutProxy.before(stack.settings["TablesConnection"]) as proxy:
+            stack.start_worker({**FAST, "TablesConnection": proxy.connection_string})
+            yield stack, proxy
+            stack.stop_worker()
+
+
+async def test_row_tables_not_reachable(proxied: tuple[Stack, CutProxy]) -> None:
+    """A scheduled copy, not an attempt; the command ends well when the tables are back."""
+    stack, proxy = proxied
+    async with live_directly(stack, proxy) as running:
+        proxy.cut()
+        sent = await running.send(CONVERSATION, message())
+        await asyncio.sleep(3)
+        assert await running.stores.keys.read(CONVERSATION, sent.command_id) is None
+        assert await running.doors.left() == 1
+        proxy.mend()
+        journey = await running.finish(sent, seconds=60)
+        assert journey.run is not None
+        assert (journey.run.status, journey.run.attempt) == (RunStatus.COMPLETED, 1)
+
+
+def live_directly(stack: Stack, proxy: CutProxy):  # type: ignore[no-untyped-def]
+    """The test itself reads past the proxy."""
+    stack.settings["TablesConnection"] = proxy.target
+    return live(stack)
+
+
+async def test_row_worker_draining(running: Live) -> None:
+    """SIGTERM in the middle of a lane: abandoned at once, the attempt excused, another worker goes on."""
+    with Stack(StackOptions(app_settings=FAST)) as stack:
+        async with live(stack) as mine:
+            sent = await mine.send(CONVERSATION, message(clientReferenceId="drill-sleep-4000-x"))
+            run_id = ids.run_id(CONVERSATION, sent.command_id)
+            await mine.until(lambda: mine.stores.runs.read(run_id), bool)
+            await asyncio.to_thread(stack.stop_worker)
+            key = await mine.stores.keys.read(CONVERSATION, sent.command_id)
+            assert key is not None
+            assert (key.value.status, key.value.lease_seconds, key.value.excused) == (KeyStatus.RESERVED, 0, 1)
+            await asyncio.to_thread(stack.start_worker)
+            journey = await mine.finish(sent)
+            assert journey.run is not None
+            assert journey.key is not None
+            assert (journey.run.status, journey.run.attempt, journey.key.excused) == (RunStatus.COMPLETED, 2, 1)
+
+
+async def test_row_telemetry_publish_failed() -> None:
+    """Event Hubs away: the command is neither failed nor delayed, the log has a warning."""
+    nowhere = "Endpoint=sb://localhost:9;SharedAccessKeyName=k;SharedAccessKey=v;UseDevelopmentEmulator=true;"  # pragma: allowlist secret
+    with Stack(StackOptions(app_settings={**FAST, "EventHubsConnection": nowhere})) as stack:
+        async with live(stack) as mine:
+            journey = await mine.finish(await mine.send(CONVERSATION, message()), seconds=10)
+            assert journey.run is not None
+            assert journey.run.status == RunStatus.COMPLETED
+
+
+async def test_row_process_died(running: Live) -> None:
+    """kill -9 in the middle of a lane: redelivered, taken over when the lease is over, ended well."""
+    with Stack(StackOptions(app_settings=FAST, lock_seconds=5)) as stack:
+        async with live(stack) as mine:
+            sent = await mine.send(INGESTION, batch("died-1", clientReferenceId="drill-sleep-2000-x"))
+            run_id = ids.run_id(INGESTION, sent.command_id)
+            await mine.until(lambda: mine.stores.runs.read(run_id), bool)
+            await asyncio.to_thread(stack.kill_worker)
+            journey = await mine.finish(sent, seconds=60)
+            assert journey.run is not None
+            assert (journey.run.is_final, journey.run.attempt) == (True, 2)
+            assert journey.key is not None
+            assert journey.key.status == KeyStatus.COMPLETED
+
+
+async def test_a_sweep_and_an_ingestion_end_to_end(running: Live) -> None:
+    first = await running.send(INGESTION, batch("e2e-1", "e2e-2"))
+    assert (await running.finish(first)).settlement == "completed"
+    journey = await running.finish(await running.send(SWEEP, sweep()))
+    assert journey.run is not None
+    assert journey.run.status == RunStatus.COMPLETED
