@@ -54,8 +54,10 @@ def until(look: Callable[[], object], timeout: float = 20.0) -> None:
 
 def processes() -> dict[int, tuple[int, str]]:
     """Parent and state of every process, by id."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
-    return {int(pid): (int(parent), status) for pid, parent, status in map(str.split, listed.splitlines())}
+    with subprocess.Popen(["ps", "-eo", "pid=,ppid=,stat="], stdout=subprocess.PIPE, text=True) as listing:
+        assert listing.stdout is not None
+        rows = [line.split() for line in listing.stdout]
+    return {int(pid): (int(parent), status) for pid, parent, status in rows if int(pid) != listing.pid}
 
 
 def alive(pids: dict[str, int]) -> set[str]:
