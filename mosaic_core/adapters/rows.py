@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, replace
@@ -73,6 +74,12 @@ def _time_out(value: Any) -> datetime:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
+def _number_in(value: float) -> float:
+    if not math.isfinite(value):
+        raise StoredRowError("a number that is none cannot be stored")
+    return float(value)
+
+
 def _texts_in(value: tuple[str, ...]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -85,7 +92,7 @@ _CONVERSIONS: Final[dict[type, tuple[Callable[[Any], Value], Callable[[Any], Any
     str: (_same, _same),
     bool: (_same, _same),
     int: (_same, int),
-    float: (float, float),
+    float: (_number_in, float),
     datetime: (_time_in, _time_out),
     date: (date.isoformat, date.fromisoformat),
     Decimal: (str, Decimal),

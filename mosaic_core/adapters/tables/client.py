@@ -25,7 +25,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from mosaic_core.adapters.rows import INT64, Row
 from mosaic_core.adapters.storage import Account, Transport
-from mosaic_core.domain.errors import StoredRowError, StoreRefusedError, StoreUnreachableError
+from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
 from mosaic_core.ports import ETag
 
 RETRY_WAITS: Final = (0.2, 0.6)
@@ -323,10 +323,7 @@ def encode(partition: str, row_key: str, row: Row) -> bytes:
             sent[name] = str(value)
         else:
             sent[name] = value
-    try:
-        return json.dumps(sent, separators=(",", ":"), allow_nan=False).encode()
-    except ValueError as error:
-        raise StoredRowError("a number that is none cannot be stored") from error
+    return json.dumps(sent, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _literal(text: str) -> str:

@@ -59,6 +59,8 @@ ENVELOPE_UNITS: Final = 30 * 1024
 """UTF-16 units of an envelope that stay in the row: 60 KiB of the 64 that a property holds."""
 
 READS_AT_ONCE: Final = 16
+RANGE_LIMIT: Final = 1000
+"""Rows that are read to find those of one transaction: one page."""
 
 
 class _Store:
@@ -195,8 +197,9 @@ class TableLedger(_Store):
         }
         there: dict[str, str] = {}
         keys = list(encoded)
+        neighbours = sorted(keys)  # rows of one transaction lie together, so that reading them back is one range
         for start in range(0, len(keys), MAX_TRANSACTION):
-            chunk = {key: encoded[key] for key in keys[start : start + MAX_TRANSACTION]}
+            chunk = {key: encoded[key] for key in neighbours[start : start + MAX_TRANSACTION]}
             there |= await self._insert_chunk(partition, chunk)
         inserted = [ids[key] for key in keys if key not in there]
         present = [ids[key] for key in keys if there.get(key) == encoded[key]["ContentHash"]]
@@ -214,7 +217,18 @@ class TableLedger(_Store):
         return there
 
     async def _hashes(self, partition: str, keys: Sequence[str]) -> dict[str, str]:
-        """Point reads: what they cost depends on the batch alone, not on the size of the ledger."""
+        """Content hashes of those rows that are there; ``keys`` ascending. Reads the range that they span; where that
+        holds many others, point reads do the rest, so the cost is bounded by the batch and not by the ledger."""
+        wanted, there, seen, reached = set(keys), dict[str, str](), 0, ""
+        span = (("RowKey", "ge", keys[0]), ("RowKey", "le", keys[-1]))
+        async for row in self._tables.query(LEDGER, partition, span, select=("RowKey", "ContentHash")):
+            seen, reached = seen + 1, row["RowKey"]
+            if reached in wanted:
+                there[reached] = row["ContentHash"]
+            if seen == RANGE_LIMIT:
+                break
+        else:
+            return there
         gate = asyncio.Semaphore(READS_AT_ONCE)
 
         async def read(key: str) -> tuple[str, str] | None:
@@ -222,7 +236,8 @@ class TableLedger(_Store):
                 found = await self._tables.read(LEDGER, partition, key, "ContentHash")
             return (key, str(found.row["ContentHash"])) if found else None
 
-        return dict(filter(None, await asyncio.gather(*map(read, keys))))
+        rest = [read(key) for key in keys if key > reached]
+        return there | dict(filter(None, await asyncio.gather(*rest)))
 
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
         days = (("PostedOn", "ge", first.isoformat()), ("PostedOn", "le", last.isoformat()))

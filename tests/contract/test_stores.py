@@ -1,0 +1,632 @@
+"""What every implementation of the stores keeps: memory and Table Storage alike."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from mosaic_core.adapters.memory import memory_stores
+from mosaic_core.adapters.tables import open_table_stores
+from mosaic_core.domain.errors import StoredRowError
+from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
+from mosaic_core.domain.records import Approval, Key, SweepProgress
+from mosaic_core.ports import ETag, Stores
+from tests.support import records
+from tests.support.records import LATER, NOW, new_id
+
+AWKWARD = [
+    "a/b\\c#d?e",
+    "' or PartitionKey ne '",
+    "x' and RowKey ge '",
+    "%2F",
+    "~2F",
+    "tab\tnewline\nnul\x00del\x7fc1\x85",
+    "ünïcode 😀 漢字",
+    "trailing space ",
+    "k" * 1024,
+    "/" * 1024,
+    "k" * 1023 + "j",
+    "..",
+    "",
+]
+
+
+@dataclass
+class FakeClock:
+    time: datetime = NOW
+
+    def now(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(params=["memory", "azurite"])
+async def stores(request: pytest.FixtureRequest, clock: FakeClock) -> AsyncIterator[Stores]:
+    if request.param == "memory":
+        yield memory_stores(clock)
+        return
+    service = request.getfixturevalue("azurite")
+    opened = open_table_stores(service.tables, service.blobs)
+    try:
+        yield opened.stores
+    finally:
+        await opened.close()
+
+
+async def listed[T](rows: AsyncIterator[T]) -> list[T]:
+    return [row async for row in rows]
+
+
+def a_key(**changes: Any) -> Key:
+    return replace(records.KEY, command_id=new_id(), **changes)
+
+
+def transactions(count: int, prefix: str = "t") -> list[Transaction]:
+    return [
+        replace(
+            records.TRANSACTION,
+            transaction_id=f"{prefix}/{n:04}",
+            posted_on=date(2026, 1, 1) + timedelta(days=n % 300),
+            amount=Decimal(n) / 100,
+        )
+        for n in range(count)
+    ]
+
+
+# --------------------------------------------------------------------------------------------------- rows with an ETag
+
+
+@dataclass(frozen=True)
+class Changeable:
+    """One of the four stores of rows that change: how to insert, read and update the row of an id."""
+
+    insert: Callable[[str], Awaitable[ETag | None]]
+    read: Callable[[str], Awaitable[Any]]
+    update: Callable[[str, ETag], Awaitable[ETag | None]]
+    first: Callable[[str], Any]
+    second: Callable[[str], Any]
+
+
+def _changeable(stores: Stores, kind: str) -> Changeable:
+    household = new_id()
+
+    def key(i: str) -> Key:
+        return replace(records.KEY, command_id=i, status=KeyStatus.RESERVED)
+
+    def approval(i: str) -> Approval:
+        return replace(records.APPROVAL, approval_id=i, household_id=household)
+
+    match kind:
+        case "keys":
+            return Changeable(
+                lambda i: stores.keys.insert(key(i)),
+                lambda i: stores.keys.read(records.KEY.queue, i),
+                lambda i, etag: stores.keys.update(replace(key(i), attempt=9), etag),
+                key,
+                lambda i: replace(key(i), attempt=9),
+            )
+        case "runs":
+            return Changeable(
+                lambda i: stores.runs.insert(replace(records.RUN, run_id=i)),
+                stores.runs.read,
+                lambda i, etag: stores.runs.update(replace(records.RUN, run_id=i, attempt=9), etag),
+                lambda i: replace(records.RUN, run_id=i),
+                lambda i: replace(records.RUN, run_id=i, attempt=9),
+            )
+        case "signals":
+            return Changeable(
+                lambda i: stores.signals.insert(replace(records.SIGNAL, signal_id=i)),
+                stores.signals.read,
+                lambda i, etag: stores.signals.update(replace(records.SIGNAL, signal_id=i, attempt=9), etag),
+                lambda i: replace(records.SIGNAL, signal_id=i),
+                lambda i: replace(records.SIGNAL, signal_id=i, attempt=9),
+            )
+        case _:
+            return Changeable(
+                lambda i: stores.approvals.insert(approval(i)),
+                lambda i: stores.approvals.read(household, i),
+                lambda i, etag: stores.approvals.update(replace(approval(i), decided_by="z"), etag),
+                approval,
+                lambda i: replace(approval(i), decided_by="z"),
+            )
+
+
+@pytest.fixture(params=["keys", "runs", "signals", "approvals"])
+def changeable(request: pytest.FixtureRequest, stores: Stores) -> Changeable:
+    return _changeable(stores, request.param)
+
+
+async def test_an_insert_is_read_back_as_it_was(changeable: Changeable) -> None:
+    i = new_id()
+    assert await changeable.read(i) is None
+    etag = await changeable.insert(i)
+    assert etag
+    there = await changeable.read(i)
+    assert (there.value, there.etag) == (changeable.first(i), etag)
+
+
+async def test_a_second_insert_loses_and_changes_nothing(changeable: Changeable) -> None:
+    i = new_id()
+    etag = await changeable.insert(i)
+    assert etag is not None
+    assert await changeable.insert(i) is None
+    assert (await changeable.read(i)).etag == etag
+
+
+async def test_an_update_wins_once_and_a_stale_etag_loses(changeable: Changeable) -> None:
+    i = new_id()
+    first = await changeable.insert(i)
+    assert first is not None
+    second = await changeable.update(i, first)
+    assert second not in (None, first)
+    assert (await changeable.read(i)).value == changeable.second(i)
+    assert await changeable.update(i, first) is None
+    assert (await changeable.read(i)).etag == second
+
+
+async def test_an_update_of_a_row_that_is_not_there_loses(changeable: Changeable) -> None:
+    etag = await changeable.insert(new_id())
+    assert etag is not None
+    gone = new_id()
+    assert await changeable.update(gone, etag) is None
+    assert await changeable.read(gone) is None
+
+
+async def test_of_two_writers_one_wins(changeable: Changeable) -> None:
+    i = new_id()
+    inserted = [etag for etag in await asyncio.gather(*(changeable.insert(i) for _ in range(4))) if etag]
+    assert len(inserted) == 1
+    updated = [etag for etag in await asyncio.gather(*(changeable.update(i, inserted[0]) for _ in range(4))) if etag]
+    assert len(updated) == 1
+    assert (await changeable.read(i)).etag == updated[0]
+
+
+@pytest.mark.parametrize("etag", ["*", ""])
+async def test_no_unconditional_update_over_the_wire(azurite: Any, etag: str) -> None:
+    opened = open_table_stores(azurite.tables, azurite.blobs)
+    with pytest.raises(ValueError, match="ETag"):
+        await opened.stores.runs.update(records.RUN, etag)
+    await opened.close()
+
+
+async def test_optional_values_that_are_none_stay_none_after_an_update(stores: Stores) -> None:
+    full = replace(records.RUN, run_id=new_id())
+    absent: dict[str, Any] = {field.name: None for field in fields(full) if field.default is None}
+    bare = replace(full, **absent)
+    etag = await stores.runs.insert(full)
+    assert etag is not None
+    assert await stores.runs.update(bare, etag) is not None
+    stored = await stores.runs.read(full.run_id)
+    assert stored is not None
+    assert stored.value == bare
+
+
+# ---------------------------------------------------------------------------------------------------------------- keys
+
+
+async def test_a_key_belongs_to_its_queue(stores: Stores) -> None:
+    key = a_key()
+    assert await stores.keys.insert(key)
+    assert await stores.keys.read("another-queue", key.command_id) is None
+    assert await stores.keys.insert(replace(key, queue="another-queue"))
+
+
+async def test_the_age_of_a_key_counts_from_its_last_write_and_is_never_too_high(
+    stores: Stores, clock: FakeClock
+) -> None:
+    key = a_key()
+    before = time.monotonic()
+    etag = await stores.keys.insert(key)
+    assert etag is not None
+    written = time.monotonic()
+    while True:  # on the service's clock, which shows whole seconds
+        clock.time += timedelta(seconds=0.25)
+        asked = time.monotonic()
+        stored = await stores.keys.read(key.queue, key.command_id)
+        elapsed = time.monotonic() - before
+        assert stored is not None
+        if clock.time < NOW + timedelta(seconds=1) or stored.age_seconds == 0:
+            await asyncio.sleep(0.05)
+            assert elapsed < 5
+            continue
+        break
+    assert stored.lease_left == pytest.approx(30 - stored.age_seconds)
+    if stored.age_seconds != 1.0:  # a real clock: rounded down by less than a second and the way of the answer
+        assert asked - written - 1.05 <= stored.age_seconds <= elapsed
+    assert await stores.keys.update(replace(key, lease_seconds=0), stored.etag)
+    released = await stores.keys.read(key.queue, key.command_id)
+    assert released is not None
+    assert (released.lease_left, released.age_seconds < 1) == (0, True)
+
+
+# ------------------------------------------------------------------------------------------------------------ commands
+
+
+async def test_a_command_is_recorded_once(stores: Stores) -> None:
+    command = replace(records.COMMAND, command_id=new_id())
+    assert await stores.commands.read(command.command_id) is None
+    assert await stores.commands.insert(command)
+    assert not await stores.commands.insert(replace(command, request_hash="other"))
+    assert await stores.commands.read(command.command_id) == command
+
+
+@pytest.mark.parametrize("size", [30 * 1024, 30 * 1024 + 1, 200 * 1024])
+@pytest.mark.parametrize("letter", ["x", "ü", "漢"])
+async def test_envelopes_of_any_size_come_back(stores: Stores, size: int, letter: str) -> None:
+    command = replace(records.COMMAND, command_id=new_id(), envelope=letter * size)
+    assert await stores.commands.insert(command)
+    assert not await stores.commands.insert(command)
+    assert await stores.commands.read(command.command_id) == command
+
+
+async def test_an_envelope_of_characters_that_take_two_units_comes_back(stores: Stores) -> None:
+    command = replace(records.COMMAND, command_id=new_id(), envelope="😀" * (20 * 1024))
+    assert await stores.commands.insert(command)
+    assert await stores.commands.read(command.command_id) == command
+
+
+async def test_a_conversation_lists_its_commands_newest_first(stores: Stores) -> None:
+    household, conversation = new_id(), new_id()
+    times = [NOW + timedelta(microseconds=n) for n in range(3)]
+    times += [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+    for n, at in enumerate(times):
+        for _ in range(2):  # the same call again changes nothing
+            await stores.commands.index_conversation(household, conversation, at, "queue", f"c{n}")
+    assert [c for _, c in await listed(stores.commands.conversation(household, conversation))] == [
+        "c4",
+        "c2",
+        "c1",
+        "c0",
+        "c3",
+    ]
+    assert await listed(stores.commands.conversation(household, new_id())) == []
+    assert await listed(stores.commands.conversation(new_id(), conversation)) == []
+
+
+async def test_a_conversation_is_read_page_by_page(stores: Stores) -> None:
+    household, conversation = new_id(), new_id()
+    await asyncio.gather(
+        *(
+            stores.commands.index_conversation(household, conversation, NOW + timedelta(seconds=n), "q", f"c{n:03}")
+            for n in range(101)
+        )
+    )
+    expected = [("q", f"c{n:03}") for n in reversed(range(101))]
+    assert await listed(stores.commands.conversation(household, conversation)) == expected
+
+
+# -------------------------------------------------------------------------------------------------------------- stages
+
+
+async def test_stages_of_an_attempt_are_written_all_or_none(stores: Stores) -> None:
+    run = new_id()
+    attempt = [replace(records.STAGE, run_id=run, order=n, provenance=()) for n in (1, 2, 3)]
+    assert await stores.stages.insert_all(attempt[1:2])
+    assert not await stores.stages.insert_all(attempt)
+    assert await stores.stages.of_run(run) == attempt[1:2]
+    assert not await stores.stages.insert_all(attempt[1:2])
+
+
+async def test_stages_come_back_by_attempt_and_order(stores: Stores) -> None:
+    run = new_id()
+    written = [
+        [replace(records.STAGE, run_id=run, attempt=attempt, order=order) for order in range(1, 65)]
+        for attempt in (10, 9)
+    ]
+    assert [await stores.stages.insert_all(stages) for stages in written] == [True, True]
+    assert await stores.stages.of_run(run) == written[1] + written[0]
+    assert await stores.stages.of_run(new_id()) == []
+
+
+async def test_stages_of_two_attempts_are_no_transaction(stores: Stores) -> None:
+    run = new_id()
+    with pytest.raises(ValueError, match="more than one attempt"):
+        await stores.stages.insert_all([replace(records.STAGE, run_id=run, attempt=n) for n in (1, 2)])
+    with pytest.raises(ValueError, match="same order"):
+        await stores.stages.insert_all([replace(records.STAGE, run_id=run)] * 2)
+    assert await stores.stages.insert_all([])
+
+
+async def test_a_long_provenance_is_cut_to_what_a_row_holds(stores: Stores) -> None:
+    rows = tuple(f"{n:05}😀" for n in range(5000))
+    stage = replace(records.STAGE, run_id=new_id(), provenance=rows)
+    assert await stores.stages.insert_all([stage])
+    (stored,) = await stores.stages.of_run(stage.run_id)
+    assert stored.provenance == rows[: len(stored.provenance)]
+    assert 2500 < len(stored.provenance) < 5000
+    assert replace(stored, provenance=rows) == stage
+
+
+# ------------------------------------------------------------------------------------------------------------- signals
+
+
+async def test_a_run_lists_its_own_signals_oldest_first(stores: Stores) -> None:
+    run, ids = new_id(), sorted(new_id() for _ in range(3))
+    signals = [
+        replace(records.SIGNAL, signal_id=i, run_id=run, raised_at=at)
+        for i, at in zip(ids, (LATER, NOW, NOW), strict=True)
+    ]
+    for signal in signals:
+        assert await stores.signals.insert(signal)
+    assert await stores.signals.insert(replace(signals[0], run_id=new_id())) is None  # found again by another run
+    assert await stores.signals.of_run(run) == [signals[1], signals[2], signals[0]]
+    assert await stores.signals.of_run(new_id()) == []
+
+
+async def test_a_signal_found_again_by_another_run_stays_the_first_ones(stores: Stores) -> None:
+    signal, other = replace(records.SIGNAL, signal_id=new_id(), run_id=new_id()), new_id()
+    assert await stores.signals.insert(signal)
+    assert await stores.signals.insert(replace(signal, run_id=other)) is None
+    assert await stores.signals.of_run(other) == []
+
+
+async def test_a_signal_without_a_run_needs_none(stores: Stores) -> None:
+    signal = replace(records.SIGNAL, signal_id=new_id(), run_id=None)
+    assert await stores.signals.insert(signal)
+    stored = await stores.signals.read(signal.signal_id)
+    assert stored is not None
+    assert stored.value == signal
+
+
+# -------------------------------------------------------------------------------------------------------------- ledger
+
+
+async def insert(stores: Stores, household: str, batch: list[Transaction]) -> Any:
+    return await stores.ledger.insert_all(household, batch, run_id="run", batch_id="batch")
+
+
+async def everything(stores: Stores, household: str) -> list[Transaction]:
+    return await stores.ledger.between(household, date.min, date.max)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 100, 101, 501])
+async def test_a_batch_is_inserted_once(stores: Stores, count: int) -> None:
+    household, batch = new_id(), transactions(count)
+    ids = tuple(t.transaction_id for t in batch)
+    first = await insert(stores, household, batch)
+    assert (first.inserted, first.present, first.conflicts) == (ids, (), ())
+    again = await insert(stores, household, batch)
+    assert (again.inserted, again.present, again.conflicts) == ((), ids, ())
+    assert await everything(stores, household) == sorted(batch, key=lambda t: (t.posted_on, t.transaction_id))
+
+
+async def test_a_batch_that_crashed_half_way_is_completed(stores: Stores) -> None:
+    household, batch = new_id(), transactions(250)
+    ids = [t.transaction_id for t in batch]
+    await insert(stores, household, batch[30:170])
+    write = await insert(stores, household, batch)
+    assert write.inserted == tuple(ids[:30] + ids[170:])
+    assert write.present == tuple(ids[30:170])
+    assert len(await everything(stores, household)) == 250
+
+
+async def test_other_content_is_a_conflict_and_left_as_it_is(stores: Stores) -> None:
+    household, batch = new_id(), transactions(5)
+    await insert(stores, household, batch)
+    changed = [
+        replace(batch[0], amount=Decimal("9.99")),
+        replace(batch[1], posted_on=date(2020, 2, 29)),
+        replace(batch[2], merchant_name=None),
+        replace(batch[3], category="OTHER", category_confidence=0.1, category_source="model 2"),  # is no content
+        replace(batch[4], amount=batch[4].amount * Decimal("1.000")),  # is the same amount
+    ]
+    write = await insert(stores, household, [*changed, replace(batch[0], transaction_id="new")])
+    assert write.inserted == ("new",)
+    assert write.conflicts == tuple(t.transaction_id for t in batch[:3])
+    assert write.present == tuple(t.transaction_id for t in batch[3:])
+    assert set(batch) <= set(await everything(stores, household))
+
+
+async def test_one_id_twice_in_a_batch(stores: Stores) -> None:
+    household, (one, two) = new_id(), transactions(2)
+    write = await insert(stores, household, [one, one, two, replace(two, amount=Decimal(7))])
+    assert write.inserted == (one.transaction_id, two.transaction_id)
+    assert (write.present, write.conflicts) == ((), (two.transaction_id,))
+    assert await everything(stores, household) == [one, two]
+
+
+async def test_two_insert_the_same_batch_at_once(stores: Stores) -> None:
+    household, batch = new_id(), transactions(230)
+    other = [replace(t, amount=Decimal(-5)) if n < 3 else t for n, t in enumerate(batch[::-1])]
+    writes = await asyncio.gather(insert(stores, household, batch), insert(stores, household, other))
+    inserted = [i for write in writes for i in write.inserted]
+    assert sorted(inserted) == sorted(t.transaction_id for t in batch)
+    assert sum(len(write.conflicts) for write in writes) == 3
+    assert sum(len(write.present) for write in writes) == 227
+    assert len(await everything(stores, household)) == 230
+
+
+async def test_households_do_not_meet(stores: Stores) -> None:
+    mine, theirs = new_id(), new_id()
+    await insert(stores, mine, transactions(3))
+    assert await everything(stores, theirs) == []
+    assert len((await insert(stores, theirs, transactions(3))).inserted) == 3
+
+
+async def test_the_days_between_include_both(stores: Stores) -> None:
+    household = new_id()
+    days = [date.min, date(999, 12, 31), date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1), date.max]
+    batch = [replace(records.TRANSACTION, transaction_id=str(n), posted_on=day) for n, day in enumerate(days)]
+    await insert(stores, household, batch)
+    assert await everything(stores, household) == batch
+    assert await stores.ledger.between(household, date(2024, 2, 29), date(2024, 3, 1)) == batch[3:5]
+    assert await stores.ledger.between(household, date(2025, 1, 1), date(2024, 1, 1)) == []
+
+
+@pytest.mark.parametrize(
+    "amount", ["-0.00", "0", "1E+3", "1.10", "-99999999999999999999999999999999999999.123456789012345678901234567890"]
+)
+async def test_amounts_come_back_digit_by_digit(stores: Stores, amount: str) -> None:
+    household = new_id()
+    await insert(stores, household, [replace(records.TRANSACTION, amount=Decimal(amount))])
+    (stored,) = await everything(stores, household)
+    assert str(stored.amount) == amount
+
+
+# ----------------------------------------------------------------------------------------- approvals, decisions, others
+
+
+async def test_approvals_of_a_household_newest_first(stores: Stores) -> None:
+    household = new_id()
+    approvals = [
+        replace(
+            records.APPROVAL,
+            household_id=household,
+            approval_id=f"{n:03}",
+            created_at=NOW + timedelta(minutes=n),
+            status=ApprovalStatus.PENDING if n % 3 == 0 else ApprovalStatus.REJECTED,
+        )
+        for n in range(210)
+    ]
+    await asyncio.gather(*(stores.approvals.insert(approval) for approval in approvals))
+    newest = approvals[::-1]
+    assert await stores.approvals.of_household(household, None) == newest[:200]
+    pending = [approval for approval in newest if approval.status == ApprovalStatus.PENDING]
+    assert await stores.approvals.of_household(household, ApprovalStatus.PENDING) == pending
+    assert await stores.approvals.of_household(new_id(), None) == []
+    assert await stores.approvals.read(new_id(), "001") is None
+
+
+async def test_decisions_are_appended_once(stores: Stores) -> None:
+    run = new_id()
+    decisions = [
+        replace(records.DECISION, run_id=run, decision_id=i, decided_at=at) for i, at in (("b", NOW), ("a", LATER))
+    ]
+    for decision in reversed(decisions):
+        assert await stores.decisions.insert(decision)
+    assert not await stores.decisions.insert(replace(decisions[0], rationale="other"))
+    assert await stores.decisions.of_run(run) == decisions
+
+
+async def test_active_households_ascending_from_a_cursor(stores: Stores) -> None:
+    households = sorted(new_id() for _ in range(5))
+    month = f"{2000 + int(new_id()[:2], 16)}07"
+    for household in reversed(households):
+        for day in (1, 31):
+            await stores.households.mark_active(household, date(int(month[:4]), 7, day))
+    assert await listed(stores.households.active(month)) == households
+    assert await listed(stores.households.active(month, households[2])) == households[3:]
+    assert await listed(stores.households.active(month, "zz")) == []
+    assert await listed(stores.households.active("190001")) == []
+
+
+async def test_the_progress_of_the_sweep_has_one_writer(stores: Stores) -> None:
+    assert await stores.households.sweep_progress() is None
+    etag = await stores.households.save_sweep_progress(records.PROGRESS, None)
+    assert etag is not None
+    assert await stores.households.save_sweep_progress(records.PROGRESS, None) is None
+    done = SweepProgress(completed_night="2026-11-23")
+    assert await stores.households.save_sweep_progress(done, etag)
+    assert await stores.households.save_sweep_progress(records.PROGRESS, etag) is None
+    stored = await stores.households.sweep_progress()
+    assert stored is not None
+    assert stored.value == done
+
+
+async def test_memberships_of_a_subject(stores: Stores) -> None:
+    subject = f"{new_id()}' or Subject ne '"
+    memberships = [
+        replace(records.MEMBERSHIP, subject=subject, household_user_id=f"{n:032}", household_id=new_id())
+        for n in range(3)
+    ]
+    for membership in memberships:
+        assert await stores.members.insert(membership)
+    assert not await stores.members.insert(memberships[0])
+    assert await stores.members.of_subject(subject) == memberships
+    assert await stores.members.of_subject(subject.upper()) == []
+
+
+async def test_a_blob_is_written_once(stores: Stores) -> None:
+    name = f"{new_id()}/ü #?%41{new_id()}"
+    assert await stores.blobs.get(name) is None
+    await stores.blobs.put(name, b"\x00\xff")
+    await stores.blobs.put(name, b"other")
+    assert await stores.blobs.get(name) == b"\x00\xff"
+    await stores.blobs.put(f"{name}/empty", b"")
+    assert await stores.blobs.get(f"{name}/empty") == b""
+
+
+# ----------------------------------------------------------------------------------------------------- hostile contents
+
+
+async def test_awkward_ids_never_share_a_row(stores: Stores) -> None:
+    household, run = new_id(), new_id()
+    batch = [replace(records.TRANSACTION, transaction_id=i, description=i) for i in AWKWARD]
+    assert len((await insert(stores, household, batch)).inserted) == len(AWKWARD)
+    assert {t.transaction_id: t for t in await everything(stores, household)} == {t.transaction_id: t for t in batch}
+    for i in AWKWARD:
+        key = replace(records.KEY, command_id=i + run, queue=i)
+        assert await stores.keys.read(i, i + run) is None
+        assert await stores.keys.insert(key)
+        stored = await stores.keys.read(i, i + run)
+        assert stored is not None
+        assert stored.value == key
+        assert await stores.keys.update(key, stored.etag)
+
+
+async def test_ids_cannot_reach_rows_of_others(stores: Stores) -> None:
+    await insert(stores, "victim", transactions(1))
+    await stores.stages.insert_all([replace(records.STAGE, run_id="victim", attempt=int(time.time_ns() % 900_000))])
+    for i in ("' or PartitionKey eq 'victim", "x' or '1' eq '1", "victim')//", "victim'", "victim!", "%27%20or%20true"):
+        assert await everything(stores, i) == []
+        assert await stores.stages.of_run(i) == []
+        assert await stores.members.of_subject(i) == []
+        assert await stores.signals.of_run(i) == []
+        assert await stores.runs.read(i) is None
+        assert await listed(stores.commands.conversation(i, i)) == []
+        assert await listed(stores.households.active(i, i)) == []
+
+
+async def test_parts_of_an_index_key_do_not_run_into_each_other(stores: Stores) -> None:
+    one = new_id()
+    await stores.commands.index_conversation(one, "a!b", NOW, "q", "c")
+    assert await listed(stores.commands.conversation(f"{one}!a", "b")) == []
+    assert await listed(stores.commands.conversation(one, "a")) == []
+
+
+@pytest.mark.parametrize("at", [datetime(1601, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC), NOW])
+async def test_times_come_back_to_the_microsecond(stores: Stores, at: datetime) -> None:
+    run = replace(records.RUN, run_id=new_id(), created_at=at, completed_at=at)
+    assert await stores.runs.insert(run)
+    stored = await stores.runs.read(run.run_id)
+    assert stored is not None
+    assert stored.value == run
+    assert stored.value.created_at.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(1600, 12, 31, 23, 59, 59, tzinfo=UTC),
+        datetime(2026, 1, 1),  # noqa: DTZ001 - a time without a zone is the point
+        datetime.min.replace(tzinfo=UTC),
+    ],
+)
+async def test_a_time_that_no_row_can_hold_is_refused(stores: Stores, at: datetime) -> None:
+    with pytest.raises(StoredRowError):
+        await stores.runs.insert(replace(records.RUN, run_id=new_id(), created_at=at))
+
+
+@pytest.mark.parametrize("confidence", [float("nan"), float("inf")])
+async def test_a_confidence_that_is_no_number_is_refused(stores: Stores, confidence: float) -> None:
+    with pytest.raises(StoredRowError):
+        await stores.decisions.insert(replace(records.DECISION, run_id=new_id(), confidence=confidence))
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 0.1, 1 / 3, 5e-324])
+async def test_a_confidence_comes_back_exactly(stores: Stores, confidence: float) -> None:
+    decision = replace(records.DECISION, run_id=new_id(), confidence=confidence)
+    assert await stores.decisions.insert(decision)
+    assert await stores.decisions.of_run(decision.run_id) == [decision]
