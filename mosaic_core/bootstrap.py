@@ -160,7 +160,7 @@ class Container:
 
 def _trace_request(request: Observation) -> None:
     """Each table request is a span below the one that asked for it."""
-    service = telemetry.WORKER if "lane" in telemetry.correlation() else telemetry.API
+    service: telemetry.Service = telemetry.WORKER if "lane" in telemetry.correlation() else telemetry.API
     seconds = (request.ended_ns - request.started_ns) / 1e9
     telemetry.storage_request(service, request.kind, request.table, seconds, request.status or None)
 

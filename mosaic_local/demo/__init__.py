@@ -19,8 +19,9 @@ from mosaic_local.errors import StackError
 
 app = typer.Typer(add_completion=False)
 
-RETRY_SECONDS = "0.3,0.5,0.7,1.0"
-"""The waits between attempts are shortened here, so that a command that fails five times ends within the demo."""
+SETTINGS = {"Drill__Enabled": "true", "Retry__Seconds": "0.3,0.5,0.7,1.0", "Sweep__LookbackDays": "730"}
+"""The waits between attempts are shortened, so that a command that fails five times ends within the demo; the sweep
+looks back over the whole sample, in which the anomalies are planted."""
 
 
 @app.callback()
@@ -44,9 +45,7 @@ def demo(
     from mosaic_local.stack import Stack, StackOptions
 
     began = time.monotonic()
-    options = StackOptions(
-        state_dir=state, app_settings={"Drill__Enabled": "true", "Retry__Seconds": RETRY_SECONDS}, announce=True
-    )
+    options = StackOptions(state_dir=state, app_settings=SETTINGS, announce=True)
     report = Report()
     try:
         report.say("Starting broker, storage, issuer and worker …")
