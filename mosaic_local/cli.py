@@ -37,9 +37,17 @@ def up(
     """Serve API, worker and emulators until Ctrl-C. What is stored survives a restart with --state."""
     from mosaic_local.stack import Stack, StackOptions
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    interrupted = False
 
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if not interrupted:  # a second one must not break off the orderly stop
+            interrupted = True
+            print("mosaic: stopping", file=sys.stderr)
+            raise KeyboardInterrupt
+
+    # SIGINT too: a shell starts background jobs with it ignored.
+    signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
     settings = {"Drill__Enabled": "true"} if drill else {}
     try:
