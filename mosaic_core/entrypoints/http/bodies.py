@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from mosaic_core.domain.envelope import Amount, BatchId, Line, TransactionLine
+from mosaic_core.domain.currency import CURRENCIES
+from mosaic_core.domain.envelope import Amount, BatchId, Currency, Line, TransactionLine
 from mosaic_core.services.batch import INLINE_TRANSACTIONS
 
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -39,8 +40,24 @@ class Body(BaseModel):
     )
 
 
+# JSON Schema for what the validators of the domain check in code
+_LINE_SCHEMA: Final = WithJsonSchema(
+    {"type": "string", "minLength": 1, "maxLength": 120, "pattern": r"^[^\u0000-\u001f\u007f]+$"}
+)
+_BATCH_ID_SCHEMA: Final = WithJsonSchema(
+    {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,44}$", "description": "A GUID is taken in any usual spelling."}
+)
+_AMOUNT_SCHEMA: Final = WithJsonSchema(
+    {"type": "string", "pattern": r"^[+-]?[0-9]{1,15}(\.[0-9]{1,8})?$", "examples": ["-12.50"]}
+)
+_CURRENCY_SCHEMA: Final = WithJsonSchema(
+    {"type": "string", "enum": sorted(CURRENCIES), "description": "An ISO 4217 code."}
+)
+
+type OneLine = Annotated[Line, _LINE_SCHEMA]
+type BatchReference = Annotated[BatchId, _BATCH_ID_SCHEMA]
 type ClientId = Annotated[
-    Line,
+    OneLine,
     Field(description="The client's own reference: the same one again is the same command, and gets the same answer."),
 ]
 
@@ -67,18 +84,17 @@ class IngestedTransaction(TransactionLine):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
-    amount: Annotated[
-        Amount, WithJsonSchema({"type": "string", "pattern": r"^[+-]?\d{1,15}(\.\d{1,8})?$", "examples": ["-12.50"]})
-    ]
+    amount: Annotated[Amount, _AMOUNT_SCHEMA]
+    currency: Annotated[Currency, _CURRENCY_SCHEMA]
 
 
 class PostIngestion(Body):
     """One batch of an account's transactions. ``batchId`` (a GUID, or up to 44 letters, digits, '.', '_', '-') is the
     client's reference: the same batch again is the same command."""
 
-    batch_id: BatchId
-    source: Line
-    account_id: Line
+    batch_id: BatchReference
+    source: OneLine
+    account_id: OneLine
     transactions: Annotated[
         list[IngestedTransaction], Field(min_length=1, max_length=INLINE_TRANSACTIONS), BeforeValidator(_not_too_many)
     ]
@@ -89,9 +105,9 @@ class IngestionQuery(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, str_strip_whitespace=True)
 
-    batch_id: BatchId
-    source: Line
-    account_id: Line
+    batch_id: BatchReference
+    source: OneLine
+    account_id: OneLine
 
 
 class ErrorDetail(BaseModel):
