@@ -10,7 +10,7 @@ import calendar
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -377,23 +377,22 @@ def _series_of(group: list[Charge]) -> list[Series]:
     whole = _best_fit(group, least=0.8)
     if whole is not None and len(_collapse(group)) >= 3:
         return [whole]
-    splits: list[Callable[[], list[list[Charge]]]] = [
-        lambda: _by_account(group),
-        lambda: _amount_clusters(group, 0.004),
-        lambda: _amount_clusters(group, 0.03),
-        lambda: _amount_clusters(group, 0.12),
+    # Among many rows some fall into a rhythm by chance, so a part must keep it the more strictly the looser it was cut.
+    splits: list[tuple[int, list[list[Charge]]]] = [
+        (3, _by_account(group)),
+        (3, _amount_clusters(group, 0.004)),
+        (5, _amount_clusters(group, 0.03)),
+        (6, _amount_clusters(group, 0.12)),
     ]
     best: list[Series] = []
     covered = 0
-    for split in splits:
-        parts = split()
+    for least, parts in splits:
         if len(parts) < 2:
             continue
-        # Among many rows some fall into a rhythm by chance, so a part must keep it more strictly.
         fits = [
             fit
             for part in parts
-            if len(part) >= 3 and (fit := _best_fit(part, least=0.85, cadences=CADENCES[1:7])) is not None
+            if len(part) >= least and (fit := _best_fit(part, least=0.9, cadences=CADENCES[1:5])) is not None
         ]
         total = sum(len(fit.occurrences) for fit in fits)
         if total > covered:

@@ -188,21 +188,25 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
     comparable = [c for c in firsts if c.tx_id not in view.in_series]
     apart = view.in_series | {c.tx_id for c in firsts}
     everyday = sorted(
-        c.log for c in view.rows if is_purchase(c) and c.tx.currency == view.currency and c.tx_id not in apart
+        c.log
+        for c in view.rows
+        if is_purchase(c) and c.tx.currency == view.currency and c.category != "TRAVEL" and c.tx_id not in apart
     )
     for row in comparable:
         if row.day < view.known_since(row) + _WARM_UP or row.category == "GOVERNMENT_AND_NON_PROFIT":
             continue
-        rest = [c.log for c in comparable if c.tx_id != row.tx_id]
+        rest = [c.log for c in comparable if c.tx_id != row.tx_id and c.category != "TRAVEL"]
         # A household that hardly ever buys anywhere new is compared with all that it buys.
         rest = sorted(rest if len(rest) >= 12 else rest + [value for value in everyday if value != row.log])
         if len(rest) < 12:
             continue
+        # Other purchases of this kind are what is looked for, not what it is compared with.
+        rest = rest[: len(rest) - min(3, max(1, len(rest) // 10))]
         centre, spread = robust_spread(rest, floor=0.5)
         limit = max(
-            centre + 2.8 * spread,
+            min(centre + 2.8 * spread, rest[-1] + math.log(2.4)),
             quantile(everyday, 0.985) + 0.25 if len(everyday) >= 30 else 0.0,
-            quantile(rest, 0.95) + 0.65,
+            quantile(rest, 0.97) + 0.6,
             math.log(9 * view.unit),
         )
         crowd = sum(abs(c.day - row.day) <= 6 and c.tx_id != row.tx_id for c in comparable)
