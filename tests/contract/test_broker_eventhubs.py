@@ -107,8 +107,8 @@ def test_a_consumer_starts_where_it_asks_to(broker: RunningBroker, producer: Eve
     one = Reader(broker, 1, starting_position=last - 2, starting_position_inclusive=True, **on)
     after = Reader(broker, 1, starting_position=str(last - 1), **on)  # an offset
     every = Reader(broker, 1, starting_position=datetime(2020, 1, 1, tzinfo=UTC), **on)
-    assert [body for _, body in one.finish()][0] == "one"
-    assert [body for _, body in after.finish()][0] == "three"
+    assert next(body for _, body in one.finish()) == "one"
+    assert next(body for _, body in after.finish()) == "three"
     every.finish()
 
 

@@ -154,11 +154,12 @@ def test_batches_and_lists_are_single_messages_in_order(work: Ends) -> None:
         batch.add_message(ServiceBusMessage(body))
     work.sender.send_messages(batch)
     work.send("l1", "l2")
-    bodies, sequences = [], []
+    bodies: list[str] = []
+    sequences: list[int] = []
     for _ in range(4):
         message = work.one()
         bodies.append(str(message))
-        sequences.append(message.sequence_number)
+        sequences.append(message.sequence_number or 0)
         work.receiver.complete_message(message)
     assert bodies == ["b1", "b2", "l1", "l2"]
     assert sequences == sorted(set(sequences))

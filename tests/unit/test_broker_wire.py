@@ -1,0 +1,411 @@
+"""The broker's handling of bytes: frames, messages, tokens, partitions, journal. No sockets."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import hmac
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proton import Data, Message, symbol
+
+from mosaic_local.broker.content import Content, split_batch
+from mosaic_local.broker.errors import (
+    ArgumentError,
+    MalformedError,
+    NotFoundError,
+    NotImplementedByBrokerError,
+    StartError,
+    UnauthorizedError,
+)
+from mosaic_local.broker.eventhub import EventHub, Partition, Retention
+from mosaic_local.broker.journal import Journal, StoredQueue
+from mosaic_local.broker.paths import path_of
+from mosaic_local.broker.queue import DEAD_LETTERS, Queue, Settings, State
+from mosaic_local.broker.sas import Verifier
+from mosaic_local.broker.wire import BATCH_FORMAT, BATCH_TAG, Wire
+
+HEADER = b"AMQP\x00\x01\x00\x00"
+
+
+def encoded(**fields: object) -> bytes:
+    message = Message(**fields)
+    message.inferred = True
+    return bytes(message.encode())
+
+
+def frame(performative: int, *values: bytes, channel: int = 1, payload: bytes = b"") -> bytes:
+    """A frame with one encoded value for each field."""
+    items = b"".join(values)
+    body = b"\x00\x53" + bytes([performative, 0xC0, len(items) + 1, len(values)]) + items + payload
+    return (8 + len(body)).to_bytes(4, "big") + b"\x02\x00" + channel.to_bytes(2, "big") + body
+
+
+def uint(number: int) -> bytes:
+    return b"\x70" + number.to_bytes(4, "big")
+
+
+def transfer(handle: int, number: int, tag: bytes = b"t", code: int = 0, more: bool = False) -> bytes:
+    fields = (
+        uint(handle),
+        uint(number),
+        b"\xa0" + bytes([len(tag)]) + tag,
+        uint(code),
+        b"\x42",
+        b"\x41" if more else b"\x42",
+    )
+    return frame(0x14, *fields, payload=b"payload")
+
+
+def fields_of(raw: bytes) -> list[object]:
+    """The fields of a frame's performative."""
+    data = Data()
+    data.decode(raw[8:])
+    data.rewind()
+    data.next()
+    value = data.get_object()
+    return [bytes(one) if isinstance(one, memoryview) else one for one in value.value]
+
+
+# -- frames ----------------------------------------------------------------------------------------------------------
+
+
+def test_repeated_delivery_ids_are_renumbered_and_answered_under_their_own() -> None:
+    wire = Wire()
+    sent = b"".join(transfer(handle, number) for handle, number in ((0, 7), (1, 7), (0, 8)))
+    ours, at = [], 0
+    passed = wire.incoming(HEADER + sent)[8:]
+    while at < len(passed):
+        size = int.from_bytes(passed[at : at + 4], "big")
+        ours.append(fields_of(passed[at : at + size])[1])
+        at += size
+    assert ours == [7, 8, 9]
+    begin = frame(0x11, b"\x60\x00\x01", uint(0), uint(1), uint(1), channel=5)
+    wire.outgoing(begin)
+    answer = wire.outgoing(frame(0x15, b"\x41", uint(7), uint(9), b"\x41", b"\x00\x53\x24\x45", channel=5))
+    answered, at = [], 0
+    while at < len(answer):
+        size = int.from_bytes(answer[at : at + 4], "big")
+        answered.append(fields_of(answer[at : at + size])[1:3])
+        at += size
+    assert answered == [[7, 7], [7, 7], [8, 8]]
+
+
+def test_parts_of_one_delivery_keep_one_id_though_others_come_between() -> None:
+    wire = Wire()
+    parts = [transfer(0, 3, more=True), transfer(1, 3), transfer(0, 3)]
+    assert [fields_of(wire.incoming(part))[1] for part in parts] == [3, 4, 3]
+
+
+def test_a_batch_is_marked_and_nothing_else_is_touched() -> None:
+    wire = Wire()
+    plain = transfer(0, 0, tag=b"\x00\x00\x00\x01")
+    assert wire.incoming(plain) == plain
+    marked = wire.incoming(transfer(0, 1, code=BATCH_FORMAT))
+    assert fields_of(marked)[2] == BATCH_TAG
+    assert marked.endswith(b"payload")
+
+
+def test_frames_on_an_ended_channel_are_dropped_until_it_begins_again() -> None:
+    wire = Wire()
+    detach, end = frame(0x16, uint(0), b"\x41"), frame(0x17)
+    assert wire.incoming(end) == end
+    assert wire.incoming(detach) == b""
+    begin = frame(0x11, b"\x40", uint(0), uint(1), uint(1))
+    assert wire.incoming(begin + detach) == begin + detach
+
+
+def test_performatives_and_errors_get_all_their_fields() -> None:
+    error = b"\x00\x53\x1d\xc0\x0f\x01\xa3\x0camqp:unknown"
+    rejected = b"\x00\x53\x25\xc0" + bytes([len(error) + 1, 1]) + error
+    out = Wire().outgoing(frame(0x15, b"\x41", uint(1), b"\x40", b"\x41", rejected))
+    fields = fields_of(out)
+    assert len(fields) == 6
+    state = fields[4]
+    assert state.value[0].value == [symbol("amqp:unknown"), None, None]  # type: ignore[attr-defined]
+    assert len(fields_of(Wire().outgoing(frame(0x12, b"\xa1\x01n", uint(0), b"\x41")))) == 14
+
+
+@given(st.lists(st.integers(1, 40), min_size=1), st.booleans())
+def test_frames_pass_whole_however_the_bytes_come(cuts: list[int], outgoing: bool) -> None:
+    sent = HEADER + frame(0x10, b"\xa1\x01c") + transfer(0, 0) + b"\x00\x00\x00\x08\x02\x00\x00\x00" + transfer(0, 1)
+    whole, pieces = Wire(), Wire()
+    feed = (whole.outgoing, pieces.outgoing) if outgoing else (whole.incoming, pieces.incoming)
+    got, at = b"", 0
+    for size in cuts:
+        got += feed[1](sent[at : at + size])
+        at += size
+    got += feed[1](sent[at:])
+    assert got == feed[0](sent)
+
+
+@given(st.binary(max_size=300))
+def test_bytes_that_are_no_frames_raise_nothing_but_what_the_connection_expects(raw: bytes) -> None:
+    with contextlib.suppress(MalformedError, IndexError):
+        Wire().incoming(HEADER + raw)
+
+
+# -- messages --------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_keeps_its_sections_and_gains_the_brokers_annotations() -> None:
+    raw = encoded(
+        body=b"hello",
+        id="m",
+        durable=True,
+        ttl=12.5,
+        annotations={symbol("x-opt-partition-key"): "p", symbol("x-opt-sequence-number"): 99},
+        properties={"a": 1},
+    )
+    content = Content.decode(raw)
+    assert (content.durable, content.ttl_ms, content.partition_key) == (True, 12_500, b"p")
+    seen = Message()
+    seen.decode(content.for_queue(5, 1_000, 1, 0, 2_000))
+    assert bytes(seen.body) == b"hello"
+    assert (seen.id, seen.durable, seen.ttl, seen.properties) == ("m", True, 12.5, {"a": 1})
+    assert {str(key): value for key, value in seen.annotations.items()} == {
+        "x-opt-partition-key": "p",
+        "x-opt-sequence-number": 5,
+        "x-opt-enqueued-time": 1_000,
+        "x-opt-message-state": 1,
+        "x-opt-locked-until": 2_000,
+    }
+    assert Content.decode(content.encode()) == content
+
+
+def test_the_delivery_count_is_written_even_where_it_is_nought() -> None:
+    raw = Content.of(b"x").for_queue(1, 0, 0, 0, None)
+    data = Data()
+    data.decode(raw)
+    data.rewind()
+    data.next()
+    assert data.get_object().value[4] == 0
+
+
+def test_properties_are_laid_over() -> None:
+    content = Content.decode(encoded(body="text", properties={"a": 1, "b": "old"}))
+    changed = content.with_properties({"b": "new", "c": True})
+    assert changed.application_properties() == {"a": 1, "b": "new", "c": True}
+    assert content.application_properties() == {"a": 1, "b": "old"}
+    assert changed.body == content.body
+
+
+def test_a_session_id_is_refused() -> None:
+    with pytest.raises(NotImplementedByBrokerError, match="session"):
+        Content.decode(encoded(body=b"x", group_id="s"))
+
+
+def test_batches_come_apart() -> None:
+    inner = [encoded(body=b"one"), encoded(body=b"x" * 500)]
+    envelope = b"".join(b"\x00\x53\x75\xb0" + len(one).to_bytes(4, "big") + one for one in inner)
+    assert split_batch(envelope) == inner
+    with pytest.raises(MalformedError):
+        split_batch(encoded(id="no data"))
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_message_are_called_malformed(raw: bytes) -> None:
+    for candidate in (raw, b"\x00\x53\x75" + raw, b"\x00\x53\x70\xc0" + raw, b"\x00\x53\x72\xc1" + raw):
+        try:
+            content = Content.decode(candidate)
+        except (MalformedError, NotImplementedByBrokerError):
+            continue
+        assert Content.decode(content.encode()).body == content.body
+
+
+def test_deep_nesting_is_malformed() -> None:
+    with pytest.raises(MalformedError):
+        Content.decode(b"\x00\x53\x77" + b"\x00" * 100_000)
+
+
+def test_paths() -> None:
+    assert path_of("amqps://localhost:5671/Orders/$DeadLetterQueue") == "orders/$deadletterqueue"
+    assert path_of("sb://localhost:5671/") == ""
+    assert path_of(None) == ""
+
+
+# -- tokens ----------------------------------------------------------------------------------------------------------
+
+
+def token(key: str = "k", name: str = "n", resource: str = "sb://localhost:1/Q", expires: int = 1_000) -> str:
+    quoted = quote_plus(resource)
+    signature = base64.b64encode(hmac.new(key.encode(), f"{quoted}\n{expires}".encode(), hashlib.sha256).digest())
+    return f"SharedAccessSignature sr={quoted}&sig={quote_plus(signature)}&se={expires}&skn={name}"
+
+
+def test_a_good_token_opens_its_entity_until_it_expires() -> None:
+    grant = Verifier("n", "k").verify(token(), 999)
+    assert grant.covers("q", 999)
+    assert grant.covers("q/$deadletterqueue", 999)
+    assert not grant.covers("q", 1_000)
+    assert not grant.covers("queue", 999)
+    assert Verifier("n", "k").verify(token(resource="sb://localhost:1/"), 1).covers("anything", 1)
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (token(key="other"), "signature"),
+        (token(name="other"), "SharedAccessKeyName"),
+        (token(expires=5), "expired"),
+        (token().replace("se=1000", "se=2000"), "signature"),
+        (token().replace("Q", "R"), "signature"),
+        ("SharedAccessSignature sr=x", "lacks"),
+        ("Bearer x", "SharedAccessSignature"),
+        ("", "SharedAccessSignature"),
+    ],
+)
+def test_bad_tokens_are_refused_by_reason(bad: str, why: str) -> None:
+    with pytest.raises(UnauthorizedError, match=why):
+        Verifier("n", "k").verify(bad, 10)
+
+
+# -- event hubs ------------------------------------------------------------------------------------------------------
+
+
+def filled(count: int, retention: Retention | None = None) -> Partition:
+    partition = Partition("h", 0, retention or Retention())
+    for number in range(count):
+        partition.append(Content.of(b"x" * 10), 100 + number * 10)
+    return partition
+
+
+@pytest.mark.parametrize(
+    ("selector", "position"),
+    [
+        ("", 0),
+        ("amqp.annotation.x-opt-offset > '-1'", 0),
+        ("amqp.annotation.x-opt-offset > '@latest'", 5),
+        ("amqp.annotation.x-opt-offset > '2'", 3),
+        ("amqp.annotation.x-opt-offset >= '2'", 2),
+        ("amqp.annotation.x-opt-sequence-number > '99'", 5),
+        ("amqp.annotation.x-opt-sequence-number >= '0'", 0),
+        ("amqp.annotation.x-opt-enqueued-time > '110'", 2),
+        ("amqp.annotation.x-opt-enqueued-time >= '110'", 1),
+        ("amqp.annotation.x-opt-enqueued-time > '5'", 0),
+    ],
+)
+def test_positions(selector: str, position: int) -> None:
+    assert filled(5).position(selector) == position
+
+
+def test_a_filter_that_is_not_understood_is_refused() -> None:
+    with pytest.raises(ArgumentError):
+        filled(1).position("body LIKE 'x'")
+
+
+def test_retention_drops_the_oldest_and_readers_go_on_at_the_oldest_kept() -> None:
+    partition = filled(1_000, Retention(events=100))
+    assert 100 <= len(partition.events) <= 103
+    assert partition.next == 1_000
+    assert partition.read(0, 1)[0].sequence == partition.first
+    assert partition.bytes_held == sum(event.content.size for event in partition.events)
+    by_size = filled(1_000, Retention(bytes=1_500))
+    assert by_size.bytes_held <= 1_500
+    assert by_size.next == 1_000
+
+
+def test_keys_are_stable_and_partitions_are_named_by_number() -> None:
+    hub = EventHub("H", 4, ["Group"], 0)
+    assert {hub.choose(b"household").index for _ in range(5)} == {hub.choose(b"household").index}
+    assert [hub.choose(None).index for _ in range(4)] == [0, 1, 2, 3]
+    assert hub.groups == {"$default", "group"}
+    for wrong in ("4", "-1", "", "x", "¹"):
+        with pytest.raises(NotFoundError):
+            hub.partition(wrong)
+
+
+# -- journal ---------------------------------------------------------------------------------------------------------
+
+
+def open_queue(journal: Journal, *, create: bool = False) -> Queue:
+    if create:
+        journal.write_queue(StoredQueue("Q", Settings(), 1, 1, 0))
+    stored = journal.queues()["q"]
+    dead = Queue("q" + DEAD_LETTERS, stored.settings, recorder=journal)
+    queue = Queue("q", stored.settings, dead=dead, recorder=journal)
+    queue.last_sequence = stored.last_sequence
+    journal.restore_messages({"q": queue})
+    return queue
+
+
+def test_the_journal_brings_back_every_state(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    queue = open_queue(journal, create=True)
+    for body in (b"gone", b"deferred", b"dead", b"locked"):
+        queue.put(Content.of(body), 10)
+    for name in (b"gone", b"deferred", b"dead", b"locked"):
+        queue.receive(name, 10)
+    queue.complete(b"gone", 11)
+    journal.commit()
+    queue.defer(b"deferred", 11)
+    queue.dead_letter(b"dead", 11, "r", "d")
+    queue.put(Content(b"\x00\x53\x77\x40", scheduled_ms=500), 12)
+    queue.put(Content.of(b"never stored"), 12)
+    queue.receive_deferred([5], None, 12)
+    journal.close()
+
+    journal = Journal(tmp_path)
+    again = open_queue(journal)
+    assert again.last_sequence == queue.last_sequence
+    assert {one.sequence: (one.state, one.count) for one in again.messages()} == {
+        2: (State.DEFERRED, 1),
+        4: (State.ACTIVE, 0),
+        5: (State.SCHEDULED, 0),
+        6: (State.ACTIVE, 0),
+    }
+    assert again.dead is not None
+    (dead,) = again.dead.messages()
+    assert (dead.sequence, dead.content.application_properties()) == (
+        3,
+        {"DeadLetterReason": "r", "DeadLetterErrorDescription": "d"},
+    )
+    assert again.receive(b"x", 12) is not None
+    journal.close()
+
+
+def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    queue = open_queue(journal, create=True)
+    queue.put(Content.of(b"a"), 0)
+    journal.commit()
+    queue.put(Content.of(b"b"), 0)
+    assert journal._db is not None
+    journal._db.close()  # as a killed process leaves it
+    journal = Journal(tmp_path)
+    assert [one.sequence for one in open_queue(journal).messages()] == [1]
+    journal.close()
+
+
+def test_events_and_their_retention_come_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    partition = Partition("h", 0, Retention(events=10), journal)
+    for number in range(50):
+        partition.append(Content.of(b"%d" % number), number)
+        journal.commit()
+    journal.close()
+    journal = Journal(tmp_path)
+    again = Partition("h", 0, Retention(events=10), journal)
+    journal.restore_events(again)
+    assert (again.first, again.next) == (partition.first, 50)
+    assert again.events == partition.events
+    journal.close()
+
+
+def test_one_folder_serves_one_broker(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    with pytest.raises(StartError, match="in use"):
+        Journal(tmp_path)
+    journal.close()
+    Journal(tmp_path).close()
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartError, match="state folder"):
+        Journal(tmp_path / "file")
