@@ -82,12 +82,17 @@ class _Fields(logging.Filter):
 _FIELDS_FILTER: Final = _Fields()
 
 
+_LOGGERS: Final = (logging.getLogger(), logging.getLogger(__package__))
+"""Where hosts and exporters hang their handlers: the root, or (where a setting says so) this package's logger."""
+
+
 def correlate_handlers() -> None:
-    """Make the handlers of the root logger write the fields. `correlated` does this by itself; call it for handlers of
-    the root that were added since."""
-    for handler in logging.root.handlers:
-        if _FIELDS_FILTER not in handler.filters:
-            handler.addFilter(_FIELDS_FILTER)
+    """Make the handlers write the fields. `correlated` does this by itself; call it for handlers that were added since,
+    within a block."""
+    for logger in _LOGGERS:
+        for handler in logger.handlers:
+            if _FIELDS_FILTER not in handler.filters:
+                handler.addFilter(_FIELDS_FILTER)
 
 
 class correlated:  # noqa: N801 - a context manager, named as it reads

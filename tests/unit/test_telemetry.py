@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -115,6 +118,22 @@ class TestLogs:
             finally:
                 logging.getLogger().removeHandler(late)
         assert late.lines[0]["queue"] == "q"
+
+    @pytest.mark.parametrize("logger", ["", "mosaic_core"])
+    def test_the_handler_of_azure_monitor_exports_them(self, logger: str) -> None:
+        exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+        provider = LoggerProvider(shutdown_on_exit=False)
+        provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+        handler = LoggingHandler(logger_provider=provider)
+        logging.getLogger(logger).addHandler(handler)
+        try:
+            with telemetry.correlated(commandId=COMMAND, attempt=2):
+                logging.getLogger("mosaic_core.services.deliver").warning("line", extra={"code": "lane_timeout"})
+        finally:
+            logging.getLogger(logger).removeHandler(handler)
+        (exported,) = exporter.get_finished_logs()
+        found = dict(exported.log_record.attributes or {})
+        assert (found["commandId"], found["attempt"], found["code"]) == (COMMAND, 2, "lane_timeout")
 
     async def test_concurrent_deliveries_do_not_mix(self, lines: list[dict[str, object]]) -> None:
         both_inside = asyncio.Barrier(2)
