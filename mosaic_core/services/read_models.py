@@ -84,7 +84,7 @@ class ReadModels:
         )
         return RunDetail(
             run=_run(run, stages, approvals, rows_shown=None),
-            stages=[_stage(stage) for stage in stages if stage.attempt <= run.attempt],
+            stages=[_stage(stage, None) for stage in stages if stage.attempt <= run.attempt],
             signals=[_signal(signal) for signal in signals],
             decisions=[_decision(decision) for decision in decisions],
         )
@@ -186,7 +186,7 @@ def _run(run: Run, stages: Sequence[Stage], approvals: Sequence[Approval], *, ro
         created_at_utc=run.created_at,
         last_modified_at_utc=run.last_modified_at,
         completed_at_utc=run.completed_at,
-        latest_stage=_stage(latest) if latest else None,
+        latest_stage=_stage(latest, rows_shown) if latest else None,
         provenance=Provenance(
             agent_name=run.agent_name,
             agent_source=run.agent_source,
@@ -199,7 +199,7 @@ def _run(run: Run, stages: Sequence[Stage], approvals: Sequence[Approval], *, ro
     )
 
 
-def _stage(stage: Stage) -> StageView:
+def _stage(stage: Stage, rows_shown: int | None) -> StageView:
     return StageView(
         attempt=stage.attempt,
         order=stage.order,
@@ -211,6 +211,7 @@ def _stage(stage: Stage) -> StageView:
         outcome_rationale=stage.outcome_rationale,
         started_at_utc=stage.started_at,
         completed_at_utc=stage.completed_at,
+        provenance=list(stage.provenance[:rows_shown]),
     )
 
 

@@ -59,6 +59,7 @@ class StageView(View):
     outcome_rationale: str
     started_at_utc: UtcTime
     completed_at_utc: UtcTime
+    provenance: list[str] = Field(description="Transaction ids; the first 50 of them where many runs are listed.")
 
 
 class Provenance(View):

@@ -175,7 +175,9 @@ async def test_an_index_that_cannot_be_written_is_no_202(world: ApiWorld, monkey
     assert (await world.post(MESSAGES, {"message": "Hello"})).code == "store_unavailable"
 
 
-async def test_what_nobody_expected_is_500_without_internals(world: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_nobody_expected_is_500_without_internals(
+    world: ApiWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async def broken(*_: object) -> bool:
         raise KeyError("the message text and a password")
 
@@ -183,7 +185,10 @@ async def test_what_nobody_expected_is_500_without_internals(world: ApiWorld, mo
     answer = await world.post(MESSAGES, {"message": "Hello"})
     assert (answer.status, answer.code) == (500, "internal_error")
     assert b"password" not in answer.body
-    assert len(answer.json["error"]["traceId"]) == 32
+    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert line.__dict__["traceId"] == answer.json["error"]["traceId"]
+    assert "KeyError" in line.getMessage()
+    assert "password" not in line.getMessage()
 
 
 @pytest.mark.parametrize(

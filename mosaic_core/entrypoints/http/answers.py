@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -10,7 +9,6 @@ from typing import Final
 import azure.functions as func
 from pydantic import BaseModel
 
-from mosaic_core import telemetry
 from mosaic_core.domain.errors import Detail, RequestError
 from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ErrorDetail, Problem
 
@@ -47,12 +45,12 @@ def json_text(status: int, text: str, headers: Mapping[str, str] | None = None) 
     )
 
 
-def error(problem: RequestError) -> func.HttpResponse:
-    return _error(problem.status, problem.code, problem.rationale, problem.details)
+def error(problem: RequestError, trace_id: str) -> func.HttpResponse:
+    return _error(problem.status, problem.code, problem.rationale, problem.details, trace_id)
 
 
-def fault(code: str, message: str) -> func.HttpResponse:
-    return _error(CODES[code][0], code, message, ())
+def fault(code: str, message: str, trace_id: str) -> func.HttpResponse:
+    return _error(CODES[code][0], code, message, (), trace_id)
 
 
 def refused(code: str, message: str, details: Sequence[Detail] = ()) -> RequestError:
@@ -60,7 +58,7 @@ def refused(code: str, message: str, details: Sequence[Detail] = ()) -> RequestE
     return RequestError(CODES[code][0], code, message, details)
 
 
-def _error(status: int, code: str, message: str, details: Sequence[Detail]) -> func.HttpResponse:
+def _error(status: int, code: str, message: str, details: Sequence[Detail], trace_id: str) -> func.HttpResponse:
     headers: dict[str, str] = {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if code == "member_context_invalid" else "Bearer"
@@ -69,7 +67,7 @@ def _error(status: int, code: str, message: str, details: Sequence[Detail]) -> f
     problem = Problem(
         code=code,
         message=message,
-        trace_id=telemetry.trace_id() or uuid.uuid4().hex,
+        trace_id=trace_id,
         details=[ErrorDetail(field=detail.field, issue=detail.issue) for detail in details],
     )
     return answer(status, ErrorAnswer(error=problem), headers)

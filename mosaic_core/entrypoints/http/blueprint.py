@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import traceback
+import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -53,24 +55,36 @@ def _function(
 
 
 async def _answered(route: Route, api: Callable[[], Api], request: Request) -> func.HttpResponse:
-    """The route's answer; whatever goes wrong becomes the contract's error."""
+    """The route's answer; whatever goes wrong becomes the contract's error. Its trace id is in the log line too, also
+    where nothing is traced."""
+    trace_id = telemetry.trace_id() or uuid.uuid4().hex
+    told = {"route": route.name, "traceId": trace_id}
     try:
         call = await authenticate(api(), route, request)
         return await route.handler(call)
     except RequestError as refusal:
-        log.info("request refused", extra={"route": route.name, "status": refusal.status, "code": refusal.code})
-        return answers.error(refusal)
+        log.info("request refused", extra={**told, "status": refusal.status, "code": refusal.code})
+        return answers.error(refusal, trace_id)
     except QueueUnavailableError:
-        log.warning("the queue did not acknowledge", extra={"route": route.name}, exc_info=True)
+        log.warning("the queue did not acknowledge", extra=told, exc_info=True)
         return answers.fault(
             "queue_unavailable",
             "the queue did not acknowledge; the command may have been enqueued: repeat with the same client id",
+            trace_id,
         )
     except StoreUnreachableError:
-        log.warning("storage did not answer", extra={"route": route.name}, exc_info=True)
+        log.warning("storage did not answer", extra=told, exc_info=True)
         return answers.fault(
-            "store_unavailable", "storage did not answer; repeat the request, a command with the same client id"
+            "store_unavailable",
+            "storage did not answer; repeat the request, a command with the same client id",
+            trace_id,
         )
-    except Exception:
-        log.exception("request failed", extra={"route": route.name})
-        return answers.fault("internal_error", "the request failed; the trace id finds the reason in the log")
+    except Exception as unexpected:
+        _log_without_values(unexpected, told)
+        return answers.fault("internal_error", "the request failed; the trace id finds the reason in the log", trace_id)
+
+
+def _log_without_values(error: BaseException, told: dict[str, str]) -> None:
+    """Type and places, not the error's text, which may quote what the caller sent."""
+    places = "".join(traceback.format_tb(error.__traceback__))
+    log.error("request failed: %s\n%s", type(error).__name__, places, extra=told)
