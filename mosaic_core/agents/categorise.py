@@ -90,22 +90,50 @@ _STEM: Final = 3.6
 
 # How common each primary is before anything is read (natural logarithm of a share), by direction.
 _PRIOR_OUT: Final = {
-    "INCOME": -7.0, "TRANSFER_IN": -7.0, "TRANSFER_OUT": -2.6, "LOAN_PAYMENTS": -3.2, "BANK_FEES": -3.4, "ENTERTAINMENT": -2.4, "FOOD_AND_DRINK": -1.3,
-    "GENERAL_MERCHANDISE": -1.2, "HOME_IMPROVEMENT": -2.8, "MEDICAL": -2.8, "PERSONAL_CARE": -2.8, "GENERAL_SERVICES": -2.2, "GOVERNMENT_AND_NON_PROFIT": -3.0,
-    "TRANSPORTATION": -2.3, "TRAVEL": -2.8, "RENT_AND_UTILITIES": -2.5,
-}  # fmt: skip
+    "INCOME": -7.0,
+    "TRANSFER_IN": -7.0,
+    "TRANSFER_OUT": -2.6,
+    "LOAN_PAYMENTS": -3.2,
+    "BANK_FEES": -3.4,
+    "ENTERTAINMENT": -2.4,
+    "FOOD_AND_DRINK": -1.3,
+    "GENERAL_MERCHANDISE": -1.2,
+    "HOME_IMPROVEMENT": -2.8,
+    "MEDICAL": -2.8,
+    "PERSONAL_CARE": -2.8,
+    "GENERAL_SERVICES": -2.2,
+    "GOVERNMENT_AND_NON_PROFIT": -3.0,
+    "TRANSPORTATION": -2.3,
+    "TRAVEL": -2.8,
+    "RENT_AND_UTILITIES": -2.5,
+}
 _PRIOR_IN: Final = {
-    "INCOME": -0.7, "TRANSFER_IN": -1.2, "TRANSFER_OUT": -6.0, "LOAN_PAYMENTS": -4.5, "BANK_FEES": -5.0, "ENTERTAINMENT": -3.6, "FOOD_AND_DRINK": -3.2,
-    "GENERAL_MERCHANDISE": -2.4, "HOME_IMPROVEMENT": -3.6, "MEDICAL": -3.8, "PERSONAL_CARE": -3.8, "GENERAL_SERVICES": -3.6, "GOVERNMENT_AND_NON_PROFIT": -4.2,
-    "TRANSPORTATION": -3.8, "TRAVEL": -3.4, "RENT_AND_UTILITIES": -3.8,
-}  # fmt: skip
+    "INCOME": -0.7,
+    "TRANSFER_IN": -1.2,
+    "TRANSFER_OUT": -6.0,
+    "LOAN_PAYMENTS": -4.5,
+    "BANK_FEES": -5.0,
+    "ENTERTAINMENT": -3.6,
+    "FOOD_AND_DRINK": -3.2,
+    "GENERAL_MERCHANDISE": -2.4,
+    "HOME_IMPROVEMENT": -3.6,
+    "MEDICAL": -3.8,
+    "PERSONAL_CARE": -3.8,
+    "GENERAL_SERVICES": -3.6,
+    "GOVERNMENT_AND_NON_PROFIT": -4.2,
+    "TRANSPORTATION": -3.8,
+    "TRAVEL": -3.4,
+    "RENT_AND_UTILITIES": -3.8,
+}
 
 _REFUND_WORDS: Final = frozenset(
     "refund refunded return returned reversal credit rfnd reversed chargeback adjustment".split()
 )
 _WRAPPER_WORDS: Final = frozenset(
-    """sq tst sp pp paypal pypl pos ach ppd ccd web tel id des indn ref conf purchase debit card dbt checkcard chkcard visa mc mastercard recurring authorized auth pending
-    contactless withdrawal online mobile payment pymt pmt bill billpay autopay preauthorized preauth pin sig trace inc llc ltd corp co the of and at in on for to com www apple google
+    """sq tst sp pp paypal pypl pos ach ppd ccd web tel id des indn ref conf purchase debit card dbt checkcard
+    chkcard visa mc mastercard recurring authorized auth pending
+    contactless withdrawal online mobile payment pymt pmt bill billpay autopay preauthorized preauth pin sig
+    trace inc llc ltd corp co the of and at in on for to com www apple google
     pay stripe toast clover sumup zettle credit crd st ave rd blvd street avenue drive""".split()
 )
 # Words that name no merchant but say what the row is; a cleaned name lacks them.
@@ -118,18 +146,24 @@ _BRAND_STARS: Final = re.compile(
 
 _TRANSFER_SHAPED: Final = re.compile(r"\b(?:transfer|xfer|zelle|venmo|cash ?app|wire|tfr)\b")
 _CARD_PAYMENT: Final = re.compile(
-    r"\b(?:credit|cr|visa|mastercard|amex|discover|citi|chase|barclay\w*|capital one|synchrony|cc)\s*(?:card|crd|cd)?\b.*\b(?:autopay|e-?pay(?:ment)?|epay|pmt|pymt|payment|pay)\b"
+    r"\b(?:credit|cr|visa|mastercard|amex|discover|citi|chase|barclay\w*|capital one|synchrony|cc)\s*(?:card|crd|cd)?\b"
+    r".*\b(?:autopay|e-?pay(?:ment)?|epay|pmt|pymt|payment|pay)\b"
     r"|\bpayment\b.*\bthank|\bthank you\b.*\bpayment|\bautomatic payment\b"
 )
 
 
 # Ordinary words that are also a chain's name count fully only where they open the merchant's name.
 _COMMON_NAMES: Final = frozenset(
-    """target gap delta united shell regal steam pilot national budget enterprise avis marathon lime spin bird amc max via curb clear calm sky root ring article rover wag saturn mango otto coach vans
-    jared hers boots lush crunch curves progressive nationwide travelers hartford metro dart optimum visible cricket dish sprint spectrum frontier aps camden avalon prosper earnest upstart
-    avant discover notion medium slack zoom steam steamgames stash public pandora tidal apple amazon orange tier handy purple casper subway sonic checkers fairway sprouts jewel outback perkins
-    moes church habit caviar factor seamless booking hopper kayak alamo thrifty ibis omni sonder clipper orca hop bolt free scoot revel valero gulf arco bp 76 ups bloom ritual capsule
-    orbitz vanguard fidelity gemini acorns opm1 adp edd aaa irs dell puma columbia converse hermes next academy lego kiva""".split()
+    """target gap delta united shell regal steam pilot national budget enterprise avis marathon lime spin bird
+    amc max via curb clear calm sky root ring article rover wag saturn mango otto coach vans
+    jared hers boots lush crunch curves progressive nationwide travelers hartford metro dart optimum visible
+    cricket dish sprint spectrum frontier aps camden avalon prosper earnest upstart
+    avant discover notion medium slack zoom steam steamgames stash public pandora tidal apple amazon orange tier
+    handy purple casper subway sonic checkers fairway sprouts jewel outback perkins
+    moes church habit caviar factor seamless booking hopper kayak alamo thrifty ibis omni sonder clipper orca
+    hop bolt free scoot revel valero gulf arco bp 76 ups bloom ritual capsule
+    orbitz vanguard fidelity gemini acorns opm1 adp edd aaa irs dell puma columbia converse hermes next academy
+    lego kiva""".split()
 )
 
 

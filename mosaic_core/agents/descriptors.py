@@ -14,17 +14,26 @@ _NOT_WORD = re.compile(r"[^0-9a-z&]+")
 # What banks and processors put in front of a merchant's name. Applied repeatedly: they stack.
 _PREFIXES = re.compile(
     r"""^(?:
-        (?:sq|sqc|gosq|tst|sp|pp|paypal|pypl|py|ppl|zip|klarna|affirm|afterpay|stripe|spo|ic|fs|bt|dd|ckg|cko|chownow|toast|clover|wpy|wl|ec|in|gpay
-           |google\ pay|apple\ pay|applepay|sumup|izettle|zettle|adyen|mollie|ls|eb|evb|cke|crv|pos|nst|iz|par|sqr|sqsp|fsp|ddl|slice|olo)\s?\*+\s*
+        (?:sq|sqc|gosq|tst|sp|pp|paypal|pypl|py|ppl|zip|klarna|affirm|afterpay|stripe|spo|ic|fs|bt|dd|ckg|cko
+          |chownow|toast|clover|wpy|wl|ec|in|gpay
+           |google\ pay|apple\ pay|applepay|sumup|izettle|zettle|adyen|mollie|ls|eb|evb|cke|crv|pos|nst|iz|par|sqr
+             |sqsp|fsp|ddl|slice|olo)\s?\*+\s*
         | paypal\s+inst\s+xfer\s+ | paypal\s+des:\s*
-        | (?:pos|visa|mastercard|mc|debit|credit|check|chk|atm)?\s?(?:debit|card|check)\s?card\s+(?:purchase|payment|debit|pos|credit|refund)?\s*[-:]?\s*
-        | (?:pos|pin|sig|visa|dbt|mc|debit|credit|card|online|mobile|internet|recurring|contactless|point\ of\ sale|non-?pin|signature|international|intl|int'?l|external)
-          \s+(?:card\s+|pos\s+|dbt\s+|debit\s+)?(?:purchase|purch|pur|payment|pymt|pmt|debit|dbt|withdrawal|w/d|wd|refund|return|pos|auth|charge|dda)\b\s*(?:return\b|authorized\s+on\b|-|:)?\s*
+        | (?:pos|visa|mastercard|mc|debit|credit|check|chk|atm)?\s?(?:debit|card|check)\s?card\s+(?:purchase
+          |payment|debit|pos|credit|refund)?\s*[-:]?\s*
+        | (?:pos|pin|sig|visa|dbt|mc|debit|credit|card|online|mobile|internet|recurring|contactless|point\ of\ sale
+          |non-?pin|signature|international|intl|int'?l|external)
+          \s+(?:card\s+|pos\s+|dbt\s+|debit\s+)?(?:purchase|purch|pur|payment|pymt|pmt|debit|dbt|withdrawal|w/d|wd
+            |refund|return|pos|auth|charge|dda)\b\s*(?:return\b|authorized\s+on\b|-|:)?\s*
         | (?:purchase|payment)\s+(?:authorized\s+on|at|to)\s+
-        | (?:preauthorized|pre-?auth|preauth|recurring|pending|authorized)\s+(?:(?:ach|debit|credit|charge|payment|pymt|auth)\s+)*
-        | checkcard\s+ | chkcard\s+ | chkcrd\s+ | dbt\s?crd\s+ | ckcd\s+ | pos\s+ | ach\s+(?:debit|credit|pmt|payment|web|withdrawal|deposit|hold|trans|tel|ppd|ccd)?\s*[-:]?\s*
+        | (?:preauthorized|pre-?auth|preauth|recurring|pending|authorized)\s+(?:(?:ach|debit|credit|charge|payment
+          |pymt|auth)\s+)*
+        | checkcard\s+ | chkcard\s+ | chkcrd\s+ | dbt\s?crd\s+ | ckcd\s+ | pos\s+ | ach\s+(?:debit|credit|pmt
+          |payment|web|withdrawal|deposit|hold|trans|tel|ppd|ccd)?\s*[-:]?\s*
         | (?:web|electronic|elec|bill|online|e)\s+(?:pmt|pymt|payment|pay|billpay|withdrawal|debit|draft)\s+(?:to\s+)?
-        | (?:visa|vis|mastercard|mc|amex)\s+(?:\d{2,4}\s+)?(?=\S) | debit\s+(?=\S) | purchase\s+(?=\S) | withdrawal\s+(?=[a-z]) | contactless\s+(?=\S)
+        | (?:visa|vis|mastercard|mc|amex)\s+(?:\d{2,4}\s+)?(?=\S)
+        | debit\s+(?=\S) | purchase\s+(?=\S)
+          | withdrawal\s+(?=[a-z]) | contactless\s+(?=\S)
         | (?:dd|so|bp|crd|fpi|fpo|cpt|bgc|sto|vis|deb|bac)\s+(?=[a-z]{3})
         | \d{2}[/.-]\d{2}(?:[/.-]\d{2,4})?\s+ | \d{2,6}\s+(?=[a-z]{3,}\s) | x{2,}\d{2,}\s+
     )""",
@@ -53,12 +62,13 @@ _URL_HEAD = re.compile(r"\b(?:https?://|www\.)")
 _STAR_TAIL = re.compile(r"\*\s*(\S+)\s*$|\*\s*([a-z0-9]*\d[a-z0-9]*)\b")
 
 _STATES = frozenset(
-    "al ak az ar ca co ct de fl ga hi id il in ia ks ky la me md ma mi mn ms mo mt ne nv nh nj nm ny nc nd oh ok or pa ri"
-    " sc sd tn tx ut vt va wa wv wi wy dc pr on qc bc ab mb sk ns nb nl pe".split()
+    "al ak az ar ca co ct de fl ga hi id il in ia ks ky la me md ma mi mn ms mo mt ne nv nh nj nm ny nc nd oh ok or pa"
+    " ri sc sd tn tx ut vt va wa wv wi wy dc pr on qc bc ab mb sk ns nb nl pe".split()
 )
 _COUNTRIES = frozenset("us usa gb gbr uk deu fra can irl nld esp ita che aus jpn lux mex swe".split())
 _CITIES = frozenset(
-    """sf nyc la dc slc atl chi philly seattle portland oakland berkeley austin dallas houston denver boulder chicago boston cambridge
+    """sf nyc la dc slc atl chi philly seattle portland oakland berkeley austin dallas houston denver boulder
+    chicago boston cambridge
     brooklyn manhattan queens bronx newark trenton philadelphia pittsburgh baltimore washington arlington alexandria
     richmond raleigh durham charlotte atlanta savannah miami tampa orlando jacksonville nashville memphis knoxville
     louisville lexington cincinnati columbus cleveland toledo detroit lansing milwaukee madison minneapolis stpaul omaha
@@ -69,25 +79,32 @@ _CITIES = frozenset(
     indianapolis bloomington springfield peoria naperville evanston aurora plano irving frisco garland lubbock laredo
     birmingham montgomery huntsville mobile jackson shreveport norman edmond boisecity provo ogden
     bend medford vancouver toronto montreal calgary ottawa london manchester leeds bristol dublin paris berlin munich
-    amsterdam hoboken jerseycity princeton lasvegas henderson neworleans newyork stlouis kansascity saltlakecity fortworth
-    sanantonio elpaso corpuschristi batonrouge virginiabeach fortlauderdale westpalmbeach stpetersburg annarbor grandrapids
+    amsterdam hoboken jerseycity princeton lasvegas henderson neworleans newyork stlouis kansascity saltlakecity
+    fortworth
+    sanantonio elpaso corpuschristi batonrouge virginiabeach fortlauderdale westpalmbeach stpetersburg annarbor
+    grandrapids
     desmoines cedarrapids siouxfalls fargo coloradosprings fortcollins santafe lascruces santaclara santacruz santarosa
     sanmateo daly fremont hayward""".split()
 )
 _ALSO_WORDS = frozenset(
-    """la atl chi mobile bend mesa irving concord aurora salem norman eugene lansing peoria madison lincoln jackson bloomington medford
-    henderson fremont springfield lexington columbus arlington alexandria richmond durham charlotte savannah princeton glendale
+    """la atl chi mobile bend mesa irving concord aurora salem norman eugene lansing peoria madison lincoln
+    jackson bloomington medford
+    henderson fremont springfield lexington columbus arlington alexandria richmond durham charlotte savannah
+    princeton glendale
     bristol cambridge washington houston cleveland orlando hayward daly plano reno buffalo albany stamford providence
-    worcester burlington hartford oakdale berkeley boulder phoenix manhattan queens london paris berlin dublin trenton dc""".split()
+    worcester burlington hartford oakdale berkeley boulder phoenix manhattan queens london paris berlin dublin
+    trenton dc""".split()
 )
 _CITY_FIRST = frozenset(
     "san santa los las el la new fort ft saint st north south east west mount mt palm long grand little salt des baton"
-    " corpus virginia colorado kansas jersey redwood mountain menlo palo ann cedar sioux lake port royal rancho costa".split()
+    """ corpus virginia colorado kansas jersey redwood mountain menlo palo ann cedar sioux lake port royal rancho
+    costa""".split()
 )
 _CORPORATE = frozenset("inc llc ltd corp gmbh plc llp sa bv ag pbc lp incorporated limited".split())
 NOISE_WORDS = frozenset(
     """pos ach ppd ccd web tel id des indn ref conf auth seq trace purchase debit card dbt crd visa mc
-    xfer recurring autopay pymt pmt payment pay bill billpay epay e onlinepmt authorized on at the of for http https www com help support
+    xfer recurring autopay pymt pmt payment pay bill billpay epay e onlinepmt authorized on at the of for http
+    https www com help support
     usa us mktp mktplace online""".split()
 )
 _KEEP_DIGITS = re.compile(
@@ -213,7 +230,8 @@ def clean_descriptor(description: str) -> str:
 
 # What may follow a chain's name without making it another business; what makes it one.
 _CHAIN_TAILS = frozenset(
-    """store stores supercenter oil coffee station wholesale whse pharmacy market cable wireless entertainment marketplace
+    """store stores supercenter oil coffee station wholesale whse pharmacy market cable wireless entertainment
+    marketplace
     bill drug drugs mkt corp corporation services digital shop restaurant service""".split()
 )
 _CHAIN_BRANCHES = frozenset("eats prime fuel gas music video pass one kids fresh go business".split())

@@ -148,7 +148,8 @@ def _advance(charge: Charge, cadence: Cadence, periods: int, anchor: int) -> int
 
 def charges(transactions: Iterable[Transaction], *, as_of: date | None = None) -> list[Charge]:
     """The rows up to ``as_of``, oldest first, each with its merchant resolved within this ledger and its category (the
-    row's own where it has one). Rows of amount zero say nothing and are left out; a repeated transaction id counts once."""
+    row's own where it has one). Rows of amount zero say nothing and are left out; a repeated transaction id counts
+    once."""
     rows: dict[str, Transaction] = {}
     told = [tx for tx in transactions if tx.amount.is_finite() and (as_of is None or tx.posted_on <= as_of)]
     for tx in sorted(told, key=lambda t: (t.posted_on, t.transaction_id, t.account_id, t.description, t.amount)):
@@ -294,7 +295,7 @@ def _collapse(rows: Sequence[Charge], within: int = 2) -> list[Charge]:
 
 
 def _fit(rows: Sequence[Charge], cadence: Cadence) -> tuple[float, float, tuple[int, ...]] | None:
-    """(share of gaps of exactly one period, typical deviation in days, periods per gap), or None where it does not fit."""
+    """(share of gaps of exactly one period, typical deviation in days, periods per gap), or None without a fit."""
     steps: list[int] = []
     deviations: list[float] = []
     for before, after in itertools.pairwise(rows):

@@ -190,9 +190,20 @@ class _Ledger:
         )
         return SampleHousehold(end=self.end, accounts=accounts, planted=planted)
 
-    def add(self, on: date, account: str, value: int, description: str, **more: str | None) -> None:
+    def add(
+        self,
+        on: date,
+        account: str,
+        value: int,
+        description: str,
+        *,
+        merchant: str | None = None,
+        hint: str | None = None,
+        counterparty: str | None = None,
+        tag: str = "",
+    ) -> None:
         """A row of ``value`` cents, negative = out."""
-        self.rows.append(_Row(on, account, cents(value), description, **more))
+        self.rows.append(_Row(on, account, cents(value), description, merchant, hint, counterparty, tag))
 
     def card(self, on: date, value: int, merchant: str, label: str, *, tag: str = "") -> None:
         """A card purchase as a bank writes it; two of three carry the merchant's clean name."""
@@ -434,13 +445,47 @@ _RESTAURANTS: Final = (
     ("BRIDGETOWN BREWING", 1900, 5300),
 )
 _ONE_OFF: Final = (
-    "ALDER STREET BOOKS", "HAWTHORNE SHOES", "MISSISSIPPI RECORDS", "PEARL DISTRICT FLORIST", "FOREST PARK OUTFITTERS", "MULTNOMAH TOYS", "SELLWOOD ANTIQUES",
-    "BELMONT BICYCLES", "LAURELHURST CINEMA", "DIVISION STREET HARDWARE", "NOB HILL PHARMACY", "KENTON BAKERY", "STUMPTOWN OPTICAL", "ALBERTA CERAMICS",
-    "OMSI SCIENCE MUSEUM", "WILLAMETTE DENTAL", "ROSE CITY VETERINARY", "SLABTOWN BISTRO", "FREMONT STATIONERS", "MONTAVILLA FABRICS", "GLISAN GARDEN CENTER",
-    "MT TABOR YOGA", "BURNSIDE TICKETS", "FOSTER AUTO REPAIR", "CULLY FARM STAND", "OVERLOOK TAILORS", "RALEIGH HILLS CLEANERS", "GOOSE HOLLOW GRILL",
-    "WOODSTOCK PET SUPPLY", "IRVINGTON GIFTS", "ST JOHNS COMICS", "CATHEDRAL COFFEE", "SWAN ISLAND BOOTS", "LLOYD BOWLING", "SULLIVAN ICE CREAM",
-    "ROCKY BUTTE CAMERA", "TRYON CREEK NURSERY", "HILLSDALE BAGELS", "LENTS BARBECUE", "BROOKLYN STREET YARN",
-)  # fmt: skip
+    "ALDER STREET BOOKS",
+    "HAWTHORNE SHOES",
+    "MISSISSIPPI RECORDS",
+    "PEARL DISTRICT FLORIST",
+    "FOREST PARK OUTFITTERS",
+    "MULTNOMAH TOYS",
+    "SELLWOOD ANTIQUES",
+    "BELMONT BICYCLES",
+    "LAURELHURST CINEMA",
+    "DIVISION STREET HARDWARE",
+    "NOB HILL PHARMACY",
+    "KENTON BAKERY",
+    "STUMPTOWN OPTICAL",
+    "ALBERTA CERAMICS",
+    "OMSI SCIENCE MUSEUM",
+    "WILLAMETTE DENTAL",
+    "ROSE CITY VETERINARY",
+    "SLABTOWN BISTRO",
+    "FREMONT STATIONERS",
+    "MONTAVILLA FABRICS",
+    "GLISAN GARDEN CENTER",
+    "MT TABOR YOGA",
+    "BURNSIDE TICKETS",
+    "FOSTER AUTO REPAIR",
+    "CULLY FARM STAND",
+    "OVERLOOK TAILORS",
+    "RALEIGH HILLS CLEANERS",
+    "GOOSE HOLLOW GRILL",
+    "WOODSTOCK PET SUPPLY",
+    "IRVINGTON GIFTS",
+    "ST JOHNS COMICS",
+    "CATHEDRAL COFFEE",
+    "SWAN ISLAND BOOTS",
+    "LLOYD BOWLING",
+    "SULLIVAN ICE CREAM",
+    "ROCKY BUTTE CAMERA",
+    "TRYON CREEK NURSERY",
+    "HILLSDALE BAGELS",
+    "LENTS BARBECUE",
+    "BROOKLYN STREET YARN",
+)
 
 
 def _everyday(led: _Ledger) -> None:
@@ -479,7 +524,8 @@ def _everyday(led: _Ledger) -> None:
                 on,
                 CARD,
                 -number(f"shop|sum|{label}", low, high),
-                f"AMZN MKTP US*{number(f'shop|code|{label}', 10, 99)}K{number(f'shop|tail|{label}', 100, 999)} AMZN.COM/BILL WA",
+                f"AMZN MKTP US*{number(f'shop|code|{label}', 10, 99)}K{number(f'shop|tail|{label}', 100, 999)} "
+                "AMZN.COM/BILL WA",
                 merchant="Amazon",
                 hint="GENERAL_MERCHANDISE",
             )

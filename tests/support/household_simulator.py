@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -39,8 +40,11 @@ class SimulatedHousehold:
     traps: list[str] = field(default_factory=list)
 
 
-FIRST = "North Golden Blue River Maple Cedar Oak Harbor Summit Valley Pine Willow Stone Silver Copper Amber Lotus Jade Crescent Union Liberty Pioneer Heritage Beacon Meridian Atlas Orchid Falcon Juniper Cobalt Velvet Ivory Granite Prairie Lakeview Bayside Highland Emerald Cypress Magnolia".split()
-LAST = "Table Corner House Works Room Garden Street Point Hill Square Gate Lane Bridge Field Post Yard Bay Creek Ridge Grove".split()
+FIRST = """North Golden Blue River Maple Cedar Oak Harbor Summit Valley Pine Willow Stone Silver Copper Amber Lotus
+    Jade Crescent Union Liberty Pioneer Heritage Beacon Meridian Atlas Orchid Falcon Juniper Cobalt Velvet Ivory
+    Granite Prairie Lakeview Bayside Highland Emerald Cypress Magnolia""".split()
+LAST = """Table Corner House Works Room Garden Street Point Hill Square Gate Lane Bridge Field Post Yard Bay Creek
+    Ridge Grove""".split()
 CITIES = [
     "SEATTLE WA",
     "PORTLAND OR",
@@ -94,7 +98,7 @@ class _Builder:
             f"SQ *{merchant} {number:04d} {city}",
             f"{merchant} #{number} {city}",
             f"POS DEBIT {rng.randrange(1, 13):02d}/{rng.randrange(1, 29):02d} {merchant} {city}",
-            f"{merchant} {rng.randrange(200, 999)}-{rng.randrange(200, 999)}-{rng.randrange(1000, 9999)} {city.split()[-1]}",
+            f"{merchant} {rng.randrange(200, 999)}-{rng.randrange(200, 999)}-{rng.randrange(1000, 9999)} {city[-2:]}",
             f"CHECKCARD {number} {merchant}",
             f"{merchant} {city}",
             f"{merchant}*{rng.choice('ABKXZ')}{number}",
@@ -356,8 +360,8 @@ def _subscriptions(b: _Builder, anomalies: float) -> None:
         if wobble:
             b.traps.append("exchange-rate wobble")
         for i, on in enumerate(days):
-            amount = price * factor if at is not None and i >= at else price
-            value = -float(amount) * (rng.uniform(0.97, 1.03) if wobble else 1)
+            charged = price * factor if at is not None and i >= at else price
+            value = -float(charged) * (rng.uniform(0.97, 1.03) if wobble else 1)
             row = b.add(on, renamed if i >= rename_at else merchant, value, account)
             if at is not None and i == at:
                 b.truth("price_rise", [row], on, 3, word)
@@ -389,25 +393,31 @@ def _some(rng: random.Random, mean: float) -> int:
 
 
 def _everyday(b: _Builder) -> list[tuple[str, list[int], str]]:
-    """Habits: groceries, coffee twice a day, transit taps, fuel, restaurants, one shop with everything from 5 to 500."""
+    """Habits: groceries, coffee twice a day, transit taps, fuel, restaurants, a shop with everything from 5 to 500."""
     rng = b.rng
     span = (b.end - b.start).days
     out: list[tuple[str, list[int], str]] = []
 
     def visits(
-        merchant: str, per_week: float, amount: object, account: str, tag: str, first: float = 0.0, last: float = 1.0
+        merchant: str,
+        per_week: float,
+        amount: Callable[[date], float],
+        account: str,
+        tag: str,
+        first: float = 0.0,
+        last: float = 1.0,
     ) -> None:
         rows = []
         on = b.start + timedelta(days=int(span * first)) + timedelta(days=rng.expovariate(per_week / 7))
         while on <= b.start + timedelta(days=int(span * last)):
-            value = amount(on) if callable(amount) else amount
-            rows.append(b.add(on, merchant, -float(value), account))
+            value = amount(on)
+            rows.append(b.add(on, merchant, -value, account))
             on += timedelta(
                 days=max(1, round(rng.expovariate(per_week / 7))) if per_week < 5 else 1 if rng.random() < 0.8 else 2
             )
         out.append((merchant, rows, tag))
 
-    def lognormal(mid: float, sigma: float) -> object:
+    def lognormal(mid: float, sigma: float) -> Callable[[date], float]:
         def value(on: date) -> float:
             december = 1.25 if on.month == 12 else 1.0
             return mid * b.scale * december * rng.lognormvariate(0, sigma)
@@ -695,7 +705,7 @@ def judge(score: Score, household: SimulatedHousehold, findings: list[Finding]) 
                 f"{by_id[i].posted_on} {by_id[i].amount} {by_id[i].description}" for i in finding.transaction_ids[:3]
             )
             score.false_alarms.append(
-                f"{household.seed} {finding.kind} {finding.date} {finding.series or ''} | {finding.explanation} | {shown}"
+                f"{household.seed} {finding.kind} {finding.date} | {finding.explanation} | {shown}"
             )
         else:
             open_truths.remove(match)

@@ -15,9 +15,7 @@ def _evaluate(seeds: range, *, anomalies: float) -> Score:
     for seed in seeds:
         household = simulate(seed, anomalies=anomalies)
         judge(score, household, find_anomalies(household.transactions, as_of=household.as_of, lookback_days=730))
-    print(
-        f"\nprecision {score.precision:.3f}  recall {score.recall:.3f}  false alarms a household-year {score.false_per_year:.3f}"
-    )
+    print(f"\nprecision {score.precision:.3f}  recall {score.recall:.3f}  false a year {score.false_per_year:.3f}")
     for kind, (planted, found, false) in sorted(score.by_kind.items()):
         print(f"  {kind:18} planted {planted:3}  found {found:3}  false {false}")
     return score

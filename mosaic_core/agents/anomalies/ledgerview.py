@@ -24,7 +24,7 @@ class Evident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerView:
-    """``unit`` is the household's everyday purchase (median) in its main currency, the yardstick for "tiny" and "large";
+    """``unit`` is the household's everyday purchase (median) in its main currency, the yardstick for tiny and large;
     ``horizon`` the ordinal of the last day that the ledger can speak of."""
 
     rows: Sequence[Charge]
@@ -99,7 +99,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def robust_spread(logs: Sequence[float], floor: float) -> tuple[float, float]:
-    """(median, spread): the larger of the MAD's and the upper decile's estimate of a standard deviation, at least ``floor``."""
+    """(median, spread): the larger of what MAD and upper decile say of a standard deviation, at least ``floor``."""
     ordered = sorted(logs)
     centre = quantile(ordered, 0.5)
     mad = 1.4826 * median([abs(value - centre) for value in ordered])

@@ -29,7 +29,7 @@ _SMALL_HABITS: Final = frozenset({"TRANSPORTATION", "FOOD_AND_DRINK"})
 
 
 def duplicate_charges(view: LedgerView) -> Iterator[Evident]:
-    """Same account, merchant and amount within two days, where the merchant has no habit of it and nothing was refunded."""
+    """Same account, merchant, amount within two days, where that is no habit there and nothing was refunded."""
     for key in sorted(view.merchants):
         rows = view.merchants[key]
         if key[2] or len(rows) < 2 or not is_payment(rows[0]):
@@ -50,7 +50,10 @@ def duplicate_charges(view: LedgerView) -> Iterator[Evident]:
                     transaction_ids=tuple(sorted(c.tx_id for c in cluster)),
                     date=last.tx.posted_on,
                     severity="Warning",
-                    explanation=f"{short(first.name)} charged {money(first.size, key[1])} {_times(len(cluster))} within {_span(last.day - first.day)}; {history}.",
+                    explanation=(
+                        f"{short(first.name)} charged {money(first.size, key[1])} {_times(len(cluster))} "
+                        f"within {_span(last.day - first.day)}; {history}."
+                    ),
                     confidence=0.9 if others >= 3 else 0.75,
                     anchor=first.tx_id,
                 ),
@@ -312,8 +315,9 @@ def card_testing(view: LedgerView) -> Iterator[Evident]:
                         date=burst[0].tx.posted_on,
                         severity="Error",
                         explanation=(
-                            f"{len(burst)} charges of at most {money(max(c.size for c in burst), view.currency)} at {len(merchants)} merchants never seen before "
-                            f"within {_span(burst[-1].day - burst[0].day)}; a usual purchase is {money(view.unit, view.currency)}."
+                            f"{len(burst)} charges of at most {money(max(c.size for c in burst), view.currency)} at "
+                            f"{len(merchants)} merchants never seen before in {_span(burst[-1].day - burst[0].day)}; "
+                            f"a usual purchase is {money(view.unit, view.currency)}."
                         ),
                         confidence=0.9,
                         anchor=burst[0].tx_id,

@@ -1,4 +1,4 @@
-"""Findings about recurring series: prices that step up, occurrences that are absent, series that were not there before."""
+"""Findings about recurring series: prices that step up, absent occurrences, series that were not there before."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NEW_AFTER: Final = 45
 
 
 def price_rises(view: LedgerView) -> Iterator[Evident]:
-    """A fixed price that steps up by more than a tenth and stays: flat before, at least two charges at the new level."""
+    """A fixed price that steps up by more than a tenth and stays: flat before, two charges or more at the new level."""
     for series in view.series:
         rows = series.occurrences
         if (
@@ -72,8 +72,10 @@ def price_rises(view: LedgerView) -> Iterator[Evident]:
                     date=row.tx.posted_on,
                     severity="Warning",
                     explanation=(
-                        f"{short(row.name)} rose from {money(old, series.currency)} to {money(row.size, series.currency)} "
-                        f"(+{(row.size / old - 1) * 100:.0f} %) and stays there; {series.cadence.name}, the last {min(at, 6)} charges were the same."
+                        f"{short(row.name)} rose from {money(old, series.currency)} "
+                        f"to {money(row.size, series.currency)} "
+                        f"(+{(row.size / old - 1) * 100:.0f} %) and stays there; "
+                        f"{series.cadence.name}, the last {len(before)} charges were the same."
                     ),
                     confidence=0.9 if len(after) > 2 else 0.8,
                     series=series.name,
@@ -202,7 +204,8 @@ def _absent(view: LedgerView, series: Series, kind: str, at: int, between: tuple
             date=on,
             severity="Warning",
             explanation=(
-                f"{what} {short(row.name)}, {series.cadence.name}, usually {money(usual, series.currency)}, was due about {on.isoformat()} and is absent; "
+                f"{what} {short(row.name)}, {series.cadence.name}, usually {money(usual, series.currency)}, "
+                f"was due about {on.isoformat()} and is absent; "
                 f"last seen {row.tx.posted_on.isoformat()}."
             ),
             confidence=0.9 if series.regularity > 0.9 else 0.8,
@@ -214,7 +217,7 @@ def _absent(view: LedgerView, series: Series, kind: str, at: int, between: tuple
 
 
 def new_recurring(view: LedgerView) -> Iterator[Evident]:
-    """A monthly charge of one amount that was not there before: three occurrences, and no older series that it continues."""
+    """A monthly charge of one amount that was not there: three occurrences, and no older series goes on in it."""
     for series in view.series:
         rows = series.occurrences
         if (
@@ -244,7 +247,8 @@ def new_recurring(view: LedgerView) -> Iterator[Evident]:
                 date=row.tx.posted_on,
                 severity="Warning",
                 explanation=(
-                    f"New monthly charge: {short(row.name)}, {money(median([c.size for c in first]), series.currency)} since {row.tx.posted_on.isoformat()}; "
+                    f"New monthly charge: {short(row.name)}, {money(median([c.size for c in first]), series.currency)} "
+                    f"since {row.tx.posted_on.isoformat()}; "
                     f"before that there was none in {row.day - view.known_since(row)} days of ledger."
                 ),
                 confidence=0.9,
