@@ -40,9 +40,10 @@ class AzureBlobs:
 
     async def put(self, name: str, data: bytes) -> None:
         """Write once. Raises StoreUnreachableError or StoreRefusedError."""
+        container = self._client()
         try:
             async with asyncio.timeout(self._seconds):
-                await self._client().upload_blob(name, data, overwrite=False)
+                await container.upload_blob(name, data, overwrite=False)
         except ResourceExistsError:
             return
         except (AzureError, OSError) as error:
@@ -50,9 +51,10 @@ class AzureBlobs:
 
     async def get(self, name: str) -> bytes | None:
         """Raises StoreUnreachableError or StoreRefusedError."""
+        container = self._client()
         try:
             async with asyncio.timeout(self._seconds):
-                return await (await self._client().download_blob(name)).readall()
+                return await (await container.download_blob(name)).readall()
         except ResourceNotFoundError as error:
             if _code(error) == "ContainerNotFound":
                 raise _mapped(error) from error
@@ -62,9 +64,10 @@ class AzureBlobs:
 
     async def create_container(self) -> None:
         """Create the container; one that is there stays as it is."""
+        container = self._client()
         try:
             async with asyncio.timeout(self._seconds):
-                await self._client().create_container()
+                await container.create_container()
         except ResourceExistsError:
             return
         except (AzureError, OSError) as error:

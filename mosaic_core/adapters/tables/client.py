@@ -43,6 +43,7 @@ _HEADERS: Final = {
     "Accept": "application/json;odata=minimalmetadata",
     "DataServiceVersion": "3.0",
     "MaxDataServiceVersion": "3.0;NetFx",
+    "User-Agent": "mosaic-runtime-worker",
     "x-ms-version": "2019-02-02",
 }
 _WRITE_HEADERS: Final = {**_HEADERS, "Content-Type": "application/json", "Prefer": "return-no-content"}
