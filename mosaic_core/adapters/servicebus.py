@@ -198,7 +198,12 @@ class _Link:
         self._proven_at = float("-inf")
 
     async def send(self, message: OutgoingMessage, due: datetime | None) -> None:
-        item = _Item(_to_sdk(message, due), message.message_id)
+        try:
+            item = _Item(_to_sdk(message, due), message.message_id)
+        except (TypeError, ValueError) as error:
+            raise QueueUnavailableError(
+                f"message {message.message_id} is none that {self._queue} takes ({_name(error)})"
+            ) from error
         self._waiting.append(item)
         if self._task is None or self._task.done():
             self._task = self._namespace.start(self._send_waiting())
@@ -286,10 +291,13 @@ class _Link:
                 continue
             try:
                 item.context.run(batch.add_message, item.message)
-            except MessageSizeExceededError as error:
-                if taken:
+            except Exception as error:
+                too_large = isinstance(error, MessageSizeExceededError)
+                if too_large and taken:
                     return
-                failure = QueueUnavailableError(f"message {item.message_id} is too large for {self._queue}")
+                # this one alone: those that wait behind it have nothing to do with it
+                why = "is too large" if too_large else f"cannot be encoded ({_name(error)})"
+                failure = QueueUnavailableError(f"message {item.message_id} {why} for {self._queue}")
                 failure.__cause__ = error
                 item.fail(failure)
                 waiting.popleft()

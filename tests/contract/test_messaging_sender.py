@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -161,6 +162,17 @@ async def test_one_that_is_too_large_fails_alone(sender: ServiceBusSender, recei
     assert "too large" in str(outcomes[0])
     assert outcomes[1] is None
     assert [one.message_id for one in await receive(1)] == [fine.message_id]
+
+
+@pytest.mark.parametrize("odd", [replace(message(), message_id="m" * 129), message(count=2**64)])
+async def test_one_that_cannot_be_encoded_fails_alone(
+    sender: ServiceBusSender, receive: Receive, odd: OutgoingMessage
+) -> None:
+    before, after = message(), message()
+    outcomes = await asyncio.gather(*(sender.send(one) for one in (before, odd, after)), return_exceptions=True)
+    assert isinstance(outcomes[1], QueueUnavailableError)
+    assert (outcomes[0], outcomes[2]) == (None, None)
+    assert {one.message_id for one in await receive(2)} == {before.message_id, after.message_id}
 
 
 async def test_a_link_is_opened_once_and_kept(port: int, receive: Receive) -> None:
