@@ -206,9 +206,9 @@ class EventHubsPublisher:
         for event in events[:_MAX_BATCH]:
             try:
                 batch.add(_event_data(event))
-            except ValueError:  # it does not fit
-                if count == 0:
-                    self._drop_one_too_large(event)
+            except (TypeError, ValueError) as error:  # it does not fit any more
+                if count == 0:  # or never will
+                    self._drop_unfit(event, error)
                     return 1
                 break
             count += 1
@@ -216,9 +216,12 @@ class EventHubsPublisher:
         self.published += count
         return count
 
-    def _drop_one_too_large(self, event: RuntimeEvent) -> None:
+    def _drop_unfit(self, event: RuntimeEvent, error: Exception) -> None:
         self.dropped += 1
-        log.warning("an event is too large to be published", extra={"eventId": event.event_id, "eventType": event.type})
+        log.warning(
+            "an event is too large or not encodable; dropped",
+            extra={"eventId": event.event_id, "eventType": event.type, "error": type(error).__name__},
+        )
 
     def _put_back(self, events: Iterable[RuntimeEvent]) -> None:
         kept = list(events)
