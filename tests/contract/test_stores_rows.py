@@ -1,0 +1,117 @@
+"""Rows of every earlier version still decode, and the rows that are written now have the contract's shape.
+
+``rows/*.json`` are rows as Table Storage returned them, one file per version that wrote them; files are added, never
+changed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mosaic_core.adapters import rows
+from mosaic_core.adapters.rows import Codec
+from mosaic_core.adapters.tables import open_table_stores
+from mosaic_core.domain.errors import StoredRowError
+from tests.support import records
+from tests.support.azurite import Azurite
+
+STORED = sorted((Path(__file__).parent / "rows").glob("*.json"))
+RECORDS: dict[str, tuple[Codec[Any], Any]] = {
+    "AgentCommands": (rows.COMMAND, records.COMMAND),
+    "IdempotencyKeys": (rows.KEY, records.KEY),
+    "AgentRuns": (rows.RUN, records.RUN),
+    "AgentRunStages": (rows.STAGE, records.STAGE),
+    "AgentSignals": (rows.SIGNAL, records.SIGNAL),
+    "AgentApprovals": (rows.APPROVAL, records.APPROVAL),
+    "AgentDecisionAudit": (rows.DECISION, records.DECISION),
+    "HouseholdMembers": (rows.MEMBERSHIP, records.MEMBERSHIP),
+    "LedgerTransactions": (rows.TRANSACTION, records.TRANSACTION),
+    "AgentIndex": (rows.SWEEP_PROGRESS, records.PROGRESS),
+}
+
+CONTRACT = {
+    "AgentCommands": "CommandId HouseholdId Queue CommandType RequestHash Envelope RecordedAtUtc",
+    "AgentRuns": "RunId HouseholdId ConversationId CommandId CommandType CorrelationId Queue TriggerSource "
+    "PolicyVersion RequestHash Status IsFinal AttemptOutcome FailureCode FailureRationale Attempt NextAttemptAtUtc ReplayOfCommandId "
+    "TraceParent AgentName AgentSource AgentNoteSummary CreatedAtUtc LastModifiedAtUtc CompletedAtUtc",
+    "AgentRunStages": "RunId CommandId CorrelationId Queue StageOrder StageName Executor Status Confidence OutcomeCode "
+    "OutcomeRationale Attempt StartedAtUtc CompletedAtUtc Provenance ProvenanceCount",
+    "AgentSignals": "SignalId RunId CommandId MessageId CorrelationId Queue HouseholdId SignalCode Severity Summary "
+    "RequiresHumanReview IsResolved Attempt RaisedAtUtc ResolvedAtUtc ResolvedBy ResolutionNote",
+    "IdempotencyKeys": "Scope KeyValue RequestHash Status RunId CommandId CorrelationId Attempt Excused OwnerToken "
+    "LeaseSeconds NextAttemptAtUtc SequenceNumber CreatedAtUtc ExpiresAtUtc FinalizedAtUtc ResolutionCode "
+    "ResolutionRationale",
+}
+
+
+@pytest.fixture(params=STORED, ids=lambda path: path.stem)
+def stored(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+    path: Path = request.param
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def test_there_are_stored_rows() -> None:
+    assert STORED
+
+
+@pytest.mark.parametrize("table", RECORDS)
+def test_a_stored_row_decodes(stored: dict[str, dict[str, Any]], table: str) -> None:
+    codec, record = RECORDS[table]
+    assert codec.decode(stored[table]) == record
+
+
+@pytest.mark.parametrize("table", RECORDS)
+def test_a_row_of_a_later_version_decodes(stored: dict[str, dict[str, Any]], table: str) -> None:
+    codec, record = RECORDS[table]
+    assert codec.decode({**stored[table], "Novelty": "x", "Novelty@odata.type": "Edm.Guid"}) == record
+
+
+@pytest.mark.parametrize("table", RECORDS)
+def test_a_property_that_is_missing_is_named_or_has_a_default(stored: dict[str, dict[str, Any]], table: str) -> None:
+    codec, record = RECORDS[table]
+    defaults = {field.name for field in fields(record) if field.default is not MISSING}
+    missing = []
+    for name in codec.properties:
+        row = {key: value for key, value in stored[table].items() if key != name}
+        try:
+            codec.decode(row)
+        except StoredRowError as error:
+            missing.append((name, str(error)))
+    assert all(name in said for name, said in missing)
+    assert len(missing) == len(codec.properties) - len(defaults)
+
+
+def test_a_status_that_is_not_known_is_named(stored: dict[str, dict[str, Any]]) -> None:
+    with pytest.raises(StoredRowError, match="Status of a stored Run"):
+        rows.RUN.decode({**stored["AgentRuns"], "Status": "Sleeping"})
+
+
+@pytest.mark.parametrize("table", CONTRACT)
+def test_properties_are_the_contracts(table: str) -> None:
+    codec, record = RECORDS[table]
+    encoders: dict[str, Any] = {
+        "IdempotencyKeys": rows.encode_key,
+        "AgentRuns": rows.encode_run,
+        "AgentRunStages": rows.encode_stage,
+    }
+    written = encoders.get(table, codec.encode)(record)
+    assert set(written) == set(CONTRACT[table].split())
+
+
+async def test_rows_are_written_as_they_are_stored(azurite: Azurite) -> None:
+    """The newest file is what this version writes, keys included."""
+    opened = open_table_stores(azurite.tables, azurite.blobs, now=lambda: records.NOW)
+    newest: dict[str, dict[str, Any]] = json.loads(STORED[-1].read_text("utf-8"))
+    run = replace(records.RUN, run_id=records.new_id())
+    await opened.stores.runs.insert(run)
+    found = await opened.tables.read("AgentRuns", run.run_id, "run")
+    await opened.close()
+    assert found is not None
+    written = {name: value for name, value in found.row.items() if not name.startswith(("odata.", "Timestamp"))}
+    assert written == {**newest["AgentRuns"], "PartitionKey": run.run_id, "RunId": run.run_id}
