@@ -16,13 +16,14 @@ from mosaic_core.domain.envelope import AgentApprovalSubmitted, AgentMessagePost
 from mosaic_core.domain.errors import LaneError
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome
 from mosaic_core.domain.policy import POLICY_VERSION, Assessment, assess_message, proposed_action
-from mosaic_core.domain.records import Approval, Decision
+from mosaic_core.domain.records import Approval, Decision, Signal
 from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
 from mosaic_core.ports import LedgerAgent, Stored
 
 POLICY: Final = f"policy/{POLICY_VERSION}"
 _EARLIEST: Final = date(1900, 1, 1)
 _UNSURE_BELOW: Final = 0.5
+_APPROVAL_REQUIRED: Final = "approval_required"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class ConversationLane:
 
     async def _propose(self, context: LaneContext, message: AgentMessagePosted, assessment: Assessment) -> LaneResult:
         """An approval that names the exact action; nothing is done."""
-        action = proposed_action(message.message, assessment)
+        action = proposed_action(message.message, assessment, message.user_note)
         now = context.now()
         approval = Approval(
             approval_id=ids.approval_id(context.run_id, action.action_hash),
@@ -105,10 +106,10 @@ class ConversationLane:
                 confidence=assessment.confidence,
                 approval_id=approval.approval_id,
             )
-            stage.review("approval_required", action.summary, confidence=assessment.confidence)
+            stage.review(_APPROVAL_REQUIRED, action.summary, confidence=assessment.confidence)
         return needs_review(
-            "approval_required",
-            f"approval {approval.approval_id} is pending for {action.kind}; nothing was done",
+            _APPROVAL_REQUIRED,
+            _awaits(approval),
             agent_name=POLICY,
             agent_source=assessment.reason_code,
             note=f"This needs a person's approval first: {action.summary}. Nothing has been done.",
@@ -167,24 +168,43 @@ class ConversationLane:
         context: LaneContext, stored: Stored[Approval], status: ApprovalStatus, decision: AgentApprovalSubmitted
     ) -> Approval:
         lifecycle.check(stored.value.status, status)
+        # nobody decided what time did
+        late = status == ApprovalStatus.EXPIRED
         return replace(
             stored.value,
             status=status,
             decided_at=context.now(),
-            decided_by=decision.household_user_id,
+            decided_by=POLICY if late else decision.household_user_id,
             decision_run_id=context.run_id,
-            decision_rationale=decision.rationale,
+            decision_rationale=None if late else decision.rationale,
         )
 
     async def _close_review(self, context: LaneContext, approval: Approval) -> None:
-        """The asking run's review signal has its answer."""
-        stored = await context.stores.signals.read(ids.review_signal_id(approval.run_id))
-        if stored is None or stored.value.is_resolved:
-            return
-        resolved = signals.resolve(
-            stored.value, by=approval.decided_by or "", note=f"approval {approval.status}", now=context.now()
-        )
-        await context.stores.signals.update(resolved, stored.etag)
+        """The asking run's review signal has its answer. Where that run has not come to raise it yet (an approval can
+        be decided from the moment that it is stored), it is stored resolved: the run's own insert comes too late."""
+        while True:
+            stored = await context.stores.signals.read(ids.review_signal_id(approval.run_id))
+            if stored is not None and stored.value.is_resolved:
+                return
+            review = stored.value if stored is not None else await self._review_to_come(context, approval)
+            if review is None:
+                return
+            by, note = approval.decided_by or "", f"approval {approval.status}"
+            resolved = signals.resolve(review, by=by, note=note, now=context.now())
+            if stored is None:
+                written = await context.stores.signals.insert(resolved)
+            else:
+                written = await context.stores.signals.update(resolved, stored.etag)
+            if written is not None:
+                return
+
+    @staticmethod
+    async def _review_to_come(context: LaneContext, approval: Approval) -> Signal | None:
+        """What the asking run is going to raise; None where there is no such run."""
+        run = await context.stores.runs.read(approval.run_id)
+        if run is None:
+            return None
+        return signals.review(replace(run.value, failure_code=_APPROVAL_REQUIRED, failure_rationale=_awaits(approval)))
 
     async def _audit(
         self,
@@ -215,6 +235,10 @@ class ConversationLane:
                 approval_id=approval_id,
             )
         )
+
+
+def _awaits(approval: Approval) -> str:
+    return f"approval {approval.approval_id} is pending for {approval.action_kind}; nothing was done"
 
 
 def _said(approval: Approval, how: str) -> str:
