@@ -1,0 +1,11 @@
+"""The offline agent: answers plain questions on a household's ledger by rules, without any model.
+
+A question becomes a typed `Query` (`understand`), the query figures (`compute`), the figures a sentence (`phrase`).
+Every figure is computed from the rows that the answer names; what the ledger cannot answer is refused with a reason.
+"""
+
+from __future__ import annotations
+
+from mosaic_core.agents.offline.agent import OfflineAgent, answer
+
+__all__ = ["OfflineAgent", "answer"]

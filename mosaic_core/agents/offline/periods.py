@@ -1,0 +1,385 @@
+"""Periods of time in plain English: from "last month" or "between 3 March and May 2026" to first and last day. Pure."""
+
+# ruff: noqa: E501 - patterns and word lists read worse when they are broken
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+_EARLIEST: Final = date(1900, 1, 1)
+_MONTHS: Final = {name.lower(): i for i, name in enumerate(calendar.month_name) if name} | {
+    name.lower(): i for i, name in enumerate(calendar.month_abbr) if name
+} | {"sept": 9}  # fmt: skip
+_SEASONS: Final = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
+_NUMBERS: Final = {
+    word: i
+    for i, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+        " eighteen nineteen twenty".split()
+    )
+} | {"a": 1, "an": 1, "couple": 2, "couple of": 2, "few": 3, "thirty": 30, "sixty": 60, "ninety": 90, "half a": 0, "dozen": 12}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The days ``start`` to ``end``, both included. ``label`` reads well after "in" or alone; ``explicit`` is False for
+    the whole ledger, asked by saying nothing."""
+
+    start: date
+    end: date
+    label: str
+    explicit: bool = True
+
+    @property
+    def days(self) -> int:
+        return (self.end - self.start).days + 1
+
+
+def everything(as_of: date) -> Period:
+    return Period(_EARLIEST, as_of, "the whole ledger", explicit=False)
+
+
+def number(text: str) -> int | None:
+    """ "3", "three" or "a couple of" as a number; None for anything else."""
+    text = " ".join(text.split())
+    if text.isdecimal() and text.isascii():
+        return int(text[:9])
+    return _NUMBERS.get(text)
+
+
+def month_bounds(year: int, month: int) -> tuple[date, date]:
+    return date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1])
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day of the month ``months`` later, or that month's last; never leaves the calendar."""
+    index = min(max(day.year * 12 + day.month - 1 + months, 12), 9999 * 12 + 11)
+    year, month = divmod(index, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+_MONTH: Final = (
+    r"(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul"
+    r"|aug|sept|sep|oct|nov|dec)\b\.?"
+)
+_YEAR: Final = r"(?:19|20)\d\d"
+_N: Final = r"(?:\d{1,4}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fourteen|fifteen|thirty|sixty|ninety|twenty|(?:a )?couple(?: of)?|(?:a )?few|a|an)"
+_DAY: Final = rf"(?:{_YEAR}-\d\d-\d\d|{_YEAR}/\d\d/\d\d|\d{{1,2}}/\d{{1,2}}/{_YEAR}|{_MONTH} (?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?!\d)(?:,? {_YEAR})?|(?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?: of)? {_MONTH}(?:,? {_YEAR})?)"
+_UNIT: Final = r"(?:days?|weeks?|months?|quarters?|years?)"
+_NAMED: Final = rf"(?:{_MONTH}(?: of)?,? (?:{_YEAR}|last year|this year|the previous year)|{_YEAR}-\d\d(?!-?\d)|\d{{1,2}}/{_YEAR}|last {_MONTH}|this {_MONTH}|{_MONTH})"
+_POINT: Final = (
+    rf"(?:{_DAY}|{_NAMED}|q[1-4](?: (?:of )?(?:{_YEAR}|last year|this year))?|{_YEAR}|yesterday|today|now|(?:the )?(?:start|beginning|end) of (?:the )?(?:year|month|{_YEAR}|{_NAMED})"
+    rf"|(?:last|this|the previous|the) {_UNIT}(?: before last)?|new year|christmas|{_N} {_UNIT} ago)"
+)
+
+type _Reader = Callable[[re.Match[str], date], Period | None]
+
+
+def _day(text: str, as_of: date) -> date | None:
+    text = text.replace(".", "")
+    iso = re.fullmatch(rf"({_YEAR})[-/](\d\d)[-/](\d\d)", text)
+    american = re.fullmatch(rf"(\d{{1,2}})/(\d{{1,2}})/({_YEAR})", text)
+    try:
+        if iso:
+            return date(int(iso[1]), int(iso[2]), int(iso[3]))
+        if american:
+            first, second = int(american[1]), int(american[2])
+            return date(int(american[3]), first if first <= 12 else second, second if first <= 12 else first)
+        name = re.search(_MONTH, text)
+        day = re.search(r"\b(\d{1,2})(?:st|nd|rd|th)?\b(?!\d)", text)
+        if name is None or day is None:
+            return None
+        month, year = _MONTHS[name.group().rstrip(".")], re.search(_YEAR, text)
+        if year:
+            return date(int(year.group()), month, int(day[1]))
+        guess = date(as_of.year, month, int(day[1]))
+        return guess if guess <= as_of else date(as_of.year - 1, month, int(day[1]))
+    except ValueError:
+        return None
+
+
+def _named_month(text: str, as_of: date) -> Period | None:
+    text = text.replace(".", "").replace(",", "").strip()
+    numeric = re.fullmatch(rf"({_YEAR})-(\d\d)", text) or re.fullmatch(rf"(\d{{1,2}})/({_YEAR})", text)
+    if numeric:
+        a, b = int(numeric[1]), int(numeric[2])
+        year, month = (a, b) if a > 12 else (b, a)
+        if not 1 <= month <= 12:
+            return None
+    else:
+        name = re.search(_MONTH, text)
+        if name is None:
+            return None
+        month = _MONTHS[name.group().rstrip(".")]
+        given = re.search(_YEAR, text)
+        if given:
+            year = int(given.group())
+        elif re.search(r"last year|previous year", text):
+            year = as_of.year - 1
+        elif re.match(r"this\b", text) or "this year" in text:
+            year = as_of.year
+        elif text.startswith("last ") and month == as_of.month:
+            year = as_of.year - 1
+        else:
+            year = as_of.year if month <= as_of.month else as_of.year - 1
+    start, end = month_bounds(year, month)
+    return Period(start, end, f"{calendar.month_name[month]} {year}")
+
+
+def _rolling(count: int, unit: str, as_of: date) -> Period:
+    """The last ``count`` units up to and including today."""
+    if unit.startswith("day"):
+        start = _back(as_of, count - 1)
+    elif unit.startswith("week"):
+        start = _back(as_of, 7 * count - 1)
+    else:
+        months = count * {"m": 1, "q": 3, "y": 12}[unit[0]]
+        start = add_months(as_of, -months) + timedelta(days=1)
+    return Period(
+        min(start, as_of), as_of, f"the last {count} {unit}" if count != 1 else f"the last {unit.rstrip('s')}"
+    )
+
+
+def _back(day: date, days: int) -> date:
+    return date.fromordinal(max(_EARLIEST.toordinal(), day.toordinal() - days))
+
+
+def _calendar(unit: str, offset: int, as_of: date) -> Period:
+    """The calendar day, week (Monday to Sunday), month, quarter or year ``offset`` units from the running one."""
+    unit = unit.rstrip("s")
+    word = {0: "this ", -1: "last "}.get(offset, f"{-offset} {unit}s ago, the ")
+    if unit == "week":
+        monday = _back(as_of, as_of.weekday()) + timedelta(days=7 * offset)
+        return Period(monday, monday + timedelta(days=6), word + "week")
+    if unit == "day":
+        day = as_of + timedelta(days=offset)
+        return Period(day, day, {0: "today", -1: "yesterday"}.get(offset, day.isoformat()))
+    if unit == "month":
+        start, end = month_bounds(*_ym(add_months(as_of.replace(day=1), offset)))
+        return Period(start, end, f"{word}month ({calendar.month_name[start.month]} {start.year})")
+    if unit == "quarter":
+        first = add_months(as_of.replace(day=1, month=3 * ((as_of.month - 1) // 3) + 1), 3 * offset)
+        return _quarter((first.month - 1) // 3 + 1, first.year)
+    year = max(1, as_of.year + offset)
+    return Period(date(year, 1, 1), date(year, 12, 31), f"{year}")
+
+
+def _ym(day: date) -> tuple[int, int]:
+    return day.year, day.month
+
+
+def _quarter(quarter: int, year: int) -> Period:
+    start = date(year, 3 * quarter - 2, 1)
+    return Period(start, month_bounds(year, 3 * quarter)[1], f"Q{quarter} {year}")
+
+
+def _year_of(text: str | None, as_of: date) -> int | None:
+    if not text:
+        return None
+    if text.strip().isdigit():
+        return int(text)
+    return as_of.year - 1 if "last" in text else as_of.year
+
+
+def _point(text: str, as_of: date) -> Period | None:
+    """A single named stretch, as one end of a range."""
+    text = text.strip()
+    edge = re.fullmatch(r"(?:the )?(start|beginning|end) of (?:the )?(.+)", text)
+    if edge:
+        whole = _calendar(edge[2], 0, as_of) if edge[2] in ("year", "month") else _point(edge[2], as_of)
+        if whole is None:
+            return None
+        day = whole.end if edge[1] == "end" else whole.start
+        return Period(day, day, text)
+    if text in ("today", "now"):
+        return Period(as_of, as_of, "today")
+    if text in ("new year", "christmas"):
+        year = as_of.year if text == "new year" or (as_of.month, as_of.day) >= (12, 25) else as_of.year - 1
+        day = date(year, 1, 1) if text == "new year" else date(year, 12, 25)
+        return Period(day, day, text)
+    ago = re.fullmatch(rf"({_N}) ({_UNIT}) ago", text)
+    if ago:
+        count = number(ago[1]) or 1
+        unit = ago[2]
+        day = _back(as_of, count * (7 if unit[0] == "w" else 1)) if unit[0] in "dw" else add_months(as_of, -count * {"m": 1, "q": 3, "y": 12}[unit[0]])  # fmt: skip
+        return Period(day, day, text)
+    if re.fullmatch(_DAY, text):
+        found = _day(text, as_of)
+        return Period(found, found, found.isoformat()) if found else None
+    for pattern, reader in _READERS:
+        match = re.fullmatch(pattern, text)
+        if match:
+            return reader(match, as_of)
+    return None
+
+
+def _range(first: str, last: str, as_of: date) -> Period | None:
+    a, b = _point(first, as_of), _point(last, as_of)
+    if a is None or b is None:
+        # "June 3 to 10": the month is said once.
+        bare = re.fullmatch(r"(?:the )?(\d{1,2})(?:st|nd|rd|th)?", last.strip())
+        if a is not None and bare and a.days == 1 and 1 <= int(bare[1]) <= calendar.monthrange(*_ym(a.start))[1]:
+            end = a.start.replace(day=int(bare[1]))
+            return Period(a.start, end, f"{a.start} to {end}") if end >= a.start else None
+        return None
+    if re.search(_YEAR, last) and not re.search(rf"{_YEAR}|last|this|ago|year|today|now", first):
+        # "March to May 2025": the year belongs to both.
+        shifted = _point(f"{first} {re.search(_YEAR, last).group()}", as_of)  # type: ignore[union-attr]
+        a = shifted or a
+    if a.start > b.end:
+        if not re.search(_YEAR, first):
+            earlier = add_months(a.start, -12)
+            a = Period(earlier, a.end, a.label)
+        if a.start > b.end:
+            return None
+    return Period(a.start, b.end, f"{a.label} to {b.label}")
+
+
+def _since(match: re.Match[str], as_of: date) -> Period | None:
+    point = _point(match["p"] or match["f"], as_of)
+    if point is None:
+        return None
+    word = match["w"] or "since"
+    start = point.end + timedelta(days=1) if word == "after" else point.start
+    return Period(start, max(start, as_of), f"{word} {point.label}")
+
+
+def _until(match: re.Match[str], as_of: date) -> Period | None:
+    point = _point(match["p"], as_of)
+    if point is None:
+        return None
+    inclusive = match["w"] not in ("before", "prior to")
+    end = point.end if inclusive else _back(point.start, 1)
+    return Period(_EARLIEST, end, f"{match['w']} {point.label}")
+
+
+def _half(match: re.Match[str], as_of: date) -> Period:
+    first = match["h"] in ("first", "1st", "h1")
+    year = _year_of(match["y"], as_of) or as_of.year
+    return Period(date(year, 1 if first else 7, 1), date(year, 6 if first else 12, 30 if first else 31), f"the {'first' if first else 'second'} half of {year}")  # fmt: skip
+
+
+def _season(match: re.Match[str], as_of: date) -> Period:
+    month = _SEASONS[match["s"]]
+    year = _year_of(match["y"], as_of)
+    if year is None:
+        year = as_of.year if (as_of.month >= month) else as_of.year - 1
+        if (
+            match["l"] == "last"
+            and year == as_of.year
+            and as_of <= month_bounds(*_ym(add_months(date(year, month, 1), 2)))[1]
+        ):
+            year -= 1
+    start = date(year, month, 1)
+    return Period(start, month_bounds(*_ym(add_months(start, 2)))[1], f"{match['s']} {year}")
+
+
+def _quarter_named(match: re.Match[str], as_of: date) -> Period:
+    ordinal = match["q"]
+    quarter = int(ordinal[1]) if ordinal.startswith("q") else "first second third fourth".split().index(ordinal.replace("1st", "first").replace("2nd", "second").replace("3rd", "third").replace("4th", "fourth").replace("last", "fourth")) + 1  # fmt: skip
+    year = _year_of(match["y"], as_of)
+    if year is None:
+        year = as_of.year if date(as_of.year, 3 * quarter - 2, 1) <= as_of else as_of.year - 1
+    return _quarter(quarter, year)
+
+
+def _full_months(match: re.Match[str], as_of: date) -> Period | None:
+    count = number(match["n"])
+    if not count:
+        return None
+    end = _back(as_of.replace(day=1), 1)
+    return Period(add_months(end.replace(day=1), 1 - count), end, f"the last {count} full months")
+
+
+def _last_n(match: re.Match[str], as_of: date) -> Period | None:
+    count = number(match["n"])
+    return _rolling(count, match["u"], as_of) if count else None
+
+
+def _first_days(match: re.Match[str], as_of: date) -> Period | None:
+    whole = _point(match["p"], as_of)
+    count = number(match["n"])
+    if whole is None or not count:
+        return None
+    size = count * (7 if match["u"].startswith("week") else 1) - 1
+    if match["w"] == "first":
+        return Period(whole.start, min(whole.end, whole.start + timedelta(days=min(size, 400))), match.group())
+    return Period(max(whole.start, whole.end - timedelta(days=min(size, 400))), whole.end, match.group())
+
+
+# Each pattern with its reader; the earliest and longest match in a question wins.
+_READERS: Final[tuple[tuple[str, _Reader], ...]] = (
+    (rf"(?:between|from|for|in|during)? ?(?P<a>{_POINT}) (?:and|to|through|thru|until|till|up to|-|–) (?P<b>{_POINT}|(?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?![\d.]))", lambda m, d: _range(m["a"], m["b"], d) if not (" and " in m.group() and not m.group().startswith("between")) else None),
+    (rf"(?P<w>since|starting|after) (?P<p>{_POINT})(?: on(?:wards?)?)?|from (?P<f>{_POINT}) on(?:wards?)?\b", _since),
+    (rf"(?P<w>before|until|till|up to|through|prior to|up until) (?P<p>{_POINT})", _until),
+    (rf"(?P<w>first|last|final) (?P<n>{_N}) (?P<u>days|weeks) of (?P<p>{_POINT})", _first_days),
+    (rf"(?:(?:in|over|during|for|within) )?(?:the )?(?:last|past|previous|prior) (?P<n>{_N}) (?:full|complete|calendar|whole) months", _full_months),
+    (rf"(?:(?:in|over|during|for|within) )?(?:the |these |my )?(?:last|past|previous|prior|recent) (?P<n>{_N}) (?P<u>{_UNIT})", _last_n),
+    (r"(?:(?:in|over|during|for|within) )?the past (?P<u>week|month|quarter|year)|(?:(?:in|over|during|within) )past (?P<v>week|month|quarter|year)", lambda m, d: _rolling(1, m["u"] or m["v"], d)),
+    (rf"(?:in )?(?:the )?(?P<u>week|month|quarter|year) before last(?! {_UNIT})", lambda m, d: _calendar(m["u"], -2, d)),
+    (r"(?:the )?same (?P<u>month|quarter|week) (?:of )?last year|this time last year", lambda m, d: _calendar(m["u"] or "month", 0, add_months(d, -12))),
+    (r"(?:in |during |for )?(?:the )?(?P<h>first|second|1st|2nd) half of (?P<y>(?:19|20)\d\d|this year|last year|the year)|(?P<k>h[12]) ?(?P<z>(?:19|20)\d\d)?", lambda m, d: _half_of(m, d)),
+    (rf"(?:in |during )?(?P<l>last|this|the)? ?(?P<s>spring|summer|autumn|fall|winter)(?: (?:of )?(?P<y>{_YEAR}|last year|this year))?", _season),
+    (rf"(?:in |during |for )?(?:the )?(?P<q>q[1-4]|(?:first|second|third|fourth|1st|2nd|3rd|4th|last)(?= quarter of))(?: quarter)?(?:,? (?:of )?(?P<y>{_YEAR}|last year|this year))?", _quarter_named),
+    (rf"(?:on |in )?(?P<d>{_DAY})", lambda m, d: _single_day(m["d"], d)),
+    (rf"(?:in |during |for |of |this past )?(?:the month of )?(?P<m>{_NAMED})(?:'s)?", lambda m, d: _named_month(m["m"], d)),
+    (r"(?:in |during |for )?(?:the )?(?:last|previous|prior) (?:calendar )?(?P<u>week|month|quarter|year)(?:'?s)?", lambda m, d: _calendar(m["u"], -1, d)),
+    (r"(?:in |during |for )?(?:this|the current|the running) (?:calendar )?(?P<u>week|month|quarter|year)(?:'?s)?(?: so far| to date)?", lambda m, d: _to_date(_calendar(m["u"], 0, d), d)),
+    (r"year[- ]to[- ]date|ytd|so far this year", lambda _, d: _to_date(_calendar("year", 0, d), d)),
+    (r"month[- ]to[- ]date|mtd|so far this month", lambda _, d: _to_date(_calendar("month", 0, d), d)),
+    (r"quarter[- ]to[- ]date|qtd", lambda _, d: _to_date(_calendar("quarter", 0, d), d)),
+    (r"yesterday", lambda _, d: _calendar("day", -1, d)),
+    (r"today", lambda _, d: _calendar("day", 0, d)),
+    (r"next (?P<u>week|month|quarter|year)|(?:the )?(?:coming|upcoming) (?P<v>week|month|quarter|year)", lambda m, d: _calendar(m["u"] or m["v"], 1, d)),
+    (r"tomorrow", lambda _, d: _calendar("day", 1, d)),
+    (rf"(?:in |during |for |of |throughout )(?:the year |all of |calendar year )?(?P<y>{_YEAR})\b|(?<![\d$€£.,])(?P<z>{_YEAR})(?:'s)?(?![\d.,-]|\s?(?:usd|eur|dollars|euros|bucks))", lambda m, d: Period(date(int(m["y"] or m["z"]), 1, 1), date(int(m["y"] or m["z"]), 12, 31), m["y"] or m["z"])),
+)  # fmt: skip
+
+
+def _half_of(match: re.Match[str], as_of: date) -> Period:
+    first = (match["h"] or match["k"]) in ("first", "1st", "h1")
+    year = _year_of(match["y"] or match["z"], as_of) or as_of.year
+    if first:
+        return Period(date(year, 1, 1), date(year, 6, 30), f"the first half of {year}")
+    return Period(date(year, 7, 1), date(year, 12, 31), f"the second half of {year}")
+
+
+def _single_day(text: str, as_of: date) -> Period | None:
+    found = _day(text, as_of)
+    return Period(found, found, found.isoformat()) if found else None
+
+
+def _to_date(period: Period, as_of: date) -> Period:
+    return Period(period.start, min(period.end, as_of), period.label)
+
+
+_COMPILED: Final = tuple((re.compile(rf"(?<![\w$€£]){pattern}(?![\w])"), reader) for pattern, reader in _READERS)
+
+
+def find_periods(question: str, as_of: date) -> tuple[list[Period], str]:
+    """The periods that a question names, in its order, and the question without them (a gap is left as " ~ ")."""
+    found: list[tuple[int, int, Period]] = []
+    for pattern, reader in _COMPILED:
+        for match in pattern.finditer(question):
+            start, end = match.span()
+            if start == end or any(start < e and s < end for s, e, _ in found):
+                continue
+            # "may" is a month only where it stands like one.
+            if match.group().strip() == "may" and not re.search(r"(?:\b(?:vs|versus|and|to|than|or|,)\s*$)", question[:start]) and re.match(r"\s+(?:i|we|be|have|you)\b", question[end:]):  # fmt: skip
+                continue
+            try:
+                period = reader(match, as_of)
+            except (ValueError, OverflowError):
+                period = None
+            if period is not None:
+                found.append((start, end, period))
+    found.sort(key=lambda item: item[0])
+    rest, at = "", 0
+    for start, end, _ in found:
+        rest += question[at:start] + " ~ "
+        at = end
+    return [period for _, _, period in found], " ".join((rest + question[at:]).split())
