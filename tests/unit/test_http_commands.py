@@ -178,8 +178,10 @@ async def test_an_index_that_cannot_be_written_is_no_202(world: ApiWorld, monkey
 async def test_what_nobody_expected_is_500_without_internals(
     world: ApiWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    text = "the message and a password"
+
     async def broken(*_: object) -> bool:
-        raise KeyError("the message text and a password")
+        raise KeyError(text)
 
     monkeypatch.setattr(world.stores.commands, "insert", broken)
     answer = await world.post(MESSAGES, {"message": "Hello"})

@@ -1,0 +1,72 @@
+"""Writes docs/reference from the code: ``python -m mosaic_ops.reference``. A test holds the files to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from mosaic_core.entrypoints.http.answers import CODES
+from mosaic_core.entrypoints.http.call import Access
+from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from mosaic_core.entrypoints.openapi import document
+
+FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "reference"
+_WHO: Final = {
+    Access.ANYBODY: "anybody",
+    Access.TOKEN: "whoever has a valid token",
+    Access.MEMBER: "a member of a household",
+}
+
+
+def files() -> dict[str, str]:
+    """The generated files' contents by name."""
+    return {"openapi.json": json.dumps(document(), indent=2) + "\n", "api.md": "\n".join(_api()) + "\n"}
+
+
+def _api() -> Iterator[str]:
+    yield "# HTTP API"
+    yield ""
+    yield "Generated (`python -m mosaic_ops.reference`) from the route table; shapes: [openapi.json](openapi.json)."
+    yield ""
+    yield 'Every answer is JSON. An error is `{"error": {"code", "message", "traceId", "details": [{"field", "issue"}]}}`'
+    yield "(schema `ErrorAnswer`); a detail names a field and what is wrong with it, never its value."
+    for route in ROUTES:
+        yield from _route(route)
+    yield ""
+    yield "## Error codes"
+    yield ""
+    yield "| status | code | meaning |"
+    yield "|---|---|---|"
+    for code, (status, meaning) in sorted(CODES.items(), key=lambda item: (item[1][0], item[0])):
+        yield f"| {status} | `{code}` | {meaning} |"
+
+
+def _route(route: Route) -> Iterator[str]:
+    yield ""
+    yield f"## `{route.method} /api/{route.route}`"
+    yield ""
+    yield f"{route.summary}. {route.description}".strip()
+    yield ""
+    yield f"- For {_WHO[route.access]}{f' with the role `{route.role}`' if route.role else ''}."
+    for parameter in route.query:
+        yield f"- Query `{parameter.name}`: {parameter.description}"
+    if route.body:
+        yield f"- Body `{route.body.__name__}`" + (
+            f", or JSON Lines of `{route.lines.__name__}`" if route.lines else ""
+        )
+    shape = f" `{route.answer.__name__}`" if route.answer else ""
+    also = "".join(f", or {status} `{model.__name__}`" for status, model in route.also.items())
+    yield f"- Answers {route.status}{shape}{also}" + (f"; `Location`: {route.location}" if route.location else "")
+    yield f"- Errors: {', '.join(f'`{code}`' for code in route.codes)}"
+
+
+def write(folder: Path = FOLDER) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files().items():
+        (folder / name).write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    write()
