@@ -22,6 +22,8 @@ from mosaic_local.errors import PartError
 
 Answer = Mapping[str, Any]
 LOG_TAIL_LINES = 20
+MAX_LOG_BYTES = 16 * 1024 * 1024
+"""A larger log of former runs is put aside when its part starts; one such is kept."""
 
 
 class Part:
@@ -45,6 +47,8 @@ class Part:
         self._expected_end = False
         self._output_ended = False
         log.parent.mkdir(parents=True, exist_ok=True)
+        if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+            log.replace(log.with_name(log.name + ".1"))
         with log.open("ab") as errors:
             try:
                 self._process = subprocess.Popen(

@@ -135,10 +135,10 @@ class Host:
                 await asyncio.gather(
                     *(queue.stop() for queue in self._queues.values()),
                     *(timer.stop() for timer in self._timers.values()),
-                    self._http.stop(),
                 )
                 while self._invoker.in_flight:  # noqa: ASYNC110 - counted on the host's loop only
                     await asyncio.sleep(0.02)
+                await self._http.stop()  # last: a request in flight keeps its connection, a new one gets 503
         except TimeoutError:
             log.warning(
                 "%d invocations did not end within %.0f s; their messages are handed back",
