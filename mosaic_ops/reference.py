@@ -30,8 +30,8 @@ def _api() -> Iterator[str]:
     yield ""
     yield "Generated (`python -m mosaic_ops.reference`) from the route table; shapes: [openapi.json](openapi.json)."
     yield ""
-    yield 'Every answer is JSON. An error is `{"error": {"code", "message", "traceId", "details": [{"field", "issue"}]}}`'
-    yield "(schema `ErrorAnswer`); a detail names a field and what is wrong with it, never its value."
+    yield "Every answer is JSON. An error is an `ErrorAnswer`: a code, a message, a trace id and details;"
+    yield "a detail names a field and what is wrong with it, never its value."
     for route in ROUTES:
         yield from _route(route)
     yield ""
