@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import aiohttp
 from azure.eventhub.aio import EventHubConsumerClient
 from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage, ServiceBusSubQueue
-from azure.servicebus.aio import ServiceBusClient
+from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 
 from mosaic_core.domain.lanes import RULES
 from mosaic_local.stack import CONSUMER_GROUP, TELEMETRY_HUB, Stack
@@ -28,12 +30,18 @@ class Doors:
         # the stack's own addresses are on this machine: no proxy is asked
         self._http = aiohttp.ClientSession(self._stack.api_base_url, trust_env=False)
         self._bus = ServiceBusClient.from_connection_string(self._stack.settings["ServiceBusConnection"])
+        self._senders: dict[str, ServiceBusSender] = {}
+        self._peekers: dict[tuple[str, ServiceBusSubQueue | None], ServiceBusReceiver] = {}
+        # a link takes one call at a time
+        self._using: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._http.close()
+        links = (*self._senders.values(), *self._peekers.values())
+        await asyncio.gather(*(link.close() for link in links), return_exceptions=True)
         await self._bus.close()
 
     async def call(
@@ -56,55 +64,60 @@ class Doors:
         self, queue: str, body: bytes, *, message_id: str, properties: Mapping[str, Any] | None = None
     ) -> None:
         """Straight to the queue, past the API."""
-        async with self._bus.get_queue_sender(queue) as sender:
-            message = ServiceBusMessage(
-                body,
-                message_id=message_id,
-                content_type="application/json",
-                application_properties=dict(properties or {}),
-            )
-            await sender.send_messages(message)
+        message = ServiceBusMessage(
+            body,
+            message_id=message_id,
+            content_type="application/json",
+            application_properties=cast("Any", dict(properties or {})),
+        )
+        await self.send_all(queue, [message])
+
+    async def send_all(self, queue: str, messages: list[ServiceBusMessage]) -> None:
+        async with self._using[queue]:
+            if queue not in self._senders:
+                self._senders[queue] = self._bus.get_queue_sender(queue)
+            await self._senders[queue].send_messages(messages)
 
     async def dead_letters(self) -> list[tuple[str, ServiceBusReceivedMessage]]:
         """(queue, message) of every dead letter, looked at without taking it."""
-
-        async def peek(queue: str) -> list[tuple[str, ServiceBusReceivedMessage]]:
-            async with self._bus.get_queue_receiver(queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER) as receiver:
-                return [(queue, message) for message in await receiver.peek_messages(max_message_count=100)]
-
-        return [found for part in await asyncio.gather(*map(peek, queues())) for found in part]
+        found = await asyncio.gather(*(self._peek(queue, ServiceBusSubQueue.DEAD_LETTER) for queue in queues()))
+        return [(queue, message) for queue, part in zip(queues(), found, strict=True) for message in part]
 
     async def left(self) -> int:
         """How many messages are still in the queues, scheduled and locked ones included."""
+        return sum(map(len, await asyncio.gather(*(self._peek(queue, None) for queue in queues()))))
 
-        async def peek(queue: str) -> int:
-            async with self._bus.get_queue_receiver(queue) as receiver:
-                return len(await receiver.peek_messages(max_message_count=100))
+    async def _peek(self, queue: str, part: ServiceBusSubQueue | None) -> list[ServiceBusReceivedMessage]:
+        """Every message of the queue, or of its dead letters."""
+        async with self._using[f"{queue}/{part}"]:
+            if (queue, part) not in self._peekers:
+                self._peekers[queue, part] = self._bus.get_queue_receiver(queue, sub_queue=part)
+            found: list[ServiceBusReceivedMessage] = []
+            while page := await self._peekers[queue, part].peek_messages(
+                max_message_count=250, sequence_number=(found[-1].sequence_number or 0) + 1 if found else 1
+            ):
+                found += page
+            return found
 
-        return sum(await asyncio.gather(*map(peek, queues())))
-
-    async def events(self, seconds: float) -> list[dict[str, Any]]:
-        """What the telemetry stream tells from its beginning on, read for at most ``seconds``."""
+    async def events(self, enough: Callable[[list[dict[str, Any]]], bool], *, seconds: float) -> list[dict[str, Any]]:
+        """What the telemetry stream tells from its beginning on, read until it is enough, or for ``seconds``."""
         found: list[dict[str, Any]] = []
-        quiet = asyncio.Event()
+        read = asyncio.Event()
 
         async def keep(partition: Any, event: Any) -> None:
-            if event is None:
-                quiet.set()
-            else:
+            if event is not None:
                 found.append(json.loads(event.body_as_str()))
+                if enough(found):
+                    read.set()
 
         consumer = EventHubConsumerClient.from_connection_string(
             self._stack.settings["EventHubsConnection"], consumer_group=CONSUMER_GROUP, eventhub_name=TELEMETRY_HUB
         )
         async with consumer:
-            reading = asyncio.create_task(consumer.receive(on_event=keep, starting_position="-1", max_wait_time=0.5))
-            try:
+            reading = asyncio.create_task(consumer.receive(on_event=keep, starting_position="-1"))
+            with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await quiet.wait()
-            except TimeoutError:
-                pass
-            await asyncio.sleep(0.2)
+                    await read.wait()
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
         return found

@@ -259,18 +259,21 @@ class Scenario:
         )
 
     async def _judge_telemetry(self, doors: Doors, journeys: dict[str, Journey]) -> None:
-        told = await doors.events(seconds=5)
-        self._report.check(
-            [
-                promises.events(journeys["question"], told, ["enqueued", "started", "completed", "duplicate"]),
-                promises.events(journeys["fails once, recovers"], told, ["attempt_failed", "completed"]),
-                promises.events(journeys["exhausts its attempts"], told, ["attempt_failed", "dead_lettered"]),
-                promises.events(journeys["high-impact request"], told, ["needs_review"]),
-            ]
-        )
+        wanted = {
+            "question": ["enqueued", "started", "completed", "duplicate"],
+            "fails once, recovers": ["attempt_failed", "completed"],
+            "exhausts its attempts": ["attempt_failed", "dead_lettered"],
+            "high-impact request": ["needs_review"],
+        }
+
+        def checks(told: Sequence[dict[str, Any]]) -> list[Check]:
+            return [promises.events(journeys[step], told, kinds) for step, kinds in wanted.items()]
+
+        told = await doors.events(lambda told: all(check.holds for check in checks(told)), seconds=WAIT_SECONDS)
+        self._report.check(checks(told))
         spans = [json.loads(line) for line in self._spans()]
-        wanted = ["IdempotencyKeys", "AgentRuns", "AgentRunStages"]
-        self._report.check(promises.trace(journeys["question"], spans, wanted))
+        tables = ["IdempotencyKeys", "AgentRuns", "AgentRunStages"]
+        self._report.check(promises.trace(journeys["question"], spans, tables))
 
     def _spans(self) -> list[str]:
         folder = self._stack.state_dir / "telemetry"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from mosaic_local.stack import Stack, StackOptions
 from tests.support.live import Live, live
@@ -23,7 +24,7 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def running(stack: Stack) -> AsyncIterator[Live]:
     async with live(stack) as it:
         yield it
