@@ -204,10 +204,19 @@ async def test_a_conflict_of_another_kind_is_no_lost_race(fake: FakeService, tab
         await TableKeys(tables).insert(records.KEY)
 
 
-async def test_a_transaction_whose_answer_holds_no_parts_is_unreachable(
-    fake: FakeService, tables: TableService
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param("", id="no parts"),
+        pytest.param("HTTP/1.1 503 Busy", id="busy"),
+        pytest.param("HTTP/1.1 429 Slow down", id="throttled"),
+        pytest.param("HTTP/1.1 204 No Content", id="one part of two"),
+    ],
+)
+async def test_a_transaction_that_nobody_confirmed_is_unreachable(
+    fake: FakeService, tables: TableService, part: str
 ) -> None:
-    fake.handle = answer(202, body=b"--batchresponse_1--")
+    fake.handle = answer(202, body=f"--c\r\nContent-Type: application/http\r\n\r\n{part}\r\n\r\n--c--".encode())
     with pytest.raises(StoreUnreachableError):
         await TableStages(tables).insert_all([replace(records.STAGE, order=n) for n in (1, 2)])
 

@@ -37,15 +37,16 @@ RECORDS: dict[str, tuple[Codec[Any], Any]] = {
 CONTRACT = {
     "AgentCommands": "CommandId HouseholdId Queue CommandType RequestHash Envelope RecordedAtUtc",
     "AgentRuns": "RunId HouseholdId ConversationId CommandId CommandType CorrelationId Queue TriggerSource "
-    "PolicyVersion RequestHash Status IsFinal AttemptOutcome FailureCode FailureRationale Attempt NextAttemptAtUtc ReplayOfCommandId "
-    "TraceParent AgentName AgentSource AgentNoteSummary CreatedAtUtc LastModifiedAtUtc CompletedAtUtc",
+    "PolicyVersion RequestHash Status IsFinal AttemptOutcome FailureCode FailureRationale Attempt "
+    "NextAttemptAtUtc ReplayOfCommandId TraceParent AgentName AgentSource AgentNoteSummary "
+    "CreatedAtUtc LastModifiedAtUtc CompletedAtUtc",
     "AgentRunStages": "RunId CommandId CorrelationId Queue StageOrder StageName Executor Status Confidence OutcomeCode "
     "OutcomeRationale Attempt StartedAtUtc CompletedAtUtc Provenance ProvenanceCount",
     "AgentSignals": "SignalId RunId CommandId MessageId CorrelationId Queue HouseholdId SignalCode Severity Summary "
     "RequiresHumanReview IsResolved Attempt RaisedAtUtc ResolvedAtUtc ResolvedBy ResolutionNote",
     "IdempotencyKeys": "Scope KeyValue RequestHash Status RunId CommandId CorrelationId Attempt Excused OwnerToken "
-    "LeaseSeconds NextAttemptAtUtc SequenceNumber CreatedAtUtc ExpiresAtUtc FinalizedAtUtc ResolutionCode "
-    "ResolutionRationale",
+    "LeaseSeconds NextAttemptAtUtc SequenceNumber CreatedAtUtc ExpiresAtUtc FinalizedAtUtc "
+    "ResolutionCode ResolutionRationale",
 }
 
 

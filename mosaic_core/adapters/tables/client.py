@@ -291,7 +291,12 @@ def _refusal(table: str, status: int, code: str) -> Exception:
         return StoreUnreachableError(f"{said}; the app's identity needs the role Storage Table Data Contributor")
     if code == "TableNotFound":
         return StoreUnreachableError(f"{said}; the deployment creates the tables (locally: Stores__CreateTables=true)")
-    if status == 0 or status >= 500 or code in {"TableBeingDeleted", "AccountBeingCreated", "OperationTimedOut"}:
+    if (
+        status == 0
+        or status >= 500
+        or status in _AGAIN
+        or code in {"TableBeingDeleted", "AccountBeingCreated", "OperationTimedOut"}
+    ):
         return StoreUnreachableError(said)
     return StoreRefusedError(said)
 
