@@ -1,0 +1,275 @@
+"""The sweep: what is unusual in a household's ledger becomes one signal, however many nights look at it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from mosaic_core.adapters.memory import MemorySignals
+from mosaic_core.agents.anomalies import KINDS, find_anomalies, finding_key
+from mosaic_core.domain import ids
+from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, NightlyAnomalySweep
+from mosaic_core.domain.errors import LaneError, StoreUnreachableError
+from mosaic_core.domain.lanes import CommandType, Lane
+from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.domain.lifecycle import RunStatus, Severity, StageStatus
+from mosaic_core.domain.records import Signal
+from mosaic_core.domain.settlement import Complete, Reschedule
+from mosaic_core.lanes.ingestion import IngestionLane
+from mosaic_core.lanes.sweep import sweep_lane
+from mosaic_core.ports import ETag
+from mosaic_local.sample.household import sample_household
+from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld
+
+END = date(2026, 11, 23)
+NIGHT = date(2026, 11, 24)
+SAMPLE = sample_household(END)
+
+
+@pytest.fixture
+def world() -> LaneWorld:
+    return LaneWorld({Lane.INGESTION: IngestionLane(), Lane.SWEEP: sweep_lane})
+
+
+def command(world: LaneWorld, night: date, *, lookback: int = 180, household: str = HOUSEHOLD) -> bytes:
+    payload = NightlyAnomalySweep.model_validate(
+        {"householdId": household, "sweepDate": night.isoformat(), "lookbackDays": lookback}
+    )
+    command_id = ids.sweep_command_id(household, f"{night:%Y%m%d}")
+    return world.command(CommandType.NIGHTLY_ANOMALY_SWEEP, payload, command_id=command_id)
+
+
+async def sweep(world: LaneWorld, night: date, *, lookback: int = 180, household: str = HOUSEHOLD) -> Ended:
+    return await world.deliver(Lane.SWEEP, command(world, night, lookback=lookback, household=household))
+
+
+async def ingest(world: LaneWorld, rows: list[dict[str, str]], account: str = "alice-card") -> None:
+    for start in range(0, len(rows), 500):
+        part = rows[start : start + 500]
+        payload = IngestionCompleted.model_validate(
+            {
+                "householdId": HOUSEHOLD,
+                "batchId": f"{account}-{part[0]['transactionId'][:20]}",
+                "source": "bank",
+                "accountId": account,
+                "transactions": part,
+            }
+        )
+        ended = await world.deliver(Lane.INGESTION, world.command(CommandType.INGESTION_COMPLETED, payload))
+        assert ended.run.is_final
+
+
+async def with_sample(world: LaneWorld, *, until: date = END) -> None:
+    for account, rows in SAMPLE.accounts.items():
+        await ingest(world, [dict(row) for row in rows if row["postedOn"] <= until.isoformat()], account)
+
+
+async def ledger(world: LaneWorld) -> list[Transaction]:
+    return await world.stores.ledger.between(HOUSEHOLD, date(2000, 1, 1), date(2100, 1, 1))
+
+
+def coffee(n: int, day: date, amount: str = "-4.50") -> dict[str, str]:
+    return {
+        "transactionId": f"coffee-{n}",
+        "postedOn": day.isoformat(),
+        "amount": amount,
+        "currency": "USD",
+        "description": "BLUE BOTTLE COFFEE",
+        "merchantName": "Blue Bottle Coffee",
+    }
+
+
+# -------------------------------------------------------------------------------------------------------- what it finds
+
+
+async def test_every_finding_is_raised_as_a_signal_of_its_own(world: LaneWorld) -> None:
+    await with_sample(world)
+    found = find_anomalies(await ledger(world), as_of=NIGHT, lookback_days=730)
+    assert {f.kind for f in found} >= {"duplicate_charge", "amount_outlier", "first_time_large", "price_rise"}
+    ended = await sweep(world, NIGHT, lookback=730)
+    # findings are what a sweep is for: it succeeded, and each finding is an item of its own
+    assert (ended.settlement, ended.run.status, ended.run.failure_code) == (Complete(), RunStatus.COMPLETED, None)
+    assert {s.signal_id for s in ended.signals} == {
+        ids.finding_signal_id(HOUSEHOLD, finding_key(HOUSEHOLD, f)) for f in found
+    }
+    assert Counter(ended.codes) == Counter(f.kind for f in found)
+    by_id = {s.signal_id: s for s in ended.signals}
+    for finding in found:
+        signal = by_id[ids.finding_signal_id(HOUSEHOLD, finding_key(HOUSEHOLD, finding))]
+        assert (signal.severity, signal.summary) == (Severity(finding.severity), finding.explanation[:200])
+        assert (signal.requires_human_review, signal.is_resolved) == (True, False)
+        assert (signal.household_id, signal.command_id, signal.run_id) == (
+            HOUSEHOLD,
+            ended.run.command_id,
+            ended.run.run_id,
+        )
+    assert [(s.name, s.status) for s in ended.stages] == [
+        ("load_ledger", StageStatus.SUCCEEDED),
+        ("detect", StageStatus.SUCCEEDED),
+        ("raise_signals", StageStatus.SUCCEEDED),
+    ]
+    detect = ended.stage("detect")
+    assert set(detect.provenance) == {i for f in found for i in f.transaction_ids}
+    assert detect.confidence == min(f.confidence for f in found)
+    assert all(f"{n} {kind}" in detect.outcome_rationale for kind, n in Counter(ended.codes).items())
+
+
+async def test_what_was_planted_in_the_sample_is_raised(world: LaneWorld) -> None:
+    await with_sample(world)
+    ended = await sweep(world, NIGHT, lookback=730)
+    planted = Counter(p.kind for p in SAMPLE.planted if p.kind in KINDS)
+    raised = Counter(ended.codes)
+    assert planted
+    assert all(raised[kind] >= n for kind, n in planted.items()), (planted, raised)
+
+
+async def test_only_what_the_lookback_reaches_is_raised(world: LaneWorld) -> None:
+    await with_sample(world)
+    short = await sweep(world, NIGHT, lookback=7)
+    found = find_anomalies(await ledger(world), as_of=NIGHT, lookback_days=7)
+    assert len(short.signals) == len(found) < len(find_anomalies(await ledger(world), as_of=NIGHT, lookback_days=730))
+
+
+async def test_rows_after_the_night_are_left_for_their_own_night(world: LaneWorld) -> None:
+    await with_sample(world)
+    night = NIGHT - timedelta(days=200)
+    ended = await sweep(world, night)
+    expected = find_anomalies([t for t in await ledger(world) if t.posted_on <= night], as_of=night, lookback_days=180)
+    assert len(ended.signals) == len(expected)
+    assert ended.stage("load_ledger").outcome_rationale.endswith(f"up to {night}")
+
+
+# --------------------------------------------------------------------------------------------------- once, for all time
+
+
+async def test_a_second_sweep_raises_nothing_again(world: LaneWorld) -> None:
+    await with_sample(world)
+    first = await sweep(world, NIGHT)
+    assert first.signals
+    world.clock.advance(86_400)
+    second = await sweep(world, NIGHT + timedelta(days=1))
+    # the findings are still there to be seen, and none of their signals is new
+    assert second.run.status == RunStatus.COMPLETED
+    assert second.signals == []
+    assert second.stage("raise_signals").outcome_rationale == f"0 new of {len(first.signals)} findings"
+    assert (await world.stores.signals.of_run(first.run.run_id)) == first.signals
+
+
+async def test_a_finding_that_a_person_resolved_is_not_opened_again(world: LaneWorld) -> None:
+    await with_sample(world)
+    first = await sweep(world, NIGHT)
+    stored = await world.stores.signals.read(first.signals[0].signal_id)
+    assert stored is not None
+    resolved = replace(stored.value, is_resolved=True, resolved_at=world.clock.now(), resolved_by="alice")
+    await world.stores.signals.update(resolved, stored.etag)
+    await sweep(world, NIGHT + timedelta(days=1))
+    again = await world.stores.signals.read(resolved.signal_id)
+    assert again is not None
+    assert again.value == resolved
+
+
+async def test_a_later_night_raises_what_is_new_and_nothing_else(world: LaneWorld) -> None:
+    await with_sample(world)
+    await sweep(world, NIGHT)
+    day = NIGHT
+    await ingest(world, [coffee(1, day, "-64.20"), coffee(2, day, "-64.20")])
+    world.clock.advance(86_400)
+    second = await sweep(world, NIGHT + timedelta(days=1))
+    assert second.codes == ["duplicate_charge"]
+    # a third charge of the same: the finding keeps its identity
+    await ingest(world, [coffee(3, day, "-64.20")])
+    world.clock.advance(86_400)
+    assert (await sweep(world, NIGHT + timedelta(days=2))).signals == []
+
+
+@pytest.mark.parametrize("nights", [10, pytest.param(60, marks=pytest.mark.slow)])
+async def test_night_after_night_with_data_arriving_no_row_is_complained_about_twice(
+    world: LaneWorld, nights: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sample's last nights, one after the other, each with the rows of its own day."""
+    seen: list[Finding] = []
+
+    def spy(rows: Sequence[Transaction], *, as_of: date, lookback_days: int) -> list[Finding]:
+        seen[:] = find_anomalies(rows, as_of=as_of, lookback_days=lookback_days)
+        return list(seen)
+
+    monkeypatch.setattr("mosaic_core.lanes.sweep.find_anomalies", spy)
+    first = END - timedelta(days=nights)
+    await with_sample(world, until=first)
+    raised: list[Signal] = []
+    explained: Counter[tuple[str, str]] = Counter()
+    for n in range(1, nights + 1):
+        night = first + timedelta(days=n)
+        for account, rows in SAMPLE.accounts.items():
+            await ingest(world, [dict(r) for r in rows if r["postedOn"] == night.isoformat()], account)
+        ended = await sweep(world, night)
+        new = {s.signal_id for s in ended.signals}
+        for f in seen:
+            if ids.finding_signal_id(HOUSEHOLD, finding_key(HOUSEHOLD, f)) in new:
+                explained.update((f.kind, i) for i in f.transaction_ids)
+        raised += ended.signals
+    assert raised
+    assert len({s.signal_id for s in raised}) == len(raised)
+    assert [row for row, n in explained.items() if n > 1] == []
+
+
+async def test_a_sweep_that_was_cut_off_raises_the_rest_once(world: LaneWorld) -> None:
+    await with_sample(world)
+    signals = world.stores.signals
+
+    class Torn(MemorySignals):
+        landed = 0
+
+        async def insert(self, signal: Signal) -> ETag | None:
+            if self.landed == 2:
+                raise StoreUnreachableError("no answer")
+            self.landed += 1
+            return await signals.insert(signal)
+
+    body = command(world, NIGHT)
+    torn = await world.deliver(Lane.SWEEP, body, stores=replace(world.stores, signals=Torn(world.clock)))
+    assert isinstance(torn.settlement, Reschedule)
+    assert len(torn.signals) == 2
+    world.clock.advance(60)
+    ended = await world.deliver(Lane.SWEEP, body)
+    assert (ended.run.status, ended.run.attempt) == (RunStatus.COMPLETED, 2)
+    found = find_anomalies(await ledger(world), as_of=NIGHT, lookback_days=180)
+    findings = [s for s in ended.signals if s.signal_code != "worker_command_failed"]
+    assert len(findings) == len(found) > 2
+
+
+# ------------------------------------------------------------------------------------------------------ nothing to find
+
+
+async def test_an_ordinary_ledger_has_nothing_to_find(world: LaneWorld) -> None:
+    await ingest(world, [coffee(n, NIGHT - timedelta(days=3 * n + n % 2), f"-4.{40 + n % 30}") for n in range(1, 40)])
+    ended = await sweep(world, NIGHT)
+    assert (ended.run.status, ended.signals) == (RunStatus.COMPLETED, [])
+    assert ended.stage("detect").outcome_rationale == "nothing unusual"
+    assert ended.stage("raise_signals").outcome_rationale == "0 new of 0 findings"
+
+
+async def test_an_empty_ledger_is_swept(world: LaneWorld) -> None:
+    ended = await sweep(world, NIGHT)
+    assert (ended.settlement, ended.run.status, ended.signals) == (Complete(), RunStatus.COMPLETED, [])
+    assert ended.stage("load_ledger").outcome_rationale == f"0 transactions up to {NIGHT}"
+
+
+async def test_another_households_ledger_is_not_looked_at(world: LaneWorld) -> None:
+    await with_sample(world)
+    ended = await sweep(world, NIGHT, household=OTHER_HOUSEHOLD)
+    assert (ended.signals, ended.stage("detect").provenance) == ([], ())
+
+
+async def test_another_lanes_command_is_refused(world: LaneWorld) -> None:
+    payload = AgentMessagePosted(
+        household_id=HOUSEHOLD, conversation_id=CONVERSATION, household_user_id=USER, message="hello"
+    )
+    body = world.command(CommandType.AGENT_MESSAGE_POSTED, payload)
+    with pytest.raises(LaneError) as raised:
+        await sweep_lane(world.context(Lane.CONVERSATION, body))
+    assert raised.value.code == "unsupported_command_type"
