@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import socket
 import ssl
 import time
 from dataclasses import replace
@@ -53,9 +54,9 @@ class _RefusedError(Exception):
 
 
 async def start_admin(
-    entities: Entities, stack: contextlib.AsyncExitStack, host: str, port: int, context: ssl.SSLContext
-) -> int:
-    """Serves until `stack` closes; the port. OSError where it is taken."""
+    entities: Entities, stack: contextlib.AsyncExitStack, listening: socket.socket, context: ssl.SSLContext
+) -> None:
+    """Serves on a socket that listens already, until `stack` closes."""
     admin = _Admin(entities)
     app = web.Application(middlewares=[admin.guard], client_max_size=_MAX_BODY)
     app.router.add_get("/$Resources/{kind}", admin.list_entities)
@@ -66,8 +67,7 @@ async def start_admin(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, host, port, ssl_context=context).start()
-    return int(runner.addresses[0][1])
+    await web.SockSite(runner, listening, ssl_context=context).start()
 
 
 class _Admin:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import logging
 import signal
+import socket
 import ssl
 from collections.abc import Callable
 
-from mosaic_local.broker.admin import start_admin
 from mosaic_local.broker.config import BrokerConfig
 from mosaic_local.broker.connection import Connection
 from mosaic_local.broker.entities import Entities
@@ -41,29 +42,39 @@ async def serve(config: BrokerConfig, ready: Callable[[int, int | None], None] |
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(journal.close)
         stack.callback(server.close)
-        admin_port = None
-        if config.cert_file is not None and config.key_file is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            try:
-                context.load_cert_chain(config.cert_file, config.key_file)
-            except OSError as error:
-                raise StartError(
-                    f"cannot use certFile {config.cert_file} with keyFile {config.key_file}: {error}"
-                ) from None
-            try:
-                admin_port = await start_admin(entities, stack, config.host, config.admin_port, context)
-            except OSError as error:
-                raise StartError(
-                    _port_taken("administration", "adminPort", config.host, config.admin_port, error)
-                ) from None
         entities.start(loop)
         ticking = loop.create_task(_tick(connections))
         stack.callback(ticking.cancel)
+        listening = _admin_socket(config, stack)
+        admin_port = None if listening is None else int(listening[0].getsockname()[1])
         (ready or _announce)(server.sockets[0].getsockname()[1], admin_port)
+        if listening is not None:
+            # The web server takes longer to import than all the rest to start. Its clients can connect already, and
+            # wait; nobody else has to.
+            admin = await asyncio.to_thread(importlib.import_module, "mosaic_local.broker.admin")
+            await admin.start_admin(entities, stack, *listening)
         await stop.wait()
         for connection in list(connections):
             connection.shut_down()
         await asyncio.sleep(0)  # one pass of the loop, for the sockets to close
+
+
+def _admin_socket(
+    config: BrokerConfig, stack: contextlib.AsyncExitStack
+) -> tuple[socket.socket, ssl.SSLContext] | None:
+    if config.cert_file is None or config.key_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(config.cert_file, config.key_file)
+    except OSError as error:
+        raise StartError(f"cannot use certFile {config.cert_file} with keyFile {config.key_file}: {error}") from None
+    try:
+        bound = socket.create_server((config.host, config.admin_port))
+    except OSError as error:
+        raise StartError(_port_taken("administration", "adminPort", config.host, config.admin_port, error)) from None
+    stack.callback(bound.close)
+    return bound, context
 
 
 async def _tick(connections: set[Connection]) -> None:

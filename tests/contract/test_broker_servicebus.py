@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from azure.servicebus import (
@@ -438,8 +437,3 @@ def test_concurrent_receivers_share_a_queue_and_lock_nothing_twice(client: Servi
                     seen.append(str(message))
                     receiver.complete_message(message)
     assert sorted(seen, key=int) == [str(number) for number in range(40)]
-
-
-def test_state_folder_is_optional(tmp_path: Path) -> None:
-    with running_broker(tmp_path) as running:
-        assert running.stop() == 0
