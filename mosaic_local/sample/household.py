@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -666,8 +666,3 @@ def _plant(led: _Ledger) -> None:
             tag="testing-1",
         )
     plant("card_testing", "testing-1", on, "six charges of up to 1.99 at unknown merchants within two days")
-
-
-def accounts_of(household: SampleHousehold) -> Sequence[str]:
-    """The accounts that have rows."""
-    return [account for account, rows in household.accounts.items() if rows]

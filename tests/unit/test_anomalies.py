@@ -336,3 +336,16 @@ def test_amounts_of_another_currency_are_not_compared() -> None:
 
 def test_confidence_is_a_probability() -> None:
     assert all(Decimal(0) < Decimal(str(f.confidence)) <= 1 for f in sweep(_eventful()))
+
+
+def test_a_shop_that_sells_everything_may_charge_four_times_its_highest() -> None:
+    wide = every(6, "EVERYTHING MEGASTORE", [-(8 * 1.06 ** ((i * 17) % 43)) for i in range(80)])
+    assert sweep([*calm(), *wide, row(date(2026, 2, 2), "EVERYTHING MEGASTORE", "-205.00")]) == []
+    assert [f.kind for f in sweep([*calm(), *wide, row(date(2026, 2, 2), "EVERYTHING MEGASTORE", "-1900.00")])] == [
+        "amount_outlier"
+    ]
+
+
+def test_large_first_payment_to_an_exchange_is_seen_and_a_transfer_is_not() -> None:
+    assert only([*calm(), row(date(2026, 4, 4), "BITNEST CRYPTO EXCHANGE", "-2400.00")], "first_time_large")
+    assert sweep([*calm(), row(date(2026, 4, 4), "WIRE TRANSFER TO OFFSHORE HOLDINGS", "-2400.00")]) == []

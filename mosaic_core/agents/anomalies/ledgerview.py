@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from datetime import date
 from mosaic_core.agents.recurring import Charge, Series, by_merchant, median
 from mosaic_core.domain.ledger import Finding
 
+_MOVES_MONEY = re.compile(
+    r"transfer|xfer|zelle|venmo|cash ?app|wire|withdraw|atm|saving|checking|deposit|check|contribution|invest|ira\b"
+    r"|loan|mortgage|mtg|card|crd|autopay|payment|pymt|pmt|lease|financ|lending|credit|brokerage|vanguard|fidelity|schwab"
+)
 _NOT_PURCHASES = frozenset({"TRANSFER_IN", "TRANSFER_OUT", "LOAN_PAYMENTS", "BANK_FEES", "INCOME"})
 
 
@@ -79,6 +84,13 @@ class LedgerView:
 def is_purchase(charge: Charge) -> bool:
     """Money spent at a merchant: no transfer, loan, fee or pay."""
     return not charge.incoming and not charge.own_transfer and charge.category not in _NOT_PURCHASES
+
+
+def is_one_off(charge: Charge) -> bool:
+    """A purchase, or money sent to a named stranger (an exchange) in other words than a transfer's."""
+    if charge.incoming or charge.own_transfer or charge.category in ("INCOME", "BANK_FEES", "TRANSFER_IN"):
+        return False
+    return charge.category not in _NOT_PURCHASES or not _MOVES_MONEY.search(charge.tx.description.casefold())
 
 
 def is_payment(charge: Charge) -> bool:

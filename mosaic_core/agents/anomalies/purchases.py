@@ -12,6 +12,7 @@ from mosaic_core.agents.anomalies.ledgerview import (
     Evident,
     LedgerView,
     grouped,
+    is_one_off,
     is_payment,
     is_purchase,
     money,
@@ -19,7 +20,7 @@ from mosaic_core.agents.anomalies.ledgerview import (
     robust_spread,
     short,
 )
-from mosaic_core.agents.recurring import Charge, median
+from mosaic_core.agents.recurring import Charge
 from mosaic_core.domain.ledger import Finding
 
 _DUPLICATE_WITHIN: Final = 2
@@ -136,8 +137,11 @@ def amount_outliers(view: LedgerView) -> Iterator[Evident]:
             score = (row.log - centre) / spread
             gap = row.log - highest
             # The largest of n values of a wide-range merchant stands off the rest by chance; the more so the wider.
-            by_chance = 3.2 * spread / math.sqrt(2 * math.log(count + 1))
+            by_chance = max(3.2 * spread / math.sqrt(2 * math.log(count + 1)), 2.6 * _tail([c.log for c in others]))
             needed = max(math.log(1.8), by_chance)
+            if len(rows) - count > 1 and spread > 0.6:
+                # What happens twice at a shop that sells everything is the less out of the ordinary.
+                needed *= 1.25
             if _seasonal_bill(others) and count < 13:
                 needed = max(needed, math.log(2.5))
             earlier = [c for c in others if c.day <= row.day]
@@ -163,6 +167,15 @@ def amount_outliers(view: LedgerView) -> Iterator[Evident]:
             )
 
 
+def _tail(ordered: Sequence[float]) -> float:
+    """How far the upper quarter reaches beyond its quartile, on average: much where a merchant sells everything."""
+    if len(ordered) < 12:
+        return 0.0
+    quartile = quantile(ordered, 0.75)
+    beyond = [value - quartile for value in ordered if value > quartile]
+    return sum(beyond) / len(beyond) if beyond else 0.0
+
+
 def _tops(rows: Sequence[Charge]) -> Iterator[tuple[Charge, list[Charge]]]:
     """The charges that may be out of range, each with the rows it is compared with (sorted by amount): the highest, and
     with a long history the second and third highest too, where they stand off together."""
@@ -185,7 +198,7 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
     firsts: list[Charge] = []
     for key in sorted(view.merchants):
         rows = view.merchants[key]
-        if not key[2] and key[1] == view.currency and is_purchase(rows[0]):
+        if not key[2] and key[1] == view.currency and is_one_off(rows[0]):
             firsts.append(rows[0])
     firsts.sort(key=lambda c: (c.day, c.tx_id))
     comparable = [c for c in firsts if c.tx_id not in view.in_series]
@@ -332,8 +345,3 @@ def card_testing(view: LedgerView) -> Iterator[Evident]:
 def _first_days(rows: Sequence[Charge]) -> list[Charge]:
     """The merchant's first charge, and those within the two days after it."""
     return [c for c in rows if c.day - rows[0].day <= 2]
-
-
-def typical(rows: Sequence[Charge]) -> float:
-    """The median amount."""
-    return median([c.size for c in rows])
