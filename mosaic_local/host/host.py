@@ -164,12 +164,14 @@ class Host:
         self._stopping = asyncio.create_task(self._kill())
 
     async def _kill(self) -> None:
+        # Nothing more comes in before all is handed back, or this dying process would be given it again.
         await self._abandon()
         self._on_end(EXIT_TIMEOUT)
 
     async def _abandon(self) -> None:
         try:
             async with asyncio.timeout(_ABANDON_SECONDS):
+                await asyncio.gather(*(queue.halt() for queue in self._queues.values()))
                 await self._settlement.abandon_all()
         except TimeoutError:
             log.warning("not every message in flight could be handed back; their locks run out by themselves")

@@ -48,6 +48,7 @@ class ServiceBusListener:
         self._go = asyncio.Event()
         self._opened = asyncio.Event()
         self._unreachable = False
+        self._halted = False
         self.listening = False
 
     async def open(self) -> None:
@@ -67,6 +68,13 @@ class ServiceBusListener:
         await asyncio.gather(*self._slots, return_exceptions=True)
         if self._client is not None:
             await self._client.close()
+
+    async def halt(self) -> None:
+        """No further invocation; a message that still comes in joins those in flight. Returns when no slot receives."""
+        self._halted = True
+        self._stopping.set()
+        while self._idle:  # noqa: ASYNC110 - counted on this loop only, for one poll at most
+            await asyncio.sleep(0.02)
 
     def _add_slots(self, count: int) -> None:
         for _ in range(count):
@@ -113,6 +121,9 @@ class ServiceBusListener:
             finally:
                 self._idle -= 1
             for message in messages:
+                if self._halted:
+                    self._settlement.in_flight[str(message.lock_token)] = InFlight(receiver, message)
+                    await asyncio.Event().wait()  # the process is about to end; its receiver must not close before
                 if self._idle == 0:
                     self._add_slots(self._host_json.max_concurrent_calls - len(self._slots))
                 await self._handle(receiver, message)
