@@ -185,6 +185,13 @@ class Content:
     @classmethod
     def decode(cls, raw: bytes) -> Content:
         """MalformedError for what is not one AMQP message; NotImplementedByBrokerError for one of a session."""
+        try:
+            return cls._decode(raw)
+        except IndexError:  # a count that promises more than there is
+            raise MalformedError("an AMQP value is cut off") from None
+
+    @classmethod
+    def _decode(cls, raw: bytes) -> Content:
         durable, ttl, properties, application, body_at = False, None, b"", b"", -1
         annotations, count, scheduled, key = b"", 0, None, None
         for code, start, value, end in sections(raw):

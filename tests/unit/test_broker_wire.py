@@ -409,3 +409,9 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StartError, match="state folder"):
         Journal(tmp_path / "file")
+
+
+@pytest.mark.parametrize("raw", ["005370c00305", "005372c10102", "005373c0010d", "005370c0", "0053"])
+def test_counts_that_promise_more_than_there_is_are_malformed(raw: str) -> None:
+    with pytest.raises(MalformedError):
+        Content.decode(bytes.fromhex(raw))
