@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 
 import azure.functions as func
 import grpc.aio
@@ -28,7 +29,7 @@ def record(**fields: object) -> None:
         file.write(json.dumps(fields, default=str) + "\n")
 
 
-def on_sigterm(number: int, frame: object) -> None:
+def on_sigterm(number: int, frame: FrameType | None) -> None:
     record(what="sigterm")
     if callable(_chained):
         _chained(number, frame)
@@ -176,4 +177,4 @@ def broken(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("tick")
 @app.timer_trigger(arg_name="timer", schedule="%TickSchedule%", run_on_startup=False)
 def tick(timer: func.TimerRequest) -> None:
-    record(what="tick", pastDue=timer.past_due, status=timer.schedule_status)
+    record(what="tick", pastDue=timer.past_due)
