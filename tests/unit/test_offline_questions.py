@@ -4,6 +4,7 @@ The list was written before the rules were tuned on it and measures them: at lea
 and rows. What the ledger cannot answer has to be refused, all of it.
 """
 
+# ruff: noqa: E501, N802 - a table of questions, one a line
 from __future__ import annotations
 
 import random
@@ -196,19 +197,20 @@ def ym(t: Transaction) -> str:
 
 
 type Expected = Decimal | int | str | list[str]
+type Case = tuple[str, Expected, Rows | None]
 
 
-def S(question: str, found: Rows) -> tuple[str, Expected, Rows | None]:
+def S(question: str, found: Rows) -> Case:
     """The sum of the rows."""
     return question, total(found), found
 
 
-def N(question: str, found: Rows) -> tuple[str, Expected, Rows | None]:
+def N(question: str, found: Rows) -> Case:
     """Their number."""
     return question, len(found), found
 
 
-def V(question: str, value: Expected, found: Rows | None = None) -> tuple[str, Expected, Rows | None]:
+def V(question: str, value: Expected, found: Rows | None = None) -> Case:
     return question, value, found
 
 
@@ -300,8 +302,8 @@ QUESTIONS = [
     N("How often did I eat out in September?", food(SEP, out=True)),
     N("How many times have we bought groceries in the past 30 days?", food((AS_OF - timedelta(days=29), AS_OF))),
     N("count of payments to Netflix in 2025", rows(Y25, names=["Netflix"])),
-    N("How many paychecks did I receive in 2026?", [t for t in rows(Y26, test=income)]),
-    N("How many different merchants did I pay last month?", rows(OCT))[:1] + (len({t.merchant_name or t.description for t in rows(OCT)}), rows(OCT)),
+    N("How many paychecks did I receive in 2026?", list(rows(Y26, test=income))),
+    (*N("How many different merchants did I pay last month?", rows(OCT))[:1], len({t.merchant_name or t.description for t in rows(OCT)}), rows(OCT)),
     # averages
     V("What is my average monthly spending on groceries in 2025?", cents(total(food(Y25)) / 12), food(Y25)),
     V("How much do I spend on groceries per month on average this year?", cents(total(food(Y26)) / MONTHS_26), food(Y26)),
@@ -368,13 +370,81 @@ QUESTIONS = [
     V("How many subscriptions am I paying for?", 4),
     V("What is my most expensive subscription?", "Geico"),
     # lists
-    N("Show me my Amazon purchases in March", rows(MAR, names=["Amazon"]))[:1] + ("rows", rows(MAR, names=["Amazon"])),
-    N("List all transactions over $500 in July", [t for t in rows(JUL, test=anything) if abs(t.amount) > 500])[:1] + ("rows", [t for t in rows(JUL, test=anything) if abs(t.amount) > 500]),
+    (*N("Show me my Amazon purchases in March", rows(MAR, names=["Amazon"]))[:1], "rows", rows(MAR, names=["Amazon"])),
+    (*N("List all transactions over $500 in July", [t for t in rows(JUL, test=anything) if abs(t.amount) > 500])[:1], "rows", [t for t in rows(JUL, test=anything) if abs(t.amount) > 500]),
     V("What did I buy at Target in May?", "rows", rows(MAY, names=["Target"])),
     # zero with a reason
     V("How much did I spend at Marriott in May?", Decimal(0), []),
     V("How many flights did I buy in February 2026?", 0, []),
     V("How much was refunded by Target this year?", Decimal(0), []),
+]  # fmt: skip
+
+# Written after the rules had been tuned on the list above, in other words than it.
+HELD_OUT = [
+    S("Hi there, could you tell me what groceries set us back in August?", food(AUG)),
+    S("I'd like to know how much we blew on takeout in the last three months", food((date(2026, 8, 25), AS_OF), out=True)),
+    S("sum up what i paid to Planet Fitness during 2025", rows(Y25, names=["Planet Fitness"])),
+    S("How expensive was the dentist in 2025?", rows(Y25, names=["Bright Smile Dental"])),
+    S("give me the total for Uber and Shell in September", rows(SEP, names=["Uber", "Shell"])),
+    S("In the month of March, what did I spend at Safeway?", rows(MAR, names=["Safeway"])),
+    S("How much money has gone to Maple Street Apartments since the start of the year?", rows(Y26, names=["Maple Street Apartments"])),
+    S("Whats the damage at Starbucks so far this month", rows(NOV, names=["Starbucks"])),
+    S("spend on FOOD_AND_DRINK in 2026-05", rows(MAY, categories=["FOOD_AND_DRINK"])),
+    S("How much was charged by AMC in 2026?", rows(Y26, names=["AMC Theatres"])),
+    S("overall spending Q1 2026", rows((date(2026, 1, 1), MAR[1]))),
+    S("Tell me my expenditure from June 1 to June 15", rows((JUN[0], date(2026, 6, 15)))),
+    S("what did we shell out for personal care this year", rows(Y26, categories=["PERSONAL_CARE"])),
+    S("Cost of our utilities in the past 12 months", rows((date(2025, 11, 25), AS_OF), names=["PG&E"])),
+    S("How much did I drop at Home Depot before July 2026?", rows((START, JUN[1]), names=["Home Depot"])),
+    S("How much did I spend excluding rent in October?", rows(OCT, but=["Maple Street Apartments"])),
+    S("how much did I spend on weekends in October", [t for t in rows(OCT) if t.posted_on.weekday() >= 5]),
+    S("What did gas and uber cost us in July?", rows(JUL, names=["Shell", "Uber"])),
+    S("Total cost of Netflix last year?", rows(Y25, names=["Netflix"])),
+    S("How much did I pay in ATM fees this year?", rows(Y26, categories=["BANK_FEES"])),
+    S("How much did I spend yesterday?", rows((date(2026, 11, 23), date(2026, 11, 23)))),
+    S("Spending on medical in the second half of 2025", rows((date(2025, 7, 1), Y25[1]), categories=["MEDICAL"])),
+    S("how much did i spend on streaming in 2026", rows(Y26, names=["Netflix", "Spotify"])),
+    S("How much was spent on my card-77 last month?", [t for t in rows(OCT) if t.account_id == "card-77"]),
+    S("Amount spent at Luigis Trattoria in the last year", rows((date(2025, 1, 1), Y25[1]), names=["Luigi's Trattoria"])),
+    S("What did I get paid in October?", rows(OCT, test=income)),
+    S("How much salary came in during Q3?", rows(Q3, test=income)),
+    S("Total deposits from Acme Corp in 2025", rows(Y25, names=["Acme Corp"], test=income)),
+    S("What was refunded in 2025?", rows(Y25, test=refund)),
+    S("What's the total of all transfers out in 2026?", rows(Y26, test=transfer_out)),
+    N("How many charges did Amazon make in October?", rows(OCT, names=["Amazon"])),
+    N("How many coffees did I buy in the last 30 days?", rows((AS_OF - timedelta(days=29), AS_OF), names=["Starbucks"])),
+    N("How many purchases under $10 did we make in September?", [t for t in rows(SEP) if abs(t.amount) < 10]),
+    N("number of grocery runs in Q2", food(Q2)),
+    N("How many times did I fill up the car this year?", rows(Y26, names=["Shell"])),
+    N("How many payments between $50 and $100 in August?", [t for t in rows(AUG) if 50 <= abs(t.amount) <= 100]),
+    V("On average how much is a grocery trip in 2026?", cents(total(food(Y26)) / len(food(Y26))), food(Y26)),
+    V("What do I typically spend per month on eating out in 2025?", cents(total(food(Y25, out=True)) / 12)),
+    V("average weekly spending on coffee in October", cents(total(rows(OCT, names=["Starbucks"])) / (Decimal(31) / 7))),
+    V("mean cost of a Chipotle order", cents(total(rows(ALL, names=["Chipotle"])) / len(rows(ALL, names=["Chipotle"])))),
+    V("What is the priciest thing I bought this year?", abs(best(rows(Y26)).amount)),
+    V("highest PG&E bill ever", abs(best(rows(ALL, names=["PG&E"])).amount)),
+    V("Which day did I spend the most in October?", top(rows(OCT), lambda t: t.posted_on.isoformat())[0]),
+    V("Where did I shop most often last month?", top(rows(OCT), name, count=True)[0]),
+    V("What are my top 3 spending categories this year?", top(rows(Y26), lambda t: t.category, 3)),
+    V("Who gets most of our money?", top(rows(ALL), name)[0]),
+    V("Did we spend less on groceries in June than in May?", "yes" if total(food(JUN)) < total(food(MAY)) else "no"),
+    V("How much less did I spend at Amazon in September than in August?", diff(rows(AUG, names=["Amazon"]), rows(SEP, names=["Amazon"]))),
+    V("Was rent paid in November?", "yes"),
+    V("Have I ever bought anything at Delta?", "yes"),
+    V("Did I spend over 2000 dollars in October?", "yes" if total(rows(OCT)) > 2000 else "no"),
+    V("On what date did I last pay the rent?", newest(rows(ALL, names=["Maple Street Apartments"])).posted_on.isoformat()),
+    V("What was my most recent Target purchase?", abs(newest(rows(ALL, names=["Target"])).amount)),
+    V("When was my first Uber ride?", min(t.posted_on for t in rows(ALL, names=["Uber"])).isoformat()),
+    V("What share of my spending in 2025 went to rent?", (total(rows(Y25, names=["Maple Street Apartments"])) * 100 / total(rows(Y25))).quantize(Decimal("0.1"))),
+    V("Did I save money in October?", "yes" if sum((t.amount for t in rows(OCT, test=lambda t: t.category not in TRANSFERS)), Decimal(0)) > 0 else "no"),
+    V("how much did I save in October?", sum((t.amount for t in rows(OCT, test=lambda t: t.category not in TRANSFERS)), Decimal(0))),
+    V("list my subscriptions", ["Geico", "Netflix", "Planet Fitness", "Spotify"]),
+    V("what do my subscriptions cost me a year", 12 * (Decimal("15.49") + Decimal("10.99") + Decimal("24.99") + Decimal("112.40"))),
+    V("Am I subscribed to Netflix?", "yes"),
+    V("Which subscription is the cheapest?", "Spotify"),
+    V("How much is Spotify per month?", Decimal("10.99")),
+    V("Show all Uber charges in October", "rows", rows(OCT, names=["Uber"])),
+    V("Find payments to Red Cross", "rows", rows(ALL, names=["Red Cross"])),
 ]  # fmt: skip
 
 CANNOT = [
@@ -424,12 +494,13 @@ def _right(question: str, expected: Expected, found: Rows | None) -> tuple[bool,
     )
 
 
-def test_most_plain_questions_are_answered_exactly() -> None:
-    results = [_right(*case) for case in QUESTIONS]
+@pytest.mark.parametrize(("kind", "cases"), [("tuned", QUESTIONS), ("held out", HELD_OUT)])
+def test_most_plain_questions_are_answered_exactly(kind: str, cases: list[Case]) -> None:
+    results = [_right(*case) for case in cases]
     wrong = [told for right, told in results if not right]
     share = 1 - len(wrong) / len(results)
-    print(f"\n{len(results)} questions, exactly right {share:.3f}\n" + "\n".join(wrong))
-    assert len(results) >= 120
+    print(f"\n{kind}: {len(results)} questions, exactly right {share:.3f}\n" + "\n".join(wrong))
+    assert len(results) >= 60
     assert share >= 0.9
 
 

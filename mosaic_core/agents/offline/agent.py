@@ -453,7 +453,8 @@ def _compare(work: _Work) -> Answer:
         return work.say(text + " The currencies are not added together.", lines, "", rows, details)
     currency, amounts = differences[0]
     order = sorted(range(len(sides)), key=lambda i: (-amounts[i], i))
-    gap = amounts[0] - amounts[1]
+    # "Less than" is asked the other way round.
+    gap = amounts[1] - amounts[0] if query.smallest_first else amounts[0] - amounts[1]
     if query.aspect is Aspect.NAME:
         least = query.smallest_first
         return work.say(text, sides[order[-1] if least else order[0]][0], "", rows, details)
@@ -462,7 +463,7 @@ def _compare(work: _Work) -> Answer:
     if len(sides) > 2:
         return work.say(text, lines, "", rows, details)
     text += f" The difference is {phrase.money(abs(gap), currency)}" + (
-        f", {'more' if gap > 0 else 'less'} in the first." if gap else "."
+        f", {'more' if amounts[0] > amounts[1] else 'less'} in the first." if gap else "."
     )
     return work.say(text, gap, currency, rows, details)
 

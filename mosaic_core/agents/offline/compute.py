@@ -243,9 +243,8 @@ def _recurring(series: Series) -> Recurring:
     newest = series.occurrences[-1].tx
     amount = abs(newest.amount)
     cadence = series.cadence
-    per_month = (
-        amount / Decimal(str(cadence.step)) if cadence.monthly else amount * Decimal(365) / (12 * Decimal(str(cadence.days)))
-    )  # fmt: skip
+    step = Decimal(str(cadence.step))
+    per_month = amount / step if cadence.monthly else amount * 365 / (12 * step)
     return Recurring(
         name=series.name,
         amount=amount,

@@ -1,4 +1,4 @@
-"""The ledger as the offline agent looks at it: each row with its category, its merchant and its searchable text. Pure."""
+"""The ledger as the offline agent looks at it: rows with category, merchant and searchable text. Pure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def rows_of(transactions: Iterable[Transaction], as_of: date) -> list[Row]:
 
 def _order(tx: Transaction) -> tuple[object, ...]:
     amount = tx.amount if tx.amount.is_finite() else Decimal(0)
-    return (tx.posted_on, tx.transaction_id, tx.account_id, tx.currency, amount, tx.description, tx.merchant_name or "", tx.category)  # fmt: skip
+    identity = (tx.posted_on, tx.transaction_id, tx.account_id, tx.currency)
+    return (*identity, amount, tx.description, tx.merchant_name or "", tx.category)
 
 
 def _row(tx: Transaction) -> Row:
@@ -100,7 +101,7 @@ def compact(text: str) -> str:
 
 
 def find_merchant(term: str, rows: Sequence[Row]) -> Merchant | None:
-    """The merchant that ``term`` names: by its whole name, by the start of it, by words in the rows' text, and last by a
+    """The merchant that ``term`` names: by its whole name, by the start of it, by words in the rows' text, last by a
     name that is a slip or two away. None where the ledger knows none: no merchant is made up."""
     key = compact(term)
     if len(key) < 2:

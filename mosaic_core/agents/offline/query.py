@@ -71,7 +71,7 @@ class Aspect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What money went to: ``ids`` are the ledger's rows of it over all time. ``kind`` is merchant, topic or category."""
+    """What money went to: ``ids`` are the ledger's rows of it over all time. ``kind`` is merchant or topic."""
 
     name: str
     kind: str

@@ -13,7 +13,7 @@ from typing import Final
 from mosaic_core.agents.offline.ledgerview import Merchant, Row, compact, find_merchant, in_topic
 from mosaic_core.agents.offline.periods import Period, add_months, everything, find_periods, number
 from mosaic_core.agents.offline.query import Aspect, Flow, Group, Intent, Query, Refusal, Subject
-from mosaic_core.agents.offline.vocabulary import STOP_WORDS, TOPICS, readable
+from mosaic_core.agents.offline.vocabulary import STOP_WORDS, TOPICS, TRANSFERS, Topic
 
 _CURRENCY_WORDS: Final = {
     "dollars": "USD", "dollar": "USD", "usd": "USD", "euros": "EUR", "euro": "EUR", "eur": "EUR", "pounds": "GBP", "gbp": "GBP", "sterling": "GBP", "yen": "JPY", "jpy": "JPY", "francs": "CHF", "chf": "CHF",
@@ -83,6 +83,7 @@ def tidy(question: str) -> str:
     text = re.sub(r"\b(i|we|you)'m\b", r"\1 am", text)
     text = re.sub(r"\b(i|we|you|he|she|they)'d\b", r"\1 would", text)
     text = re.sub(r"\b(do|did|does|has|have|was|were|is|are)n't\b", r"\1 not", text)
+    text = re.sub(r"\b(?:shell|fork|splash|lay)(?:ed|ing)? out\b|\bsplurged? on\b", "spend on", text)
     return " ".join(re.sub(r"[?!;]+|\.(?=\s|$)|…", " ", text).split())
 
 
@@ -119,6 +120,8 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
     elif other is not None:
         period, other = _joined(periods), None
     flow = words.flow(subjects, intent, rows)
+    if flow in (Flow.TRANSFERS, Flow.TRANSFERS_IN, Flow.TRANSFERS_OUT) and not subjects:
+        subjects = _transfer_target(text, rows)
     return Query(
         intent=intent,
         flow=flow,
@@ -319,36 +322,16 @@ def _subjects(
         if merchant is None:
             return (), (), quoted[1], 0.0
         found.append((quoted.start(), _of_merchant(merchant)))
-    text = re.sub(r'"[^"]*"', lambda m: " " * len(m.group()), text)
+    text = re.sub(r'"[^"]*"', lambda m: "\x00" * len(m.group()), text)
     text, whole = _whole_names(text, rows)
     found += whole
-    for pattern, topic in TOPICS:
-        for hit in pattern.finditer(text):
-            before = text[: hit.start()].rstrip()
-            if hit.group() in (
-                "stuff",
-                "giving",
-                "services",
-                "cars",
-                "car",
-                "tickets",
-                "events",
-                "books",
-                "book",
-                "games",
-                "tech",
-                "power",
-                "vision",
-                "water",
-                "bars",
-                "the house",
-            ) and not re.search(
-                r"\b(?:on|for|of|my|in|and|or|the|than|vs|versus|to|at)$|^$|~$|total$|average$|spend(?:ing)?$", before
-            ):
-                continue
-            ids = frozenset(row.tx.transaction_id for row in rows if in_topic(row, topic))
-            found.append((hit.start(), Subject(topic.name, "topic", ids)))
-        text = pattern.sub(lambda m: " " * len(m.group()), text)
+    for hit, topic in _topic_hits(text):
+        before = text[: hit.start()].rstrip()
+        if hit.group() in _LOOSE_TOPICS and not _TAKES_TOPIC.search(before):
+            continue
+        ids = frozenset(row.tx.transaction_id for row in rows if in_topic(row, topic))
+        found.append((hit.start(), Subject(topic.name, "topic", ids)))
+        text = text[: hit.start()] + "\x00" * len(hit.group()) + text[hit.end() :]
     for start, term, preposition in _leftovers(text):
         merchant = find_merchant(term, rows)
         if merchant is None and term.endswith("'s"):
@@ -386,6 +369,35 @@ def _subjects(
     return tuple(subjects), excluded, unknown, min(doubt, 0.5)
 
 
+_LOOSE_TOPICS: Final = frozenset(
+    "stuff giving services cars car tickets events books book games tech power vision water bars fun house".split()
+) | {"the house"}
+_TAKES_TOPIC: Final = re.compile(
+    r"\b(?:on|for|of|my|in|and|or|the|than|vs|versus|to|at)$|^$|~$|total$|average$|spend(?:ing)?$"
+)
+
+
+def _transfer_target(text: str, rows: Sequence[Row]) -> tuple[Subject, ...]:
+    """The account that transfers are said to go to or come from, where rows of transfers name it."""
+    match = re.search(r"\b(savings|checking|brokerage|investments?|joint|roth|ira|401k|emergency fund)\b", text)
+    if match is None:
+        return ()
+    word = match[1]
+    ids = frozenset(row.tx.transaction_id for row in rows if row.category in TRANSFERS and word in row.text)
+    return (Subject(word, "topic", ids),) if ids else ()
+
+
+def _topic_hits(text: str) -> list[tuple[re.Match[str], Topic]]:
+    """The topics that the text names; of phrases that overlap the leftmost, then the longest."""
+    hits = [(match, topic) for pattern, topic in TOPICS for match in pattern.finditer(text)]
+    hits.sort(key=lambda hit: (hit[0].start(), -len(hit[0].group())))
+    chosen: list[tuple[re.Match[str], Topic]] = []
+    for match, topic in hits:
+        if all(match.end() <= other.start() or other.end() <= match.start() for other, _ in chosen):
+            chosen.append((match, topic))
+    return chosen
+
+
 def _of_merchant(merchant: Merchant) -> Subject:
     return Subject(merchant.name, "merchant", merchant.ids, merchant.exact)
 
@@ -408,7 +420,11 @@ def _whole_names(text: str, rows: Sequence[Row]) -> tuple[str, list[tuple[int, S
             raw = text[start:end]
             key = compact(raw)
             hit = by_key.get(key) or (by_key.get(key[:-1]) if raw.endswith(("'s", "s'")) else None)
-            if not hit or len(key) < 2:
+            if (
+                not hit
+                or len(key) < 2
+                or (raw in ("shell", "fork", "splash") and text[end:].startswith((" out", "ed out")))
+            ):
                 continue
             if all(tokens[k][0] in STOP_WORDS for k in span) or (
                 length == 1 and (any(p.fullmatch(raw) for p, _ in TOPICS) or len(key) < 3)
@@ -422,7 +438,7 @@ def _whole_names(text: str, rows: Sequence[Row]) -> tuple[str, list[tuple[int, S
             found.append((start, Subject(name, "merchant", frozenset(r.tx.transaction_id for r in hit))))
             used.update(span)
     for k in used:
-        text = text[: tokens[k][1]] + " " * (tokens[k][2] - tokens[k][1]) + text[tokens[k][2] :]
+        text = text[: tokens[k][1]] + "\x00" * (tokens[k][2] - tokens[k][1]) + text[tokens[k][2] :]
     return text, found
 
 
@@ -441,10 +457,14 @@ def _leftovers(text: str) -> list[tuple[int, str, bool]]:
             or token.rstrip("s") in STOP_WORDS
             or token.replace(".", "").replace(",", "").isdigit()
         )
-        gap = match is not None and bool(current) and bool(re.search(r"[,~]|\s{3,}", text[last_end : match.start()]))
-        if current and (stop or gap):
+        between = text[last_end : match.start()] if match else ""
+        explained = "\x00" in between or "~" in between
+        if current and (stop or explained or "," in between):
             runs.append((start, " ".join(current), introduced))
             current = []
+        if explained:
+            # What follows a period is introduced by nothing; what "and" joins to a known name still is.
+            previous, introduced = "", introduced and "~" not in between
         if match is not None and not stop:
             if not current:
                 start = match.start()
@@ -453,7 +473,6 @@ def _leftovers(text: str) -> list[tuple[int, str, bool]]:
                 )
             current.append(token)
         elif token not in ("the", "my", "a", "an", "and", "or", "our", "vs", "versus", "than"):
-            introduced = False
             introduced = token in _NAMES_SOMETHING
         if match is not None:
             last_end = match.end()
@@ -481,6 +500,13 @@ _RECURRING: Final = re.compile(
 _ONE: Final = r"(?:purchases?|transactions?|charges?|payments?|expenses?|orders?|bills?|deposits?|refunds?|withdrawals?|transfers?|pay ?che(?:ck|que)s?|buys?|fees?|meals?|receipts?|visits?|trips?|tickets?|items?|thing|things|debits?|credits?|income|spend|cost|amount|fill-?ups?|rides?|flights?|donations?)"
 
 
+_MADE: Final = re.compile(r"\b(?:i|we) (?:make|made)\b|\bmoney (?:i|we) made\b")
+_MADE_SOMETHING: Final = re.compile(
+    r"\b(?:payments?|purchases?|transfers?|transactions?|orders?|donations?|trips?|visits?|withdrawals?|charges?|deposits?)\b"
+)
+_MEASURES: Final = frozenset({Intent.AVERAGE, Intent.LARGEST, Intent.SMALLEST, Intent.RANKING, Intent.TOTAL})
+
+
 class _Words:
     """The words of one question, and what they say of its kind."""
 
@@ -503,6 +529,10 @@ class _Words:
 
     @property
     def smallest(self) -> bool:
+        if _COMPARE.search(self.text) and self.has(
+            r"\b(?:less|fewer|lower|cheaper|smaller|decreased?|dropp?(?:ed)?|gone down|went down|go down|fall|fell)\b"
+        ):
+            return True
         return self.has(r"\b(?:smallest|cheapest|lowest|least|minimum|min|tiniest|fewest|bottom)\b") and not self.has(
             r"\bat least\b"
         )
@@ -561,15 +591,19 @@ class _Words:
                 if self.has(r"\bincome\b|\bpay ?che|\bsalary|\bpayroll|\bwages\b|\bdirect deposits?\b")
                 else Flow.MONEY_IN
             )
+        if _MADE.search(self.text) and not _MADE_SOMETHING.search(self.text):
+            return Flow.INCOME
         if self.has(
-            r"\bincome\b|\bearn(?:ed|ings?|s)?\b|\bsalar(?:y|ies)\b|\bpay ?(?:check|cheque)s?\b|\bpayroll\b|\bwages?\b|\b(?:did|do|have|how much|what) (?:i|we) (?:get|gotten|got|been) paid\b|\bget paid\b|\bgot paid\b|\bbeen paid\b|\bpaid me\b|\bpay(?:s|ing)? me\b|\bpayday\b|\btake[- ]home\b|\bmake (?:in|last|this|per|a|each|~)|\b(?:did|do|have) (?:i|we) (?:make|made)(?: |$)(?!.*\b(?:payments?|purchases?|transfers?|transactions?|orders?|donations?|trips?|visits?|deposits?|withdrawals?)\b)|\b(?:i|we) (?:make|made)$|\bbr(?:ing|ought) (?:in|home)\b|\bmy pay\b|\bemployer\b|\bdividends?\b|\binterest (?:earned|income|received)\b|\bpaid (?:by|from) (?:my )?(?:employer|work|job)"
+            r"\bincome\b|\bearn(?:ed|ings?|s)?\b|\bsalar(?:y|ies)\b|\bpay ?(?:check|cheque)s?\b|\bpayroll\b|\bwages?\b|\b(?:did|do|have|how much|what) (?:i|we) (?:get|gotten|got|been) paid\b|\bget paid\b|\bgot paid\b|\bbeen paid\b|\bpaid me\b|\bpay(?:s|ing)? me\b|\bpayday\b|\btake[- ]home\b|\bbr(?:ing|ought) (?:in|home)\b|\bmy pay\b|\bemployer\b|\bdividends?\b|\binterest (?:earned|income|received)\b|\bpaid (?:by|from) (?:my )?(?:employer|work|job)"
         ) and not self.has(r"\bspen[dt]\b"):
             return Flow.INCOME
         if self.has(
             r"\bspen[dt]|\bspending|\bcosts?\b|\bpaid\b|\bpay(?:s|ing|ments?)?\b|\bb(?:uy|ought|uying)\b|\bpurchas|\bexpens|\bexpenditure|\bcharges?\b|\bcharged\b|\bbills?\b|\bout ?goings?\b|\bmerchants?\b|\bstores?\b|\bshops?\b|\bshopped\b|\borders?\b|\bordered\b|\bvisit|\bgo to\b|\bgone to\b|\bbeen to\b|\bgo (?:out )?for\b|\bdebits?\b|\bmoney (?:go|went|out)\b|\bat\b"
         ):
-            if self.has(r"\btransactions?\b|\bentries\b") and not self.has(
-                r"\bspen[dt]|\bcost|\bpaid\b|\bpurchas|\bb(?:uy|ought)|\bexpens|\bdebits?\b"
+            if (
+                intent not in _MEASURES
+                and self.has(r"\btransactions?\b|\bentries\b")
+                and not self.has(r"\bspen[dt]|\bcost|\bpaid\b|\bpurchas|\bb(?:uy|ought)|\bexpens|\bdebits?\b")
             ):
                 return Flow.ANY
             return (
@@ -580,7 +614,8 @@ class _Words:
         if self.has(r"\boutflows?\b|\bsent\b|\bsend\b|\bmoney out\b|\bwent out\b"):
             return Flow.MONEY_OUT
         if self.has(r"\btransactions?\b|\bentries\b|\brecords?\b|\brows?\b|\bpostings?\b|\bactivity\b"):
-            return Flow.ANY
+            # The largest or the average "transaction" means what was spent; all of them, or their number, means all.
+            return Flow.SPENDING if intent in _MEASURES else Flow.ANY
         return Flow.SPENDING
 
     def intent(
@@ -638,9 +673,12 @@ class _Words:
             return Intent.NET, Aspect.YES_NO if yes_no else Aspect.AMOUNT, group, per, n
         if self._compares(periods, subjects):
             aspect = Aspect.YES_NO if yes_no else Aspect.NUMBER if counting else Aspect.AMOUNT
-            if (self.has(
-                r"\b(?:which|what|where|who|on which|did i spend more (?:on|at) .* or)\b.*\b(?:more|less|higher|lower|bigger|most|cheaper)\b"
-            ) and not self.has(r"\bhow much\b")) or (yes_no and self.has(r"\bmore\b.*\bor\b|\bless\b.*\bor\b")):
+            if (
+                self.has(
+                    r"\b(?:which|what|where|who|on which|did i spend more (?:on|at) .* or)\b.*\b(?:more|less|higher|lower|bigger|most|cheaper)\b"
+                )
+                and not self.has(r"\bhow much\b")
+            ) or (yes_no and self.has(r"\bmore\b.*\bor\b|\bless\b.*\bor\b")):
                 aspect = Aspect.NAME
             return Intent.COMPARE, aspect, None, per, n
         if (
@@ -657,15 +695,14 @@ class _Words:
         if self.has(r"\bhow (?:often|frequently|regularly)\b"):
             return Intent.HOW_OFTEN, Aspect.NUMBER, None, per, n
         first = self.has(
-            r"\bfirst (?:time|purchase|transaction|payment|charge|order|visit|bill|ever|pay ?check|one|refund|deposit|trip|transfer)\b|\bearliest\b|\bwhen did (?:i|we) (?:first|start|begin)\b|\boldest\b|\bi first\b"
+            rf"\bfirst (?:\w+ ){{0,2}}{_ONE}\b|\bfirst (?:time|purchase|transaction|payment|charge|order|visit|bill|ever|pay ?check|one|refund|deposit|trip|transfer)\b|\bearliest\b|\bwhen did (?:i|we) (?:first|start|begin)\b|\boldest\b|\bi first\b"
         )
-        if (
-            first
-            or (self.has(
+        if first or (
+            self.has(
                 rf"\blast time\b|\bmost recent\b|\blatest\b|\bmost recently\b|\b(?:i|we) last\b|\blast (?:my )?(?:\w+ ){{0,3}}{_ONE}\b(?!.*\blast \d)|\bwhen (?:did|was|were|have|do|is|does)\b|\bwhat (?:day|date)\b(?!.*\bmost\b)|\bon (?:what|which) (?:day|date)\b(?!.*\bmost\b)|\bnewest\b|\bwhen\b|\bwhat was my last\b|\bmy last \w+|\bon my last\b"
             )
             and not (counting and self.has(r"\bhow many\b"))
-            and not self.has(r"\b(?:largest|biggest|highest|smallest|cheapest|most expensive|lowest)\b"))
+            and not self.has(r"\b(?:largest|biggest|highest|smallest|cheapest|most expensive|lowest)\b")
         ):
             intent = Intent.FIRST if first else Intent.LAST
             aspect = (
@@ -774,6 +811,8 @@ class _Words:
         ) and not self.has(r"\bat (?:least|most)\b|\bmost recent|\btop[- ]?up\b")
 
     def _compares(self, periods: Sequence[Period], subjects: Sequence[Subject]) -> bool:
+        if len(subjects) >= 2 and self.has(r"\b(?:more|less|most|least|cheaper|higher|lower|bigger)\b.*\bor\b"):
+            return True
         if not _COMPARE.search(self.text):
             return False
         if len(periods) >= 2 or len(subjects) >= 2:
@@ -847,6 +886,3 @@ class _Words:
         if match:
             return max(1, min(number(match[1]) or 1, 100))
         return None
-
-
-__all__ = ["readable", "tidy", "understand"]

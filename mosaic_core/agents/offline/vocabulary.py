@@ -113,7 +113,7 @@ _PHRASES: Final[tuple[tuple[str, Topic], ...]] = (
     ("government(?: fees?| services?)?|government and non-?profit|government_and_non_profit|dmv|fines?|government and charity", _topic("government and non-profit", "GOVERNMENT_AND_NON_PROFIT")),
     ("flights?|air ?fares?|airlines?|plane tickets?|flying|airfare", _topic("flights", "TRAVEL", _any("air\\b; airline; airways; delta; united; southwest; jetblue; lufthansa; ryanair; easyjet; spirit\\b; alaska; frontier; flight; british air; klm\\b; aero"))),
     ("hotels?|lodging|accommodation|airbnbs?|motels?", _topic("lodging", "TRAVEL", _any("hotel; inn\\b; marriott; hilton; hyatt; airbnb; motel; resort; lodge; suites; vrbo; booking; expedia; westin; sheraton; hostel"))),
-    ("travel(?:ling|ing)?(?: costs| expenses)?|trips?(?! to)|vacations?|holidays|holiday travel", _topic("travel", "TRAVEL")),
+    ("travel(?:ling|ing)?(?: costs| expenses)?|(?:on|for|my) trips?(?! to)|vacations?|holidays|holiday travel", _topic("travel", "TRAVEL")),
     ("mortgage(?: payments?)?|home loan", _topic("mortgage", "LOAN_PAYMENTS RENT_AND_UTILITIES", _any("mortgage; home loan; mtg\\b; hypo; quicken; rocket"))),
     ("car (?:loans?|payments?|finance)|auto loans?(?: payments?)?", _topic("car loan", "LOAN_PAYMENTS", _any("auto; car\\b; motor; toyota; honda; ford; vehicle"))),
     ("student loans?(?: payments?)?|student debt", _topic("student loan", "LOAN_PAYMENTS", _any("student; navient; nelnet; sallie; sofi; edu; fedloan; mohela; great lakes; dept? of ed"))),
