@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -146,6 +147,8 @@ def describe(error: BaseException) -> tuple[str, str]:
     """(code, rationale) of an error. An unexpected one is told by its type only: its text may hold personal data."""
     if isinstance(error, MosaicError):
         return error.code, error.rationale
+    if isinstance(error, asyncio.CancelledError):
+        return "cut_off", "the deadline, a drain or a lost lease ended the attempt here"
     return "unexpected_error", f"an unexpected {type(error).__name__} ended the attempt; the log has its trace"
 
 

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import cache
 
 import pytest
 
 from mosaic_core.adapters.memory import MemorySignals
 from mosaic_core.agents.anomalies import KINDS, find_anomalies, finding_key
+from mosaic_core.agents.categorise import categorise
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, NightlyAnomalySweep
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
@@ -63,9 +65,21 @@ async def ingest(world: LaneWorld, rows: list[dict[str, str]], account: str = "a
         assert ended.run.is_final
 
 
+@cache
+def categorised() -> tuple[Transaction, ...]:
+    """The sample's rows as the ingestion lane stores them."""
+    rows = []
+    for row in SAMPLE.transactions():
+        found = categorise(row)
+        rows.append(
+            replace(row, category=found.category, category_confidence=found.confidence, category_source=found.source)
+        )
+    return tuple(rows)
+
+
 async def with_sample(world: LaneWorld, *, until: date = END) -> None:
-    for account, rows in SAMPLE.accounts.items():
-        await ingest(world, [dict(row) for row in rows if row["postedOn"] <= until.isoformat()], account)
+    rows = [row for row in categorised() if row.posted_on <= until]
+    await world.stores.ledger.insert_all(HOUSEHOLD, rows, run_id="r" * 32, batch_id="sample")
 
 
 async def ledger(world: LaneWorld) -> list[Transaction]:
