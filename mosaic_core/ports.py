@@ -322,3 +322,64 @@ class LedgerAgent(Protocol):
         ...
 
     async def answer(self, question: str, transactions: Sequence[Transaction], *, as_of: date) -> Answer: ...
+
+
+# ----------------------------------------------------------------------------------------------- conversation agents
+
+type Json = None | bool | int | float | str | list[Json] | dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentTurn:
+    """What an agent is given for one message: the question as data, never as instructions; the conversation so far
+    (role ``user`` or ``assistant``, oldest first); the household's own ledger up to ``as_of``, which is all that its
+    tools can reach. Ids are for correlation; no tool takes them from the model."""
+
+    question: str
+    transactions: Sequence[Transaction]
+    as_of: date
+    household_id: str
+    conversation_id: str
+    run_id: str
+    user_note: str | None = None
+    history: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """An action that an agent asks for. It has not been done: the app decides, and a person where the policy says so.
+    ``arguments`` are validated against the action's schema before anybody sees them; ``call_id`` is the provider's."""
+
+    call_id: str
+    action: str
+    arguments: Mapping[str, Json]
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentReply:
+    """What came of a turn. ``answer`` has the text, the provenance and the confidence; ``proposals`` wait for a decision;
+    ``state`` is the serialised session from which `ConversationAgent.resume` goes on, in any process (empty where
+    nothing waits). ``usage`` are tokens and calls, for the log."""
+
+    answer: Answer
+    proposals: tuple[Proposal, ...] = ()
+    state: str = ""
+    usage: Mapping[str, int] = field(default_factory=dict)
+
+
+class ConversationAgent(Protocol):
+    """An agent with tools. Raises `LaneError` ``agent_runtime_unavailable`` where its provider does not answer."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+    async def respond(self, turn: AgentTurn) -> AgentReply: ...
+
+    async def resume(self, state: str, results: Mapping[str, str], turn: AgentTurn) -> AgentReply:
+        """Go on after decisions: ``results`` is what to tell the model for each ``call_id``. ``state`` is not consumed:
+        where this fails, the same call again is safe and executes nothing twice."""
+        ...

@@ -237,12 +237,12 @@ def decode(body: bytes, lane: Lane) -> Envelope:
     """
     raw = parse_json(body)
     try:
-        header = _Header.model_validate(raw)
+        header = _Header.model_validate(raw, by_alias=True, by_name=False)
     except ValidationError as error:
         raise InvalidEnvelopeError(explain(error)) from None
     kind = next((t for t in RULES[lane].command_types if t == header.command_type), None)
     try:
-        payload = PAYLOADS[kind].model_validate(header.payload) if kind else None
+        payload = PAYLOADS[kind].model_validate(header.payload, by_alias=True, by_name=False) if kind else None
     except ValidationError as error:
         raise InvalidEnvelopeError(explain(error, "payload.")) from None
     if payload is None:

@@ -209,6 +209,13 @@ def test_a_type_of_another_lane_is_unsupported_not_poison(lane: Lane) -> None:
     assert envelope.household_id == HOUSEHOLD
 
 
+def test_fields_have_one_spelling_only() -> None:
+    value = message()
+    value["payload"]["household_id"] = value["payload"].pop("householdId")
+    with pytest.raises(InvalidEnvelopeError, match="householdId"):
+        decode(body(value), Lane.CONVERSATION)
+
+
 def test_an_approval_has_no_default_decision() -> None:
     payload = {"householdId": HOUSEHOLD, "conversationId": CONVERSATION, "householdUserId": USER, "approvalId": USER}
     with pytest.raises(InvalidEnvelopeError, match=r"payload\.decision"):
