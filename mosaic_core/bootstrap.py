@@ -21,7 +21,6 @@ from typing import Any, Final
 
 from mosaic_core import telemetry
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
-from mosaic_core.adapters.identity import JwtVerifier, fetch_by_http, platform_principal
 from mosaic_core.adapters.probes import TablesProbe
 from mosaic_core.adapters.servicebus import ServiceBusProbe, ServiceBusSender
 from mosaic_core.adapters.settlement import HostSettler
@@ -132,6 +131,9 @@ class Container:
 
     @cached_property
     def api(self) -> Api:
+        # the worker's lanes check no tokens: they do not wait for the cryptography's import
+        from mosaic_core.adapters.identity import JwtVerifier, fetch_by_http, platform_principal
+
         auth = self.settings.auth
         return Api(
             enqueue=self.enqueue,
@@ -157,6 +159,12 @@ class Container:
             catch_up_nights=settings.sweep_catch_up_nights,
         )
 
+    async def finish(self) -> None:
+        """After the drain: once the last delivery has let go, tell what is still to be told and close the links."""
+        await self.drain.idle()
+        opened = [self.__dict__[part] for part in ("publisher", "sender") if part in self.__dict__]
+        await asyncio.gather(*(part.close() for part in opened), return_exceptions=True)
+
 
 def _trace_request(request: Observation) -> None:
     """Each table request is a span below the one that asked for it."""
@@ -179,7 +187,7 @@ def build(environ: Mapping[str, str]) -> Container:
     if settings.create_tables:
         _in_a_thread(ensure_tables(settings.tables, settings.blobs))
     container = Container(settings)
-    drain_on_terminate(container.drain)
+    drain_on_terminate(container)
     return container
 
 
@@ -200,7 +208,7 @@ def _in_a_thread(work: Coroutine[Any, Any, None]) -> None:
         raise failure[0]
 
 
-def drain_on_terminate(drain: Drain) -> None:
+def drain_on_terminate(container: Container) -> None:
     """SIGTERM begins the drain, then does what it did before. Only the main thread may set this up, which is where the
     real worker imports the app; elsewhere a termination is a crash, which the protocol survives as well."""
     if threading.current_thread() is not threading.main_thread():
@@ -210,12 +218,18 @@ def drain_on_terminate(drain: Drain) -> None:
         loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
     except RuntimeError:
         loop = None
+    finishing: list[asyncio.Task[None]] = []  # a task that nobody holds may be collected
+
+    def begin() -> None:
+        container.drain.begin()
+        if loop is not None and not finishing:
+            finishing.append(loop.create_task(container.finish()))
 
     def terminate(number: int, frame: FrameType | None) -> None:
         if loop is not None and loop.is_running():
-            loop.call_soon_threadsafe(drain.begin)
+            loop.call_soon_threadsafe(begin)
         else:
-            drain.begin()
+            container.drain.begin()
         if callable(before):
             before(number, frame)
         elif before == signal.SIG_DFL and loop is not None:

@@ -326,7 +326,7 @@ class LedgerAgent(Protocol):
 
 # ----------------------------------------------------------------------------------------------- conversation agents
 
-type Json = None | bool | int | float | str | list[Json] | dict[str, Json]
+type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,9 +358,11 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentReply:
-    """What came of a turn. ``answer`` has the text, the provenance and the confidence; ``proposals`` wait for a decision;
+    """What came of a turn. ``answer`` has text, provenance and confidence; ``proposals`` wait for a decision.
+
     ``state`` is the serialised session from which `ConversationAgent.resume` goes on, in any process (empty where
-    nothing waits). ``usage`` are tokens and calls, for the log."""
+    nothing waits). ``usage`` are tokens and calls, for the log.
+    """
 
     answer: Answer
     proposals: tuple[Proposal, ...] = ()

@@ -11,16 +11,12 @@ from typing import Any, Final
 
 import azure.functions as func
 
+from mosaic_core.config import QUEUE_SETTINGS
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.ports import IncomingMessage
 from mosaic_core.services.deliver import DeliveryService
 
 CONNECTION: Final = "ServiceBusConnection"
-QUEUE_SETTINGS: Final = {
-    Lane.INGESTION: "IngestionQueue",
-    Lane.CONVERSATION: "ConversationQueue",
-    Lane.SWEEP: "SweepQueue",
-}
 
 
 def create_blueprint(

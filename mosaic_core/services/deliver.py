@@ -52,7 +52,10 @@ class DeliveryService:
         Returns the settlement that was decided. Where carrying it out failed, the broker delivers the message again,
         which the protocol makes harmless.
         """
-        with telemetry.correlated(messageId=message.message_id, queue=message.queue, lane=lane.value):
+        with (
+            self.drain.delivery(),
+            telemetry.correlated(messageId=message.message_id, queue=message.queue, lane=lane.value),
+        ):
             settlement = await self._decide(lane, message)
             await self._settle(message, settlement)
             return settlement

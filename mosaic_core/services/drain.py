@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 
 class Drain:
-    """A one-way switch that running deliveries listen to. Not thread-safe: switch it on the worker's event loop."""
+    """A one-way switch that running deliveries listen to, and the count of those. Not thread-safe: use it on the
+    worker's event loop."""
 
     def __init__(self) -> None:
         self.draining = False
         self._listeners: list[Callable[[], object]] = []
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def begin(self) -> None:
         if not self.draining:
@@ -20,13 +25,24 @@ class Drain:
                 listener()
 
     def listen(self, listener: Callable[[], object]) -> None:
-        """Call ``listener`` when the drain begins; at once where it has begun: a delivery that was let in before may
-        come to its lane only now."""
-        if self.draining:
-            listener()
-        else:
-            self._listeners.append(listener)
+        self._listeners.append(listener)
 
     def forget(self, listener: Callable[[], object]) -> None:
         with suppress(ValueError):
             self._listeners.remove(listener)
+
+    @contextmanager
+    def delivery(self) -> Iterator[None]:
+        """One delivery is under way within the block."""
+        self._running += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until no delivery is under way."""
+        await self._idle.wait()
