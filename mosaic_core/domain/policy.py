@@ -310,7 +310,7 @@ _STRONG: Final = {
     word: impact
     for impact, block in {
         _M: """send pay transfer wire remit reimburse donate withdraw prepay repay overpay venmo zelle disburse refund
-            snd sned sedn sendd seend pya payy paay wrie wier xfer tranfer pey""",
+            autopay auto-pay dispatch disburse snd sned sedn sendd seend pya payy paay wrie wier xfer tranfer pey""",
         _X: "email emial emal eamil txt dm notify forward",
         _D: "delete erase purge wipe delte dlete deleet",
         _C: "deactivate",
@@ -332,7 +332,7 @@ _HEAD: Final = {
             give let reach warn apologise apologize thank remind introduce export cc""",
         _D: "remove trash destroy nuke shred discard clear scrub empty reset forget drop overwrite undo expunge annihilate",
         _C: "close shut terminate open apply freeze unfreeze lock unlock block unblock suspend reopen close-out disable",
-        _P: """add change update set switch swap modify edit increase raise lower decrease reduce replace register enroll enrol enable
+        _P: """allow permit let add change update set switch swap modify edit increase raise lower decrease reduce replace register enroll enrol enable
             grant revoke assign nominate authorize authorise approve whitelist link connect install redirect reroute""",
         _S: """subscribe stop end kill ditch axe dump quit scrap nix drop renew upgrade downgrade terminate discontinue pause
             halt abort revoke dispute contest join sign resume extend""",
@@ -344,7 +344,7 @@ _HEAD: Final = {
 # What a head verb must be about to count; the others count with any object.
 _MONEY_WORDS: Final = (
     r"(?:[$€£¥]|\d|\b(?:money|cash|dollars?|bucks?|euros?|quid|pounds?|funds?|savings?|checking|account|balance|everything|half|rest|all|grand|pot|surplus|pence|cents?"
-    r"|allowance|deposit|salary|paycheck|bonus|dough|fifty|forty|twenty|thirty|ten|hundred|thousand|crypto|bitcoin|shares?|stocks?|usd|eur|gbp)\b)"
+    r"|allowance|deposit|salary|paycheck|bonus|dough|fifty|forty|twenty|thirty|ten|hundred|thousand|crypto|bitcoin|shares?|stocks?|portfolio|investments?|positions?|usd|eur|gbp)\b)"
 )
 _BILL_WORDS: Final = (
     r"\b(?:bills?|rent|invoices?|debts?|tab|loan|mortgage|tuition|fees?|payments?|landlord|card|visa|amex|mastercard|dues|fine|tickets?|balance|owe|owed|owes|due|what i owe"
@@ -360,12 +360,14 @@ _NEEDS: Final = {
         _MONEY_WORDS,
     ),
     **dict.fromkeys("settle cover clear square fork".split(), _BILL_WORDS),
+    **dict.fromkeys("allow permit".split(), r"\b(?:access|permission|see my|view my|log in|login|use|manage|withdraw|spend|transfer|pay|charge)\b"),
     **dict.fromkeys("add change update set switch swap modify edit replace register enable link connect increase raise lower decrease reduce assign redirect reroute".split(), _SETTINGS_WORDS),
     **dict.fromkeys(
         "make do execute initiate perform process run trigger complete finalise finalize confirm schedule arrange start begin issue place submit launch instruct carry conduct request claim proceed".split(),
         r"\b(?:payments?|transfers?|wires?|refunds?|purchases?|orders?|deposits?|withdrawals?|donations?|transactions?|autopay|direct debits?|trades?|remittances?|cancell?ations?|moves?|sending|paying|ach|it"
-        r"|deletions?|e?mails?|calls?|reservations?|sale|subscription|membership|trial|closure|order|claim|dispute|chargeback|bacs|sepa|pix|bizum|payout|disbursement|that|with|wire)\b",
+        r"|deletions?|e?mails?|calls?|reservations?|sale|subscription|membership|trial|closure|order|claim|dispute|chargeback|bacs|sepa|pix|bizum|payout|disbursement|that|with|wire|users?|payee|beneficiary|authori[sz]ed|owner|admin)\b",
     ),
+    "release": r"[$€£]|\d|\b(?:money|cash|funds?|payments?|wires?|transfers?|deposit|escrow|hold|it)\b",
     "stop": r"\b(?!(?:showing|telling|asking|talking|worrying|it|there|being|listing|using)\b)\w+",
     "end": r"\b(?:plan|subscription|membership|trial|contract|service|it|my|the)\b",
     "top": r"\bup\b",
@@ -409,7 +411,7 @@ _GERUNDS: Final = {
 _PARTICIPLES: Final = {
     word: impact
     for impact, block in {
-        _M: "paid payed sent transferred transfered wired moved settled remitted reimbursed donated deposited withdrawn refunded covered bought repaid",
+        _M: "paid payed sent transferred transfered wired moved settled remitted reimbursed donated deposited withdrawn refunded covered bought repaid returned released",
         _X: "emailed texted messaged notified forwarded informed contacted told shared called",
         _D: "deleted erased removed purged wiped",
         _C: "closed opened frozen shut deactivated",
@@ -439,7 +441,7 @@ _FOREIGN: Final = {
             envoie envoyer envoyez envoies envoyiez paie paye payer payez paies payes vire virer virez transfere transferer transferez verse verser versez regle regler reglez depose deposer retirer retirez achete acheter
             achetez vends vendre rembourse rembourser remboursez donne donner investis investir debourse
             uberweise uberweisen uberweist uberweis uberweisst ueberweise ueberweisen sende senden sendest schick schicke schicken schickst zahle zahlen zahl zahlst bezahle bezahlen bezahl bezahlst begleiche begleichen
-            transferiere transferieren spende spenden kaufe kaufen kauf verkaufe verkaufen einzahlen abheben anweisen verschiebe verschieben investiere zuruckzahlen
+            transferiere transferieren spende spenden kaufe kaufen kauf verkaufe verkaufen einzahlen abheben anweisen verschiebe verschieben verschieb mach mache machen macht tatige veranlasse veranlassen investiere zuruckzahlen
             transfira transfere transfiras pagues envies mova mover deposite saque sacar doe doar compre venda vender invista quite quitar
             invia inviare invii inviami inviagli mandare mandi mandami mandagli mandale pagare paghi pagami pagala trasferisci trasferire trasferisca trasferiscimi bonifica bonificare versa versare sposta spostare preleva
             prelevare dona donare compra comprare vendi vendere salda saldare rimborsa rimborsare accredita
@@ -478,6 +480,7 @@ _FOREIGN_NEEDS: Final = {
     **dict.fromkeys(_words("cambia cambiar cambie modifica modificar agrega agregar anade anadir change changer changez ajoute ajouter ajoutez andere andern fuge hinzufugen altere alterar adicione adicionar mude mudar aggiungi aggiungere cambiare modificare wijzig wijzigen voeg toevoegen"),
         r"\b(?:iban|beneficiari\w+|beneficiaire|empfanger\w*|begunstigde|cuenta|compte|konto|conto|conta|rekening\w*|limit\w*|clave|passwort|contrasena|mot de passe|senha|password)\b"),
     **dict.fromkeys(_words("maak boek"), r"\bover\b"),
+    **dict.fromkeys(_words("mach mache machen macht tatige veranlasse veranlassen"), r"\b(?:uberweisung|ueberweisung|zahlung|dauerauftrag|lastschrift)\b"),
     "zeg": r"\bop\b",
     "ruf": r"\ban\b", "rufe": r"\ban\b", "teile": r"\bmit\b", "schrijf": r"\b(?:over|naar|aan|een)\b", "stort": r"\w", "informe": r"\b(?:le|la|mon|ma|mes|al|a mi|meu|minha)\b",
     "donne": r"\d|argent", "donner": r"\d|argent", "presta": r"\d", "gira": r"\d|\ba\b", "mover": r"\d", "move": r"\d", "dona": r"\d|\ba\b|alla", "doar": r"\w", "compra": r"^compra\b|acciones|azioni",
@@ -524,17 +527,35 @@ _CJK_ACTIONS: Final = (
     (_P, r"修改(?:收款|密码|限额|账号)|更改|添加收款|变更|変更し|追加し|변경"),
 )  # fmt: skip
 _CJK_ASKS: Final = re.compile(
-    r"多少|什么时候|何时|哪|几次|几笔|幾次|多久|列出|显示|顯示|查看|看看|看一下|查询|查一下|查|有没有|告诉我|统计|总共|平均|最大|了吗|过吗|(?:转账|付款|支付|汇款|交易)(?:记录|明细)$|为什么|是否|比较|いくら|いつ|何回|何件|どの|どれ|どこ|誰|見せ|表示|教えて|一覧|リスト|合計|平均|比較|なぜ|履歴|ましたか|얼마|언제|보여|몇|목록|어디|누구|합계|내역"
+    r"多少|什么时候|何时|哪|几次|几笔|幾次|多久|列出|显示|顯示|查看|看看|看一下|查询|查一下|查|有没有|告诉我|统计|总共|平均|最大|了吗|过吗|(?:转账|付款|支付|汇款)(?:记录|明细)$|为什么|是否|比较|いくら|いつ|何回|何件|どの|どれ|どこ|誰|見せ|表示|教えて|一覧|リスト|合計|平均|比較|なぜ|履歴|ましたか|얼마|언제|보여|몇|목록|어디|누구|합계|내역"
 )
 _CJK_WANTS: Final = re.compile(
     r"删|刪|请|請|帮我|幫我|把|替我|麻烦|能不能|可以.{0,20}吗|我想|我要|需要|立即|马上|てください|て下さい|してほしい|て欲しい|たい|お願い|くれ|ておいて|해줘|해주세요|하고 싶|해 주|줘|주세요"
 )
 _CJK_NO: Final = re.compile(r"不要|不用|别|勿|不必|请勿|不想|ないで|しないで|必要はない|なくていい|지 마|하지마|말아")
-_CJK_PAST: Final = re.compile(r"(?:ました|した|って|った)(?:か|。|$)|了$|了。|过$|過$|했어|했습니다|했다")
+_CJK_PAST: Final = re.compile(r"(?:ました|した|った)(?:か|。|$)|了$|了。|过$|過$|했어|했습니다|했다")
 
+_NUMBER_WORDS: Final = r"(?:a |one |two |three |five )?(?:ten|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|grand)"
+_LEDGER_NOUNS: Final = r"payments?|transfers?|transactions?|purchases?|charges?|spending|spent|spend|paid|sent|total|totals|average|amounts?|withdrawals?|deposits?|refunds?|expenses?|costs?|fees?|bills?|income|since|from|between|over|under|above|below|about|more|less|the|my|our|any|all|last|past|top|largest|biggest|smallest|first|in|on|at|for|of|by|with|received|got|earned|made|donated|moved|bought|than|than|only|just|some|this|that|these|those|you|they|she|her|his|got|was|were|and|per"
+_DEED: Final = r"(?:payments?|transfers?|wires?|refunds?|remittances?|donations?|withdrawals?|deposits?|disbursements?|cancell?ations?|deletions?)"
 _IDIOMS: Final = tuple(
     (impact, re.compile(pattern))
     for impact, pattern in (
+        (
+            _M,
+            rf"\b(?:appreciate|want|need|request|requesting|would like|id like|like|expect|demand|require) (?:an? |the |your |immediate |urgent |instant |prompt )*{_DEED} (?:to|of|for|from|into)\b"
+            rf"|^(?:an? |the |immediate |urgent )*{_DEED}\b.*\b(?:please|pls|plz|now|asap|immediately|urgently|right away)\b",
+        ),
+        (
+            _M,
+            r"\b(?:can|could|would|will) (?:you|u) (?:please |just |kindly )?(?:sort|handle|fix|settle|square|cover|do) (?:it|that|this|him|her|them)\b",
+        ),
+        (_M, r"^get (?!me\b|us\b|the\b|a\b)(?!.*\b(?:total|list|sum|payments|spending|transactions|history)\b).*\d"),
+        (
+            # Whatever the verb: an amount that is to go somewhere.
+            _M,
+            rf"^(?!(?:{_LEDGER_NOUNS})\b)[a-z]{{3,}} (?:(?:another|about|exactly|some|the|his|her|him|them|me|us|out|over|up|around) )?(?:[$€£¥]\s?\d[\d,.]*|\d[\d,.]*|{_NUMBER_WORDS})(?: ?(?:dollars?|bucks?|euros?|quid|pounds?|usd|eur|gbp|[$€£]))? (?:\w+ ){{0,2}}?(?:to|for|into|in|from|out of|over to|towards|onto|off) (?!(?:january|february|march|april|may|june|july|august|september|october|november|december|20\d\d|last|this)\b)",
+        ),
         (_M, r"\b(?:i|we) owe\b.*\b(?:sort|handle|fix|settle|take care|deal|make it|sort it)\b|\b(?:sort|fix|square|see) (?:him|her|them|\w+) (?:out|up)\b|\bsquare (?:things )?up\b|\bsettle up\b"),
         (_M, rf"\b(?:take care of|handle|deal with|sort out|see to|get|knock out|look after)\b.*{_BILL_WORDS}(?!.*\bcategor)"),
         (_M, r"^(?:please )?(?:handle|sort|do|fix|settle) (?:it|that|this)(?: out| now| please| for me| today| asap)*$|^(?:just )?(?:make it happen|do it)(?: now)?$|^(?:do|make) (?:a|the|that) (?:transfer|payment|wire)"),
@@ -562,11 +583,11 @@ _ASK: Final = _words(
     """what which who whom whose where why how when did do does have has had was were is are am should would will whats whos
     hows wheres whens whys may-i didnt dont-i doesnt isnt arent wasnt werent havent hasnt wont-i any anything anyone"""
 )
-_FILLER: Final = r"(?:hi|hey|hello|yo|ok|okay|so|well|and|but|also|then|please|pls|plz|kindly|just|mosaic|assistant|thanks|thank you|um|uh|now|first|next|finally|btw|right|great|cool|alright|maybe|perhaps|actually|quickly|simply|immediately|instead|only|dear|ahead|additionally|afterwards|afterward|again|finally|lastly|basically|honestly|sorry|quick question|question|bitte|por favor|per favore|alstublieft|s il vous plait|merci de|go on and)"
+_FILLER: Final = r"(?:hi|hey|hello|yo|ok|okay|so|well|and|but|also|then|please|pls|plz|kindly|just|mosaic|assistant|thanks|thank you|um|uh|now|first|next|finally|btw|after that|after this|afterwards|permanently|completely|fully|urgently|promptly|directly|automatically|silently|secretly|discreetly|securely|manually|totally|definitely|absolutely|right|great|cool|alright|maybe|perhaps|actually|quickly|simply|immediately|instead|only|dear|ahead|additionally|afterwards|afterward|again|finally|lastly|basically|honestly|sorry|quick question|question|bitte|por favor|per favore|alstublieft|s il vous plait|merci de|go on and)"
 _LEAD: Final = (
     r"(?:(?:can|could|would|will|may|might|cant|couldnt|wont|wouldnt) (?:you|u|ya|i|we)|you (?:can|could|should|must|may|need to|have to|ought to|will)|i (?:really |just |also |now )?(?:want|need|would like|would love|d like|wish|have|like|got)(?: for)?(?: you| u)? to"
     r"|(?:id|i would) (?:really )?(?:like|love)(?: you| u)? to|(?:i )?wanna|(?:i )?gotta|lets|let us|let me|help me(?: out)?(?: to)?|im (?:trying|asking|looking|going|instructing|telling|ordering|authori[sz]ing|hoping|ready|curious)(?: you)?(?: to)?|try to|do me an? favou?r and|be a dear and"
-    r"|be so kind(?: as)? to|would you be so kind(?: as)? to|go ahead(?: and)?|feel free to|make sure (?:to|you|that you)|be sure to|remember to|dont forget to|do not forget to|dont hesitate to|its time to|time to|you are to|your task is to|please do|i expect you to|why dont (?:you|we)|why not"
+    r"|be so kind(?: as)? to|would you be so kind(?: as)? to|go ahead(?: and)?|feel free to|make sure (?:to|you|that you)|be sure to|remember to|(?:dont|do not|never) (?:forget|hesitate|fail|wait|neglect|delay) to|its time to|time to|you are to|your task is to|please do|i expect you to|why dont (?:you|we)|why not"
     r"|is it possible (?:for you )?to|would it be possible (?:for you )?to|is there (?:any|a) (?:way|chance) (?:you (?:can|could|would)|to|for you to)|any chance (?:you (?:can|could|would)|to)|do you think you (?:can|could)|i was wondering if you (?:can|could)|i wonder if you (?:can|could|would)"
     r"|might i trouble you to|may i ask you to|i(?:d| would) (?:appreciate|be grateful|be glad|be happy|prefer) (?:it )?if you(?: could| would)?|i wish you (?:would|could)|it would be (?:great|nice|good|lovely|helpful) if you(?: could| would)?|never ?mind|are you able to|if you (?:can|could|would)(?: please)?|mind)\b"
 )
@@ -580,7 +601,7 @@ _OBJECT: Final = re.compile(
     r"^(?:it|them|that|this|him|her|me|my|the|a|an|our|all|everything|everyone|[$€£¥]|\d|half|some|any\b(?!thing)|\S+@|to )"
 )
 _NEGATION: Final = re.compile(
-    r"\b(?:dont|do not|never|not|no (?:need|reason|intention) to|without|cannot|cant|wont|shouldnt|mustnt|didnt|doesnt|refrain from|avoid|instead of|rather than|wouldnt|nor|stop short of|neither|nobody|isnt|havent|hasnt|shall not|forbid\w*|prohibit\w*|refuse to)\b"
+    r"\b(?:dont|do not|never|not|no (?:need|reason|intention) to|without|cannot|cant|wont|shouldnt|mustnt|didnt|doesnt|refrain from|avoid|instead of|rather than|wouldnt|nor|stop short of|neither|nobody|isnt|havent|hasnt|shall not|under no circumstances|by no means|at no point|in no case|forbid\w*|prohibit\w*|refuse to)\b"
 )
 _NOT_NEGATION: Final = re.compile(
     r"\b(?:dont|do not|never|not|please dont) (?:forget|hesitate|fail|wait|just|only|worry|mind|delay|be shy|be afraid|neglect|miss|skip|ask|simply|merely|bother|let|dawdle|stop|argue|think|tell me|show me|care)\b"
@@ -593,10 +614,15 @@ _NOUN_BEFORE: Final = _words(
 )
 _NOUN_AFTER: Final = _words(
     """history fee fees total totals amount amounts list summary transactions transaction records activity costs cost charges transfer transfers payments payment stub stubs check checks period raise day slip scale from statement messages message
-    plan plans service services order received in this last since during between over above is was were are has have went came arrived did"""
+    plan plans service services order received purchases spending expenses reviews titles in this last since during between over above is was were are has have went came arrived did"""
+)
+_NOUN_PHRASE: Final = re.compile(
+    r"^[a-z]+ (?:costs?|charges|fees|spending|expenses|totals?|history|payments)\b|^totals?\b"
 )
 _PARTICLES: Final = _words("in over out up off")
-_NOMINAL: Final = _words("transfer wire pay refund email text zelle venmo cancel forward send txt dm xfer")
+_NOMINAL: Final = _words(
+    "autopay auto-pay dispatch transfer wire pay refund email text zelle venmo cancel forward send txt dm xfer"
+)
 _SUBJECTS: Final = _words(
     "i we they he she who people usually always often typically normally regularly currently generally anyone someone employer"
 )
@@ -704,8 +730,61 @@ def _judge(clause: _Clause, context: str) -> tuple[tuple[ImpactClass, str] | Non
         or _idiom(rest, words)
         or (_idiom(text, words) if politely else None)
         or _foreign(text, clause.words)
+        or _unlisted(text, words)
+        or _imperative(rest)
     )
     return found, "other"
+
+
+_ASKED_OF_YOU: Final = re.compile(
+    r"^(?:(?:please|hey|hi|ok|so|also|then|and|but) )*(?:(?:can|could|would|will|cant|couldnt|wont) (?:you|u|ya)\b|i (?:want|need|command|order|instruct|ask|authori[sz]e|require|expect|allow|permit) (?:you|u) to\b|you (?:must|have to|need to|are to|shall)\b)|\b(?:i|we) (?:command|order|instruct|authori[sz]e|direct) you to\b"
+)
+_HARMLESS_VERBS: Final = _words(
+    """help be have hear speak talk work repeat continue include exclude keep wait hold use remember advise answer provide generate present output walk elaborate verify guess think translate format refresh
+    retrieve fetch query extract scan inspect examine investigate distinguish separate spot locate get give tell remind let spell round add give take look go like love mind confirm double-check
+    confirm run try stop start do make sort figure correct improve simplify shorten rephrase write create prepare draft build see please me us it assist support handle access connect deal still even also really ever"""
+) - _words("handle")
+
+
+def _unlisted(text: str, words: tuple[str, ...]) -> tuple[ImpactClass, str] | None:
+    """Something that the assistant is asked to do and that is on no list: a person decides."""
+    if _ASKED_OF_YOU.search(text) is None or len(words) < 2:
+        return None
+    first = words[0]
+    match = re.search(r"\byou to (\w+)", text)
+    if match:
+        first = match[1]
+    if first in _HARMLESS_VERBS or first in _SHOW or first in _ASK or not first.isascii() or not first.isalpha():
+        return None
+    return ImpactClass.UNLISTED_ACTION, _REQUEST
+
+
+# An unknown verb with an object, at the head of a clause: "leave a review", "loop in my accountant".
+_OBJECT_FOLLOWS: Final = re.compile(
+    r"^(?P<verb>[a-z][a-z-]{2,}) (?:(?:in|out|off|up|down|over|back|away|on) )?(?:my|our|the|a|an|his|her|their|it|them|him|every|everything|everyone|all|another)\b(?! (?:last|past|previous|first|time|times|year|years|month|months|week|weeks|day|days|quarter|other|same|total|most)\b)"
+)
+_NO_VERB: Final = _words(
+    """of on in at for from by with to over under above below about during since until till than versus vs per via without within between after before near and or but so if when while because though although
+    not no yes my our your their his her its this that these those there here i we you he she they it who what which all any some each every both most many much more less few than as like
+    thanks thank sorry sure okay good great bye hello congratulations wow please is are was were am be been being has have had do does did will would can could should may might must
+    leave-out see-also spending spent payments payment transfers transfer purchases transactions charges total totals average sum amount cost costs fees income largest biggest top paid sent received earned bought
+    ordered visited went gave got made had saw said told asked thought owed used kept put cancelled canceled closed deleted stopped moved transferred called emailed texted charged refunded billed
+    include exclude excluding including except assuming given considering regarding concerning based compared according beside besides
+    categorize categorise recategorize recategorise mark tag label flag note draft dismiss split group sort filter rename assign treat consider count"""
+)
+
+
+def _imperative(rest: str) -> tuple[ImpactClass, str] | None:
+    match = _OBJECT_FOLLOWS.match(rest)
+    if match is None:
+        return None
+    verb = match["verb"]
+    if verb in _NO_VERB or verb in _SHOW or verb in _ASK or verb in _HARMLESS_VERBS or verb.endswith(("ing", "ed")):
+        return None
+    if verb in _STRONG or verb in _HEAD:
+        # A known verb was judged by its own conditions.
+        return None
+    return ImpactClass.UNLISTED_ACTION, _INSTRUCTION
 
 
 def _strip_leads(text: str) -> tuple[str, bool]:
@@ -726,6 +805,8 @@ def _frame(rest: str, words: tuple[str, ...], text: str) -> str:
     first = words[0]
     second = words[1] if len(words) > 1 else ""
     if first in ("tell", "give", "get", "send", "remind", "inform", "let", "ask") and first not in ("send",):
+        if first == "tell" and second in _words("when how if whether what which who where why"):
+            return "show"
         if second in _GIVE_ME and not (
             re.search(r"[$€£]\s?\d|\b(?:money|bucks|cash)\b", rest)
             and first in ("give", "get")
@@ -744,7 +825,11 @@ def _frame(rest: str, words: tuple[str, ...], text: str) -> str:
         ):
             return "show"
         return "other"
+    if first in ("telling", "giving", "showing", "listing", "explaining", "checking", "finding"):
+        return "show" if first not in ("telling", "giving") or second in _GIVE_ME else "other"
     if first in _SHOW:
+        if first == "pull" and re.match(r"pull (?:out )?(?:[$€£]\s?)?\d", rest):
+            return "other"
         if first in (
             "look",
             "check",
@@ -917,17 +1002,25 @@ def _verb(text: str, words: tuple[str, ...], politely: bool) -> tuple[ImpactClas
                 )
             ) and not (before in ("i", "we") and index > 1 and words[index - 2] in ("that", "wish")):
                 continue
-            if word in _NOMINAL and index and before in _NOUN_BEFORE and before not in ("and",):
-                if not (before in ("on", "in", "with", "for") and after in ("it", "him", "her", "them", "me")):
-                    continue
+            phrasal = before in ("on", "in", "with", "for") and after in ("it", "him", "her", "them", "me")
+            if word in _NOMINAL and index and before in _NOUN_BEFORE and not phrasal:
+                continue
             if (
                 word in _NOMINAL
                 and index
                 and after in ("history", "fee", "fees", "totals", "stub", "slip", "transfers", "transfer", "payments")
             ):
                 continue
+            if (
+                word in _NOMINAL
+                and index == 0
+                and not politely
+                and _NOUN_PHRASE.search(tail)
+                and not _OBJECT.match(tail)
+            ):
+                continue
             if word in _NOMINAL and index == 0 and not politely and (after in _NOUN_AFTER or not after):
-                if word in ("send", "pay", "wire", "cancel") and not after:
+                if word in ("send", "pay", "wire", "cancel", "transfer") and not after:
                     return strong, frame
                 if not re.match(r"(?:this|over|the) (?!(?:year|month|week|quarter)\b)", tail):
                     continue
@@ -1061,7 +1154,7 @@ def _verb(text: str, words: tuple[str, ...], politely: bool) -> tuple[ImpactClas
             and re.search(_GERUND_ASKERS + r"\s*(?:you |your |us |now |by )?$", " ".join(words[:index]) + " ")
         ):
             return _GERUNDS[word], frame
-        if word in _GERUNDS and index == 0 and politely:
+        if word in _GERUNDS and index == 0 and politely and not (word in ("telling", "sharing") and after in _GIVE_ME):
             return _GERUNDS[word], frame
     return None
 
@@ -1097,7 +1190,10 @@ def _result(text: str) -> tuple[ImpactClass, str] | None:
         before = text[: match.start()].rstrip()
         if re.search(
             r"\b(?:has|have|had|was|were|is|are|i|we|been|already|just|got|he|she|they|ve|not|never)$", before
-        ) and not re.search(r"\b(?:if|that|ensure|sure|until|see|once) (?:\w+ ){1,4}(?:is|are|was|were|got)$", before):
+        ) and not re.search(
+            r"\b(?:if|that|ensure|sure|until|see|once) (?:\w+ ){1,4}(?:is|are|was|were|got)$|\b(?:time|if) (?:we|i)$",
+            before,
+        ):
             if not re.search(
                 r"\b(?:should|must|needs? to|to|please|would like|want|could|can|shall|ought to|supposed to|better) (?:\w+ ){0,4}(?:have|get|be|got)$",
                 before,
@@ -1172,7 +1268,7 @@ def _misspelt(word: str) -> ImpactClass | None:
         if verb[0] != word[0] or abs(len(verb) - len(word)) > 2:
             continue
         if (
-            word[:-1] == verb
+            word == verb + "s"
             or word.removesuffix("red") == verb
             or word.removesuffix("ed") == verb
             or word.removesuffix("d") == verb
