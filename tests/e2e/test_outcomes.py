@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
 from mosaic_core.domain import ids
 from mosaic_core.domain.lifecycle import KeyStatus, RunStatus, Severity
+from mosaic_core.domain.records import Key, Run, Signal
 from mosaic_local.stack import Stack, StackOptions
 from tests.e2e.conftest import FAST
 from tests.support.live import CONVERSATION, INGESTION, SWEEP, Live, batch, guid, live, message, sweep
@@ -66,13 +68,17 @@ async def test_row_attempt_failed_attempts_left_then_a_later_attempt_succeeds(ru
     sent = await running.send(CONVERSATION, message(clientReferenceId="drill-fail-1-x"))
     run_id = ids.run_id(CONVERSATION, sent.command_id)
 
-    async def look() -> object:
+    async def waiting() -> tuple[Key, Run, Signal] | None:
         key = await running.stores.keys.read(CONVERSATION, sent.command_id)
         run = await running.stores.runs.read(run_id)
         failure = await running.stores.signals.read(ids.failure_signal_id(run_id))
-        return key and run and failure and (key.value, run.value, failure.value)
+        if key is None or run is None or failure is None or key.value.next_attempt_at is None:
+            return None
+        return key.value, run.value, failure.value
 
-    key, run, failure = await running.until(look, lambda seen: bool(seen) and seen[0].next_attempt_at is not None)  # type: ignore[misc, index]
+    found = await running.until(waiting, bool)
+    assert found is not None
+    key, run, failure = found
     assert (key.status, key.lease_seconds) == (KeyStatus.RESERVED, 0)
     assert (run.status, run.is_final, run.failure_code) == (RunStatus.NEEDS_REVIEW, False, "drill_failure")
     assert (failure.signal_code, failure.severity, failure.is_resolved) == ("worker_command_failed", "Error", False)
@@ -179,7 +185,7 @@ async def test_row_tables_not_reachable(proxied: tuple[Stack, CutProxy]) -> None
         assert (journey.run.status, journey.run.attempt) == (RunStatus.COMPLETED, 1)
 
 
-def live_directly(stack: Stack, proxy: CutProxy):  # type: ignore[no-untyped-def]
+def live_directly(stack: Stack, proxy: CutProxy) -> AbstractAsyncContextManager[Live]:
     """The test itself reads past the proxy."""
     stack.settings["TablesConnection"] = proxy.target
     return live(stack)

@@ -7,6 +7,8 @@ import asyncio
 import json
 from collections import Counter
 from datetime import date
+from functools import partial
+from operator import le
 from typing import Any
 
 import pytest
@@ -72,8 +74,7 @@ async def test_kill_burst() -> None:
         async with live(stack) as running:
             await send_all(running, commands)
             for kill in range(1, KILLS + 1):
-                goal = kill * 40
-                await running.until(lambda: finished(running, commands), lambda n, goal=goal: n >= goal, seconds=60)
+                await running.until(lambda: finished(running, commands), partial(le, kill * 40), seconds=60)
                 await asyncio.to_thread(stack.kill_worker)
                 await asyncio.to_thread(stack.wait_worker)
             await running.until(lambda: finished(running, commands), lambda n: n == 200, seconds=120)

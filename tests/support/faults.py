@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from mosaic_core.domain.errors import QueueUnavailableError, StoreUnreachableError
 from mosaic_core.ports import Stores
@@ -67,8 +67,8 @@ class Faulty:
 
 def faulty_stores(stores: Stores, plan: Plan) -> Stores:
     wrapped = {f.name: Faulty(getattr(stores, f.name), f.name, plan, StoreUnreachableError) for f in fields(stores)}
-    return Stores(**wrapped)  # type: ignore[arg-type]
+    return Stores(**cast("Any", wrapped))
 
 
 def faulty_messaging[T](port: T, name: str, plan: Plan) -> T:
-    return Faulty(port, name, plan, QueueUnavailableError)  # type: ignore[return-value]
+    return cast("T", Faulty(port, name, plan, QueueUnavailableError))

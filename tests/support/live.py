@@ -103,11 +103,12 @@ class Live:
         self, look: Callable[[], Awaitable[T]], good: Callable[[T], object], *, seconds: float = 20
     ) -> T:
         """Look again and again until it is good."""
-        seen: T | None = None
+        seen = await look()
         try:
             async with asyncio.timeout(seconds):
-                while not good(seen := await look()):  # noqa: ASYNC110 - what is stored tells nobody that it changed
+                while not good(seen):
                     await asyncio.sleep(0.05)
+                    seen = await look()
         except TimeoutError:
             raise AssertionError(f"not so within {seconds} s: {seen}") from None
         return seen
