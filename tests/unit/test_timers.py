@@ -1,0 +1,91 @@
+"""The timers: what they run, when, and what they leave to the next tick."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from mosaic_core.entrypoints.timers import DEFAULT_SCHEDULE, SCHEDULE_SETTING, create_blueprint
+from mosaic_core.services.nightly import NightlyReport
+from mosaic_local.host.schedule import Schedule
+
+
+@dataclass
+class Nightly:
+    report: NightlyReport = field(default_factory=NightlyReport)
+    ticks: int = 0
+    error: Exception | None = None
+
+    async def tick(self) -> NightlyReport:
+        self.ticks += 1
+        if self.error is not None:
+            raise self.error
+        return self.report
+
+
+def timer(nightly: Any) -> Any:
+    app = func.FunctionApp()
+    app.register_functions(create_blueprint(lambda: nightly))
+    [found] = app.get_functions()
+    return found
+
+
+def own(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What the product logged, without the library."""
+    return [r for r in caplog.records if r.name.startswith("mosaic_core")]
+
+
+@pytest.fixture(autouse=True)
+def no_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SCHEDULE_SETTING, raising=False)
+
+
+def test_the_sweeps_timer() -> None:
+    found = timer(Nightly())
+    assert found.get_function_name() == "nightly_sweep_timer"
+    trigger = found.get_trigger().get_dict_repr()
+    assert (trigger["type"], trigger["schedule"]) == ("timerTrigger", DEFAULT_SCHEDULE)
+    # a deployment must not sweep; a missed tick is made good by the next one
+    assert (trigger["runOnStartup"], trigger["useMonitor"]) == (False, True)
+
+
+def test_the_schedule_comes_from_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SCHEDULE_SETTING, "0 0 3 * * *")
+    assert timer(Nightly()).get_trigger().get_dict_repr()["schedule"] == f"%{SCHEDULE_SETTING}%"
+
+
+def test_the_default_ticks_every_ten_minutes_around_the_clock() -> None:
+    schedule, moment = Schedule.parse(DEFAULT_SCHEDULE), datetime(2026, 12, 31, 22, 55, 1, tzinfo=UTC)
+    ticks = []
+    for _ in range(12):
+        moment = schedule.next_after(moment)
+        ticks.append(moment)
+    assert ticks[0] == datetime(2026, 12, 31, 23, 0, tzinfo=UTC)
+    assert ticks[-1] == datetime(2027, 1, 1, 0, 50, tzinfo=UTC)
+    assert {b - a for a, b in itertools.pairwise(ticks)} == {timedelta(minutes=10)}
+
+
+async def test_a_tick_says_what_it_enqueued(caplog: pytest.LogCaptureFixture) -> None:
+    nightly = Nightly(NightlyReport((date(2026, 11, 23), date(2026, 11, 24)), 7))
+    with caplog.at_level(logging.INFO):
+        await timer(nightly).get_user_function()(None)
+    assert nightly.ticks == 1
+    [record] = own(caplog)
+    assert (record.__dict__["nights"], record.__dict__["households"]) == (2, 7)
+
+
+async def test_a_tick_with_nothing_to_do_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        await timer(Nightly()).get_user_function()(None)
+    assert own(caplog) == []
+
+
+async def test_a_tick_that_fails_is_a_failed_invocation() -> None:
+    with pytest.raises(RuntimeError, match="tables are away"):
+        await timer(Nightly(error=RuntimeError("tables are away"))).get_user_function()(None)
