@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from mosaic_core import telemetry
 from mosaic_core.domain import ids, reservation, signals
@@ -25,17 +25,40 @@ from mosaic_core.domain.lanes import KEY_LIFETIME_DAYS, STORE_BACKOFF_MAX_SECOND
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus, StageStatus
 from mosaic_core.domain.records import Command, Key, Run, Signal, Stage
 from mosaic_core.domain.settlement import Abandon, Complete, DeadLetter, Reschedule, Settlement
-from mosaic_core.lanes.context import LaneContext, LaneResult, StageLog, describe
-from mosaic_core.ports import ETag, IncomingMessage, StoredKey
+from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, StageLog, describe
+from mosaic_core.ports import Clock, ETag, EventPublisher, IncomingMessage, StoredKey, Stores
+from mosaic_core.services.drain import Drain
 from mosaic_core.services.lease import Lease, owns
-
-if TYPE_CHECKING:
-    from mosaic_core.services.deliver import DeliveryService
+from mosaic_core.services.limits import DeliveryLimits
 
 log = logging.getLogger(__name__)
 
 MAX_UNANSWERED: Final = 3
 """Requests of one delivery that may go unanswered before the tables count as away."""
+
+
+class Worker(Protocol):
+    """What a delivery needs of the service that executes it."""
+
+    @property
+    def stores(self) -> Stores: ...
+    @property
+    def publisher(self) -> EventPublisher: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def handlers(self) -> Mapping[Lane, LaneHandler]: ...
+    @property
+    def policy_version(self) -> str: ...
+    @property
+    def limits(self) -> DeliveryLimits: ...
+    @property
+    def drain(self) -> Drain: ...
+    @property
+    def jitter(self) -> Callable[[], float]: ...
+    @property
+    def new_token(self) -> Callable[[], str]: ...
+
 
 type _Next = Callable[[], Awaitable[_Next | Settlement]] | Settlement
 
@@ -43,7 +66,7 @@ type _Next = Callable[[], Awaitable[_Next | Settlement]] | Settlement
 class Delivery:
     """The state of one delivery between its steps: what it owns, and what its lane has come to."""
 
-    def __init__(self, service: DeliveryService, lane: Lane, message: IncomingMessage, envelope: Envelope) -> None:
+    def __init__(self, service: Worker, lane: Lane, message: IncomingMessage, envelope: Envelope) -> None:
         self._service = service
         self._stores = service.stores
         self._clock = service.clock
