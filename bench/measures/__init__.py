@@ -1,0 +1,33 @@
+"""The measurements. Each is a coroutine function that returns its rows; `CATALOGUE` lists them in the order in which
+they run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from bench.measures import lanes, latency, memory, startup, storage, throughput
+from bench.results import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """``rows`` are the names that it yields. ``on_request``: it runs only where ``--only`` names it."""
+
+    rows: tuple[str, ...]
+    run: Callable[[bool], Awaitable[list[Row]]]
+    what: str
+    on_request: bool = False
+
+
+CATALOGUE: Final = (
+    Measurement(storage.ROWS, storage.measure, "storage requests of a command"),
+    Measurement(startup.STACK_ROWS, startup.measure_stack, "the stack's start"),
+    Measurement(latency.ROWS, latency.measure, "enqueue to Completed on an idle stack"),
+    Measurement(lanes.ROWS, lanes.measure, "the lanes' own work"),
+    Measurement(throughput.ROWS, throughput.measure, "throughput against a function that does nothing"),
+    Measurement(memory.ROWS, memory.measure, "the worker's memory over many commands"),
+    Measurement(startup.DEMO_ROWS, startup.measure_demo, "the demo"),
+    Measurement(startup.COLD_ROWS, startup.measure_cold_demo, "the demo on a bare clone", on_request=True),
+)
