@@ -310,7 +310,7 @@ _STRONG: Final = {
     word: impact
     for impact, block in {
         _M: """send pay transfer wire remit reimburse donate withdraw prepay repay overpay venmo zelle disburse refund
-            autopay auto-pay dispatch disburse snd sned sedn sendd seend pya payy paay wrie wier xfer tranfer pey""",
+            autopay auto-pay dispatch disburse mv snd sned sedn sendd seend pya payy paay wrie wier xfer tranfer pey""",
         _X: "email emial emal eamil txt dm notify forward",
         _D: "delete erase purge wipe delte dlete deleet",
         _C: "deactivate",
@@ -595,6 +595,7 @@ _STRIP: Final = re.compile(rf"^(?:(?:{_FILLER})\b[\s,]*|{_LEAD}\s*)")
 _ONLY_FILLER: Final = re.compile(rf"^(?:{_FILLER})\b[\s,]*")
 _REQUEST_IN_QUESTION: Final = re.compile(
     r"\b(?:can|could|will|would|wont|wouldnt|cant|couldnt) (?:you|u|ya)\b(?P<a>.*)|\byou (?:to|could|should|must|can|would)\b(?P<b>.*)|\b(?:please|pls|plz|kindly|go ahead and)\b(?P<c>.*)|\bplease (?P<d>.*)"
+    r"|\b(?:shouldnt|arent|werent|should) you\b(?: be| supposed to| going to)?(?P<h>.*)|\b(?:about|high|it) time (?:you|we|someone)\b(?P<i>.*)"
     r"|\bpossible to\b(?P<e>.*)|\bany (?:way|chance)\b(?P<f>.*)|\b(?:why dont|why not)\b(?P<g>.*)"
 )
 _OBJECT: Final = re.compile(
@@ -604,7 +605,7 @@ _NEGATION: Final = re.compile(
     r"\b(?:dont|do not|never|not|no (?:need|reason|intention) to|without|cannot|cant|wont|shouldnt|mustnt|didnt|doesnt|refrain from|avoid|instead of|rather than|wouldnt|nor|stop short of|neither|nobody|isnt|havent|hasnt|shall not|under no circumstances|by no means|at no point|in no case|forbid\w*|prohibit\w*|refuse to)\b"
 )
 _NOT_NEGATION: Final = re.compile(
-    r"\b(?:dont|do not|never|not|please dont) (?:forget|hesitate|fail|wait|just|only|worry|mind|delay|be shy|be afraid|neglect|miss|skip|ask|simply|merely|bother|let|dawdle|stop|argue|think|tell me|show me|care)\b"
+    r"^(?:isnt|arent|shouldnt|werent) (?:it|you|we)\b|\b(?:dont|do not|never|not|please dont) (?:forget|hesitate|fail|wait|just|only|worry|mind|delay|be shy|be afraid|neglect|miss|skip|ask|simply|merely|bother|let|dawdle|stop|argue|think|tell me|show me|care)\b"
     r"|\b(?:why|can|could|would|will|wont|wouldnt|couldnt|cant) ?(?:dont|not|you not|nt)\b|\b(?:why dont|cant|couldnt|wont|wouldnt) (?:you|u|we)\b|\bnot only\b|\bif not\b|\bor not\b|\bwhy not\b|\bnot (?:yet )?(?:been )?paid\b|\bno longer\b|\bhas not been\b"
 )
 _NOUN_BEFORE: Final = _words(
@@ -945,6 +946,8 @@ def _in_question(rest: str, text: str, frame: str) -> tuple[ImpactClass, str] | 
         found = _verb(stripped, words, True)
         if found is not None and (words[0] in _STRONG or words[0] in _HEAD or _misspelt(words[0])):
             return found[0], _UNDOUBTED
+        if words[0] in _PARTICIPLES and re.search(r"\b(?:about|high|it) time\b", rest):
+            return _PARTICIPLES[words[0]], _UNDOUBTED
         gerund = next((_GERUNDS[w] for w in words[:2] if w in _GERUNDS), None)
         if gerund is not None:
             return gerund, _UNDOUBTED
@@ -1188,17 +1191,19 @@ def _result(text: str) -> tuple[ImpactClass, str] | None:
         if impact is None:
             continue
         before = text[: match.start()].rstrip()
-        if re.search(
-            r"\b(?:has|have|had|was|were|is|are|i|we|been|already|just|got|he|she|they|ve|not|never)$", before
-        ) and not re.search(
+        told = re.search(
+            r"\b(?:has|have|had|was|were|is|are|i|we|been|already|just|got|he|she|they|ve|not|never)$",
+            before,
+        )
+        wished = re.search(
             r"\b(?:if|that|ensure|sure|until|see|once) (?:\w+ ){1,4}(?:is|are|was|were|got)$|\b(?:time|if) (?:we|i)$",
             before,
-        ):
-            if not re.search(
-                r"\b(?:should|must|needs? to|to|please|would like|want|could|can|shall|ought to|supposed to|better) (?:\w+ ){0,4}(?:have|get|be|got)$",
-                before,
-            ):
-                continue
+        ) or re.search(
+            r"\b(?:should|must|needs? to|to|please|would like|want|could|can|shall|ought to|supposed to|better) (?:\w+ ){0,4}(?:have|get|be|got)$",
+            before,
+        )
+        if told and not wished:
+            continue
         if re.search(
             r"\b(?:needs?|need to|wants?|wanted|must|should|ought to|gotta|got to|got|to be|please|to get|get|gets|getting|be|make sure|ensure|see (?:to it )?that|see|id like|would like|like|grateful if (?:you|someone)|appreciate it if (?:you|someone)"
             r"|nice if|great if|good if|better|happy if (?:you|someone)|glad if (?:you|someone)|love|expect|could|can|time you|time we|want|require|demand|shall|has to|have to|may|wish|hope|let|would be|consider it)\b(?: (?:\S+)){0,7}$",

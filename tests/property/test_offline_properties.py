@@ -1,5 +1,6 @@
 """What holds of the offline agent for every ledger: figures are the rows' own, and the rows' order does not matter."""
 
+# ruff: noqa: E501 - sample rows, one a line
 from __future__ import annotations
 
 from datetime import date, timedelta

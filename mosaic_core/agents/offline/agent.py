@@ -395,14 +395,14 @@ def _exceeds(work: _Work) -> Answer:
 
 def _share(work: _Work) -> Answer:
     query = work.query
-    if not query.subjects and not query.weekdays:
+    if not query.subjects and not query.weekdays and query.flow is not Flow.INCOME:
         return (
             _ranking(work)
             if query.group
             else work.cannot("not_understood", "I could not tell the share of what was asked.")
         )
-    part = compute.select(work.rows, query)
     of_income = query.flow is Flow.INCOME
+    part = compute.select(work.rows, query)
     flow = Flow.INCOME if of_income else Flow.SPENDING
     numerator = part if not of_income else compute.select(work.rows, compute.widen(query, Flow.SPENDING))
     whole = [
@@ -513,6 +513,8 @@ def _recurring(work: _Work) -> Answer:
     if query.currency is not None:
         found = [r for r in found if r.currency == query.currency]
     ids = tuple(sorted({i for r in found for i in r.ids}))
+    if not found and query.subjects and query.aspect is Aspect.AMOUNT:
+        return _total(work)
     noun = {"subscriptions": "subscriptions", "income": "recurring income"}.get(
         query.recurring_kind, "recurring payments"
     )

@@ -104,7 +104,7 @@ def find_merchant(term: str, rows: Sequence[Row]) -> Merchant | None:
     """The merchant that ``term`` names: by its whole name, by the start of it, by words in the rows' text, last by a
     name that is a slip or two away. None where the ledger knows none: no merchant is made up."""
     key = compact(term)
-    if len(key) < 2:
+    if not 2 <= len(key) <= 60:
         return None
     aliased = compact("".join(merchant_words(term)))
     keys = {key, aliased} - {""}

@@ -332,6 +332,7 @@ _READERS: Final[tuple[tuple[str, _Reader], ...]] = (
     (r"year[- ]to[- ]date|ytd|so far this year", lambda _, d: _to_date(_calendar("year", 0, d), d)),
     (r"month[- ]to[- ]date|mtd|so far this month", lambda _, d: _to_date(_calendar("month", 0, d), d)),
     (r"quarter[- ]to[- ]date|qtd", lambda _, d: _to_date(_calendar("quarter", 0, d), d)),
+    (r"(?:on |over |at )?(?:christmas|xmas)(?: day)?|on new year(?:'s)?(?: day)?", lambda m, d: _point("new year" if "new" in m.group() else "christmas", d)),
     (r"yesterday", lambda _, d: _calendar("day", -1, d)),
     (r"today", lambda _, d: _calendar("day", 0, d)),
     (r"next (?P<u>week|month|quarter|year)|(?:the )?(?:coming|upcoming) (?P<v>week|month|quarter|year)", lambda m, d: _calendar(m["u"] or m["v"], 1, d)),

@@ -113,6 +113,9 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
     if not subjects and not words.about_money:
         return Refusal("not_understood", "I could not tell what about the ledger was asked.")
     intent, aspect, group, per, n = words.intent(periods, subjects)
+    if intent is Intent.TOTAL and subjects and not periods and _PRESENT.search(text):
+        # "How much is my rent?" asks for what it costs now, where it recurs.
+        intent, per = Intent.RECURRING, "month"
     period = periods[0] if periods else everything(as_of)
     other = periods[1] if len(periods) > 1 else None
     if intent in (Intent.COMPARE, Intent.CHANGES):
@@ -295,6 +298,7 @@ def _before(period: Period) -> Period:
 
 _TOKEN: Final = re.compile(r"[0-9a-z&+][0-9a-z&+'./*-]*")
 _NAMES_SOMETHING: Final = frozenset("at on for to from with by of".split())
+_MOST_NAMES: Final = 8
 _IGNORED_UNKNOWN: Final = frozenset(
     "blow blown burn burned burnt fork forked shell shelled dish drop pour poured splurge splurged waste wasted throw threw spends dropped lately ago now".split()
 )
@@ -332,7 +336,7 @@ def _subjects(
         ids = frozenset(row.tx.transaction_id for row in rows if in_topic(row, topic))
         found.append((hit.start(), Subject(topic.name, "topic", ids)))
         text = text[: hit.start()] + "\x00" * len(hit.group()) + text[hit.end() :]
-    for start, term, preposition in _leftovers(text):
+    for start, term, preposition in _leftovers(text)[:_MOST_NAMES]:
         merchant = find_merchant(term, rows)
         if merchant is None and term.endswith("'s"):
             merchant = find_merchant(term[:-2], rows)
@@ -340,7 +344,7 @@ def _subjects(
             found.append((start, _of_merchant(merchant)))
             doubt += 0.0 if merchant.exact else 0.15
             continue
-        parts = [(part, find_merchant(part, rows)) for part in term.split() if len(compact(part)) >= 4]
+        parts = [(part, find_merchant(part, rows)) for part in term.split()[:_MOST_NAMES] if len(compact(part)) >= 4]
         known = [m for _, m in parts if m is not None and m.exact]
         if known and preposition:
             found.append((start, _of_merchant(known[0])))
@@ -500,6 +504,10 @@ _RECURRING: Final = re.compile(
 _ONE: Final = r"(?:purchases?|transactions?|charges?|payments?|expenses?|orders?|bills?|deposits?|refunds?|withdrawals?|transfers?|pay ?che(?:ck|que)s?|buys?|fees?|meals?|receipts?|visits?|trips?|tickets?|items?|thing|things|debits?|credits?|income|spend|cost|amount|fill-?ups?|rides?|flights?|donations?)"
 
 
+_PRESENT: Final = re.compile(
+    r"\bhow much (?:is|are) (?:my|our|the)\b|\b(?:how much|what) (?:do|does) .*\bcosts?\b|\bhow much do (?:i|we) pay\b"
+    r"|\bwhat do (?:i|we) pay\b|\bwhat (?:is|are) (?:my|our) (?:rent|mortgage|\w+ (?:bill|fee|premium|payment))\b"
+)
 _MADE: Final = re.compile(r"\b(?:i|we) (?:make|made)\b|\bmoney (?:i|we) made\b")
 _MADE_SOMETHING: Final = re.compile(
     r"\b(?:payments?|purchases?|transfers?|transactions?|orders?|donations?|trips?|visits?|withdrawals?|charges?|deposits?)\b"
@@ -591,6 +599,8 @@ class _Words:
                 if self.has(r"\bincome\b|\bpay ?che|\bsalary|\bpayroll|\bwages\b|\bdirect deposits?\b")
                 else Flow.MONEY_IN
             )
+        if self.has(r"\b(?:get|got|gotten|receive|received) (?:\w+ ){0,3}from\b") and not self.has(r"\brefund"):
+            return Flow.MONEY_IN
         if _MADE.search(self.text) and not _MADE_SOMETHING.search(self.text):
             return Flow.INCOME
         if self.has(
@@ -716,6 +726,8 @@ class _Words:
                 else Aspect.AMOUNT
             )
             return intent, aspect, None, per, n or 1
+        if self.has(r"\btrends?\b|\bdid (?:i|we) .*\b(?:each|every) (?:month|week)\b") and not self.has(r"\baverage"):
+            return Intent.BREAKDOWN, Aspect.AMOUNT, group or Group.MONTH, None, n
         if (
             self.has(
                 r"\baverage|\bavg\b|\bmean\b|\btypical|\bon average\b|\busually (?:spend|pay)\b|\bper (?:day|week|month|year|transaction|purchase|visit|trip|order|quarter|meal|ride|charge|payment|paycheck|pay check|fill-?up|time|weekday|deposit|refund|donation|bill)\b|\b(?:a|each|every) (?:day|week|month|year|quarter|visit|time)\b|\bmonthly\b|\bweekly\b|\bdaily\b|\byearly\b|\bannually\b|\bmedian\b"
@@ -798,11 +810,15 @@ class _Words:
             return Intent.LIST, Aspect.NAME, Group.MERCHANT, per, n
         if not amount_asked and self.has(r"\b(?:which|what) categories\b|\blist\b.*\bcategories\b"):
             return Intent.LIST, Aspect.NAME, Group.CATEGORY, per, n
-        if not amount_asked and self.has(
+        listing = self.has(
             r"\blist\b|\bshow\b|\bfind\b|\bdisplay\b|\bwhich\b|\bwhat (?:did|have|do|were|are|was|kind|\w+s\b)|\bsee\b|\bgive me\b(?!.*\btotal)|\bpull up\b|\bany\b|\blook up\b|\b(?:all|every) (?:of )?(?:my )?(?:\w+ )?(?:transactions?|purchases?|payments?|charges?|refunds?|deposits?|transfers?)\b"
+        )
+        if (
+            not amount_asked
+            and listing
+            and self.has(rf"\b{_ONE}\b|\bb(?:uy|ought)\b|\border|\bany\b|\beverything\b|\bactivity\b|\bhistory\b")
         ):
-            if self.has(rf"\b{_ONE}\b|\bb(?:uy|ought)\b|\border|\bany\b|\beverything\b|\bactivity\b|\bhistory\b"):
-                return Intent.LIST, Aspect.AMOUNT, group, per, n
+            return Intent.LIST, Aspect.AMOUNT, group, per, n
         return Intent.TOTAL, Aspect.AMOUNT, group, per, n
 
     def _superlative(self) -> bool:
@@ -852,11 +868,13 @@ class _Words:
         return None
 
     def _per(self) -> str | None:
-        if self.has(
+        single = self.has(
             rf"\bper (?:transaction|purchase|visit|trip|order|meal|ride|charge|payment|pay ?check|fill-?up|time|deposit|refund|bill|donation)\b|\b(?:average|avg|mean|typical|median)(?: \w+){{0,2}} {_ONE.replace('|spend|cost|amount', '').replace('|income', '')}\b(?!.*\b(?:per|a|each|every) (?:month|week|day|year)\b)|\b(?:each|every) (?:time|visit|order|purchase|transaction)\b"
+        )
+        if single and not self.has(
+            r"\b(?:per|a|each|every) (?:month|week|day|year)\b|\bmonthly\b|\bweekly\b|\bdaily\b"
         ):
-            if not self.has(r"\b(?:per|a|each|every) (?:month|week|day|year)\b|\bmonthly\b|\bweekly\b|\bdaily\b"):
-                return "transaction"
+            return "transaction"
         for per, pattern in (
             (
                 "month",

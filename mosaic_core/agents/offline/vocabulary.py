@@ -109,7 +109,7 @@ _PHRASES: Final[tuple[tuple[str, Topic], ...]] = (
     ("laundry|dry cleaning|cleaners?", _topic("laundry", "GENERAL_SERVICES PERSONAL_CARE", _any("laund; clean; wash"))),
     ("general services|general_services|services", _topic("services", "GENERAL_SERVICES")),
     ("charit(?:y|ies|able)(?: donations| giving| causes)?|donations?|donat(?:e|ed|ing)|non-?profits?|giving", _topic("donations", "GOVERNMENT_AND_NON_PROFIT", _any("charit; donat; red cross; unicef; foundation; fund\\b; relief; habitat; church; npr\\b; wikimedia; goodwill; mission; aclu; doctors without; oxfam; salvation; non-?profit; society; shelter; rescue"))),
-    ("tax(?:es)?(?: payments?)?|irs|hmrc", _topic("taxes", "GOVERNMENT_AND_NON_PROFIT GENERAL_SERVICES", _any("tax; irs\\b; franchise; hmrc; revenue; treasury; finanzamt; ftb\\b"))),
+    ("tax(?:es)?(?: payments?)?|hmrc", _topic("taxes", "GOVERNMENT_AND_NON_PROFIT GENERAL_SERVICES", _any("tax; irs\\b; franchise; hmrc; revenue; treasury; finanzamt; ftb\\b"))),
     ("government(?: fees?| services?)?|government and non-?profit|government_and_non_profit|dmv|fines?|government and charity", _topic("government and non-profit", "GOVERNMENT_AND_NON_PROFIT")),
     ("flights?|air ?fares?|airlines?|plane tickets?|flying|airfare", _topic("flights", "TRAVEL", _any("air\\b; airline; airways; delta; united; southwest; jetblue; lufthansa; ryanair; easyjet; spirit\\b; alaska; frontier; flight; british air; klm\\b; aero"))),
     ("hotels?|lodging|accommodation|airbnbs?|motels?", _topic("lodging", "TRAVEL", _any("hotel; inn\\b; marriott; hilton; hyatt; airbnb; motel; resort; lodge; suites; vrbo; booking; expedia; westin; sheraton; hostel"))),
