@@ -25,7 +25,12 @@ class Drain:
                 listener()
 
     def listen(self, listener: Callable[[], object]) -> None:
-        self._listeners.append(listener)
+        """Call ``listener`` when the drain begins; at once where it has begun: a delivery that was let in before may
+        come to its lane only now."""
+        if self.draining:
+            listener()
+        else:
+            self._listeners.append(listener)
 
     def forget(self, listener: Callable[[], object]) -> None:
         with suppress(ValueError):
