@@ -26,8 +26,7 @@ from mosaic_core.adapters.servicebus import ServiceBusProbe, ServiceBusSender
 from mosaic_core.adapters.settlement import HostSettler
 from mosaic_core.adapters.tables import Observation, TableStores, ensure_tables, open_table_stores
 from mosaic_core.agents.runtime import OfflineAgent
-from mosaic_core.config import Build, Settings, check_host_json
-from mosaic_core.domain.errors import ConfigurationError
+from mosaic_core.config import Build, Settings
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.policy import POLICY_VERSION
 from mosaic_core.entrypoints.http import Api
@@ -178,10 +177,7 @@ def build(environ: Mapping[str, str]) -> Container:
 
     Raises `ConfigurationError` that names every fault at once.
     """
-    settings = Settings.from_env(environ)
-    faults = check_host_json(settings, json.loads((ROOT / "host.json").read_text()))
-    if faults:
-        raise ConfigurationError(faults)
+    settings = Settings.from_env(environ, json.loads((ROOT / "host.json").read_text()))
     if settings.drill_enabled:
         log.warning("DRILLS ARE ON (Drill__Enabled): commands can be made to fail on purpose. Never in production.")
     if settings.create_tables:

@@ -93,8 +93,9 @@ class Settings:
     create_tables: bool = False
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """Raises `ConfigurationError` with one line per fault: the setting, what is wrong, what to set."""
+    def from_env(cls, environ: Mapping[str, str], host_json: Mapping[str, Any] | None = None) -> Settings:
+        """Raises `ConfigurationError` with one line per fault: the setting, what is wrong, what to set. ``host_json``
+        is checked with them: the settings must agree with it (`check_host_json`)."""
         env = _Reader(environ)
         settings = cls(
             service_bus=env.messaging("ServiceBusConnection"),
@@ -134,6 +135,8 @@ class Settings:
                 "set it to less than half of Lease__Seconds",
             )
         env.report_unknown()
+        if host_json is not None:
+            env.faults += check_host_json(settings, host_json)
         if env.faults:
             raise ConfigurationError(env.faults)
         return settings

@@ -250,3 +250,10 @@ def test_the_digest_tells_packages_apart_and_ignores_caches(tmp_path: Path) -> N
     assert Build.of({}, tmp_path).package_digest == first
     (package / "a.py").write_text("2")
     assert Build.of({}, tmp_path).package_digest != first
+
+
+def test_what_contradicts_host_json_is_reported_with_the_rest() -> None:
+    host_json = json.loads((ROOT / "host.json").read_text())
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env({**MINIMAL, "Lane__DeadlineSeconds": "3000", "Retry__Seconds": "soon"}, host_json)
+    assert [fault.split()[0] for fault in caught.value.faults] == ["Retry__Seconds", "Lane__DeadlineSeconds"]
