@@ -567,6 +567,10 @@ class _Words:
         return flow
 
     def _flow(self, intent: Intent) -> Flow:
+        if intent is Intent.SHARE and self.has(
+            r"\bof (?:my|our|the) (?:\w+ )?(?:income|pay|salary|earnings|paycheck)\b"
+        ):
+            return Flow.INCOME
         if (
             self.has(
                 r"\brefund|\breimburs|\bmoney back\b|\bgot back\b|\bget back\b|\bgiven back\b|\breturns?\b(?! to\b)|\bchargebacks?\b|\breturned\b|\bcredited back\b|\bpaid back\b"

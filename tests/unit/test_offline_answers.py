@@ -1,0 +1,92 @@
+"""Single promises of the offline agent that a table of questions does not show."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from mosaic_core.agents.offline import OfflineAgent, answer
+from mosaic_core.domain.ledger import Transaction
+
+AS_OF = date(2026, 11, 24)
+
+
+def row(identity: str, day: date, amount: str, name: str, category: str, currency: str = "USD") -> Transaction:
+    return Transaction(
+        transaction_id=identity,
+        account_id="a",
+        posted_on=day,
+        amount=Decimal(amount),
+        currency=currency,
+        description=name.upper(),
+        merchant_name=name,
+        category=category,
+    )
+
+
+LEDGER = [
+    row("1", date(2026, 9, 3), "-20.00", "Cafe Rio", "FOOD_AND_DRINK"),
+    row("2", date(2026, 10, 4), "-30.50", "Cafe Rio", "FOOD_AND_DRINK"),
+    row("3", date(2026, 10, 5), "-44.00", "Bistro Lyon", "FOOD_AND_DRINK", "EUR"),
+    row("4", date(2026, 10, 6), "-500.00", "Savings Transfer", "TRANSFER_OUT"),
+    row("5", date(2026, 10, 7), "10.50", "Cafe Rio", "FOOD_AND_DRINK"),
+    row("6", date(2026, 10, 1), "2000.00", "Acme", "INCOME"),
+    row("7", date(2026, 12, 1), "-999.00", "Cafe Rio", "FOOD_AND_DRINK"),
+]
+
+
+def test_each_currency_is_answered_by_itself() -> None:
+    got = answer("How much did I spend on food last month?", LEDGER, as_of=AS_OF)
+    assert got.value == ["44.00 EUR", "30.50 USD"]
+    assert got.unit == ""
+    assert set(got.transaction_ids) == {"2", "3"}
+
+
+def test_a_named_currency_is_answered_alone() -> None:
+    got = answer("How much did I spend on food last month in euros?", LEDGER, as_of=AS_OF)
+    assert (got.value, got.unit, got.transaction_ids) == (Decimal("44.00"), "EUR", ("3",))
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("How much did I spend at Cafe Rio in October?", Decimal("30.50")),
+        ("How much did I spend at Cafe Rio in October net of refunds?", Decimal("20.00")),
+        ("How much was refunded by Cafe Rio in October?", Decimal("10.50")),
+    ],
+)
+def test_refunds_are_deducted_only_where_asked(question: str, value: Decimal) -> None:
+    assert answer(question, LEDGER, as_of=AS_OF).value == value
+
+
+def test_what_lies_after_today_is_not_looked_at() -> None:
+    assert answer("How much have I spent at Cafe Rio?", LEDGER, as_of=AS_OF).value == Decimal("50.50")
+
+
+def test_the_share_of_income_compares_spending_with_income() -> None:
+    dollars = [t for t in LEDGER if t.currency == "USD"]
+    got = answer("What percentage of my income did I spend in October?", dollars, as_of=AS_OF)
+    assert (got.value, got.unit) == (Decimal("1.5"), "percent")
+
+
+def test_a_misspelt_merchant_is_said_and_trusted_less() -> None:
+    exact = answer("How much did I spend at Bistro Lyon?", LEDGER, as_of=AS_OF)
+    guessed = answer("How much did I spend at Bistro Lyno?", LEDGER, as_of=AS_OF)
+    assert guessed.value == exact.value
+    assert guessed.confidence < exact.confidence
+    assert "Bistro Lyon" in guessed.text
+
+
+def test_an_unknown_merchant_is_not_made_up() -> None:
+    got = answer("How much did I spend at Zorblax?", LEDGER, as_of=AS_OF)
+    assert (got.outcome_code, got.value, got.transaction_ids) == ("cannot_answer", None, ())
+    assert "zorblax" not in got.rationale.lower()
+
+
+async def test_the_agent_answers_as_the_function_does() -> None:
+    question = "How much did I spend in October?"
+    agent = OfflineAgent()
+    assert agent.name == "offline"
+    assert await agent.answer(question, LEDGER, as_of=AS_OF) == answer(question, LEDGER, as_of=AS_OF)

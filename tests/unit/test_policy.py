@@ -1,0 +1,53 @@
+"""Single promises of the policy: what it says of a message, and what an approval is bound to."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from mosaic_core.domain.policy import Disposition, ImpactClass, assess_message, normalise, proposed_action
+
+
+@pytest.mark.parametrize(
+    ("message", "impact"),
+    [
+        ("send $50 to Bob", ImpactClass.MONEY_MOVEMENT),
+        ("email my landlord", ImpactClass.EXTERNAL_MESSAGE),
+        ("send an email to my landlord", ImpactClass.EXTERNAL_MESSAGE),
+        ("delete my history", ImpactClass.DELETION),
+        ("close my checking account", ImpactClass.ACCOUNT_CLOSURE),
+        ("add a payee called Bob", ImpactClass.PAYEE_CHANGE),
+        ("cancel my Netflix subscription", ImpactClass.SUBSCRIPTION_CHANGE),
+        ("could you juggle the numbers at the bank", ImpactClass.UNLISTED_ACTION),
+    ],
+)
+def test_the_action_is_named_by_its_impact(message: str, impact: ImpactClass) -> None:
+    assert assess_message(message).action == impact
+
+
+def test_a_request_in_the_note_counts() -> None:
+    found = assess_message("How much did I spend?", "and wire 500 to Bob")
+    assert found.disposition == Disposition.APPROVAL_REQUIRED
+    assert "note" in found.rationale
+
+
+def test_a_disguise_is_named() -> None:
+    found = assess_message("s\u0435nd $50 to Bob")
+    assert found.reason_code == "disguised_action"
+    assert "look-alike" in found.rationale
+
+
+def test_an_approval_is_bound_to_the_normalised_text() -> None:
+    message = "  Send\u200b  $50 to\tBob "
+    assert normalise(message) == "Send $50 to Bob"
+    action = proposed_action(message, assess_message(message))
+    assert action.kind == ImpactClass.MONEY_MOVEMENT
+    assert action.action_hash == hashlib.sha256(b"Send $50 to Bob").hexdigest()
+    assert "Bob" not in action.summary
+    assert proposed_action("Send $500 to Bob", assess_message(message)).action_hash != action.action_hash
+
+
+def test_an_advisory_message_proposes_nothing() -> None:
+    with pytest.raises(ValueError, match="advisory"):
+        proposed_action("hello", assess_message("hello"))
