@@ -29,6 +29,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from mosaic_core.domain.envelope import Envelope, iso
 from mosaic_core.domain.errors import MosaicError
 from mosaic_core.domain.ids import derive, normalise_guid
+from mosaic_core.domain.lanes import lane_of
 from mosaic_core.domain.lifecycle import RunStatus
 from mosaic_core.ports import IncomingMessage, RuntimeEvent
 
@@ -268,7 +269,7 @@ def command_event(
         command_id=envelope.command_id,
         message_id=message.message_id,
         correlation_id=envelope.correlation_id,
-        command_type=envelope.command_type,
+        command_type=known_type(envelope),
         queue=message.queue,
         household_id=envelope.household_id,
         run_id=run_id,
@@ -278,6 +279,11 @@ def command_event(
         at=at,
         sequence_number=message.sequence_number,
     )
+
+
+def known_type(envelope: Envelope) -> str:
+    """The command type where it is one of ours. Any other is a text that somebody wrote."""
+    return envelope.command_type if lane_of(envelope.command_type) else "unsupported"
 
 
 def message_event(kind: EventKind, message: IncomingMessage, *, outcome: str, at: datetime) -> RuntimeEvent:

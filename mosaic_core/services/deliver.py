@@ -78,7 +78,10 @@ class DeliveryService:
                 service=telemetry.WORKER,
                 kind="consumer",
                 parent=message.properties,
-                attributes={"messaging.destination.name": message.queue, "mosaic.command.type": envelope.command_type},
+                attributes={
+                    "messaging.destination.name": message.queue,
+                    "mosaic.command.type": telemetry.known_type(envelope),
+                },
             ) as span,
         ):
             settlement = await Delivery(self, lane, message, envelope).run()
