@@ -16,8 +16,8 @@ import aiohttp
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
 
-from mosaic_core.domain.lanes import RULES, CommandType, Lane
 from mosaic_core.domain.envelope import iso
+from mosaic_core.domain.lanes import RULES, CommandType, Lane
 from mosaic_local.sample import HOUSEHOLD_ID
 from mosaic_local.seed import SAMPLE
 from mosaic_local.stack import Stack, StackOptions

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
 
 from mosaic_core.config import VERSION
 
@@ -23,7 +23,7 @@ PACKAGES: Final = (
     "grpcio",
     "opentelemetry-sdk",
     "pydantic",
-    "python-qpid-proton",
+    "python-qpid-proton-wheel",
 )
 
 

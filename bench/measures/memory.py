@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
 
 from bench.load import running
-from bench.results import Row, at_most, typical
+from bench.results import Row, at_most
 
 COMMANDS: Final = 10_000
 FIRST: Final = 1_000

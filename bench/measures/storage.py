@@ -108,9 +108,11 @@ def _rows(case: Case, rounds: list[list[Request]]) -> list[Row]:
         worst(f"requests_{case.name}", _sizes(protocol), "requests", _goal(case.requests)),
         worst(f"levels_{case.name}", levels, "levels", _goal(case.levels)),
     ]
-    for part in ("lane", "index"):
-        if any(parts[part]):
-            rows.append(worst(f"requests_{case.name}_{part}", _sizes(parts[part]), "requests"))
+    rows += [
+        worst(f"requests_{case.name}_{part}", _sizes(parts[part]), "requests")
+        for part in ("lane", "index")
+        if any(parts[part])
+    ]
     if "duplicate" in case.name:
         landed = [sum(r.write_landed for r in sent) for sent in rounds]
         rows.append(worst(f"writes_{case.name}", landed, "requests", at_most(0)))
@@ -187,9 +189,7 @@ async def _approval(bench: Bench) -> list[Request]:
         "decision": "Approve",
         "policyDisposition": "approved_by_human",
     }
-    return await bench.deliver(
-        Lane.CONVERSATION, load.envelope(CommandType.AGENT_APPROVAL_SUBMITTED, decision), LANES
-    )
+    return await bench.deliver(Lane.CONVERSATION, load.envelope(CommandType.AGENT_APPROVAL_SUBMITTED, decision), LANES)
 
 
 async def _ingestion(bench: Bench) -> list[Request]:

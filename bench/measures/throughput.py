@@ -24,7 +24,9 @@ ROUNDS: Final = 3
 
 async def measure(quick: bool) -> list[Row]:
     messages, rounds = (400, 2) if quick else (MESSAGES, ROUNDS)
-    ratios, rates, cpus = [], {"instant": [0.0] * 0, "noop": [0.0] * 0}, {"instant": [0.0] * 0, "noop": [0.0] * 0}
+    ratios: list[float] = []
+    rates: dict[str, list[float]] = {"instant": [], "noop": []}
+    cpus: dict[str, list[float]] = {"instant": [], "noop": []}
     async with running("instant") as instant, running("noop") as noop:
         apps: dict[str, BenchApp] = {"instant": instant, "noop": noop}
         for app in apps.values():  # connections, imports, all sixteen slots
