@@ -33,6 +33,24 @@ CONCURRENCY_SETTINGS: Final[Mapping[Lane, str]] = {
     Lane.SWEEP: "Lane__SweepConcurrency",
 }
 
+_AGENT_NAMES: Final[Mapping[str, str]] = {
+    "Agent__Endpoint": "the provider's base URL, or the Azure resource's endpoint",
+    "Agent__Model": "the model's name",
+    "Agent__Deployment": "the deployment's name",
+    "Agent__ApiVersion": "the API version to ask for",
+    "Agent__ApiKey": "the provider's key",
+    "Agent__ClientId": "a user-assigned identity's client id",
+}
+_AGENT_SETTINGS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
+    "offline": (frozenset(), frozenset()),
+    "openai": (frozenset({"Agent__Endpoint", "Agent__Model", "Agent__ApiKey"}), frozenset()),
+    "azure_openai": (
+        frozenset({"Agent__Endpoint", "Agent__Deployment", "Agent__ApiVersion"}),
+        frozenset({"Agent__ApiKey", "Agent__ClientId"}),
+    ),
+}
+"""Per provider: what it needs, and what it may have besides."""
+
 _QUEUE_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9])?", re.ASCII)
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,254}[A-Za-z0-9])?", re.ASCII)
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
@@ -69,6 +87,35 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
+    """Which model answers conversations. ``provider`` is ``offline`` (rules, no model), ``openai`` or ``azure_openai``;
+    ``endpoint`` is the provider's base URL or the Azure resource's, ``model`` the model's or the deployment's name. The
+    key is never shown; without one, Azure is reached by the app's identity (``client_id``: a user-assigned one).
+
+    ``timeout_seconds`` is for one request, ``run_seconds`` for all of one turn; rounds, tool calls and tokens are of
+    one run, resumptions included.
+    """
+
+    provider: str = "offline"
+    endpoint: str = ""
+    model: str = ""
+    api_version: str = ""
+    api_key: str = field(default="", repr=False)
+    client_id: str = ""
+    timeout_seconds: int = 30
+    run_seconds: int = 120
+    max_retries: int = 2
+    max_tool_calls: int = 12
+    max_rounds: int = 8
+    max_output_tokens: int = 1000
+    token_budget: int = 60_000
+
+    @property
+    def uses_identity(self) -> bool:
+        return self.provider == "azure_openai" and not self.api_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that a deployment may choose. Times are in seconds where the name does not say otherwise."""
 
@@ -91,6 +138,7 @@ class Settings:
     review_category_confidence: float = 0.6
     drill_enabled: bool = False
     create_tables: bool = False
+    agent: AgentSettings = AgentSettings()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], host_json: Mapping[str, Any] | None = None) -> Settings:
@@ -125,6 +173,7 @@ class Settings:
             review_category_confidence=env.fraction("Review__CategoryConfidence", 0.6),
             drill_enabled=env.flag("Drill__Enabled", False),
             create_tables=env.flag("Stores__CreateTables", False),
+            agent=env.agent(),
         )
         env.read("Sweep__Schedule")
         if settings.lease_renew_seconds * 2 >= settings.lease_seconds:
@@ -238,6 +287,57 @@ class _Reader:
                 "switch the platform's authentication on, or remove the setting",
             )
         return wanted and platform
+
+    def agent(self) -> AgentSettings:
+        provider = self.read("Agent__Provider").lower() or "offline"
+        if provider not in _AGENT_SETTINGS:
+            self.fault("Agent__Provider", "is no provider", f"set it to {', '.join(_AGENT_SETTINGS)}")
+            provider = "offline"
+            for name in _AGENT_NAMES:
+                self.read(name)
+        else:
+            self._agent_names(provider)
+        endpoint, api_key, client_id = map(self.read, ("Agent__Endpoint", "Agent__ApiKey", "Agent__ClientId"))
+        if endpoint and not _is_safe_url(endpoint):
+            self.fault(
+                "Agent__Endpoint", "is not an https URL", "set it to an https URL (http only for a loopback address)"
+            )
+        if api_key and client_id and provider == "azure_openai":
+            self.fault("Agent__ApiKey", "contradicts Agent__ClientId", "set the key or the identity, not both")
+        settings = AgentSettings(
+            provider=provider,
+            endpoint=endpoint,
+            model=self.read("Agent__Model") or self.read("Agent__Deployment"),
+            api_version=self.read("Agent__ApiVersion"),
+            api_key=api_key,
+            client_id=client_id,
+            timeout_seconds=self.whole("Agent__TimeoutSeconds", 30, 1, 600),
+            run_seconds=self.whole("Agent__RunSeconds", 120, 1, 3600),
+            max_retries=self.whole("Agent__MaxRetries", 2, 0, 10),
+            max_tool_calls=self.whole("Agent__MaxToolCalls", 12, 1, 100),
+            max_rounds=self.whole("Agent__MaxRounds", 8, 1, 40),
+            max_output_tokens=self.whole("Agent__MaxOutputTokens", 1000, 16, 100_000),
+            token_budget=self.whole("Agent__TokenBudget", 60_000, 1000, 10_000_000),
+        )
+        if settings.timeout_seconds > settings.run_seconds:
+            self.fault(
+                "Agent__TimeoutSeconds",
+                f"is {settings.timeout_seconds}, which is above Agent__RunSeconds ({settings.run_seconds})",
+                "lower the one or raise the other",
+            )
+        return settings
+
+    def _agent_names(self, provider: str) -> None:
+        """What the provider needs is there, and nothing that belongs to another one."""
+        needed, allowed = _AGENT_SETTINGS[provider]
+        for name, what in _AGENT_NAMES.items():
+            text = self.read(name)
+            if name in needed and not text:
+                self.fault(name, f"is missing (Agent__Provider is {provider})", f"set it to {what}")
+            elif text and name not in needed and name not in allowed:
+                self.fault(
+                    name, f"contradicts Agent__Provider, which is {provider}", "remove the one or change the other"
+                )
 
     def messaging(self, name: str) -> Connection:
         connection = self._connection(name, "fullyQualifiedNamespace", "the namespace's host name")

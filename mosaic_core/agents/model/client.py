@@ -1,0 +1,66 @@
+"""The provider's chat client, made of settings alone. Imports the SDKs: load when first needed.
+
+Chat Completions, since it keeps nothing at the provider: each request carries the whole conversation. Nothing is read
+from the environment: keys, endpoints, organisations, extra headers and proxies that it names are not ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import openai
+from agent_framework.observability import enable_instrumentation
+from agent_framework.openai import OpenAIChatCompletionClient
+
+from mosaic_core.config import AgentSettings
+
+type TokenProvider = Callable[[], Awaitable[str]]
+"""Gives a bearer token for the provider, fresh enough for one request."""
+
+TOKEN_SCOPE: Final = "https://cognitiveservices.azure.com/.default"  # noqa: S105 - a scope, no secret
+
+
+def chat_client(settings: AgentSettings, token_provider: TokenProvider | None) -> OpenAIChatCompletionClient[Any]:
+    """Belongs to the event loop that it is first used on. Close it with ``await client.client.close()``.
+
+    Raises ValueError where neither a key nor a token provider is there."""
+    enable_instrumentation(enable_sensitive_data=False, enable_message_events=False)
+    rounds = settings.max_rounds
+    return OpenAIChatCompletionClient(
+        model=settings.model,
+        async_client=_sdk_client(settings, token_provider),
+        function_invocation_configuration={
+            "max_iterations": rounds + 1,  # our own budget ends it first
+            "max_consecutive_errors_per_request": rounds,
+            "allow_concurrent_invocation": False,
+        },
+    )
+
+
+def _sdk_client(settings: AgentSettings, token_provider: TokenProvider | None) -> openai.AsyncOpenAI:
+    common: dict[str, Any] = {
+        "max_retries": 0,  # ours, bounded by the run's time
+        "timeout": float(settings.timeout_seconds),
+        "http_client": openai.DefaultAsyncHttpxClient(trust_env=False, follow_redirects=False),
+        # given so that the SDK does not look for them in the environment
+        "organization": "",
+        "project": "",
+        "webhook_secret": "",
+        "admin_api_key": "",
+    }
+    client: openai.AsyncOpenAI
+    if settings.provider == "azure_openai":
+        if not settings.api_key and token_provider is None:
+            raise ValueError("the app's identity is needed where no Agent__ApiKey is set")
+        auth: dict[str, Any] = (
+            {"api_key": settings.api_key} if settings.api_key else {"azure_ad_token_provider": token_provider}
+        )
+        client = openai.AsyncAzureOpenAI(
+            azure_endpoint=settings.endpoint, api_version=settings.api_version, **auth, **common
+        )
+    else:
+        client = openai.AsyncOpenAI(base_url=settings.endpoint, api_key=settings.api_key, **common)
+    client.organization = client.project = None  # no empty headers
+    client._custom_headers = {}  # OPENAI_CUSTOM_HEADERS cannot be declined by an argument
+    return client
