@@ -44,6 +44,8 @@ class ServiceBusListener:
         self._client: ServiceBusClient | None = None
         self._slots: set[asyncio.Task[None]] = set()
         self._idle = 0
+        self._open = 0
+        self._holding = 0
         self._stopping = asyncio.Event()
         self._go = asyncio.Event()
         self._opened = asyncio.Event()
@@ -85,6 +87,7 @@ class ServiceBusListener:
     async def _slot(self) -> None:
         attempt = 0
         while not self._stopping.is_set():
+            self._open += 1
             try:
                 assert self._client is not None
                 async with self._client.get_queue_receiver(self._trigger.queue) as receiver:
@@ -105,6 +108,8 @@ class ServiceBusListener:
                     )
                 await self._pause(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
                 attempt += 1
+            finally:
+                self._open -= 1
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -124,9 +129,32 @@ class ServiceBusListener:
                 if self._halted:
                     self._settlement.in_flight[str(message.lock_token)] = InFlight(receiver, message)
                     await asyncio.Event().wait()  # the process is about to end; its receiver must not close before
-                if self._idle == 0:
-                    self._add_slots(self._host_json.max_concurrent_calls - len(self._slots))
-                await self._handle(receiver, message)
+                self._holding += 1
+                try:
+                    if self._stopping.is_set():
+                        await self._hand_back(receiver, message)
+                        continue
+                    if self._idle == 0:
+                        self._add_slots(self._host_json.max_concurrent_calls - len(self._slots))
+                    await self._handle(receiver, message)
+                finally:
+                    self._holding -= 1
+
+    async def _hand_back(self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage) -> None:
+        """A message that came in after the stop began. It is held until no receiver of this queue could be given it
+        again: from one to the next, each abandoning it at once, it would reach its maximum delivery count."""
+        token = str(message.lock_token)
+        entry = self._settlement.in_flight[token] = InFlight(receiver, message)
+        try:
+            while self._open > self._holding:  # noqa: ASYNC110 - counted on this loop only
+                await asyncio.sleep(0.02)
+            async with entry.lock:
+                if not entry.settled:
+                    await receiver.abandon_message(message)
+        except Exception as exc:
+            log.warning("a message could not be handed back, its lock runs out by itself: %s", type(exc).__name__)
+        finally:
+            self._settlement.in_flight.pop(token, None)
 
     async def _handle(self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage) -> None:
         token = str(message.lock_token)

@@ -209,6 +209,24 @@ async def test_row_worker_draining(running: Live) -> None:
             assert (journey.run.status, journey.run.attempt, journey.key.excused) == (RunStatus.COMPLETED, 2, 1)
 
 
+async def test_a_drain_costs_a_message_few_deliveries() -> None:
+    """With many receivers open, a message that goes back must not go round among them until the broker gives it up."""
+    with Stack(StackOptions(app_settings=FAST)) as stack:
+        async with live(stack) as mine:
+            busy = [await mine.send(CONVERSATION, message(clientReferenceId=f"drill-sleep-500-{n}")) for n in range(14)]
+            for sent in busy:
+                await mine.finish(sent)
+            sent = await mine.send(CONVERSATION, message(clientReferenceId="drill-sleep-4000-y"))
+            run_id = ids.run_id(CONVERSATION, sent.command_id)
+            await mine.until(lambda: mine.stores.runs.read(run_id), bool)
+            await asyncio.to_thread(stack.stop_worker)
+            assert await mine.doors.dead_letters() == []
+            await asyncio.to_thread(stack.start_worker)
+            journey = await mine.finish(sent)
+            assert journey.run is not None
+            assert (journey.run.status, journey.run.attempt) == (RunStatus.COMPLETED, 2)
+
+
 async def test_row_telemetry_publish_failed() -> None:
     """Event Hubs away: the command is neither failed nor delayed, the log has a warning."""
     key = "SharedAccessKeyName=k;SharedAccessKey=v"  # pragma: allowlist secret
