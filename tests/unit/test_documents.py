@@ -1,0 +1,221 @@
+"""The documents name only what is there: files, headings, tests, settings, commands."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from mosaic_ops.cli import COMMANDS
+from tests.support.documents import ROOT, blocks, missing, prose, read
+
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT))
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "mosaic_local").glob("*.md")]
+)
+OPERATED = ("README.md", "docs/runbook.md", "CONTRIBUTING.md")
+NOT_INSTALLED = {
+    "cp local.settings.sample.json local.settings.json": "the first step of the two that follow",
+    "func start": "Core Tools",
+    "func azure functionapp publish <app-name>": "Core Tools, and a deployment",
+    'traces | where tostring(customDimensions.commandId) == "<command id>" | order by timestamp asc': (
+        "Application Insights"
+    ),
+}
+"""Commands that the documents show and no test runs, and what they would need."""
+
+_LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+_CODE = re.compile(r"`([^`\n]+)`")
+_PROGRAM = re.compile(r"^(\./mosaic|curl|func|azd|az|docker|pip|npm|aspire|traces|cp|git|\.venv/bin/\S+)( |$)")
+_TEST = re.compile(r"(?P<file>[\w/]+/test_\w+\.py)(?:::(?P<name>test_\w+))?")
+
+SEED_HEADINGS = [
+    "Scope",
+    "Guardrails",
+    "Prerequisites",
+    "Queue Retry And Dead-Letter Workflow",
+    "Replay Drill (After Fix)",
+    "Trace Correlation Procedure",
+    "Common Failure Modes",
+    "Evidence Checklist For Release Gates",
+]
+OUTCOMES = [
+    "success",
+    "success that a person must look at",
+    "duplicate of a finished command",
+    "duplicate of one in progress, or not yet due",
+    "attempt failed, attempts left",
+    "a later attempt succeeds",
+    "5 attempts failed",
+    "unsupported command type",
+    "invalid JSON or envelope",
+    "same id, other request",
+    "key already Rejected",
+    "tables not reachable",
+    "worker draining",
+    "telemetry publish failed",
+    "agent model not reachable",
+    "process died, lock lost",
+]
+
+
+def anchors(document: str) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@cache
+def named_tests(file: str) -> frozenset[str]:
+    """The names of a test file's functions, those of classes included; empty where there is no such file."""
+    path = ROOT / file
+    if not path.is_file():
+        return frozenset()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return frozenset(n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def rows(document: str, heading: str) -> list[list[str]]:
+    """The cells of the first table under a heading, without its head."""
+    text = read(document).split(f"\n## {heading}\n", 1)[-1].split("\n## ", 1)[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document: str) -> None:
+    for match in _LINK.finditer(prose(document)):
+        target, _, anchor = match["target"].partition("#")
+        if "://" in target:
+            continue
+        file = (ROOT / document).parent / target if target else ROOT / document
+        assert file.exists(), f"{document}: {match[0]}"
+        if anchor:
+            assert anchor in anchors(str(file.resolve().relative_to(ROOT))), f"{document}: {match[0]}"
+
+
+@pytest.mark.parametrize("document", OPERATED)
+def test_paths_are_there(document: str) -> None:
+    made = {".venv", ".mosaic", "azure.yaml", "local.settings.json"}
+    for code in _CODE.findall(prose(document)):
+        path = code.split("::")[0].rstrip("/")
+        if re.fullmatch(
+            r"(\.?[\w-]+/)*[\w.-]+\.(py|md|json|txt|yaml|in)|(mosaic_\w+|tests|docs|bench)(/[\w-]+)*", path
+        ):
+            here = [ROOT / path, ROOT / "requirements" / path]
+            assert path in made or any(place.exists() for place in here), f"{document}: {code}"
+
+
+@pytest.mark.parametrize("document", OPERATED)
+def test_every_command_named_is_in_this_release(document: str) -> None:
+    for name in re.findall(r"\./mosaic (?!--)([\w-]+)", read(document)):
+        command = COMMANDS.get(name)
+        assert command is not None, f"{document}: ./mosaic {name}"
+        assert importlib.util.find_spec(command.module) is not None, f"{document}: ./mosaic {name}"
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/runbook.md"])
+def test_commands_are_where_they_are_run(document: str) -> None:
+    """What a reader would type is in an ``sh`` fence, which the end-to-end test runs, or in the list of exceptions."""
+    for block in blocks(document):
+        assert block.info in ("sh", "text", "text seen"), block
+        if not block.is_commands:
+            for line in map(str.strip, block.text.splitlines()):
+                command = line.split("  #")[0].rstrip()
+                assert command in NOT_INSTALLED or not _PROGRAM.match(command), f"{block}: {line}"
+
+
+def test_the_exceptions_are_in_the_documents() -> None:
+    written = "\n".join(read(document) for document in OPERATED)
+    assert [command for command in NOT_INSTALLED if command not in written] == []
+
+
+def test_what_is_shown_follows_what_prints_it() -> None:
+    for document in ("README.md", "docs/runbook.md"):
+        for before, after in pairwise(b for b in blocks(document) if b.info != "text"):
+            assert not after.is_seen or before.is_commands, after
+
+
+def test_settings_that_the_readme_names_exist() -> None:
+    known = read("docs/reference/settings.md")
+    named = set(re.findall(r"`(\w+__\w+|\w+Connection)(?:=\w+)?`", read("README.md")))
+    assert len(named) >= 10
+    assert {name for name in named if f"`{name}`" not in known} == set()
+
+
+def test_the_runbook_keeps_its_headings_in_order() -> None:
+    headings = re.findall(r"^## (.*)$", prose("docs/runbook.md"), re.MULTILINE)
+    assert [heading for heading in headings if heading in SEED_HEADINGS] == SEED_HEADINGS
+
+
+def test_the_runbook_has_every_outcome_with_its_test() -> None:
+    table = rows("docs/runbook.md", "Common Failure Modes")
+    assert [row[0] for row in table] == OUTCOMES
+    for row in table:
+        (name,) = _CODE.findall(row[-1])
+        file, _, test = name.rpartition("::")
+        assert test in named_tests(file or "tests/e2e/test_outcomes.py"), row
+
+
+def test_every_fault_is_listed_once_with_tests_that_exist() -> None:
+    lines = re.findall(r"^\| (\d+) \| .*$", read("docs/faults.md"), re.MULTILINE)
+    assert [int(number) for number in lines] == list(range(1, 38))
+    for line in read("docs/faults.md").splitlines():
+        if re.match(r"\| \d+ \|", line):
+            shown = line.strip("|").split(" | ")[-1]
+            named = _CODE.findall(shown)
+            assert named or shown.strip() == "next release", line
+            for reference in named:
+                file, _, test = reference.partition("::")
+                assert test in named_tests(f"tests/{file}"), reference
+
+
+@pytest.mark.parametrize("document", OPERATED)
+def test_tests_that_a_document_names_exist(document: str) -> None:
+    for match in _TEST.finditer(read(document)):
+        names = named_tests(match["file"])
+        assert names, match[0]
+        assert match["name"] is None or match["name"] in names, match[0]
+
+
+def test_every_decision_is_in_the_index_under_its_title() -> None:
+    listed = dict(re.findall(r"^\| \[\d+\]\((\S+)\) \| (.*) \|$", read("docs/adr/README.md"), re.MULTILINE))
+    records = sorted(path for path in (ROOT / "docs" / "adr").glob("*.md") if path.name != "README.md")
+    assert sorted(listed) == [path.name for path in records]
+    for number, path in enumerate(records, start=1):
+        text = path.read_text(encoding="utf-8")
+        assert path.name.startswith(f"{number:04}-")
+        assert text.startswith(f"# {number}. {listed[path.name]}\n")
+        assert re.search(r"^Date: \d{4}-\d{2}-\d{2}\. Status: (accepted|superseded by .*)\.$", text, re.MULTILINE)
+        for heading in ("Context", "Decision", "Alternatives", "Consequences"):
+            assert f"\n## {heading}\n" in text or (number == 1 and heading == "Alternatives"), (path, heading)
+
+
+@pytest.mark.parametrize(
+    ("seen", "output", "lacks"),
+    [
+        ("a…c\nd", "x\n  abbc  \ny\nd\n", None),
+        ("a\nb", "b\na\n", "b"),
+        ("a", "ab", "a"),
+        ("a…", "", "a…"),
+        ("a.c", "abc", "a.c"),
+    ],
+)
+def test_what_is_shown_is_held_line_by_line(seen: str, output: str, lacks: str | None) -> None:
+    assert missing(seen, output) == lacks
+
+
+def test_blocks_of_a_list_lose_its_indentation() -> None:
+    text = "1. do\n\n   ```sh\n   if true; then\n     echo a\n   fi\n   ```\n"
+    (block,) = blocks("x.md", text)
+    assert (block.line, block.info, block.text) == (3, "sh", "if true; then\n  echo a\nfi\n")
+
+
+def test_the_documents_are_found() -> None:
+    assert {*OPERATED, "CHANGELOG.md", "docs/faults.md", "docs/adr/README.md"} <= set(DOCUMENTS)
+    assert all(Path(ROOT / document).is_file() for document in DOCUMENTS)
