@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ _FLUSH_SECONDS = 0.2
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_BUFFERED = 100_000
 _RECORD_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_JSON = json.JSONEncoder(default=str, ensure_ascii=False)  # json.dumps would make one for each line
 
 
 class JsonLinesFile:
@@ -213,13 +215,14 @@ def _encode(make: Callable[[], Mapping[str, Any]]) -> bytes:
             "level": "ERROR",
             "message": f"a telemetry line could not be built: {type(exc).__name__}: {exc}",
         }
-    return json.dumps(line, default=str, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    return _JSON.encode(line).encode("utf-8", "replace") + b"\n"
 
 
 def _time(nanoseconds: int | None) -> str | None:
     if nanoseconds is None:
         return None
-    return datetime.fromtimestamp(nanoseconds / 1e9, UTC).isoformat().replace("+00:00", "Z")
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06}Z"
 
 
 def _now() -> str:
