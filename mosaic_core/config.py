@@ -183,6 +183,13 @@ class Settings:
                 f"({settings.lease_seconds})",
                 "set it to less than half of Lease__Seconds",
             )
+        agent = settings.agent
+        if agent.provider != "offline" and agent.run_seconds >= settings.lane_deadline_seconds:
+            env.fault(
+                "Agent__RunSeconds",
+                f"is {agent.run_seconds}, which is not below Lane__DeadlineSeconds ({settings.lane_deadline_seconds})",
+                "lower the one or raise the other",
+            )
         env.report_unknown()
         if host_json is not None:
             env.faults += check_host_json(settings, host_json)

@@ -21,6 +21,10 @@ type TokenProvider = Callable[[], Awaitable[str]]
 TOKEN_SCOPE: Final = "https://cognitiveservices.azure.com/.default"  # noqa: S105 - a scope, no secret
 
 
+class IdentityError(Exception):
+    """The app's identity gave no token."""
+
+
 def chat_client(settings: AgentSettings, token_provider: TokenProvider | None) -> OpenAIChatCompletionClient[Any]:
     """Belongs to the event loop that it is first used on. Close it with ``await client.client.close()``.
 
@@ -51,10 +55,8 @@ def _sdk_client(settings: AgentSettings, token_provider: TokenProvider | None) -
     }
     client: openai.AsyncOpenAI
     if settings.provider == "azure_openai":
-        if not settings.api_key and token_provider is None:
-            raise ValueError("the app's identity is needed where no Agent__ApiKey is set")
         auth: dict[str, Any] = (
-            {"api_key": settings.api_key} if settings.api_key else {"azure_ad_token_provider": token_provider}
+            {"api_key": settings.api_key} if settings.api_key else {"azure_ad_token_provider": _guarded(token_provider)}
         )
         client = openai.AsyncAzureOpenAI(
             azure_endpoint=settings.endpoint, api_version=settings.api_version, **auth, **common
@@ -64,3 +66,17 @@ def _sdk_client(settings: AgentSettings, token_provider: TokenProvider | None) -
     client.organization = client.project = None  # no empty headers
     client._custom_headers = {}  # OPENAI_CUSTOM_HEADERS cannot be declined by an argument
     return client
+
+
+def _guarded(token_provider: TokenProvider | None) -> TokenProvider:
+    """What fails within it is told apart from an answer that cannot be read."""
+    if token_provider is None:
+        raise ValueError("the app's identity is needed where no Agent__ApiKey is set")
+
+    async def token() -> str:
+        try:
+            return await token_provider()
+        except Exception as error:
+            raise IdentityError from error
+
+    return token

@@ -93,7 +93,7 @@ _TENS: Final = {
 _POWERS: Final = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "dozen": 12}
 _WORD: Final = "|".join((*_UNITS, *_TENS, *_POWERS))
 _IN_WORDS: Final = re.compile(
-    rf"\b(?:(?:a|an)\s+(?=(?:{'|'.join(_POWERS)})\b))?(?:{_WORD})s?\b(?:(?:[\s-]+|\s+and\s+)(?:{_WORD})\b)*"
+    rf"\b(?P<words>(?:(?:a|an)\s+(?=(?:{'|'.join(_POWERS)})\b))?(?:{_WORD})s?\b(?:(?:[\s-]+|\s+and\s+)(?:{_WORD})\b)*)"
     rf"(?:\s+(?P<after>percent|per\ cent|{_MONEY_WORD}))?",
     re.IGNORECASE,
 )
@@ -142,7 +142,7 @@ def figures(text: str, names: Iterable[str] = ()) -> Iterator[Figure]:
         readings = tuple(_readings(match["digits"], power))
         yield Figure(match.group().strip() if kind or power else match["digits"], readings, kind)
     for match in _IN_WORDS.finditer(text):
-        words = [w for w in re.split(r"[\s-]+", match.group().lower()) if w not in ("and", "a", "an")]
+        words = [w for w in re.split(r"[\s-]+", match["words"].lower()) if w not in ("and", "a", "an")]
         value = _of_words(words)
         start, end = match.span()
         if value is None or value <= 1 or any(a <= start and end <= b for a, b in named):

@@ -26,6 +26,7 @@ from agent_framework import (
 from agent_framework.exceptions import ChatClientContentFilterException, ChatClientException
 
 from mosaic_core.agents.model.budget import Budget
+from mosaic_core.agents.model.client import IdentityError
 from mosaic_core.agents.model.outcomes import Outcome, TurnEndedError
 from mosaic_core.domain.errors import LaneError
 
@@ -41,17 +42,18 @@ type Sleep = Callable[[float], Awaitable[None]]
 
 
 class Rounds(ChatMiddleware):
-    """One per run."""
+    """One per run. ``overhead`` are the tokens that every request carries beside its messages."""
 
-    def __init__(self, budget: Budget, *, max_retries: int, timeout: float, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, budget: Budget, *, overhead: int, max_retries: int, timeout: float, sleep: Sleep) -> None:
         self._budget = budget
+        self._overhead = overhead
         self._max_retries = max_retries
         self._timeout = timeout
         self._sleep = sleep
 
     async def process(self, context: ChatContext, call_next: Callable[[], Awaitable[None]]) -> None:
         """Raises BudgetSpentError, TurnEndedError, or LaneError where the provider does not answer."""
-        expected = _estimate(context.messages)
+        expected = self._overhead + _estimate(context.messages)
         self._budget.before_round(expected)
         if self._budget.last_round:
             context.options = {**(context.options or {}), "tool_choice": "none"}
@@ -123,7 +125,11 @@ def _estimate(messages: object) -> int:
         if isinstance(message, Message):
             for c in message.contents:
                 size += len(c.text or "") + len(str(c.arguments or "")) + len(str(c.result or "")) + 12
-    return size // _CHARACTERS_PER_TOKEN
+    return tokens_of(size)
+
+
+def tokens_of(characters: int) -> int:
+    return characters // _CHARACTERS_PER_TOKEN
 
 
 # -------------------------------------------------------------------------------------------------------------- errors
@@ -145,7 +151,7 @@ def _wait_after(error: Exception, tried: int) -> float:
             return backoff if asked is None else asked
         code = UNAVAILABLE if status in (401, 403, 404, 429) else REQUEST_REFUSED
         raise LaneError(f"the model's provider refused the request ({_told(error)})", code=code) from error
-    if isinstance(cause, openai.APIConnectionError | TimeoutError):
+    if isinstance(cause, openai.APIConnectionError | TimeoutError | IdentityError):
         return backoff
     if isinstance(cause, openai.OpenAIError) and not isinstance(cause, openai.APIResponseValidationError):
         raise LaneError(f"the model's client failed ({_told(error)})", code=UNAVAILABLE) from error

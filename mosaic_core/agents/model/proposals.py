@@ -215,14 +215,14 @@ def proposal(call_id: str, action: str, arguments: object, household_rows: Colle
         parsed = model.model_validate(_clean(raw))
     except ValidationError as error:
         fields = sorted({f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()})
-        return Refused(call_id, action, _one_line("; ".join(fields), 300))
+        return Refused(call_id, action, one_line("; ".join(fields), 300))
     except (ValueError, RecursionError):
         return Refused(call_id, action, "the arguments are no JSON object")
     if foreign := [row for row in parsed.rows() if row not in household_rows]:
         return Refused(call_id, action, f"{len(foreign)} of transactionIds are no rows of this ledger")
     shown: dict[str, Json] = parsed.model_dump(mode="json", by_alias=True, exclude_none=True)
     return Proposal(
-        call_id=call_id, action=action, arguments=shown, summary=_one_line(parsed.summary(), _LONGEST_SUMMARY)
+        call_id=call_id, action=action, arguments=shown, summary=one_line(parsed.summary(), _LONGEST_SUMMARY)
     )
 
 
@@ -250,6 +250,7 @@ def _rows(ids: list[str]) -> str:
     return f"transaction {ids[0]}" if len(ids) == 1 else f"{len(ids)} transactions"
 
 
-def _one_line(text: str, longest: int) -> str:
+def one_line(text: str, longest: int) -> str:
+    """The text without line breaks, cut to a length."""
     text = " ".join(text.split())
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

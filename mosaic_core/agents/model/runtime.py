@@ -21,9 +21,9 @@ from mosaic_core.agents.model import prompt, proposals, state
 from mosaic_core.agents.model.budget import Budget, BudgetSpentError, Limits
 from mosaic_core.agents.model.client import TokenProvider, chat_client
 from mosaic_core.agents.model.grounding import Evidence, mentions, unsupported
-from mosaic_core.agents.model.middleware import UNAVAILABLE, Rounds, Sleep, ToolCalls
+from mosaic_core.agents.model.middleware import UNAVAILABLE, Rounds, Sleep, ToolCalls, tokens_of
 from mosaic_core.agents.model.outcomes import Outcome, TurnEndedError, cannot_answer, without_answer
-from mosaic_core.agents.model.proposals import ACTIONS, Refused
+from mosaic_core.agents.model.proposals import ACTIONS, Refused, one_line
 from mosaic_core.agents.model.schemas import compact
 from mosaic_core.agents.model.tools import TOOLS, LedgerTool, LedgerTools, UnknownSubjectError
 from mosaic_core.config import AgentSettings
@@ -33,8 +33,10 @@ from mosaic_core.ports import AgentReply, AgentTurn, Proposal
 
 _NAME: Final = "ledger_assistant"
 _GROUNDED: Final = 0.85
+_DECIDED: Final = 0.6
 _WITHOUT_TOOLS: Final = 0.3
 _LONGEST_RESULT: Final = 2000
+_LONGEST_SHOWN: Final = 120
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class _Run:
     budget: Budget
     messages: list[Message] = field(default_factory=list)
     corrected: bool = False
+    decided: str = ""
 
 
 class Runtime:
@@ -81,11 +84,15 @@ class Runtime:
 
     async def resume(self, stored: str, results: Mapping[str, str], turn: AgentTurn) -> AgentReply:
         waiting = state.decode(stored, turn)
-        if set(results) != set(waiting.pending):
+        if results.keys() != waiting.pending.keys():
             raise state.AgentStateError("the results are not those of the calls that wait")
         run = await self._begin(turn, waiting.evidence)
         run.budget.carry(waiting.spent)
         run.corrected = waiting.corrected
+        # told by us: what the model makes of it may be anything
+        run.decided = "; ".join(
+            f"{summary}: {one_line(results[call], _LONGEST_SHOWN)}" for call, summary in waiting.pending.items()
+        )
         try:
             run.messages = [Message.from_dict(message) for message in waiting.messages]
         except (TypeError, ValueError, KeyError):
@@ -144,18 +151,17 @@ class Runtime:
 
     def _agent(self, run: _Run) -> Agent[Any]:
         settings = self._settings
-        return Agent(
-            self._client,
-            prompt.instructions(run.tools.span()),
-            name=_NAME,
-            tools=[*(_readable(tool, run.tools) for tool in TOOLS.values()), *_PROPOSALS],
-            middleware=[
-                Rounds(
-                    run.budget, max_retries=settings.max_retries, timeout=settings.timeout_seconds, sleep=self._sleep
-                ),
-                ToolCalls(run.budget),
-            ],
+        told = prompt.instructions(run.tools.span())
+        tools = [*(_readable(tool, run.tools) for tool in TOOLS.values()), *_PROPOSALS]
+        size = len(told) + sum(len(json.dumps(tool.to_json_schema_spec())) for tool in tools)
+        rounds = Rounds(
+            run.budget,
+            overhead=tokens_of(size),
+            max_retries=settings.max_retries,
+            timeout=settings.timeout_seconds,
+            sleep=self._sleep,
         )
+        return Agent(self._client, told, name=_NAME, tools=tools, middleware=[rounds, ToolCalls(run.budget)])
 
     # ------------------------------------------------------------------------------------------------------- replies
 
@@ -174,11 +180,11 @@ class Runtime:
         looked = bool(tools.evidence.rows or tools.headlines)
         headline = next((h for h in reversed(tools.headlines) if mentions(text, h.value)), None)
         return Answer(
-            text=text,
+            text=f"{run.decided}. {text}" if run.decided else text,
             value=headline.value if headline else text,
             unit=headline.unit if headline else "",
             transaction_ids=rows,
-            confidence=_GROUNDED if looked else _WITHOUT_TOOLS,
+            confidence=_GROUNDED if looked else _DECIDED if run.decided else _WITHOUT_TOOLS,
             outcome_code=Outcome.ANSWERED.value,
             rationale=f"{run.budget.tool_calls} tool calls over {len(rows)} ledger rows; all figures are theirs"
             if looked
@@ -204,7 +210,7 @@ class Runtime:
         )
         waiting = state.Waiting(
             messages=[message.to_dict() for message in run.messages],
-            pending=tuple(p.call_id for p in proposed),
+            pending={p.call_id: p.summary for p in proposed},
             evidence=run.tools.evidence,
             spent=run.budget.usage(),
             corrected=run.corrected,

@@ -37,10 +37,11 @@ class AgentStateError(LaneError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """``messages`` are the conversation so far as the framework serialises it (without the system's own), ending in
-    the calls that wait; ``pending`` are those calls' ids; ``corrected``: the model has had its second chance."""
+    the calls that wait; ``pending`` are those calls' ids with their proposals' summaries; ``corrected``: the model has
+    had its second chance."""
 
     messages: list[dict[str, Any]]
-    pending: tuple[str, ...]
+    pending: Mapping[str, str]
     evidence: Evidence
     spent: Mapping[str, int] = field(default_factory=dict)
     corrected: bool = False
@@ -53,7 +54,7 @@ def encode(waiting: Waiting, turn: AgentTurn) -> str:
         "household": turn.household_id,
         "conversation": turn.conversation_id,
         "messages": waiting.messages,
-        "pending": list(waiting.pending),
+        "pending": dict(waiting.pending),
         "corrected": waiting.corrected,
         "spent": dict(waiting.spent),
         "evidence": {
@@ -94,7 +95,7 @@ def decode(state: str, turn: AgentTurn) -> Waiting:
         evidence = payload["evidence"]
         return Waiting(
             messages=payload["messages"],
-            pending=tuple(payload["pending"]),
+            pending={str(call): str(summary) for call, summary in payload["pending"].items()},
             corrected=bool(payload["corrected"]),
             spent={str(name): int(value) for name, value in payload["spent"].items()},
             evidence=Evidence(
