@@ -15,7 +15,7 @@ from mosaic_core.agents.categorise import categorise
 from mosaic_core.agents.descriptors import clean_descriptor, merchant_key
 from mosaic_core.agents.lexicon import PRIMARIES
 from mosaic_core.domain.ledger import Transaction
-from tests.support.household_simulator import simulate
+from mosaic_ops.evaluations.households import simulate
 
 _DAYS = st.one_of(
     st.dates(min_value=date(2024, 1, 1), max_value=date(2026, 1, 1)),

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mosaic_core.agents.anomalies import KINDS, find_anomalies
-from tests.support.household_simulator import HOLDOUT_SEEDS, Score, judge, simulate
+from mosaic_ops.evaluations.households import HOLDOUT_SEEDS, Score, judge, simulate
 
 
 def _evaluate(seeds: range, *, anomalies: float) -> Score:

@@ -11,7 +11,8 @@ from mosaic_core.agents.categorise import REVIEW_THRESHOLD, HouseholdContext, ca
 from mosaic_core.agents.descriptors import clean_descriptor, merchant_key
 from mosaic_core.agents.lexicon import PRIMARIES, WORDS
 from mosaic_core.domain.ledger import Transaction
-from tests.support.descriptor_pack import HOLDOUT, TUNING, macro_f1
+from mosaic_ops.evaluations.packs import descriptors
+from mosaic_ops.evaluations.scores import confusion, macro_f1
 
 
 def tx(
@@ -86,14 +87,16 @@ def test_the_sources_name_is_trusted_over_the_descriptor() -> None:
     assert merchant_key("PPL*ZX 8812", "Mindspark Plus") == merchant_key("MINDSPARK PLUS")
 
 
-@pytest.mark.parametrize(("pack", "goal"), [("TUNING", 0.95), ("HOLDOUT", 0.9)])
+@pytest.mark.parametrize(("pack", "goal"), [("tuning", 0.95), ("holdout", 0.9)])
 def test_macro_f1_on_merchants_that_no_list_names(pack: str, goal: float) -> None:
     pairs = [
-        (label, categorise(tx(descriptor, amount)).category)
-        for descriptor, amount, label in (TUNING if pack == "TUNING" else HOLDOUT)
+        (line.category, categorise(tx(line.description, str(line.amount))).category)
+        for line in descriptors()
+        if line.set == pack
     ]
-    score, by_class = macro_f1(pairs)
-    print(f"{pack}: macro-F1 {score:.3f} over {len(pairs)}, lowest {min(by_class.values()):.2f}")
+    by_class = confusion(pairs)
+    score = macro_f1(by_class)
+    print(f"{pack}: macro-F1 {score:.3f} over {len(pairs)}, lowest {min(c.f1.value for c in by_class.values()):.2f}")
     assert set(by_class) == set(PRIMARIES)
     assert score >= goal
 
@@ -102,8 +105,9 @@ def test_confidence_is_calibrated() -> None:
     """Of what is said with at least 0.9, nearly all is right; what goes to review is wrong far more often."""
     sure: list[bool] = []
     unsure: list[bool] = []
-    for descriptor, amount, label in [*TUNING, *HOLDOUT]:
-        decided = categorise(tx(descriptor, amount))
+    for line in descriptors():
+        label = line.category
+        decided = categorise(tx(line.description, str(line.amount)))
         if decided.confidence >= 0.9:
             sure.append(decided.category == label)
         elif decided.confidence < REVIEW_THRESHOLD:

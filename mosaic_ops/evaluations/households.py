@@ -59,7 +59,7 @@ CITIES = [
 
 class _Builder:
     def __init__(self, seed: int, months: int, end: date) -> None:
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311 - households, not secrets
         self.end = end
         first = end.year * 12 + end.month - 1 - months
         self.start = date(first // 12, first % 12 + 1, min(end.day, 28))

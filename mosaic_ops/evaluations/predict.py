@@ -1,0 +1,137 @@
+"""Predictions by the code that the lanes run: what each analysis says of the user's own data. No files here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+from enum import StrEnum
+from typing import Any, Final
+
+from mosaic_core.agents.anomalies import find_anomalies
+from mosaic_core.agents.categorise import categorise
+from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.domain.policy import Disposition, assess_message
+from mosaic_core.ports import LedgerAgent
+from mosaic_ops.evaluations.inputs import DescriptorLine, LedgerLine, MessageLine, QuestionLine
+
+CANNOT_ANSWER: Final = "cannot answer"
+_ANY_DAY: Final = date(2000, 1, 1)
+"""A descriptor has no day, and the categoriser looks at none."""
+
+
+class Kind(StrEnum):
+    """What can be predicted."""
+
+    CATEGORIES = "categories"
+    ANOMALIES = "anomalies"
+    POLICY = "policy"
+    QUESTIONS = "questions"
+
+
+def ledger_transaction(line: LedgerLine) -> Transaction:
+    """The row as the ledger holds it after ingestion: with a category, which the lane's categoriser gives where the
+    line brings none."""
+    transaction = Transaction(
+        transaction_id=line.transaction_id,
+        account_id=line.account_id,
+        posted_on=line.posted_on,
+        amount=line.amount,
+        currency=line.currency,
+        description=line.description,
+        merchant_name=line.merchant_name,
+        category_hint=line.category_hint,
+        counterparty_account_id=line.counterparty_account_id,
+        category=line.category or "",
+    )
+    if transaction.category:
+        return transaction
+    found = categorise(transaction)
+    return replace(
+        transaction, category=found.category, category_confidence=found.confidence, category_source=found.source
+    )
+
+
+def category(line: DescriptorLine) -> dict[str, Any]:
+    """{id, category, confidence, source}, as the ingestion lane decides."""
+    found = categorise(
+        Transaction(
+            transaction_id=str(line.id),
+            account_id=line.account_id,
+            posted_on=_ANY_DAY,
+            amount=line.amount,
+            currency=line.currency,
+            description=line.description,
+            merchant_name=line.merchant_name,
+            category_hint=line.category_hint,
+            counterparty_account_id=line.counterparty_account_id,
+        )
+    )
+    return {"id": line.id, "category": found.category, "confidence": found.confidence, "source": found.source}
+
+
+def policy(line: MessageLine) -> dict[str, Any]:
+    """{id, label, reason, action?}, as the conversation lane decides before any agent is asked."""
+    assessment = assess_message(line.message, line.user_note)
+    out = {"id": line.id, "label": str(assessment.disposition), "reason": assessment.reason_code}
+    return out if assessment.action is None else {**out, "action": str(assessment.action)}
+
+
+def all_findings(transactions: Sequence[Transaction], as_of: date) -> list[Finding]:
+    """What a sweep with lookback over the whole ledger finds up to ``as_of``, oldest first."""
+    if not transactions:
+        return []
+    first = min(transaction.posted_on for transaction in transactions)
+    return find_anomalies(transactions, as_of=as_of, lookback_days=max(1, (as_of - first).days + 1))
+
+
+def anomalies(transactions: Sequence[Transaction], as_of: date) -> Iterator[dict[str, Any]]:
+    """{kind, transactionIds, date, severity, explanation, confidence, series?} of each finding."""
+    for finding in all_findings(transactions, as_of):
+        out: dict[str, Any] = {
+            "kind": finding.kind,
+            "transactionIds": list(finding.transaction_ids),
+            "date": finding.date.isoformat(),
+            "severity": finding.severity,
+            "explanation": finding.explanation,
+            "confidence": finding.confidence,
+        }
+        yield out if finding.series is None else {**out, "series": finding.series}
+
+
+def answers(
+    lines: Iterable[QuestionLine], transactions: Sequence[Transaction], as_of: date, agent: LedgerAgent
+) -> Iterator[dict[str, Any]]:
+    """{id, answer, unit, transactionIds, confidence, reason} of each question, as the conversation lane answers it:
+    what the policy holds back for a person is not answered."""
+    upto = [transaction for transaction in transactions if transaction.posted_on <= as_of]
+    with asyncio.Runner() as runner:
+        for line in lines:
+            assessment = assess_message(line.question)
+            if assessment.disposition == Disposition.APPROVAL_REQUIRED:
+                yield _unanswered(line, f"approval_required: {assessment.reason_code}", assessment.confidence)
+                continue
+            said = runner.run(agent.answer(line.question, upto, as_of=as_of))
+            if said.outcome_code == "cannot_answer" or said.value is None:
+                yield _unanswered(line, said.rationale, said.confidence)
+                continue
+            yield {
+                "id": line.id,
+                "answer": said.value,
+                "unit": said.unit,
+                "transactionIds": list(said.transaction_ids),
+                "confidence": said.confidence,
+                "reason": said.rationale,
+            }
+
+
+def _unanswered(line: QuestionLine, reason: str, confidence: float) -> dict[str, Any]:
+    return {
+        "id": line.id,
+        "answer": CANNOT_ANSWER,
+        "unit": "",
+        "transactionIds": [],
+        "confidence": confidence,
+        "reason": reason,
+    }
