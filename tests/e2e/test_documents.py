@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 DOCUMENTS = ("README.md", "docs/runbook.md")
 
 ELSEWHERE = {
-    "./mosaic demo": "run by test_the_demo_holds",
+    "./mosaic demo": "run by tests/e2e/test_demo.py",
     "./mosaic up": "the stack that the other commands run against; run by tests/contract/test_stack.py",
 }
 """Commands of ``sh`` blocks that this test leaves out, and what runs them instead."""
@@ -102,18 +102,3 @@ def _environment() -> dict[str, str]:
 def test_what_is_left_out_is_in_the_documents() -> None:
     written = {line for document in DOCUMENTS for block in blocks(document) for line in block.text.splitlines()}
     assert written >= set(ELSEWHERE)
-
-
-def test_the_demo_holds() -> None:
-    """README's first command, as a newcomer types it; it exits 0 only where every promise held."""
-    environment = {**_environment(), "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
-        [sys.executable, "-m", "mosaic_ops.cli", "demo"],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-2000:]
-    assert "promises held" in ended.stdout
