@@ -1,7 +1,7 @@
 """How well the policy tells requests for high-impact actions from questions that mention such words.
 
-The tuning set of evals/policy.jsonl was looked at while the rules were written; each holdout was written before its first
-measurement.
+The tuning set of evals/policy.jsonl was looked at while the rules were written; each holdout was written before it was
+first measured.
 When first measured, requests caught and questions left advisory: holdout 0.962 and 1.000, second 0.833 and 0.962, third
 0.949 and 1.000. What they showed has since gone into the rules, so they now guard against falling back.
 Both are printed with precision and recall (``pytest -s``); the goals are those that the product promises.
