@@ -181,6 +181,22 @@ async def test_the_tools_reach_the_rows_of_the_run_only() -> None:
     assert TURN.run_id not in body
 
 
+async def test_what_is_said_between_calls_is_no_answer() -> None:
+    got = await reply(calls(TOTAL, text="Let me look, about 999 USD."), says("29.75 USD."))
+    assert got.answer.text == "29.75 USD."
+
+
+async def test_ids_that_a_provider_uses_again_are_told_apart() -> None:
+    def same(name: str, arguments: Any) -> Reply:
+        call = {"id": "call_0", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+        return completion({"content": None, "tool_calls": [call]}, "tool_calls")
+
+    async with runtime(same(*TOTAL), same(*RECURRING), says("Noted.")) as (agent, _):
+        got = await agent.respond(TURN)
+        assert [p.action for p in got.proposals] == ["mark_recurring"]
+        assert (await agent.resume(got.state, {"call_0": "done"}, TURN)).answer.outcome_code == "answered"
+
+
 async def test_history_and_note_are_sent_as_data() -> None:
     turn = replace(
         TURN,

@@ -108,6 +108,14 @@ def test_any_text_is_read(text: str) -> None:
     list(figures(text, ["a1"]))
 
 
+@pytest.mark.parametrize(
+    "text", ["9" * 30, "1" + "0" * 39, "1" + "0" * 5000, "9" * 20 + " billion", "hundred " * 40, "1," * 50 + "000"]
+)
+def test_a_number_beyond_all_bounds_is_no_figure_of_a_tool(text: str) -> None:
+    assert unsupported(f"{text} USD", evidence())
+    assert unsupported("5 USD", evidence(), text) == ["5 USD"]
+
+
 def test_a_value_is_mentioned_in_any_rounding() -> None:
     assert mentions("It was 1,235 USD.", Decimal("-1234.56"))
     assert not mentions("It was 1,236 USD.", Decimal("1234.56"))

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from mosaic_core.agents.model.prompt import VERSION as PROMPT_VERSION
 from mosaic_core.config import AgentSettings
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.ports import AgentReply, AgentTurn
 
 if TYPE_CHECKING:
     from mosaic_core.agents.model.runtime import Runtime
+
+
+VERSION: Final = "model-agent/1"
+"""Of instructions, tools and checks together; change it with them."""
+
+TOKEN_SCOPE: Final = "https://cognitiveservices.azure.com/.default"  # noqa: S105 - a scope, no secret
+"""What tokens of the app's identity are asked for."""
 
 
 class ModelAgent:
@@ -34,7 +40,7 @@ class ModelAgent:
 
     @property
     def source(self) -> str:
-        return f"{self._settings.provider}/{self._settings.model}; {PROMPT_VERSION}"
+        return f"{self._settings.provider}/{self._settings.model}; {VERSION}"
 
     async def respond(self, turn: AgentTurn) -> AgentReply:
         """Raises `LaneError` ``agent_runtime_unavailable`` where the provider does not answer, and
@@ -65,7 +71,11 @@ class ModelAgent:
     async def _runtime(self) -> Runtime:
         if self._loading is None:
             self._loading = asyncio.create_task(self._load())
-        return await asyncio.shield(self._loading)
+        try:
+            return await asyncio.shield(self._loading)
+        except Exception:
+            self._loading = None  # the next turn tries again
+            raise
 
     async def _load(self) -> Runtime:
         def load() -> type[Runtime]:

@@ -7,7 +7,7 @@ from the environment: keys, endpoints, organisations, extra headers and proxies 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 import openai
 from agent_framework.observability import enable_instrumentation
@@ -17,8 +17,6 @@ from mosaic_core.config import AgentSettings
 
 type TokenProvider = Callable[[], Awaitable[str]]
 """Gives a bearer token for the provider, fresh enough for one request."""
-
-TOKEN_SCOPE: Final = "https://cognitiveservices.azure.com/.default"  # noqa: S105 - a scope, no secret
 
 
 class IdentityError(Exception):

@@ -78,6 +78,9 @@ _NUMBER: Final = re.compile(
     re.VERBOSE,
 )
 _SCALES: Final = {"k": 3, "thousand": 3, "m": 6, "mn": 6, "million": 6, "bn": 9, "billion": 9}
+_LARGEST: Final = Decimal(10) ** 24
+"""Beyond it nothing is rounded; no ledger holds such a number."""
+
 _LISTED: Final = re.compile(r"(?m)^\s*(?:[-*•]\s*)?(\d{1,2})[.)](?=\s)")
 
 _UNITS: Final = {
@@ -206,7 +209,7 @@ def _readings(digits: str, power: int) -> Iterator[tuple[Decimal, int, int]]:
         forms.add(digits.replace(".", "").replace(",", "."))
     if re.fullmatch(r"\d+,\d{1,2}", digits):
         forms.discard(digits.replace(",", ""))
-    for form in sorted(forms):
+    for form in sorted(forms) if len(digits) <= 40 else ():
         try:
             value = Decimal(form)
         except InvalidOperation:
@@ -218,6 +221,8 @@ def _fits(reading: tuple[Decimal, int, int], given: Iterable[Decimal]) -> bool:
     """Whether the reading is one of the given numbers, or one rounded to the places that it is written with: decimals,
     or trailing zeros as long as two digits are left."""
     value, decimals, power = reading
+    if value >= _LARGEST:
+        return value in given
     steps = [Decimal(1).scaleb(power - decimals)]
     if decimals == 0:
         step = steps[0] * 10

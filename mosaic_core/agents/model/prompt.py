@@ -1,5 +1,5 @@
 """What a model is told. It helps the answers; nothing is safe because of it: what the model may do and say is checked
-outside of it, whatever it was told by whom."""
+outside of it, whatever it was told by whom. Change ``agent.VERSION`` with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from mosaic_core.agents.lexicon import PRIMARIES
 from mosaic_core.agents.model.tools import Result
 from mosaic_core.ports import AgentTurn
 
-VERSION: Final = "prompt/1"
 _HISTORY: Final = 16
 _LONGEST: Final = 2000
 

@@ -130,7 +130,7 @@ class Runtime:
             run.messages += response.messages
             calls = _unanswered(response.messages)
             if not calls:
-                return self._reply(run, self._answer(run, response.text))
+                return self._reply(run, self._answer(run, _said(response.messages)))
             judged = [
                 proposals.proposal(call.call_id or "", call.name or "", call.arguments or {}, household_rows)
                 for call in calls
@@ -138,7 +138,7 @@ class Runtime:
             refused = [entry for entry in judged if isinstance(entry, Refused)]
             proposed = [entry for entry in judged if isinstance(entry, Proposal)]
             if not refused and len(proposed) <= proposals.MOST:
-                return self._wait(run, proposed, response.text)
+                return self._wait(run, proposed, _said(response.messages))
             if run.corrected:
                 fault = refused[0].fault if refused else "too many at once"
                 raise TurnEndedError(Outcome.PROPOSAL_INVALID, f"{len(judged)} proposals, not valid twice: {fault}")
@@ -169,6 +169,8 @@ class Runtime:
         """The model's text where every figure in it was computed; else why there is none."""
         text = " ".join(text.split())
         tools = run.tools
+        if not text:
+            return without_answer(Outcome.MALFORMED, "the model ended without a text")
         if tools.cannot and not tools.headlines:
             return cannot_answer(tools.cannot)
         missing = unsupported(text, tools.evidence, _asked(run.turn))
@@ -258,9 +260,19 @@ def _readable(tool: LedgerTool, ledger: LedgerTools) -> FunctionTool:
 
 
 def _unanswered(messages: list[Message]) -> list[Content]:
-    """The calls that wait for the app."""
-    answered = {c.call_id for m in messages for c in m.contents if c.type == "function_result"}
-    return [c for m in messages for c in m.contents if c.type == "function_call" and c.call_id not in answered]
+    """The calls that wait for the app. In order, since a provider may use an id again in a later round."""
+    waiting: dict[str, Content] = {}
+    for content in (content for message in messages for content in message.contents):
+        if content.type == "function_call":
+            waiting[content.call_id or ""] = content
+        elif content.type == "function_result":
+            waiting.pop(content.call_id or "", None)
+    return list(waiting.values())
+
+
+def _said(messages: list[Message]) -> str:
+    """What the model said last: what it says between its calls is no answer."""
+    return next((message.text for message in reversed(messages) if message.role == "assistant"), "")
 
 
 def _results(texts: Mapping[str, str]) -> Message:
