@@ -24,6 +24,7 @@ DOCUMENTS = ("README.md", "docs/runbook.md")
 
 ELSEWHERE = {
     "./mosaic demo": "run by tests/e2e/test_demo.py",
+    "./mosaic test": "this very run",
     "./mosaic up": "the stack that the other commands run against; run by tests/contract/test_stack.py",
 }
 """Commands of ``sh`` blocks that this test leaves out, and what runs them instead."""
