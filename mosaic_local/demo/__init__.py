@@ -45,7 +45,7 @@ def demo(
     from mosaic_local.stack import Stack, StackOptions
 
     began = time.monotonic()
-    options = StackOptions(state_dir=state, app_settings=SETTINGS, announce=True)
+    options = StackOptions(state_dir=state, app_settings=SETTINGS)
     report = Report()
     try:
         report.say("Starting broker, storage, issuer and worker …")
