@@ -83,6 +83,6 @@ class ModelAgent:
 
             return Runtime
 
-        # half a second of imports, on a thread: deliveries under way renew their leases meanwhile
+        # more than a second of imports, on a thread: deliveries under way renew their leases meanwhile
         runtime = await asyncio.to_thread(load)
         return runtime(self._settings, self._token_provider)
