@@ -5,6 +5,7 @@ Help and mistyped commands therefore answer at once. Exit codes: 0 fine, 1 the t
 """
 
 import importlib
+import importlib.util
 import sys
 from dataclasses import dataclass
 from typing import Final
@@ -86,7 +87,14 @@ def _run(name: str, command: Command, rest: list[str]) -> int:
 
 
 def _exists(module: str) -> bool:
-    """By its file: to ask the import system would import its package."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _has_file(module: str) -> bool:
+    """Whether this release has it, without the import of its package that the import system would do."""
     from pathlib import Path
 
     path = Path(__file__).resolve().parent.parent.joinpath(*module.split("."))
@@ -111,7 +119,7 @@ def _suggestion(name: str) -> str:
 
 def _help() -> str:
     lines = ["Usage: ./mosaic COMMAND [arguments]", "", "Mosaic Money's runtime agentic worker.", ""]
-    here = {name: command for name, command in COMMANDS.items() if _exists(command.module)}
+    here = {name: command for name, command in COMMANDS.items() if _has_file(command.module)}
     for group in dict.fromkeys(command.group for command in here.values()):
         lines.append(f"{group}:")
         lines += [f"  {name:<7} {command.help}" for name, command in here.items() if command.group == group]
