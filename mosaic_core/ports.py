@@ -19,8 +19,10 @@ from typing import Protocol
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.records import (
+    Annotation,
     Approval,
     Command,
+    Conversation,
     Decision,
     Key,
     Membership,
@@ -161,6 +163,25 @@ class DecisionStore(Protocol):
     async def of_run(self, run_id: str) -> list[Decision]: ...
 
 
+class ConversationStore(Protocol):
+    """AgentConversations, by household and conversation."""
+
+    async def insert(self, conversation: Conversation) -> ETag | None: ...
+    async def read(self, household_id: str, conversation_id: str) -> Stored[Conversation] | None: ...
+    async def update(self, conversation: Conversation, etag: ETag) -> ETag | None: ...
+
+
+class AnnotationStore(Protocol):
+    """HouseholdAnnotations, by household, kind and subject."""
+
+    async def insert(self, annotation: Annotation) -> ETag | None: ...
+    async def read(self, household_id: str, kind: str, subject: str) -> Stored[Annotation] | None: ...
+    async def update(self, annotation: Annotation, etag: ETag) -> ETag | None: ...
+    async def of_household(self, household_id: str, kind: str) -> list[Annotation]:
+        """All of a kind, by subject."""
+        ...
+
+
 class HouseholdStore(Protocol):
     """Households: which are active (for the sweep), and how far the nightly enqueueing has come."""
 
@@ -210,6 +231,8 @@ class Stores:
     households: HouseholdStore
     members: MemberStore
     blobs: BlobStore
+    conversations: ConversationStore
+    annotations: AnnotationStore
 
 
 # --------------------------------------------------------------------------------------------------------- messaging
@@ -333,7 +356,8 @@ type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 class AgentTurn:
     """What an agent is given for one message: the question as data, never as instructions; the conversation so far
     (role ``user`` or ``assistant``, oldest first); the household's own ledger up to ``as_of``, which is all that its
-    tools can reach. Ids are for correlation; no tool takes them from the model."""
+    tools can reach. ``specialist`` is what the router made of the question. Ids are for correlation; no tool takes them
+    from the model."""
 
     question: str
     transactions: Sequence[Transaction]
@@ -343,6 +367,7 @@ class AgentTurn:
     run_id: str
     user_note: str | None = None
     history: Sequence[tuple[str, str]] = ()
+    specialist: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

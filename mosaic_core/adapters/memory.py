@@ -16,8 +16,10 @@ from mosaic_core.adapters.rows import Row
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.records import (
+    Annotation,
     Approval,
     Command,
+    Conversation,
     Decision,
     Key,
     Membership,
@@ -45,6 +47,8 @@ def memory_stores(clock: Clock) -> Stores:
         households=MemoryHouseholds(clock),
         members=MemoryMembers(clock),
         blobs=MemoryBlobs(),
+        conversations=MemoryConversations(clock),
+        annotations=MemoryAnnotations(clock),
     )
 
 
@@ -252,6 +256,41 @@ class MemoryMembers(_Store):
     async def insert(self, membership: Membership) -> bool:
         key = (membership.subject, membership.household_user_id)
         return self.table.insert(key, rows.MEMBERSHIP.encode(membership)) is not None
+
+
+class MemoryConversations(_Store):
+    async def insert(self, conversation: Conversation) -> ETag | None:
+        return self.table.insert(_conversation_key(conversation), rows.encode_conversation(conversation))
+
+    async def read(self, household_id: str, conversation_id: str) -> Stored[Conversation] | None:
+        there = self.table.read((household_id, conversation_id))
+        return Stored(rows.decode_conversation(there.row), there.etag) if there else None
+
+    async def update(self, conversation: Conversation, etag: ETag) -> ETag | None:
+        return self.table.update(_conversation_key(conversation), rows.encode_conversation(conversation), etag)
+
+
+def _conversation_key(conversation: Conversation) -> RowKey:
+    return conversation.household_id, conversation.conversation_id
+
+
+class MemoryAnnotations(_Store):
+    async def insert(self, annotation: Annotation) -> ETag | None:
+        return self.table.insert(_annotation_key(annotation), rows.ANNOTATION.encode(annotation))
+
+    async def read(self, household_id: str, kind: str, subject: str) -> Stored[Annotation] | None:
+        there = self.table.read((household_id, kind, subject))
+        return Stored(rows.ANNOTATION.decode(there.row), there.etag) if there else None
+
+    async def update(self, annotation: Annotation, etag: ETag) -> ETag | None:
+        return self.table.update(_annotation_key(annotation), rows.ANNOTATION.encode(annotation), etag)
+
+    async def of_household(self, household_id: str, kind: str) -> list[Annotation]:
+        return [rows.ANNOTATION.decode(row) for _, row in self.table.under(household_id, kind)]
+
+
+def _annotation_key(annotation: Annotation) -> RowKey:
+    return annotation.household_id, annotation.kind, annotation.subject
 
 
 class MemoryBlobs:

@@ -21,8 +21,10 @@ from typing import Any, Final, TypeAliasType, Union, get_args, get_origin, get_t
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.records import (
+    Annotation,
     Approval,
     Command,
+    Conversation,
     Decision,
     Key,
     Membership,
@@ -30,6 +32,7 @@ from mosaic_core.domain.records import (
     Signal,
     Stage,
     SweepProgress,
+    Turn,
 )
 from mosaic_core.ports import LedgerWrite
 
@@ -172,6 +175,9 @@ DECISION: Final = Codec(Decision)
 MEMBERSHIP: Final = Codec(Membership)
 TRANSACTION: Final = Codec(Transaction)
 SWEEP_PROGRESS: Final = Codec(SweepProgress)
+ANNOTATION: Final = Codec(Annotation)
+TURN: Final = Codec(Turn)
+_CONVERSATION: Final = Codec(Conversation)
 
 
 def encode_key(key: Key) -> Row:
@@ -193,6 +199,25 @@ def encode_stage(stage: Stage) -> Row:
         kept += 1
     cut = replace(stage, provenance=stage.provenance[:kept])
     return {**STAGE.encode(cut), "ProvenanceCount": len(stage.provenance)}
+
+
+def encode_conversation(conversation: Conversation) -> Row:
+    """The turns are one text: a list of rows, their times as on the wire."""
+    turns = tuple(json.dumps(TURN.encode(t), ensure_ascii=False, default=_on_the_wire) for t in conversation.turns)
+    return {**_CONVERSATION.encode(replace(conversation, turns=())), "Turns": _texts_in(turns)}
+
+
+def decode_conversation(row: Mapping[str, Any]) -> Conversation:
+    found = _CONVERSATION.decode(row)
+    try:
+        turns = tuple(TURN.decode(json.loads(str(turn))) for turn in found.turns)
+    except ValueError as error:
+        raise StoredRowError("Turns of a stored Conversation cannot be read") from error
+    return replace(found, turns=turns)
+
+
+def _on_the_wire(value: datetime) -> str:
+    return value.isoformat()
 
 
 def check_one_attempt(stages: Sequence[Stage]) -> None:

@@ -138,7 +138,12 @@ class Signal:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """AgentApprovals: an action that waits for a person's word, bound to household, conversation, run and the
-    hash of the exact action."""
+    hash of the exact action.
+
+    ``action_json`` is that action. ``batch`` names the blob with the proposals that were made together with it and the
+    agent's session, None where no agent waits. ``carried_out_at`` is set when what the decision leads to has been done;
+    ``draft`` (JSON) is what a person is to send or do, of an action that the app never does itself.
+    """
 
     approval_id: str
     household_id: str
@@ -157,6 +162,10 @@ class Approval:
     decided_by: str | None = None
     decision_run_id: str | None = None
     decision_rationale: str | None = None
+    action_json: str | None = None
+    batch: str | None = None
+    carried_out_at: datetime | None = None
+    draft: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,3 +206,53 @@ class SweepProgress:
     completed_night: str
     current_night: str = ""
     cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One exchange of a conversation. ``turn_id`` is the run's id, or derives from the proposals that were decided.
+    ``replies`` name the blobs with an agent's replies that led to proposals, in order: what has landed here is what
+    every later attempt goes on from."""
+
+    turn_id: str
+    run_id: str
+    attempt: int
+    command_id: str
+    created_at: datetime
+    question: str
+    answer: str = ""
+    replies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """AgentConversations: what was said, oldest first by ``created_at``, bounded. ``run_id`` and ``attempt`` name who
+    changed it last."""
+
+    household_id: str
+    conversation_id: str
+    turns: tuple[Turn, ...]
+    run_id: str
+    attempt: int
+    last_modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """HouseholdAnnotations: what a household's people (or an agent for them) said of its ledger, by kind and subject.
+
+    Kinds: ``category`` (of a transaction id), ``learned`` (a category of a merchant key), ``recurring`` (a cadence of a
+    transaction id), ``note`` (by an id of its own). ``asked_at`` is when it was asked for: a later request replaces an
+    earlier one, whatever the order in which they are executed.
+    """
+
+    household_id: str
+    kind: str
+    subject: str
+    value: str
+    set_by: str
+    run_id: str
+    attempt: int
+    asked_at: datetime
+    created_at: datetime
+    approval_id: str | None = None

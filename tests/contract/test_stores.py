@@ -14,10 +14,11 @@ import pytest
 
 from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.tables import open_table_stores
+from mosaic_core.domain.conversation import land
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
-from mosaic_core.domain.records import Approval, Key, SweepProgress
+from mosaic_core.domain.records import Annotation, Approval, Conversation, Key, SweepProgress, Turn
 from mosaic_core.ports import ETag, Stores
 from tests.support import records
 from tests.support.records import LATER, NOW, new_id
@@ -90,7 +91,7 @@ def transactions(count: int, prefix: str = "t") -> list[Transaction]:
 
 @dataclass(frozen=True)
 class Changeable:
-    """One of the four stores of rows that change: how to insert, read and update the row of an id."""
+    """One of the stores of rows that change: how to insert, read and update the row of an id."""
 
     insert: Callable[[str], Awaitable[ETag | None]]
     read: Callable[[str], Awaitable[Any]]
@@ -106,7 +107,7 @@ def _changeable(stores: Stores, kind: str) -> Changeable:
         return replace(records.KEY, command_id=i, status=KeyStatus.RESERVED)
 
     def approval(i: str) -> Approval:
-        return replace(records.APPROVAL, approval_id=i, household_id=household)
+        return replace(records.CARRIED_OUT, approval_id=i, household_id=household)
 
     match kind:
         case "keys":
@@ -133,6 +134,30 @@ def _changeable(stores: Stores, kind: str) -> Changeable:
                 lambda i: replace(records.SIGNAL, signal_id=i),
                 lambda i: replace(records.SIGNAL, signal_id=i, attempt=9),
             )
+        case "conversations":
+
+            def conversation(i: str) -> Conversation:
+                return replace(records.CONVERSATION, conversation_id=i, household_id=household)
+
+            return Changeable(
+                lambda i: stores.conversations.insert(conversation(i)),
+                lambda i: stores.conversations.read(household, i),
+                lambda i, etag: stores.conversations.update(replace(conversation(i), turns=()), etag),
+                conversation,
+                lambda i: replace(conversation(i), turns=()),
+            )
+        case "annotations":
+
+            def annotation(i: str) -> Annotation:
+                return replace(records.ANNOTATION, subject=i, household_id=household)
+
+            return Changeable(
+                lambda i: stores.annotations.insert(annotation(i)),
+                lambda i: stores.annotations.read(household, "learned", i),
+                lambda i, etag: stores.annotations.update(replace(annotation(i), value="TRAVEL"), etag),
+                annotation,
+                lambda i: replace(annotation(i), value="TRAVEL"),
+            )
         case _:
             return Changeable(
                 lambda i: stores.approvals.insert(approval(i)),
@@ -143,7 +168,7 @@ def _changeable(stores: Stores, kind: str) -> Changeable:
             )
 
 
-@pytest.fixture(params=["keys", "runs", "signals", "approvals"])
+@pytest.fixture(params=["keys", "runs", "signals", "approvals", "conversations", "annotations"])
 def changeable(request: pytest.FixtureRequest, stores: Stores) -> Changeable:
     return _changeable(stores, request.param)
 
@@ -378,6 +403,46 @@ async def test_a_signal_without_a_run_needs_none(stores: Stores) -> None:
     stored = await stores.signals.read(signal.signal_id)
     assert stored is not None
     assert stored.value == signal
+
+
+# --------------------------------------------------------------------------------------- conversations and annotations
+
+
+async def test_a_conversation_as_full_as_it_gets_is_stored(stores: Stores) -> None:
+    state: Conversation | None = None
+    household, conversation = new_id(), new_id()
+    for n in range(60):
+        turn = Turn(
+            turn_id=new_id(),
+            run_id=new_id(),
+            attempt=1,
+            command_id=new_id(),
+            created_at=NOW + timedelta(seconds=n),
+            question='"😀\n' * 600,
+            answer="漢\x00" * 600,
+            replies=tuple(f"agent/{household}/{new_id()}{new_id()}" for _ in range(4)),
+        )
+        _, landed = land(state, turn, household_id=household, conversation_id=conversation, now=NOW)
+        assert landed is not None
+        state = landed
+    assert state is not None
+    assert 3 <= len(state.turns) < 20
+    assert await stores.conversations.insert(state)
+    stored = await stores.conversations.read(household, conversation)
+    assert stored is not None
+    assert stored.value == state
+    assert await stores.conversations.read(new_id(), conversation) is None
+
+
+async def test_a_household_lists_its_annotations_of_a_kind(stores: Stores) -> None:
+    household = new_id()
+    for kind, subject in (("learned", "b"), ("learned", "a/#"), ("category", "t1"), ("learned!x", "c")):
+        annotation = replace(records.ANNOTATION, household_id=household, kind=kind, subject=subject)
+        assert await stores.annotations.insert(annotation)
+    assert [a.subject for a in await stores.annotations.of_household(household, "learned")] == ["a/#", "b"]
+    assert [a.subject for a in await stores.annotations.of_household(household, "category")] == ["t1"]
+    assert await stores.annotations.of_household(new_id(), "learned") == []
+    assert await stores.annotations.read(household, "category", "b") is None
 
 
 # -------------------------------------------------------------------------------------------------------------- ledger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -16,7 +17,20 @@ from mosaic_core.domain.lifecycle import (
     Severity,
     StageStatus,
 )
-from mosaic_core.domain.records import Approval, Command, Decision, Key, Membership, Run, Signal, Stage, SweepProgress
+from mosaic_core.domain.records import (
+    Annotation,
+    Approval,
+    Command,
+    Conversation,
+    Decision,
+    Key,
+    Membership,
+    Run,
+    Signal,
+    Stage,
+    SweepProgress,
+    Turn,
+)
 
 NOW = datetime(2026, 11, 24, 8, 30, 15, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -130,6 +144,52 @@ APPROVAL = Approval(
     decided_by="a11ce000000000000000000000000003",
     decision_run_id="d0000000000000000000000000000002",
     decision_rationale="fine",
+)
+CARRIED_OUT = replace(
+    APPROVAL,
+    action_json='{"action":"draft_message","arguments":{"body":"wir kündigen 😀","recipient":"gym"}}',
+    batch="agent/a11ce000000000000000000000000001/9f86",
+    carried_out_at=LATER,
+    draft='{"body":"wir kündigen 😀"}',
+)
+CONVERSATION = Conversation(
+    household_id="a11ce000000000000000000000000001",
+    conversation_id="e0000000000000000000000000000001",
+    turns=(
+        Turn(
+            turn_id="d0000000000000000000000000000001",
+            run_id="d0000000000000000000000000000001",
+            attempt=2,
+            command_id="c0000000000000000000000000000001",
+            created_at=NOW,
+            question='wie viel für "Café"? 😀',
+            answer="12 €\n",
+            replies=("agent/a11ce0/1", "agent/a11ce0/2"),
+        ),
+        Turn(
+            turn_id="d0000000000000000000000000000002",
+            run_id="d0000000000000000000000000000003",
+            attempt=1,
+            command_id="c0000000000000000000000000000002",
+            created_at=LATER,
+            question="and?",
+        ),
+    ),
+    run_id="d0000000000000000000000000000003",
+    attempt=1,
+    last_modified_at=LATER,
+)
+ANNOTATION = Annotation(
+    household_id="a11ce000000000000000000000000001",
+    kind="learned",
+    subject="+blue bottle/é#",
+    value="FOOD_AND_DRINK",
+    set_by="a11ce000000000000000000000000002",
+    run_id="d0000000000000000000000000000001",
+    attempt=2,
+    asked_at=NOW,
+    created_at=LATER,
+    approval_id="b0000000000000000000000000000001",
 )
 DECISION = Decision(
     decision_id="80000000000000000000000000000001",

@@ -11,8 +11,10 @@ from mosaic_core.adapters.storage import Account, Connection, Transport, resolve
 from mosaic_core.adapters.tables.client import Observation, Observer, TableService
 from mosaic_core.adapters.tables.stores import (
     TABLES,
+    TableAnnotations,
     TableApprovals,
     TableCommands,
+    TableConversations,
     TableDecisions,
     TableHouseholds,
     TableKeys,
@@ -75,6 +77,8 @@ def open_table_stores(
         households=TableHouseholds(service),
         members=TableMembers(service),
         blobs=blob_store,
+        conversations=TableConversations(service),
+        annotations=TableAnnotations(service),
     )
     return TableStores(stores, service, blob_store, accounts, transport)
 

@@ -16,8 +16,10 @@ from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.records import (
+    Annotation,
     Approval,
     Command,
+    Conversation,
     Decision,
     Key,
     Membership,
@@ -38,6 +40,8 @@ DECISIONS: Final = "AgentDecisionAudit"
 HOUSEHOLDS: Final = "Households"
 MEMBERS: Final = "HouseholdMembers"
 LEDGER: Final = "LedgerTransactions"
+CONVERSATIONS: Final = "AgentConversations"
+ANNOTATIONS: Final = "HouseholdAnnotations"
 INDEX: Final = "AgentIndex"
 """Rows of our own that only point at others, so that every row of the other tables is one of the contract's."""
 
@@ -52,6 +56,8 @@ TABLES: Final = (
     HOUSEHOLDS,
     MEMBERS,
     LEDGER,
+    CONVERSATIONS,
+    ANNOTATIONS,
     INDEX,
 )
 
@@ -275,6 +281,45 @@ class TableDecisions(_Store):
         found = self._tables.query(DECISIONS, encode(run_id), select=rows.DECISION.properties)
         decisions = [rows.DECISION.decode(row) async for row in found]
         return sorted(decisions, key=lambda decision: (decision.decided_at, decision.decision_id))
+
+
+class TableConversations(_Store):
+    async def insert(self, conversation: Conversation) -> ETag | None:
+        keys = _conversation_keys(conversation.household_id, conversation.conversation_id)
+        return await self._tables.insert(CONVERSATIONS, *keys, rows.encode_conversation(conversation))
+
+    async def read(self, household_id: str, conversation_id: str) -> Stored[Conversation] | None:
+        found = await self._tables.read(CONVERSATIONS, *_conversation_keys(household_id, conversation_id))
+        return Stored(rows.decode_conversation(found.row), found.etag) if found else None
+
+    async def update(self, conversation: Conversation, etag: ETag) -> ETag | None:
+        keys = _conversation_keys(conversation.household_id, conversation.conversation_id)
+        return await self._tables.update(CONVERSATIONS, *keys, rows.encode_conversation(conversation), etag)
+
+
+def _conversation_keys(household_id: str, conversation_id: str) -> tuple[str, str]:
+    return encode(household_id), encode(conversation_id)
+
+
+class TableAnnotations(_Store):
+    async def insert(self, annotation: Annotation) -> ETag | None:
+        return await self._tables.insert(ANNOTATIONS, *_annotation_keys(annotation), rows.ANNOTATION.encode(annotation))
+
+    async def read(self, household_id: str, kind: str, subject: str) -> Stored[Annotation] | None:
+        found = await self._tables.read(ANNOTATIONS, join(household_id, kind), encode(subject))
+        return Stored(rows.ANNOTATION.decode(found.row), found.etag) if found else None
+
+    async def update(self, annotation: Annotation, etag: ETag) -> ETag | None:
+        keys = _annotation_keys(annotation)
+        return await self._tables.update(ANNOTATIONS, *keys, rows.ANNOTATION.encode(annotation), etag)
+
+    async def of_household(self, household_id: str, kind: str) -> list[Annotation]:
+        found = self._tables.query(ANNOTATIONS, join(household_id, kind), select=rows.ANNOTATION.properties)
+        return sorted([rows.ANNOTATION.decode(row) async for row in found], key=lambda a: a.subject)
+
+
+def _annotation_keys(annotation: Annotation) -> tuple[str, str]:
+    return join(annotation.household_id, annotation.kind), encode(annotation.subject)
 
 
 class TableHouseholds(_Store):

@@ -1,0 +1,252 @@
+"""The policy on proposed actions: versioned rules, evaluated outside of any model. Pure.
+
+A model proposes; this decides what becomes of the proposal. The rules are data (``policy_rules.toml``). What they
+cannot do is in the code: apply an action that the app has no code for, or one with an impact beyond the household's
+own annotations.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from mosaic_core.domain.errors import ConfigurationError
+from mosaic_core.domain.lifecycle import Severity
+from mosaic_core.domain.policy import Assessment, Disposition, ImpactClass, assess_message, normalise
+from mosaic_core.domain.policy_actions import EXECUTABLE, amounts, name_of, texts
+
+RULES_FILE: Final = Path(__file__).with_name("policy_rules.toml")
+
+
+class Verdict(StrEnum):
+    APPLY = "apply"
+    APPROVE = "approve"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed:
+    """An action to be judged: its name as proposed, its validated arguments, how sure the agent was (0 to 1), and what
+    the app itself knows of it: how many rows it touches, the severity of the signal that it is about."""
+
+    action: str
+    arguments: Mapping[str, Any]
+    confidence: float = 1.0
+    rows: int = 0
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What becomes of a proposal, by which rule. ``rationale`` holds nothing of the arguments' own text."""
+
+    verdict: Verdict
+    impact: ImpactClass
+    rule: str
+    reason_code: str
+    rationale: str
+    policy_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Fits where every condition that is set fits."""
+
+    name: str
+    verdict: Verdict
+    reason: str
+    actions: frozenset[str] = frozenset()
+    impacts: frozenset[ImpactClass] = frozenset()
+    severities: frozenset[Severity] = frozenset()
+    rows_above: int | None = None
+    amount_above: Decimal | None = None
+    confidence_below: float | None = None
+    text_asks_action: bool = False
+
+    def fits(self, proposed: Proposed, action: str, impact: ImpactClass) -> bool:
+        return (
+            (not self.actions or action in self.actions)
+            and (not self.impacts or impact in self.impacts)
+            and (not self.severities or proposed.severity in self.severities)
+            and (self.rows_above is None or proposed.rows > self.rows_above)
+            and (self.confidence_below is None or proposed.confidence < self.confidence_below)
+            and (self.amount_above is None or any(a > self.amount_above for a in amounts(proposed.arguments)))
+            and (not self.text_asks_action or _asks_action(proposed.arguments))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyEngine:
+    """One version of the policy. ``messages`` are patterns that make a text need an approval, with their impact."""
+
+    version: str
+    impacts: Mapping[str, ImpactClass]
+    rules: Sequence[Rule]
+    answer_threshold: float = 0.5
+    messages: Sequence[tuple[re.Pattern[str], ImpactClass]] = field(default=())
+
+    def impact_of(self, action: str) -> ImpactClass:
+        return self.impacts.get(name_of(action), ImpactClass.UNLISTED_ACTION)
+
+    def assess(self, message: str, note: str | None = None) -> Assessment:
+        """Whether a text asks for a high-impact action: the built-in rules, then the file's patterns."""
+        built_in = assess_message(message, note)
+        if built_in.disposition == Disposition.APPROVAL_REQUIRED:
+            return built_in
+        text = normalise(f"{message}\n{note or ''}")
+        for pattern, impact in self.messages:
+            if pattern.search(text):
+                return Assessment(
+                    disposition=Disposition.APPROVAL_REQUIRED,
+                    action=impact.value,
+                    reason_code="policy_pattern",
+                    rationale="a pattern of the policy file fits the text",
+                    confidence=0.8,
+                )
+        return built_in
+
+    def evaluate(self, proposed: Proposed) -> Ruling:
+        """Never raises; what no rule fits goes to a person."""
+        action, impact = name_of(proposed.action), self.impact_of(proposed.action)
+        rule = next((r for r in self.rules if r.fits(proposed, action, impact)), _NO_RULE)
+        verdict = rule.verdict
+        if verdict == Verdict.APPLY and not _may_be_applied(action, impact):
+            verdict = Verdict.APPROVE
+        return Ruling(
+            verdict=verdict,
+            impact=impact,
+            rule=rule.name,
+            reason_code=rule.reason,
+            rationale=f"{action if action in self.impacts else 'an unlisted action'} ({impact}) is to be {_SAID[verdict]} "
+            f"by rule {rule.name}",
+            policy_version=self.version,
+        )
+
+
+def load(text: str) -> PolicyEngine:
+    """A policy file. Raises ConfigurationError that names every fault."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError([f"the policy file is no TOML: {error}"]) from None
+    faults: list[str] = []
+    version = data.get("version")
+    if not isinstance(version, str) or not 1 <= len(version) <= 80:
+        faults.append("version is missing: a text of at most 80 characters")
+    impacts = _impacts(data.get("impacts", {}), faults)
+    rules = [_rule(number, rule, faults) for number, rule in enumerate(data.get("rules", []), start=1)]
+    threshold = data.get("thresholds", {}).get("answer", 0.5)
+    if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+        faults.append("thresholds.answer is not a number from 0 to 1")
+    messages = [_message(number, entry, faults) for number, entry in enumerate(data.get("messages", []), start=1)]
+    unknown = set(data) - {"version", "impacts", "rules", "thresholds", "messages"}
+    faults += [f"{name} is unknown" for name in sorted(unknown)]
+    if faults:
+        raise ConfigurationError(faults)
+    return PolicyEngine(
+        version=str(version),
+        impacts=impacts,
+        rules=tuple(r for r in rules if r is not None),
+        answer_threshold=float(threshold),
+        messages=tuple(m for m in messages if m is not None),
+    )
+
+
+@cache
+def default_policy() -> PolicyEngine:
+    """The policy of this release."""
+    return load(RULES_FILE.read_text("utf-8"))
+
+
+_NO_RULE: Final = Rule(name="none", verdict=Verdict.APPROVE, reason="no_rule_fits")
+_SAID: Final = {Verdict.APPLY: "applied", Verdict.APPROVE: "approved by a person first", Verdict.REFUSE: "refused"}
+_CONDITIONS: Final = frozenset(
+    "name verdict reason actions impacts severities rows_above amount_above confidence_below text_asks_action".split()
+)
+
+
+def _may_be_applied(action: str, impact: ImpactClass) -> bool:
+    return action in EXECUTABLE and not impact.needs_approval
+
+
+def _asks_action(arguments: Mapping[str, Any]) -> bool:
+    found = [text for text in texts(arguments) if len(text.split()) > 1]
+    # by itself, and with what stands beside it: an instruction may be cut in pieces
+    return any(assess_message(text).action for text in (*found, " ".join(found)) if text)
+
+
+def _impacts(data: Any, faults: list[str]) -> dict[str, ImpactClass]:
+    found: dict[str, ImpactClass] = {}
+    for name, actions in data.items() if isinstance(data, Mapping) else ():
+        impact = _one_of(ImpactClass, name, f"impacts.{name}", faults)
+        for action in actions if isinstance(actions, list) else ():
+            if impact is None or name_of(str(action)) != action:
+                faults.append(f"impacts.{name}: {str(action)[:60]} is no action's name")
+            elif not impact.needs_approval and action not in EXECUTABLE:
+                faults.append(f"impacts.{name}: {action} can only be of a higher impact; the app has no code for it")
+            else:
+                found[action] = impact
+    return found
+
+
+def _rule(number: int, data: Any, faults: list[str]) -> Rule | None:
+    where = f"rules[{number}]"
+    if not isinstance(data, Mapping):
+        faults.append(f"{where} is no table")
+        return None
+    faults += [f"{where}: {key} is unknown" for key in sorted(set(data) - _CONDITIONS)]
+    verdict = _one_of(Verdict, data.get("verdict"), f"{where}.verdict", faults)
+    impacts = [_one_of(ImpactClass, i, f"{where}.impacts", faults) for i in data.get("impacts", [])]
+    severities = [_one_of(Severity, s, f"{where}.severities", faults) for s in data.get("severities", [])]
+    amount: Decimal | None = None
+    try:
+        amount = Decimal(str(data["amount_above"])) if "amount_above" in data else None
+    except InvalidOperation:
+        faults.append(f"{where}.amount_above is no number")
+    for key in ("rows_above", "confidence_below"):
+        if key in data and (isinstance(data[key], bool) or not isinstance(data[key], int | float)):
+            faults.append(f"{where}.{key} is no number")
+    if verdict is None:
+        return None
+    return Rule(
+        name=str(data.get("name", where))[:60],
+        verdict=verdict,
+        reason=str(data.get("reason", "policy_rule"))[:60],
+        actions=frozenset(map(str, data.get("actions", []))),
+        impacts=frozenset(i for i in impacts if i is not None),
+        severities=frozenset(s for s in severities if s is not None),
+        rows_above=data.get("rows_above"),
+        amount_above=amount,
+        confidence_below=data.get("confidence_below"),
+        text_asks_action=bool(data.get("text_asks_action", False)),
+    )
+
+
+def _message(number: int, data: Any, faults: list[str]) -> tuple[re.Pattern[str], ImpactClass] | None:
+    where = f"messages[{number}]"
+    pattern = data.get("pattern") if isinstance(data, Mapping) else None
+    impact = _one_of(ImpactClass, data.get("impact") if isinstance(data, Mapping) else None, f"{where}.impact", faults)
+    try:
+        compiled = re.compile(str(pattern), re.IGNORECASE) if pattern else None
+    except re.error:
+        compiled = None
+    if compiled is None:
+        faults.append(f"{where}.pattern is no regular expression")
+    if impact is not None and not impact.needs_approval:
+        faults.append(f"{where}.impact needs no approval")
+    return (compiled, impact) if compiled is not None and impact is not None else None
+
+
+def _one_of[E: StrEnum](kind: type[E], value: Any, where: str, faults: list[str]) -> E | None:
+    try:
+        return kind(value)
+    except ValueError:
+        faults.append(f"{where} is none of {', '.join(kind)}")
+        return None

@@ -1,0 +1,168 @@
+"""The policy on proposals: rules decide, and no rules file can loosen what the code holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mosaic_core.agents.lexicon import PRIMARIES
+from mosaic_core.domain.errors import ConfigurationError
+from mosaic_core.domain.lifecycle import Severity
+from mosaic_core.domain.policy import POLICY_VERSION, Disposition, ImpactClass
+from mosaic_core.domain.policy_actions import (
+    ACTIONS,
+    EXECUTABLE,
+    Category,
+    InvalidProposalError,
+    canonical,
+    name_of,
+    validated,
+)
+from mosaic_core.domain.policy_engine import RULES_FILE, Proposed, Verdict, default_policy, load
+
+ROWS = {"transactionIds": ["t1"], "category": "TRAVEL"}
+
+
+def verdict(action: str, arguments: dict[str, Any] | None = None, **known: Any) -> tuple[Verdict, str]:
+    ruling = default_policy().evaluate(Proposed(action=action, arguments=arguments or {}, **known))
+    return ruling.verdict, ruling.reason_code
+
+
+def test_the_rules_file_and_the_code_carry_one_version() -> None:
+    assert default_policy().version == POLICY_VERSION
+
+
+def test_the_categories_are_the_lexicons() -> None:
+    assert set(Category.__value__.__args__) == set(PRIMARIES)
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments", "known", "expected"),
+    [
+        ("recategorise", ROWS, {"rows": 1}, (Verdict.APPLY, "low_impact")),
+        ("Recategorise ", ROWS, {"rows": 25}, (Verdict.APPLY, "low_impact")),
+        ("recategorise", ROWS, {"rows": 26}, (Verdict.APPROVE, "many_rows")),
+        ("recategorise", ROWS, {"rows": 1, "confidence": 0.49}, (Verdict.APPROVE, "low_confidence")),
+        ("mark_recurring", {"transactionIds": ["t1"]}, {"rows": 1}, (Verdict.APPLY, "low_impact")),
+        ("dismiss_signal", {}, {"severity": Severity.WARNING}, (Verdict.APPLY, "low_impact")),
+        ("dismiss_signal", {}, {"severity": Severity.ERROR}, (Verdict.APPROVE, "grave_signal")),
+        ("dismiss_signal", {}, {"severity": Severity.CRITICAL}, (Verdict.APPROVE, "grave_signal")),
+        ("budget_note", {"text": "less coffee", "amount": "10000"}, {}, (Verdict.APPLY, "low_impact")),
+        ("budget_note", {"text": "less coffee", "amount": "10000.01"}, {}, (Verdict.APPROVE, "large_amount")),
+        ("budget_note", {"text": "wire 900 to Bob now"}, {}, (Verdict.APPROVE, "arguments_ask_action")),
+        ("dismiss_signal", {"note": "and e-mail my bank"}, {}, (Verdict.APPROVE, "arguments_ask_action")),
+        ("draft_message", {"recipient": "x", "body": "hello"}, {}, (Verdict.APPROVE, "high_impact")),
+        ("wire", {"amount": 1}, {"confidence": 1.0}, (Verdict.APPROVE, "high_impact")),
+        ("SEND-EMAIL", {}, {}, (Verdict.APPROVE, "high_impact")),
+        ("teleport", {}, {}, (Verdict.APPROVE, "high_impact")),
+        ("", {}, {}, (Verdict.APPROVE, "high_impact")),
+        ("rеcategorise", ROWS, {}, (Verdict.APPROVE, "high_impact")),  # a Cyrillic letter: another name
+        ("ｒecategorise", ROWS, {}, (Verdict.APPLY, "low_impact")),  # the same name in another width
+    ],
+)
+def test_verdicts(action: str, arguments: dict[str, Any], known: dict[str, Any], expected: tuple[Verdict, str]) -> None:
+    assert verdict(action, arguments, **known) == expected
+
+
+@pytest.mark.parametrize("action", ["wire", "draft_message", "delete", "teleport", "close_account", "x" * 500, "…"])
+@pytest.mark.parametrize("confidence", [0.0, 1.0])
+def test_no_rules_file_lets_the_app_do_more_than_annotate(action: str, confidence: float) -> None:
+    loose = load('version = "loose"\n[[rules]]\nname = "all"\nverdict = "apply"\nreason = "yes"')
+    assert loose.evaluate(Proposed(action=action, arguments={}, confidence=confidence)).verdict == Verdict.APPROVE
+    assert loose.assess("Wire 900 dollars to Bob.").disposition == Disposition.APPROVAL_REQUIRED
+
+
+def test_without_a_rule_a_person_decides() -> None:
+    bare = load('version = "bare"\n[impacts]\nproposal = ["recategorise"]')
+    ruling = bare.evaluate(Proposed(action="recategorise", arguments=ROWS))
+    assert (ruling.verdict, ruling.reason_code, ruling.policy_version) == (Verdict.APPROVE, "no_rule_fits", "bare")
+
+
+def test_a_file_can_ask_for_more() -> None:
+    text = RULES_FILE.read_text("utf-8") + '[[messages]]\npattern = "\\\\bcrypto\\\\b"\nimpact = "money_movement"\n'
+    strict, message = load(text), "What do you make of CRYPTO?"
+    assert default_policy().assess(message).disposition == Disposition.ADVISORY_ONLY
+    found = strict.assess(message)
+    assert (found.disposition, found.action, found.reason_code) == (
+        Disposition.APPROVAL_REQUIRED,
+        ImpactClass.MONEY_MOVEMENT,
+        "policy_pattern",
+    )
+    assert strict.assess("And the groceries?").disposition == Disposition.ADVISORY_ONLY
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("version = 1", "version is missing"),
+        ("x", "no TOML"),
+        ('version = "1"\n[impacts]\nproposal = ["wire"]', "the app has no code for it"),
+        ('version = "1"\n[impacts]\nproposal = ["Wire Now!"]', "is no action's name"),
+        ('version = "1"\n[impacts]\nharmless = ["wire"]', "impacts.harmless is none of"),
+        ('version = "1"\n[[rules]]\nname = "a"\nverdict = "maybe"', "rules[1].verdict is none of"),
+        ('version = "1"\n[[rules]]\nverdict = "apply"\nif = "x"', "rules[1]: if is unknown"),
+        ('version = "1"\n[[rules]]\nverdict = "apply"\namount_above = "much"', "amount_above is no number"),
+        ('version = "1"\n[[rules]]\nverdict = "apply"\nrows_above = "many"', "rows_above is no number"),
+        ('version = "1"\n[[messages]]\npattern = "("\nimpact = "deletion"', "no regular expression"),
+        ('version = "1"\n[[messages]]\npattern = "x"\nimpact = "read_only"', "needs no approval"),
+        ('version = "1"\n[thresholds]\nanswer = 7', "not a number from 0 to 1"),
+        ('version = "1"\nrule = []', "rule is unknown"),
+    ],
+)
+def test_a_faulty_file_is_named(text: str, fault: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load(text)
+    assert any(fault in line for line in raised.value.faults)
+
+
+# ----------------------------------------------------------------------------------------------------------- arguments
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments"),
+    [
+        ("recategorise", {}),
+        ("recategorise", {"transactionIds": [], "category": "TRAVEL"}),
+        ("recategorise", {"transactionIds": ["t"] * 101, "category": "TRAVEL"}),
+        ("recategorise", {"transactionIds": ["t"], "category": "FUN"}),
+        ("recategorise", {"transactionIds": "t", "category": "TRAVEL"}),
+        ("recategorise", ROWS | {"householdId": "b0b"}),
+        ("recategorise", ROWS | {"action": "wire", "amount": 5}),
+        ("mark_recurring", {"transactionIds": ["t"], "cadence": "hourly"}),
+        ("dismiss_signal", {"signalId": "../x"}),
+        ("budget_note", {"text": ""}),
+        ("budget_note", {"text": "x", "amount": "-5"}),
+        ("budget_note", {"text": "x", "amount": "5", "currency": "ABC"}),
+        ("budget_note", {"text": "x" * 301}),
+        ("draft_message", {"body": "to nobody"}),
+        ("draft_message", {"recipient": "x", "body": "y", "channel": "pigeon"}),
+        ("teleport", {"where": "x" * 9000}),
+        ("teleport", {"where": float("nan")}),
+        ("teleport", {"a": {"b": {"c": {"d": {"e": {"f": {"g": 1}}}}}}}),
+    ],
+)
+def test_arguments_that_are_not_the_actions_are_refused(action: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidProposalError):
+        validated(action, arguments)
+
+
+def test_what_a_person_reads_is_what_is_hashed() -> None:
+    hidden = {"recipient": "land\u200blord\u202e", "body": "rent\u00a0is  due"}
+    assert validated("draft_message", hidden) == {"recipient": "landlord", "body": "rent is due", "channel": "email"}
+    ids = validated("recategorise", {"transactionIds": ["b", "a", "b"], "category": "TRAVEL"})
+    assert ids == {"transactionIds": ["a", "b"], "category": "TRAVEL"}
+    assert canonical("x", {"b": 1, "a": "é"}) == '{"action":"x","arguments":{"a":"é","b":1}}'
+
+
+def test_a_refusal_names_fields_and_no_values() -> None:
+    with pytest.raises(InvalidProposalError) as raised:
+        validated("recategorise", {"transactionIds": ["secret-id"], "category": "secret category"})
+    assert "category" in raised.value.rationale
+    assert "secret" not in raised.value.rationale
+
+
+def test_every_action_that_the_app_executes_is_listed_with_its_arguments() -> None:
+    assert set(ACTIONS) > EXECUTABLE
+    assert all(name_of(name) == name for name in ACTIONS)
+    assert {a for a, impact in default_policy().impacts.items() if not impact.needs_approval} == EXECUTABLE
