@@ -25,7 +25,7 @@ from mosaic_core.adapters.probes import TablesProbe
 from mosaic_core.adapters.servicebus import ServiceBusProbe, ServiceBusSender
 from mosaic_core.adapters.settlement import HostSettler
 from mosaic_core.adapters.tables import Observation, TableStores, ensure_tables, open_table_stores
-from mosaic_core.agents.runtime import OfflineAgent
+from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.config import Build, Settings
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.policy import POLICY_VERSION
@@ -90,7 +90,9 @@ class Container:
         handlers: dict[Lane, LaneHandler] = {
             Lane.INGESTION: IngestionLane(review_below=settings.review_category_confidence),
             Lane.CONVERSATION: ConversationLane(
-                agent=OfflineAgent(), approval_expiry=timedelta(hours=settings.approval_expiry_hours)
+                agent=offline_agent(),
+                approval_expiry=timedelta(hours=settings.approval_expiry_hours),
+                require_other_person=settings.approval_require_other_person,
             ),
             Lane.SWEEP: sweep_lane,
         }

@@ -135,6 +135,7 @@ class Settings:
     sweep_lookback_days: int = 180
     sweep_catch_up_nights: int = 7
     approval_expiry_hours: int = 72
+    approval_require_other_person: bool = False
     review_category_confidence: float = 0.6
     drill_enabled: bool = False
     create_tables: bool = False
@@ -170,6 +171,7 @@ class Settings:
             sweep_lookback_days=env.whole("Sweep__LookbackDays", 180, 7, 730),
             sweep_catch_up_nights=env.whole("Sweep__CatchUpNights", 7, 1, 60),
             approval_expiry_hours=env.whole("Approval__ExpiryHours", 72, 1, 8760),
+            approval_require_other_person=env.flag("Approval__RequireOtherPerson", False),
             review_category_confidence=env.fraction("Review__CategoryConfidence", 0.6),
             drill_enabled=env.flag("Drill__Enabled", False),
             create_tables=env.flag("Stores__CreateTables", False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from mosaic_core.adapters.memory import MemoryApprovals, MemorySignals
+from mosaic_core.agents.runtime import AnsweringAgent
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import (
     AgentApprovalSubmitted,
@@ -81,10 +83,14 @@ class BrokenAgent:
         raise LaneError("the model does not answer", code="agent_runtime_unavailable")
 
 
-def world_of(agent: Any = None, *, expiry: timedelta = timedelta(hours=72)) -> LaneWorld:
+def world_of(agent: Any = None, *, expiry: timedelta = timedelta(hours=72), other_person: bool = False) -> LaneWorld:
     return LaneWorld(
         {
-            Lane.CONVERSATION: ConversationLane(agent=agent or SpendingAgent(), approval_expiry=expiry),
+            Lane.CONVERSATION: ConversationLane(
+                agent=AnsweringAgent(agent or SpendingAgent()),
+                approval_expiry=expiry,
+                require_other_person=other_person,
+            ),
             Lane.INGESTION: IngestionLane(),
         }
     )
@@ -182,12 +188,13 @@ async def test_a_question_is_answered_with_its_provenance(world: LaneWorld) -> N
     assert ended.run.agent_note_summary == f"You spent {-sum(t.amount for t in expected)} USD."
     assert [(s.name, s.status) for s in ended.stages] == [
         ("policy", StageStatus.SUCCEEDED),
+        ("route", StageStatus.SUCCEEDED),
         ("load_ledger", StageStatus.SUCCEEDED),
         ("answer", StageStatus.SUCCEEDED),
     ]
     answer = ended.stage("answer")
     assert answer.provenance == tuple(sorted(t.transaction_id for t in expected))
-    assert (answer.executor, answer.outcome_code, answer.confidence) == ("spending", "answered", 0.9)
+    assert (answer.executor, answer.outcome_code, answer.confidence) == ("ledger_question/spending", "answered", 0.9)
     assert (ended.signals, await approvals(world)) == ([], [])
 
 
@@ -256,7 +263,7 @@ async def test_another_lanes_command_is_refused(world: LaneWorld) -> None:
     payload = NightlyAnomalySweep.model_validate({"householdId": HOUSEHOLD, "sweepDate": "2026-11-24"})
     body = world.command(CommandType.NIGHTLY_ANOMALY_SWEEP, payload)
     with pytest.raises(LaneError) as raised:
-        await ConversationLane(agent=SpendingAgent())(world.context(Lane.SWEEP, body))
+        await ConversationLane(agent=AnsweringAgent(SpendingAgent()))(world.context(Lane.SWEEP, body))
     assert raised.value.code == "unsupported_command_type"
 
 
@@ -362,6 +369,7 @@ async def test_a_decision_stands_on_the_approval_and_closes_the_review(
     assert (ended.settlement, ended.run.status) == (Complete(), RunStatus.COMPLETED)
     assert ended.signals == []
     [decided] = await approvals(world)
+    approved = status == ApprovalStatus.APPROVED
     assert decided == replace(
         approval,
         status=status,
@@ -369,6 +377,21 @@ async def test_a_decision_stands_on_the_approval_and_closes_the_review(
         decided_by=OTHER_USER,
         decision_run_id=ended.run.run_id,
         decision_rationale="as agreed",
+        carried_out_at=world.clock.now() if approved else None,
+        draft=decided.draft,
+    )
+    # what was approved is a draft for a person, in the words that were asked for
+    assert json.loads(decided.draft or "null") == (
+        {
+            "kind": "money_movement",
+            "recipient": None,
+            "channel": None,
+            "subject": None,
+            "body": PAY_RENT,
+            "instruction": "Approved. Nothing was done: carry this out yourself if you still want to.",
+        }
+        if approved
+        else None
     )
     assert (ended.stage("decide").status, ended.stage("decide").outcome_code) == (StageStatus.SUCCEEDED, code)
     [audit] = await world.stores.decisions.of_run(ended.run.run_id)
@@ -398,7 +421,9 @@ async def test_the_same_decision_again_is_harmless(world: LaneWorld) -> None:
     world.clock.advance(60)
     again = await decide(world, approval.approval_id, "Approve", user=OTHER_USER)
     assert again.run.status == RunStatus.COMPLETED
-    assert "already decided so" in again.stage("decide").outcome_rationale
+    assert again.stage("decide").outcome_code == "approval_repeated"
+    [audit] = await world.stores.decisions.of_run(again.run.run_id)
+    assert (audit.outcome, audit.reason_code) == (DecisionOutcome.REJECTED, "approval_repeated")
     assert await approvals(world) == before
     assert await review_of(world, asking.run.run_id) == review
 
@@ -485,7 +510,7 @@ async def test_an_approval_that_is_not_here_is_refused_and_nothing_of_it_is_told
     assert (ended.settlement, ended.run.status, ended.run.failure_code) == (
         Complete(),
         RunStatus.NEEDS_REVIEW,
-        "approval_not_found",
+        "approval_other_conversation" if case == "other_conversation" else "approval_not_found",
     )
     assert await approvals(world) == before
     assert not (await review_of(world, asking.run.run_id)).is_resolved
@@ -534,7 +559,7 @@ async def test_a_decision_whose_answer_was_lost_still_closes_the_review(world: L
     world.clock.advance(60)
     ended = await world.deliver(Lane.CONVERSATION, body)
     assert (ended.run.status, ended.run.attempt) == (RunStatus.COMPLETED, 2)
-    assert "(applied)" in ended.stage("decide").outcome_rationale
+    assert ended.stage("decide").outcome_code == "approval_approved"
     assert (await review_of(world, asking.run.run_id)).is_resolved
     assert len(await world.stores.decisions.of_run(ended.run.run_id)) == 1
 

@@ -1,0 +1,51 @@
+"""The conversation lane: questions on the ledger, requests for actions, and people's decisions on those.
+
+The worker decides again by itself what a message asks for; the API's disposition is a hint. What an agent proposes is
+judged by the policy: annotations of the household's own rows may be applied, everything else waits for a person, and
+what a person approves beyond that becomes a draft. The system itself sends nothing and moves no money.
+
+`messages` is the flow of a message, `decisions` that of a decision, `exchange` what an agent said and how it lands in
+the conversation's state, `proposals` what becomes of what it proposes, `effects` what the app does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from mosaic_core.domain.envelope import AgentApprovalSubmitted, AgentMessagePosted
+from mosaic_core.domain.errors import LaneError
+from mosaic_core.domain.policy_engine import PolicyEngine, default_policy
+from mosaic_core.lanes.context import LaneContext, LaneResult
+from mosaic_core.lanes.conversation.audit import POLICY
+from mosaic_core.lanes.conversation.decisions import Decisions
+from mosaic_core.lanes.conversation.messages import Messages
+from mosaic_core.lanes.conversation.rules import Rules
+from mosaic_core.ports import ConversationAgent
+
+__all__ = ["POLICY", "ConversationLane"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationLane:
+    """``approval_expiry`` is how long an approval may be decided; ``require_other_person``: whoever asked for an action
+    cannot approve it."""
+
+    agent: ConversationAgent
+    approval_expiry: timedelta = timedelta(hours=72)
+    require_other_person: bool = False
+    policy: PolicyEngine = field(default_factory=default_policy)
+
+    async def __call__(self, context: LaneContext) -> LaneResult:
+        rules = Rules(
+            agent=self.agent,
+            policy=self.policy,
+            approval_expiry=self.approval_expiry,
+            require_other_person=self.require_other_person,
+        )
+        match context.envelope.payload:
+            case AgentMessagePosted() as message:
+                return await Messages(rules, context, message).execute()
+            case AgentApprovalSubmitted() as decision:
+                return await Decisions(rules, context, decision).execute()
+        raise LaneError("the conversation lane was given another command", code="unsupported_command_type")

@@ -1,0 +1,134 @@
+"""A message: the policy on its text first, before any agent; then the router, the specialist, and its proposals."""
+
+from __future__ import annotations
+
+from mosaic_core.agents.routing import VERSION as ROUTER
+from mosaic_core.agents.routing import Route, route_question
+from mosaic_core.domain.approval import REQUEST, Action
+from mosaic_core.domain.envelope import AgentMessagePosted, PolicyDisposition
+from mosaic_core.domain.policy import Assessment, ImpactClass, normalise, proposed_action
+from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
+from mosaic_core.lanes.conversation.exchange import Exchange
+from mosaic_core.lanes.conversation.proposals import APPROVAL_REQUIRED, awaits, request_approval
+from mosaic_core.lanes.conversation.rules import Rules
+from mosaic_core.lanes.conversation.talk import Said, Talk, is_unsure
+from mosaic_core.lanes.household import ledger_up_to
+from mosaic_core.ports import AgentTurn
+
+LANE = "conversation-lane/2"
+
+
+class Messages:
+    """One attempt at one message."""
+
+    def __init__(self, rules: Rules, context: LaneContext, message: AgentMessagePosted) -> None:
+        self._rules = rules
+        self._context = context
+        self._message = message
+        self._policy = f"policy/{rules.policy.version}"
+        self._exchange = Exchange(
+            context,
+            message.household_id,
+            message.conversation_id,
+            turn_id=context.run_id,
+            question=message.message,
+        )
+
+    async def execute(self) -> LaneResult:
+        message = self._message
+        async with self._context.log.stage("policy", self._policy) as stage:
+            assessment = self._rules.policy.assess(message.message, message.user_note)
+            stage.succeed(assessment.reason_code, assessment.rationale, confidence=assessment.confidence)
+        if assessment.disposition == PolicyDisposition.APPROVAL_REQUIRED:
+            return await self._request(assessment)
+        async with self._context.log.stage("route", ROUTER) as stage:
+            route = route_question(message.message)
+            stage.succeed(route.outcome_code, route.rationale, confidence=route.confidence)
+        return await self._answer(route)
+
+    # ------------------------------------------------------------------------------------------------ high impact
+
+    async def _request(self, assessment: Assessment) -> LaneResult:
+        """An approval that names the exact request. No agent is asked, nothing is done."""
+        message = self._message
+        proposed = proposed_action(message.message, assessment, message.user_note)
+        arguments = {"message": normalise(message.message)}
+        if message.user_note:
+            arguments["note"] = normalise(message.user_note)
+        async with self._context.log.stage("request_approval", self._policy) as stage:
+            approval = await request_approval(
+                self._rules,
+                self._context,
+                Action(REQUEST, arguments),
+                conversation_id=message.conversation_id,
+                requested_by=message.household_user_id,
+                impact=ImpactClass(proposed.kind),
+                summary=proposed.summary,
+                reason_code=assessment.reason_code,
+                rationale=assessment.rationale,
+                confidence=assessment.confidence,
+            )
+            note = f"This needs a person's approval first: {proposed.summary}. Nothing has been done."
+            await self._exchange.say(note)
+            stage.review(APPROVAL_REQUIRED, proposed.summary, confidence=assessment.confidence)
+        return needs_review(
+            APPROVAL_REQUIRED,
+            awaits([approval]),
+            agent_name=self._policy,
+            agent_source=assessment.reason_code,
+            note=note,
+        )
+
+    # ---------------------------------------------------------------------------------------------------- answers
+
+    async def _answer(self, route: Route) -> LaneResult:
+        message, context = self._message, self._context
+        # a message that waited is about the day on which it was sent
+        as_of = context.envelope.created_at.date()
+        async with context.log.stage("load_ledger", LANE) as stage:
+            transactions = await ledger_up_to(context.stores, message.household_id, as_of)
+            stage.succeed("loaded", f"{len(transactions)} transactions up to {as_of}")
+        turn = AgentTurn(
+            question=message.message,
+            user_note=message.user_note,
+            transactions=transactions,
+            as_of=as_of,
+            household_id=message.household_id,
+            conversation_id=message.conversation_id,
+            run_id=context.run_id,
+            specialist=route.specialist,
+        )
+        talk = Talk(
+            self._rules,
+            context,
+            self._exchange,
+            turn,
+            executor=f"{route.specialist}/{self._rules.agent.name}",
+            requested_by=message.household_user_id,
+        )
+        return result_of(self._rules, await talk.respond(), said_of="the answer")
+
+
+def result_of(rules: Rules, said: Said, *, said_of: str) -> LaneResult:
+    """How an exchange ends: what waits for a person first, then what was refused, then what was unsure."""
+    answer = said.reply.answer
+    pending = [s.approval for s in said.waiting if s.approval is not None]
+    note = answer.text
+    if pending:
+        kinds = ", ".join(sorted({a.action_kind for a in pending}))
+        note = f"Waiting for a person's approval: {kinds}. Nothing of it has been done. {note}"
+    agent = {
+        "agent_name": rules.agent.name,
+        "agent_source": f"{rules.agent.source}; {len(answer.transaction_ids)} ledger rows",
+        "note": note,
+    }
+    if pending:
+        return needs_review(APPROVAL_REQUIRED, awaits(pending), **agent)
+    if said.refused:
+        refused = ", ".join(f"{s.action} ({s.reason_code})" for s in said.refused[:8])
+        return needs_review("proposal_refused", f"refused of what the agent proposed: {refused}", **agent)
+    if is_unsure(rules, said.reply):
+        return needs_review(
+            "uncertain_answer", f"{said_of} has confidence {answer.confidence:.2f}: {answer.rationale}", **agent
+        )
+    return succeeded(answer.outcome_code, answer.rationale, **agent)
