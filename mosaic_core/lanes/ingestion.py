@@ -10,17 +10,21 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 from pydantic import ValidationError
 
-from mosaic_core.agents.categorise import REVIEW_THRESHOLD, categorise
+from mosaic_core.agents.categorise import REVIEW_THRESHOLD, HouseholdContext, categorise
+from mosaic_core.agents.routing import Specialist
+from mosaic_core.agents.transfers import TRANSFERS, WITHIN_DAYS, confirmed, match_transfers
 from mosaic_core.domain.envelope import IngestionCompleted, TransactionLine, explain, parse_json
 from mosaic_core.domain.errors import InvalidJsonError, LaneError
 from mosaic_core.domain.ledger import Transaction
-from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
+from mosaic_core.lanes.context import LaneContext, LaneResult, StageDraft, needs_review, succeeded
+from mosaic_core.lanes.household import learned_categories
 
-EXECUTOR: Final = "ingestion-lane/1"
+EXECUTOR: Final = "ingestion-lane/2"
 _NAMED: Final = 8
 """How many ids a rationale spells out."""
 
@@ -38,15 +42,10 @@ class IngestionLane:
         async with context.log.stage("load_batch", EXECUTOR) as stage:
             lines = await load(context, payload)
             stage.succeed("loaded", f"{len(lines)} transactions")
-        async with context.log.stage("categorise", EXECUTOR) as stage:
-            transactions = await asyncio.to_thread(self._categorised, lines, payload.account_id)
-            unsure = [t for t in transactions if t.category_confidence < self.review_below]
-            lowest = min((t.category_confidence for t in transactions), default=1.0)
-            ids = tuple(t.transaction_id for t in unsure)
-            if unsure:
-                stage.review("uncertain_category", _name("uncertain category", ids), confidence=lowest, provenance=ids)
-            else:
-                stage.succeed("categorised", f"{len(transactions)} categories", confidence=lowest)
+        transactions = await self._categorise(context, payload, lines)
+        transactions = await self._match_transfers(context, payload.household_id, transactions)
+        await _find_income(context, transactions)
+        ids = tuple(t.transaction_id for t in transactions if t.category_confidence < self.review_below)
         async with context.log.stage("write_ledger", EXECUTOR) as stage:
             write = await context.stores.ledger.insert_all(
                 payload.household_id, transactions, run_id=context.run_id, batch_id=payload.batch_id
@@ -63,15 +62,51 @@ class IngestionLane:
             else:
                 stage.succeed("written", said, provenance=write.inserted)
         if write.conflicts:
-            also = f"; {_name('uncertain category', ids)}" if unsure else ""
+            also = f"; {_name('uncertain category', ids)}" if ids else ""
             return needs_review(
                 "ledger_conflict", f"{_name('the ledger holds other content for', write.conflicts)}{also}"
             )
-        if unsure:
+        if ids:
             return needs_review("uncertain_category", _name(f"{said}; uncertain category", ids))
         return succeeded("ingested", said)
 
-    def _categorised(self, lines: Sequence[TransactionLine], account_id: str) -> list[Transaction]:
+    async def _categorise(
+        self, context: LaneContext, payload: IngestionCompleted, lines: Sequence[TransactionLine]
+    ) -> list[Transaction]:
+        async with context.log.stage("categorise", f"{Specialist.CATEGORISATION}/{EXECUTOR}") as stage:
+            household = HouseholdContext(learned=await learned_categories(context.stores, payload.household_id))
+            transactions = await asyncio.to_thread(self._categorised, lines, payload.account_id, household)
+            self._judge(stage, [t for t in transactions if t.category not in TRANSFERS], "categorised")
+            return transactions
+
+    async def _match_transfers(
+        self, context: LaneContext, household_id: str, transactions: list[Transaction]
+    ) -> list[Transaction]:
+        """Transfers find their other side, in the batch or in what is already in the ledger."""
+        async with context.log.stage("match_transfers", f"{Specialist.TRANSFER_MATCHING}/{EXECUTOR}") as stage:
+            rows = [t for t in transactions if t.category in TRANSFERS]
+            if not rows:
+                stage.skip("no_transfers", "no row looks like a transfer")
+                return transactions
+            days, margin = sorted(t.posted_on for t in rows), timedelta(days=WITHIN_DAYS)
+            ledger = await context.stores.ledger.between(household_id, days[0] - margin, days[-1] + margin)
+            found = await asyncio.to_thread(match_transfers, rows, ledger)
+            matched = [confirmed(t) if t.transaction_id in found else t for t in transactions]
+            self._judge(stage, [t for t in matched if t.category in TRANSFERS], f"{len(found)} matched")
+            return matched
+
+    def _judge(self, stage: StageDraft, rows: Sequence[Transaction], said: str) -> None:
+        """A stage is as sure as its least sure row; what is below the threshold goes to a person."""
+        ids = tuple(t.transaction_id for t in rows if t.category_confidence < self.review_below)
+        lowest = min((t.category_confidence for t in rows), default=1.0)
+        if ids:
+            stage.review("uncertain_category", _name("uncertain category", ids), confidence=lowest, provenance=ids)
+        else:
+            stage.succeed("categorised", f"{len(rows)} rows, {said}", confidence=lowest)
+
+    def _categorised(
+        self, lines: Sequence[TransactionLine], account_id: str, household: HouseholdContext
+    ) -> list[Transaction]:
         out = []
         for line in lines:
             transaction = Transaction(
@@ -85,7 +120,7 @@ class IngestionLane:
                 category_hint=line.category_hint,
                 counterparty_account_id=line.counterparty_account_id,
             )
-            found = categorise(transaction)
+            found = categorise(transaction, household=household)
             out.append(
                 replace(
                     transaction,
@@ -95,6 +130,17 @@ class IngestionLane:
                 )
             )
         return out
+
+
+async def _find_income(context: LaneContext, transactions: Sequence[Transaction]) -> None:
+    async with context.log.stage("find_income", f"{Specialist.INCOME}/{EXECUTOR}") as stage:
+        rows = [t for t in transactions if t.category == "INCOME"]
+        if not rows:
+            stage.skip("no_income", "no row is income")
+            return
+        lowest = min(t.category_confidence for t in rows)
+        ids = tuple(t.transaction_id for t in rows)
+        stage.succeed("income_found", f"{len(rows)} rows are income", confidence=lowest, provenance=ids)
 
 
 async def load(context: LaneContext, payload: IngestionCompleted) -> list[TransactionLine]:

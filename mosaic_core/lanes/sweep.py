@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date
 from typing import Final
 
 from mosaic_core.agents.anomalies import find_anomalies, finding_key
@@ -19,9 +18,9 @@ from mosaic_core.domain.ledger import Finding
 from mosaic_core.domain.lifecycle import Severity
 from mosaic_core.domain.records import Signal
 from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
+from mosaic_core.lanes.household import ledger_up_to
 
 EXECUTOR: Final = "sweep-lane/1"
-_EARLIEST: Final = date(1900, 1, 1)
 _AT_ONCE: Final = 8
 
 
@@ -31,7 +30,7 @@ async def sweep_lane(context: LaneContext) -> LaneResult:
         raise LaneError("the sweep lane was given another command", code="unsupported_command_type")
     async with context.log.stage("load_ledger", EXECUTOR) as stage:
         # the whole history: what is usual for a merchant is older than what is being looked at
-        transactions = await context.stores.ledger.between(payload.household_id, _EARLIEST, payload.sweep_date)
+        transactions = await ledger_up_to(context.stores, payload.household_id, payload.sweep_date)
         stage.succeed("loaded", f"{len(transactions)} transactions up to {payload.sweep_date}")
     async with context.log.stage("detect", EXECUTOR) as stage:
         # a thread: a second of arithmetic must not hold up the other deliveries of this worker

@@ -120,8 +120,11 @@ async def test_a_batch_becomes_rows_with_categories(world: LaneWorld) -> None:
     assert [(s.name, s.status, s.order) for s in ended.stages] == [
         ("load_batch", StageStatus.SUCCEEDED, 1),
         ("categorise", StageStatus.SUCCEEDED, 2),
-        ("write_ledger", StageStatus.SUCCEEDED, 3),
+        ("match_transfers", StageStatus.SKIPPED, 3),
+        ("find_income", StageStatus.SUCCEEDED, 4),
+        ("write_ledger", StageStatus.SUCCEEDED, 5),
     ]
+    assert ended.stage("find_income").provenance == ("t-2",)
     assert ended.stage("write_ledger").provenance == ("t-1", "t-2", "t-3")
     assert ended.stage("write_ledger").outcome_rationale == "3 inserted, 0 already there"
     # a stage is as sure as its least sure row
