@@ -13,7 +13,7 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
-from mosaic_core.adapters.storage import CONNECT_SECONDS, READ_SECONDS, Account, Transport
+from mosaic_core.adapters.storage import Account, Transport
 from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
 
 if TYPE_CHECKING:
@@ -77,14 +77,11 @@ class AzureBlobs:
         if self._container is None:
             from azure.storage.blob.aio import ContainerClient, LinearRetry
 
-            self._container = ContainerClient(
-                self._account.endpoint,
+            self._container = self._account.client(
+                ContainerClient,
                 CONTAINER,
-                credential=self._account.credential,
-                transport=self._transport,
+                self._transport,
                 retry_policy=LinearRetry(backoff=0, retry_total=self._retries, random_jitter_range=1),
-                connection_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
             )
         return self._container
 

@@ -1,21 +1,15 @@
-"""How a storage account is reached: address, credential, and one pool of connections for everything in it."""
+"""How a storage account is reached: its SDK clients, their credential, and one pool of connections for everything in
+it."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
+import logging
 from dataclasses import dataclass
-from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
-from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
-from azure.core.pipeline import PipelineRequest
-from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AzureSasCredentialPolicy, SansIOHTTPPolicy
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.core.rest import HttpRequest
 
 from mosaic_core.adapters.credentials import app_identity
 from mosaic_core.domain.errors import ConfigurationError
@@ -26,7 +20,11 @@ if TYPE_CHECKING:
 CONNECTIONS: Final = 64
 CONNECT_SECONDS: Final = 2.0
 READ_SECONDS: Final = 5.0
-SCOPE: Final = "https://storage.azure.com/.default"
+
+_SHARED: Final[dict[str, Any]] = {
+    "http_logging_level": logging.DEBUG,  # a line per request and one per answer is nothing that the app's log needs
+    "permit_redirects": False,
+}
 
 
 class Connection(Protocol):
@@ -42,78 +40,43 @@ class Connection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One service of a storage account. ``endpoint`` is a URL without a slash at its end."""
+    """One service of a storage account, "table" or "blob": a connection string, or an endpoint and its credential."""
 
-    endpoint: str
-    credential: AzureNamedKeyCredential | AzureSasCredential | AsyncTokenCredential
+    service: str
+    connection_string: str = ""
+    endpoint: str = ""
+    credential: AsyncTokenCredential | None = None
+
+    def client[C](self, kind: type[C], name: str, transport: Transport, **options: Any) -> C:
+        """The SDK's TableClient or ContainerClient of ``name``; not to be closed, since the transport is shared.
+
+        Raises ConfigurationError where the SDK cannot use the connection; never shows a key."""
+        sdk: Any = kind  # both are made alike, which neither says in its types
+        options |= {"transport": transport, **_SHARED}
+        try:
+            if self.connection_string:
+                client: C = sdk.from_connection_string(self.connection_string, name, **options)
+            else:
+                client = sdk(self.endpoint, name, credential=self.credential, **options)
+        except ValueError:
+            raise ConfigurationError([f"the connection of {self.service} storage cannot be used"]) from None
+        return client
 
     async def close(self) -> None:
-        if not isinstance(self.credential, AzureNamedKeyCredential | AzureSasCredential):
+        if self.credential is not None:
             await self.credential.close()
-
-    def authentication(self) -> Any:
-        """The pipeline policy that signs requests to Table Storage."""
-        if isinstance(self.credential, AzureNamedKeyCredential):
-            return SharedKeyPolicy(self.credential)
-        if isinstance(self.credential, AzureSasCredential):
-            return AzureSasCredentialPolicy(self.credential)
-        return AsyncBearerTokenCredentialPolicy(self.credential, SCOPE)
 
 
 def resolve(connection: Connection, service: str) -> Account:
-    """The account's ``service``, "table" or "blob". Raises ConfigurationError; never shows a key."""
+    """The account's ``service``, "table" or "blob". Raises ConfigurationError where the connection names nothing."""
     if connection.connection_string:
-        return _from_string(connection.connection_string, service)
+        return Account(service, connection.connection_string)
     if not connection.endpoint:
         raise ConfigurationError([f"{service} storage has neither a connection string nor an endpoint"])
-    return Account(_address(connection.endpoint, service), app_identity(connection.client_id or ""))
-
-
-def _from_string(text: str, service: str) -> Account:
-    parts = {name.strip().lower(): value for name, _, value in (part.partition("=") for part in text.split(";"))}
-    name, key, signature = (parts.get(part) for part in ("accountname", "accountkey", "sharedaccesssignature"))
-    endpoint = parts.get(f"{service}endpoint")
-    if not endpoint and name:
-        suffix = parts.get("endpointsuffix") or "core.windows.net"
-        endpoint = f"{parts.get('defaultendpointsprotocol') or 'https'}://{name}.{service}.{suffix}"
-    if not endpoint or not (signature or (name and key)):
-        raise ConfigurationError(
-            [
-                f"the connection string of {service} storage needs AccountName and AccountKey"
-                f" (or {service.title()}Endpoint and SharedAccessSignature)"
-            ]
-        )
-    if name and key:
-        return Account(_address(endpoint, service), AzureNamedKeyCredential(name, key))
-    return Account(_address(endpoint, service), AzureSasCredential((signature or "").lstrip("?")))
-
-
-def _address(endpoint: str, service: str) -> str:
-    address = urlsplit(endpoint)
-    if address.scheme not in {"http", "https"} or not address.hostname or address.query:
-        raise ConfigurationError([f"the endpoint of {service} storage is not an http or https URL"])
-    return endpoint.rstrip("/")
-
-
-class SharedKeyPolicy(SansIOHTTPPolicy[HttpRequest, Any]):
-    """Signs with the account's key, as Table Storage asks (emulators and development; Azure uses an identity)."""
-
-    def __init__(self, credential: AzureNamedKeyCredential) -> None:
-        super().__init__()
-        named = credential.named_key
-        self._account = named.name
-        self._hmac = hmac.new(base64.b64decode(named.key), digestmod=hashlib.sha256)
-
-    def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
-        sent = request.http_request
-        headers = sent.headers
-        date = headers["x-ms-date"] = formatdate(usegmt=True)
-        path = urlsplit(sent.url).path
-        signed = self._hmac.copy()
-        signed.update(
-            f"{sent.method}\n\n{headers.get('Content-Type', '')}\n{date}\n/{self._account}{path}".encode(),
-        )
-        headers["Authorization"] = f"SharedKey {self._account}:{base64.b64encode(signed.digest()).decode()}"
+    address = urlsplit(connection.endpoint)
+    if address.scheme != "https" or not address.hostname or address.query:
+        raise ConfigurationError([f"the endpoint of {service} storage is not an https URL"])
+    return Account(service, endpoint=connection.endpoint, credential=app_identity(connection.client_id or ""))
 
 
 class Transport(AioHttpTransport):  # type: ignore[misc]  # azure.core loads it lazily, which hides its type

@@ -26,6 +26,7 @@ from tests.support.records import NOW, new_id
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 KEY = "bm90IGEgc2VjcmV0"
+JSON = "application/json;odata=minimalmetadata;streaming=true;charset=utf-8"
 
 
 @dataclass
@@ -70,13 +71,14 @@ async def transport() -> AsyncIterator[Transport]:
 @pytest.fixture
 def tables(fake: FakeService, transport: Transport) -> TableService:
     account = resolve(fake.connection(), "table")
-    return TableService(account, transport, retry_waits=(0, 0), operation_seconds=0.5)
+    return TableService(account, transport, backoff_seconds=0, operation_seconds=0.5)
 
 
-def answer(status: int, code: str = "", body: bytes | None = None) -> Handler:
+def answer(status: int, code: str = "", body: bytes | None = None, content_type: str = JSON) -> Handler:
     async def handle(_request: web.Request) -> web.StreamResponse:
         text = b'{"odata.error":{"code":"%b","message":{"value":"secret"}}}' % code.encode()
-        return web.Response(status=status, body=text if body is None else body)
+        headers = {"Content-Type": content_type}
+        return web.Response(status=status, body=text if body is None else body, headers=headers)
 
     return handle
 
@@ -131,7 +133,8 @@ async def every_operation(tables: TableService) -> list[object]:
         pytest.param(answer(500, "OperationTimedOut"), "500 OperationTimedOut", 3, id="timed out inside"),
         pytest.param(answer(429, "TooManyRequests"), "429", 3, id="throttled"),
         pytest.param(answer(408), "408", 3, id="slow request"),
-        pytest.param(answer(502, body=b"<html>gateway</html>"), "502", 3, id="gateway"),
+        pytest.param(answer(502, body=b"<html>gateway</html>", content_type="text/html"), "502", 3, id="gateway"),
+        pytest.param(answer(502, body=b"\xff", content_type="text/html"), "", 3, id="no text"),
         pytest.param(reset, "no answer", None, id="reset"),  # aiohttp repeats what is idempotent once itself
         pytest.param(answer(403, "AuthorizationPermissionMismatch"), "Storage Table Data Contributor", 1, id="no role"),
         pytest.param(answer(401, "AuthenticationFailed"), "Storage Table Data Contributor", 1, id="no identity"),
@@ -158,7 +161,9 @@ async def test_an_answer_that_never_comes_is_unreachable_in_bounded_time(
     assert [type(outcome) for outcome in outcomes] == [StoreUnreachableError] * 5
 
 
-@pytest.mark.parametrize("handler", [stop_half_way, answer(200, body=b"{"), answer(200, body=b"[]")])
+@pytest.mark.parametrize(
+    "handler", [stop_half_way, answer(200, body=b"{"), answer(200, body=b"<html>", content_type="text/html")]
+)
 async def test_an_answer_that_cannot_be_read_is_unreachable(
     fake: FakeService, tables: TableService, handler: Handler
 ) -> None:
@@ -174,7 +179,7 @@ async def test_nobody_listens(transport: Transport) -> None:
     await server.wait_closed()
     account = resolve(FakeService(port=port).connection(), "table")
     with pytest.raises(StoreUnreachableError, match="no answer"):
-        await TableKeys(TableService(account, transport, retry_waits=(0,))).insert(records.KEY)
+        await TableKeys(TableService(account, transport, retries=1)).insert(records.KEY)
 
 
 async def test_a_passing_fault_is_tried_again(fake: FakeService, tables: TableService) -> None:
@@ -198,6 +203,18 @@ async def test_a_request_that_is_refused_is_a_bug_and_is_not_repeated(
     assert len(fake.requests) == 5
 
 
+async def test_a_redirect_is_not_followed(fake: FakeService, tables: TableService) -> None:
+    """Whoever it names would get the signature."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": f"http://127.0.0.1:{fake.port}/elsewhere"})
+
+    fake.handle = handle
+    with pytest.raises(StoreRefusedError):
+        await TableKeys(tables).read("q", "c")
+    assert len(fake.requests) == 1
+
+
 async def test_a_conflict_of_another_kind_is_no_lost_race(fake: FakeService, tables: TableService) -> None:
     fake.handle = answer(409, "TableBeingDeleted")
     with pytest.raises(StoreUnreachableError, match="TableBeingDeleted"):
@@ -216,7 +233,8 @@ async def test_a_conflict_of_another_kind_is_no_lost_race(fake: FakeService, tab
 async def test_a_transaction_that_nobody_confirmed_is_unreachable(
     fake: FakeService, tables: TableService, part: str
 ) -> None:
-    fake.handle = answer(202, body=f"--c\r\nContent-Type: application/http\r\n\r\n{part}\r\n\r\n--c--".encode())
+    body = f"--c\r\nContent-Type: application/http\r\n\r\n{part}\r\n\r\n--c--".encode()
+    fake.handle = answer(202, body=body, content_type="multipart/mixed; boundary=c")
     with pytest.raises(StoreUnreachableError):
         await TableStages(tables).insert_all([replace(records.STAGE, order=n) for n in (1, 2)])
 
@@ -324,7 +342,7 @@ async def lossy(fake: FakeService, azurite: Azurite) -> AsyncIterator[tuple[Fake
 def through(lossy: tuple[FakeService, set[int]], azurite: Azurite, transport: Transport) -> TableService:
     fake, _ = lossy
     account = resolve(azurite.tables_behind(fake.port), "table")
-    return TableService(account, transport, retry_waits=(0, 0))
+    return TableService(account, transport, backoff_seconds=0)
 
 
 async def test_an_insert_whose_answer_is_lost_has_landed_and_says_look_again(
@@ -406,5 +424,5 @@ async def test_requests_without_an_answer_are_observed(fake: FakeService, transp
     seen: list[Observation] = []
     account = resolve(fake.connection(), "table")
     with suppress(StoreUnreachableError):
-        await TableKeys(TableService(account, transport, observer=seen.append, retry_waits=(0,))).read("q", "c")
+        await TableKeys(TableService(account, transport, observer=seen.append, retries=1)).read("q", "c")
     assert [(o.kind, o.status) for o in seen] == [("read", 0)] * 2

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.data.tables.aio import TableClient
 
 from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Codec
@@ -106,13 +107,27 @@ def test_properties_are_the_contracts(table: str) -> None:
 
 
 async def test_rows_are_written_as_they_are_stored(azurite: Azurite) -> None:
-    """The newest file is what this version writes, keys included."""
+    """The newest file is what this version writes, keys and types included."""
     opened = open_table_stores(azurite.tables, azurite.blobs, now=lambda: records.NOW)
     newest: dict[str, dict[str, Any]] = json.loads(STORED[-1].read_text("utf-8"))
-    run = replace(records.RUN, run_id=records.new_id())
-    await opened.stores.runs.insert(run)
-    found = await opened.tables.read("AgentRuns", run.run_id, "run")
+    ours = records.new_id()
+    await opened.stores.runs.insert(replace(records.RUN, run_id=ours))
+    await opened.stores.keys.insert(replace(records.KEY, command_id=ours))
     await opened.close()
-    assert found is not None
-    written = {name: value for name, value in found.row.items() if not name.startswith(("odata.", "Timestamp"))}
-    assert written == {**newest["AgentRuns"], "PartitionKey": run.run_id, "RunId": run.run_id}
+    run = await on_the_wire(azurite, "AgentRuns", ours, "run")
+    assert run == {**newest["AgentRuns"], "PartitionKey": ours, "RunId": ours}
+    key = await on_the_wire(azurite, "IdempotencyKeys", ours, records.KEY.queue)
+    names = {"PartitionKey": ours, "CommandId": ours, "KeyValue": ours}
+    assert key == {**newest["IdempotencyKeys"], **names}
+    assert key["SequenceNumber@odata.type"] == "Edm.Int64"
+
+
+async def on_the_wire(azurite: Azurite, table: str, partition: str, row_key: str) -> dict[str, Any]:
+    """A row as the service sends it, without what the service adds."""
+    answers: list[dict[str, Any]] = []
+    async with TableClient.from_connection_string(azurite.tables.connection_string, table) as client:
+        await client.get_entity(
+            partition, row_key, raw_response_hook=lambda it: answers.append(it.http_response.json())
+        )
+    (row,) = answers
+    return {name: value for name, value in row.items() if not name.startswith(("odata.", "Timestamp"))}
