@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any, Final
 
 from mosaic_core import telemetry
+from mosaic_core.adapters.credentials import app_identity
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
 from mosaic_core.adapters.probes import TablesProbe
 from mosaic_core.adapters.servicebus import ServiceBusProbe, ServiceBusSender
@@ -35,7 +36,7 @@ from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.lanes.drill import Drilled
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.lanes.sweep import sweep_lane
-from mosaic_core.ports import Stores
+from mosaic_core.ports import ConversationAgent, Stores
 from mosaic_core.services.deliver import DeliveryService
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.enqueue import EnqueueService
@@ -90,7 +91,7 @@ class Container:
         handlers: dict[Lane, LaneHandler] = {
             Lane.INGESTION: IngestionLane(review_below=settings.review_category_confidence),
             Lane.CONVERSATION: ConversationLane(
-                agent=offline_agent(),
+                agent=self.agent,
                 approval_expiry=timedelta(hours=settings.approval_expiry_hours),
                 require_other_person=settings.approval_require_other_person,
             ),
@@ -99,6 +100,23 @@ class Container:
         if settings.drill_enabled:
             return {lane: Drilled(handler) for lane, handler in handlers.items()}
         return handlers
+
+    @cached_property
+    def agent(self) -> ConversationAgent:
+        """The agent that the settings choose; a model never gives way to the offline one in silence."""
+        settings = self.settings.agent
+        if settings.provider == "offline":
+            return offline_agent()
+        from mosaic_core.agents.model import TOKEN_SCOPE, ModelAgent
+
+        if not settings.uses_identity:
+            return ModelAgent(settings)
+        credential = app_identity(settings.client_id)
+
+        async def token() -> str:
+            return (await credential.get_token(TOKEN_SCOPE)).token
+
+        return ModelAgent(settings, token)
 
     @cached_property
     def delivery(self) -> DeliveryService:

@@ -107,7 +107,9 @@ class Talk:
 
 
 def is_unsure(rules: Rules, reply: AgentReply) -> bool:
-    return reply.answer.outcome_code == "answered" and reply.answer.confidence < rules.policy.answer_threshold
+    """Whether a person must look at it: a low confidence, whether in an answer or in what became of asking for one
+    (a model's refusal, a figure that no row supports, a budget that was spent)."""
+    return reply.answer.confidence < rules.policy.answer_threshold
 
 
 def _fate(settled: Settled) -> str:
