@@ -238,6 +238,26 @@ async def test_row_telemetry_publish_failed() -> None:
             assert journey.run.status == RunStatus.COMPLETED
 
 
+async def test_row_agent_model_not_reachable() -> None:
+    """A provider that is set and does not answer: failed attempts, never the offline agent in silence."""
+    provider = {
+        "Agent__Provider": "openai",
+        "Agent__Endpoint": "http://127.0.0.1:9/v1",
+        "Agent__Model": "a-model",
+        "Agent__ApiKey": "no-key",
+        "Agent__MaxRetries": "0",
+    }
+    with Stack(StackOptions(app_settings={**FAST, **provider})) as stack:
+        async with live(stack) as mine:
+            journey = await mine.finish(await mine.send(CONVERSATION, message()), seconds=60)
+            assert journey.run is not None
+            assert (journey.run.status, journey.run.failure_code) == (
+                RunStatus.NEEDS_REVIEW,
+                "agent_runtime_unavailable",
+            )
+            assert journey.settlement == "dead-lettered: processing_failed"
+
+
 async def test_row_process_died(running: Live) -> None:
     """kill -9 in the middle of a lane: redelivered, taken over when the lease is over, ended well."""
     with Stack(StackOptions(app_settings=FAST, lock_seconds=5)) as stack:
