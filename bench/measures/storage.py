@@ -18,7 +18,7 @@ from bench.requests import Request
 from bench.results import Row, at_most, worst
 from mosaic_core.adapters.memory_messaging import MemoryPublisher, MemorySender, MemorySettler
 from mosaic_core.adapters.tables import open_table_stores
-from mosaic_core.agents.runtime import OfflineAgent
+from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.config import Connection
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
 from mosaic_core.domain.settlement import Complete
@@ -231,7 +231,7 @@ def ingestion_payload(household: str, rows: list[dict[str, str]], *, account: st
 
 LANES: Final[Mapping[Lane, LaneHandler]] = {
     Lane.INGESTION: IngestionLane(),
-    Lane.CONVERSATION: ConversationLane(agent=OfflineAgent()),
+    Lane.CONVERSATION: ConversationLane(agent=offline_agent()),
     Lane.SWEEP: sweep_lane,
 }
 

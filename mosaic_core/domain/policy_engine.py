@@ -124,7 +124,8 @@ class PolicyEngine:
             impact=impact,
             rule=rule.name,
             reason_code=rule.reason,
-            rationale=f"{action if action in self.impacts else 'an unlisted action'} ({impact}) is to be {_SAID[verdict]} "
+            rationale=f"{action if action in self.impacts else 'an unlisted action'} ({impact}) is to be "
+            f"{_SAID[verdict]} "
             f"by rule {rule.name}",
             policy_version=self.version,
         )

@@ -47,9 +47,9 @@ QUIET = 40
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A delivery, the next message's (for which time passes where it must) or one that stood still: ``steps`` of its
-    requests, and ``then`` that. ``request`` is which of those under way at the same time; ``lands``: what is in flight
-    when a lane is cut off still lands."""
+    """A delivery, the next message's (for which time passes where it must) or one that stood still. It goes on for so
+    many requests, or ``until`` the next of that name, and ``then`` that befalls it. ``request`` is which of those under
+    way at the same time; ``lands``: what is in flight when a lane is cut off still lands."""
 
     new: bool
     which: int

@@ -24,15 +24,23 @@ def client(connection: StorageConnection, service: str) -> Any:
 @pytest.mark.parametrize(
     ("text", "service", "address"),
     [
-        (f"AccountName=acc;AccountKey={KEY}", "table", "https://acc.table.core.windows.net"),
-        (f"AccountName=acc;AccountKey={KEY};", "blob", "https://acc.blob.core.windows.net/Name"),
+        (f"AccountName=example;AccountKey={KEY}", "table", "https://example.table.core.windows.net"),
+        (f"AccountName=example;AccountKey={KEY};", "blob", "https://example.blob.core.windows.net/Name"),
         (
-            f"DefaultEndpointsProtocol=http;AccountName=acc;AccountKey={KEY};EndpointSuffix=core.chinacloudapi.cn",
+            f"DefaultEndpointsProtocol=http;AccountName=example;AccountKey={KEY};EndpointSuffix=core.chinacloudapi.cn",
             "table",
-            "http://acc.table.core.chinacloudapi.cn",
+            "http://example.table.core.chinacloudapi.cn",
         ),
-        (f"AccountName=acc;AccountKey={KEY};TableEndpoint=http://127.0.0.1:1/acc/", "table", "http://127.0.0.1:1/acc"),
-        (f"AccountName=acc;AccountKey={KEY};BlobEndpoint=http://127.0.0.1:1/a", "blob", "http://127.0.0.1:1/a/Name"),
+        (
+            f"AccountName=example;AccountKey={KEY};TableEndpoint=http://127.0.0.1:1/acc/",
+            "table",
+            "http://127.0.0.1:1/acc",
+        ),
+        (
+            f"AccountName=example;AccountKey={KEY};BlobEndpoint=http://127.0.0.1:1/a",
+            "blob",
+            "http://127.0.0.1:1/a/Name",
+        ),
         ("UseDevelopmentStorage=true", "table", "http://127.0.0.1:10002/devstoreaccount1"),
         ("UseDevelopmentStorage=true", "blob", "http://127.0.0.1:10000/devstoreaccount1/Name"),
     ],
@@ -42,21 +50,21 @@ def test_a_connection_string_with_a_key(text: str, service: str, address: str) -
 
 
 def test_a_connection_string_with_a_shared_access_signature() -> None:
-    text = "TableEndpoint=https://acc.table.core.windows.net/;SharedAccessSignature=sv=1&sig=a%3D"
+    text = "TableEndpoint=https://example.table.core.windows.net/;SharedAccessSignature=sv=1&sig=a%3D"
     table = client(StorageConnection(text), "table")
     assert isinstance(table.credential, AzureSasCredential)
     assert table.credential.signature == "sv=1&sig=a%3D"
 
 
 def test_the_key_signs() -> None:
-    table = client(StorageConnection(f"AccountName=acc;AccountKey={KEY}"), "table")
+    table = client(StorageConnection(f"AccountName=example;AccountKey={KEY}"), "table")
     assert isinstance(table.credential, AzureNamedKeyCredential)
-    assert table.credential.named_key == ("acc", KEY)
+    assert table.credential.named_key == ("example", KEY)
 
 
 @pytest.mark.parametrize("service", ["table", "blob"])
 async def test_an_endpoint_is_used_by_the_apps_identity(service: str) -> None:
-    endpoint = f"https://acc.{service}.core.windows.net"
+    endpoint = f"https://example.{service}.core.windows.net"
     account = resolve(StorageConnection(endpoint=f"{endpoint}/", client_id="id"), service)
     opened = account.client(CLIENTS[service], "Name", Transport())
     assert opened.url.removesuffix("/Name") == endpoint
@@ -71,8 +79,8 @@ async def test_an_endpoint_is_used_by_the_apps_identity(service: str) -> None:
         StorageConnection(),
         StorageConnection("nonsense"),
         StorageConnection(f"AccountKey={KEY}"),
-        StorageConnection(endpoint="acc.table.core.windows.net"),
-        StorageConnection(endpoint="http://acc.table.core.windows.net"),
+        StorageConnection(endpoint="example.table.core.windows.net"),
+        StorageConnection(endpoint="http://example.table.core.windows.net"),
         StorageConnection(endpoint=f"https://h/?sig={KEY}"),
     ],
 )
