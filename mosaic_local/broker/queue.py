@@ -187,6 +187,7 @@ class Queue:
     ) -> list[Message] | None:
         """Locks deferred messages under one of `tokens` each (None: removes them). None, and no change, where one is
         not there, not deferred, or locked."""
+        self.tick(now)  # a lock or a time to live that ran out may have made one of them a dead letter
         found: list[Message] = []
         for sequence in sequences:
             message = self._messages.get(sequence)
@@ -194,7 +195,7 @@ class Queue:
                 message is None
                 or message.state is not State.DEFERRED
                 or message in found
-                or self._is_locked(message, now)
+                or message.token is not None
             ):
                 return None
             found.append(message)
@@ -270,8 +271,9 @@ class Queue:
 
     def renew(self, token: bytes, now: int) -> int | None:
         """The new end of the lock; None where it is lost."""
+        self.tick(now)
         message = self._locked.get(token)
-        if message is None or not self._is_locked(message, now):
+        if message is None:
             return None
         message.locked_until = now + self.settings.lock_ms
         return message.locked_until
@@ -349,14 +351,6 @@ class Queue:
         message.token, message.locked_until = token, now + self.settings.lock_ms
         self._locked[token] = message
         self._watch(message)
-
-    def _is_locked(self, message: Message, now: int) -> bool:
-        if message.token is None:
-            return False
-        if message.locked_until > now:
-            return True
-        self._unlock(message.token, now)
-        return False
 
     def _unlock(self, token: bytes, now: int) -> Message | None:
         message = self._locked.pop(token, None)

@@ -166,7 +166,7 @@ def test_cancelling_is_all_or_nothing() -> None:
 
 
 def test_deferred_messages_are_locked_all_or_none() -> None:
-    queue, _ = queues()
+    queue, _ = queues(max_delivery_count=3)
     for body in (b"a", b"b"):
         queue.put(Content.of(body), 0)
     for token in (b"1", b"2"):
@@ -179,6 +179,16 @@ def test_deferred_messages_are_locked_all_or_none() -> None:
     assert queue.receive_deferred([1], [b"z"], LOCK - 1) is None
     assert queue.receive_deferred([1], [b"z"], LOCK) is not None  # the first lock ran out, and counted
     assert found[0].count == 2
+
+
+def test_a_deferred_message_whose_lock_ran_out_once_too_often_is_a_dead_letter_and_not_received() -> None:
+    queue, dead = queues()
+    message = queue.put(Content.of(b"a"), 0)
+    queue.receive(b"1", 0)
+    assert queue.defer(b"1", 0)
+    assert queue.receive_deferred([1], [b"2"], 0) == [message]
+    assert queue.receive_deferred([1], [b"3"], LOCK) is None
+    assert (queue.messages(), dead.messages(), message.token) == ([], [message], None)
 
 
 def test_what_passes_through_leaves_nothing_behind() -> None:
