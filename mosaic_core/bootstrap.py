@@ -156,7 +156,9 @@ class Container:
         auth = self.settings.auth
         return Api(
             enqueue=self.enqueue,
-            read_models=ReadModels(self.stores, self.clock),
+            read_models=ReadModels(
+                self.stores, self.clock, require_other_person=self.settings.approval_require_other_person
+            ),
             memberships=MembershipService(self.stores.members),
             health=HealthService(
                 Build.of(os.environ),

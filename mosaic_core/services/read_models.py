@@ -6,21 +6,26 @@ Another household's ids answer exactly as ids that do not exist.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from mosaic_core.domain import approval as approvals_of
 from mosaic_core.domain import ids
+from mosaic_core.domain.assignment import assignee
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
 from mosaic_core.ports import Clock, Stores
 from mosaic_core.services.views import (
+    ActionView,
     ApprovalList,
     ApprovalView,
     ConversationStream,
     DecisionView,
+    DraftView,
     Provenance,
     RunDetail,
     RunView,
@@ -38,10 +43,11 @@ _AT_ONCE: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class ReadModels:
-    """Raises `StoreUnreachableError` where the tables do not answer."""
+    """Raises `StoreUnreachableError` where the tables do not answer. ``require_other_person`` as in the worker."""
 
     stores: Stores
     clock: Clock
+    require_other_person: bool = False
 
     async def stream(self, household_id: str, conversation_id: str, since: datetime | None) -> ConversationStream:
         """The newest `STREAM_RUNS` runs of the conversation that were modified at or after ``since``.
@@ -66,7 +72,7 @@ class ReadModels:
         return ConversationStream(
             conversation_id=conversation_id,
             as_of_utc=as_of,
-            runs=[_run(run, its, approvals, rows_shown=LISTED_ROWS) for run, its in zip(runs, found, strict=True)],
+            runs=[self._run(run, its, approvals, rows_shown=LISTED_ROWS) for run, its in zip(runs, found, strict=True)],
             pending_approvals=[_approval(approval, as_of) for approval in approvals],
         )
 
@@ -83,7 +89,7 @@ class ReadModels:
             self._pending(household_id, run.conversation_id) if run.conversation_id else _no_approvals(),
         )
         return RunDetail(
-            run=_run(run, stages, approvals, rows_shown=None),
+            run=self._run(run, stages, approvals, rows_shown=None),
             stages=[_stage(stage, None) for stage in stages if stage.attempt <= run.attempt],
             signals=[_signal(signal) for signal in signals],
             decisions=[_decision(decision) for decision in decisions],
@@ -99,6 +105,49 @@ class ReadModels:
         views = [_approval(approval, now) for approvals in lists for approval in approvals]
         views.sort(key=lambda view: view.created_at_utc, reverse=True)
         return ApprovalList(approvals=[view for view in views if status is None or view.status == status])
+
+    def _run(
+        self, run: Run, stages: Sequence[Stage], approvals: Sequence[Approval], *, rows_shown: int | None
+    ) -> RunView:
+        """Stages count through the run's attempt only: a late writer of an earlier attempt shows nothing here."""
+        current = [stage for stage in stages if stage.attempt == run.attempt]
+        latest = current[-1] if current else None
+        telling = next((stage for stage in reversed(current) if stage.provenance), latest)
+        rows = list(telling.provenance) if telling else []
+        pending = [approval.approval_id for approval in approvals if approval.run_id == run.run_id]
+        return RunView(
+            run_id=run.run_id,
+            conversation_id=run.conversation_id,
+            command_id=run.command_id,
+            command_type=run.command_type,
+            correlation_id=run.correlation_id,
+            queue=run.queue,
+            status=run.status,
+            is_final=run.is_final,
+            attempt=run.attempt,
+            attempt_outcome=run.attempt_outcome,
+            failure_code=run.failure_code,
+            failure_rationale=run.failure_rationale,
+            next_attempt_at_utc=run.next_attempt_at,
+            replay_of_command_id=run.replay_of_command_id,
+            policy_version=run.policy_version,
+            created_at_utc=run.created_at,
+            last_modified_at_utc=run.last_modified_at,
+            completed_at_utc=run.completed_at,
+            latest_stage=_stage(latest, rows_shown) if latest else None,
+            provenance=Provenance(
+                agent_name=run.agent_name,
+                agent_source=run.agent_source,
+                note_summary=run.agent_note_summary,
+                confidence=telling.confidence if telling else None,
+                rows=rows[:rows_shown],
+                row_count=len(rows),
+            ),
+            pending_approval_ids=pending,
+            assignment_hint=assignee(
+                run, has_pending_approvals=bool(pending), require_other_person=self.require_other_person
+            ),
+        )
 
     # ---------------------------------------------------------------------------------------------------------- reads
 
@@ -161,44 +210,6 @@ def _not_found(what: str) -> RequestError:
 # --------------------------------------------------------------------------------------------------------------- views
 
 
-def _run(run: Run, stages: Sequence[Stage], approvals: Sequence[Approval], *, rows_shown: int | None) -> RunView:
-    """Stages count through the run's attempt only: a late writer of an earlier attempt shows nothing here."""
-    current = [stage for stage in stages if stage.attempt == run.attempt]
-    latest = current[-1] if current else None
-    telling = next((stage for stage in reversed(current) if stage.provenance), latest)
-    rows = list(telling.provenance) if telling else []
-    return RunView(
-        run_id=run.run_id,
-        conversation_id=run.conversation_id,
-        command_id=run.command_id,
-        command_type=run.command_type,
-        correlation_id=run.correlation_id,
-        queue=run.queue,
-        status=run.status,
-        is_final=run.is_final,
-        attempt=run.attempt,
-        attempt_outcome=run.attempt_outcome,
-        failure_code=run.failure_code,
-        failure_rationale=run.failure_rationale,
-        next_attempt_at_utc=run.next_attempt_at,
-        replay_of_command_id=run.replay_of_command_id,
-        policy_version=run.policy_version,
-        created_at_utc=run.created_at,
-        last_modified_at_utc=run.last_modified_at,
-        completed_at_utc=run.completed_at,
-        latest_stage=_stage(latest, rows_shown) if latest else None,
-        provenance=Provenance(
-            agent_name=run.agent_name,
-            agent_source=run.agent_source,
-            note_summary=run.agent_note_summary,
-            confidence=telling.confidence if telling else None,
-            rows=rows[:rows_shown],
-            row_count=len(rows),
-        ),
-        pending_approval_ids=[approval.approval_id for approval in approvals if approval.run_id == run.run_id],
-    )
-
-
 def _stage(stage: Stage, rows_shown: int | None) -> StageView:
     return StageView(
         attempt=stage.attempt,
@@ -217,6 +228,7 @@ def _stage(stage: Stage, rows_shown: int | None) -> StageView:
 
 def _approval(approval: Approval, now: datetime) -> ApprovalView:
     over = approval.status == ApprovalStatus.PENDING and approval.expires_at <= now
+    action = approvals_of.stored_action(approval)
     return ApprovalView(
         approval_id=approval.approval_id,
         conversation_id=approval.conversation_id,
@@ -234,6 +246,9 @@ def _approval(approval: Approval, now: datetime) -> ApprovalView:
         decided_by=approval.decided_by,
         decision_run_id=approval.decision_run_id,
         decision_rationale=approval.decision_rationale,
+        action=ActionView(name=action.name, arguments=dict(action.arguments)) if action else None,
+        carried_out_at_utc=approval.carried_out_at,
+        draft=DraftView.model_validate(json.loads(approval.draft)) if approval.draft else None,
     )
 
 

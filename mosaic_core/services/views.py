@@ -6,11 +6,12 @@ camelCase outside; times are UTC with ``Z``; a field that does not apply is null
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from mosaic_core.domain.assignment import Assignee
 from mosaic_core.domain.envelope import iso
 from mosaic_core.domain.lifecycle import (
     ApprovalStatus,
@@ -97,6 +98,26 @@ class RunView(View):
     latest_stage: StageView | None = Field(description="The last stage of the current attempt.")
     provenance: Provenance
     pending_approval_ids: list[Id]
+    assignment_hint: Assignee | None = Field(description="Who should look at it next; null where nobody needs to.")
+
+
+class ActionView(View):
+    """The exact action that an approval is bound to: its hash is ``actionHash``. A request in words has the name
+    ``request`` and the text as its argument."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+class DraftView(View):
+    """What a person sends or does by hand. The system has done nothing of it."""
+
+    kind: str
+    recipient: str | None
+    channel: str | None
+    subject: str | None
+    body: str
+    instruction: str
 
 
 class ApprovalView(View):
@@ -118,6 +139,9 @@ class ApprovalView(View):
     decided_by: str | None
     decision_run_id: str | None
     decision_rationale: str | None
+    action: ActionView | None = Field(description="Null where the stored action is not the one that was asked for.")
+    carried_out_at_utc: UtcTime | None = Field(description="When an approved action was applied, or drafted.")
+    draft: DraftView | None = Field(description="What an approval beyond the app's own reach came to.")
 
 
 class SignalView(View):

@@ -191,12 +191,7 @@ class Queue:
         found: list[Message] = []
         for sequence in sequences:
             message = self._messages.get(sequence)
-            if (
-                message is None
-                or message.state is not State.DEFERRED
-                or message in found
-                or message.token is not None
-            ):
+            if message is None or message.state is not State.DEFERRED or message in found or message.token is not None:
                 return None
             found.append(message)
         if tokens is None:

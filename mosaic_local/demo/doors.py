@@ -34,11 +34,17 @@ class Doors:
         self._peekers: dict[tuple[str, ServiceBusSubQueue | None], ServiceBusReceiver] = {}
         # a link takes one call at a time
         self._using: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._told: list[dict[str, Any]] = []
+        self._heard = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
         await self._http.close()
         links = (*self._senders.values(), *self._peekers.values())
         await asyncio.gather(*(link.close() for link in links), return_exceptions=True)
@@ -99,28 +105,32 @@ class Doors:
                 found += page
             return found
 
-    async def events(self, enough: Callable[[list[dict[str, Any]]], bool], *, seconds: float) -> list[dict[str, Any]]:
-        """What the telemetry stream tells from its beginning on, read until it is enough, or for ``seconds``."""
-        found: list[dict[str, Any]] = []
-        read = asyncio.Event()
+    def listen(self) -> None:
+        """Begin to read the telemetry stream, from its beginning on. Safe to repeat."""
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._read_events())
 
+    async def events(self, enough: Callable[[list[dict[str, Any]]], bool], *, seconds: float) -> list[dict[str, Any]]:
+        """What the telemetry stream has told so far, once it is enough or ``seconds`` have passed."""
+        self.listen()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not enough(self._told):
+                    self._heard.clear()
+                    await self._heard.wait()
+        return self._told
+
+    async def _read_events(self) -> None:
         async def keep(partition: Any, event: Any) -> None:
             if event is not None:
-                found.append(json.loads(event.body_as_str()))
-                if enough(found):
-                    read.set()
+                self._told.append(json.loads(event.body_as_str()))
+                self._heard.set()
 
         consumer = EventHubConsumerClient.from_connection_string(
             self._stack.settings["EventHubsConnection"], consumer_group=CONSUMER_GROUP, eventhub_name=TELEMETRY_HUB
         )
         async with consumer:
-            reading = asyncio.create_task(consumer.receive(on_event=keep, starting_position="-1"))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await read.wait()
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
-        return found
+            await consumer.receive(on_event=keep, starting_position="-1")
 
 
 def queues() -> list[str]:

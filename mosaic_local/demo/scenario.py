@@ -58,7 +58,9 @@ class Scenario:
     async def _play(self, doors: Doors, stores: Stores) -> None:
         report = self._report
         report.say(f"1  Ingesting the sample household's ledger up to {self._night} …")
-        ingested = await self._ingest(doors, stores)
+        doors.listen()
+        # the links that are needed later are opened meanwhile
+        ingested, *_ = await asyncio.gather(self._ingest(doors, stores), doors.left(), doors.dead_letters())
         report.say("2  A question, a high-impact request, a command that fails once, one that always fails, bad JSON …")
         question, request, flaky, doomed = await asyncio.gather(
             self._message(doors, "question", QUESTION, "demo-question"),
@@ -69,10 +71,13 @@ class Scenario:
         await doors.send(CONVERSATION_QUEUE, b'{"commandId": "1', message_id="demo-invalid-json")
         await ended(stores, [question, request, flaky, doomed], seconds=WAIT_SECONDS)
         answered = await self._read(stores, question)
-        report.say("3  A person approves the request; the answered question comes once more, as a duplicate …")
-        approval = await self._approve(doors, stores, request)
+        report.say("3  The answered question comes once more, as a duplicate …")
         await self._duplicate(doors, stores, question)
-        report.say("4  The nightly sweep, twice: the same night raises nothing twice …")
+        await self._judge_events(doors, stores, [question, request, flaky, doomed])
+        report.say("4  kill -9 of the worker while the request waits; then a person approves it, in another process …")
+        await self._kill_the_worker()
+        approval = await self._approve(doors, stores, request)
+        report.say("5  The nightly sweep, twice: the same night raises nothing twice …")
         sweeps = await self._sweep(doors, stores)
         await self._drained(doors)
         await self._judge(doors, stores, [*ingested, question, request, approval, flaky, doomed, *sweeps], answered)
@@ -122,11 +127,25 @@ class Scenario:
             raise RuntimeError(f"{step} was not accepted: {status} {answer}")
         return Sent(step=step, queue=answer["queue"], command_id=answer["commandId"])
 
+    async def _kill_the_worker(self) -> None:
+        before = self._stack.pids["worker"]
+        await asyncio.to_thread(self._stack.kill_worker)
+        await asyncio.to_thread(self._stack.wait_worker)
+        self._report.check(
+            [Check("approval: the worker that asked is dead", self._stack.pids["worker"] != before, str(before))]
+        )
+
     async def _approve(self, doors: Doors, stores: Stores, request: Sent) -> Sent:
         _, pending = await doors.call("GET", "/approvals?status=pending")
         run = ids.run_id(request.queue, request.command_id)
         mine = [a for a in pending.get("approvals", []) if a.get("runId") == run]
-        self._report.check([same("high-impact request: exactly one approval is pending for it", len(mine), 1)])
+        self._report.check(
+            [
+                same("high-impact request: exactly one approval is pending for it", len(mine), 1),
+                same("approval: shows the exact request", mine[0]["action"]["arguments"], {"message": REQUEST}),
+                same("approval: nothing was drafted before the decision", mine[0]["draft"], None),
+            ]
+        )
         path = f"/conversations/{CONVERSATION}/approvals/{mine[0]['approvalId']}"
         decision = {"decision": "Approve", "rationale": "the rent is due", "clientApprovalId": "demo-approval"}
         stranger, _ = await doors.call("POST", path, body=decision, user="bob")
@@ -143,8 +162,19 @@ class Scenario:
         sent = self._accepted("approval", status, answer)
         await ended(stores, [sent], seconds=WAIT_SECONDS)
         _, decided = await doors.call("GET", "/approvals?status=approved")
-        statuses = [a["status"] for a in decided.get("approvals", []) if a.get("runId") == run]
-        self._report.check([same("approval: recorded as approved", statuses, ["approved"])])
+        (approved,) = [a for a in decided.get("approvals", []) if a.get("runId") == run] or [{}]
+        draft = approved.get("draft") or {}
+        self._report.check(
+            [
+                same("approval: recorded as approved", approved.get("status"), "approved"),
+                same(
+                    "approval: carried out in a run of its own",
+                    approved.get("decisionRunId"),
+                    ids.run_id(sent.queue, sent.command_id),
+                ),
+                same("approval: came to a draft for a person; the system sent nothing", draft.get("body"), REQUEST),
+            ]
+        )
         return sent
 
     async def _duplicate(self, doors: Doors, stores: Stores, question: Sent) -> None:
@@ -228,7 +258,7 @@ class Scenario:
         report.check(promises.recovered(journeys["fails once, recovers"], attempts=2))
         report.check(promises.exhausted(journeys["exhausts its attempts"]))
         await self._judge_poison(stores, dead)
-        await self._judge_telemetry(doors, journeys)
+        self._judge_trace(journeys["question"])
         report.journeys(list(journeys.values()))
         report.promises()
 
@@ -258,7 +288,9 @@ class Scenario:
             ]
         )
 
-    async def _judge_telemetry(self, doors: Doors, journeys: dict[str, Journey]) -> None:
+    async def _judge_events(self, doors: Doors, stores: Stores, sent: Sequence[Sent]) -> None:
+        """Read before the worker is killed: what it has not told the hub by then, nobody tells."""
+        journeys = {one.step: await self._read(stores, one) for one in sent}
         wanted = {
             "question": ["enqueued", "started", "completed", "duplicate"],
             "fails once, recovers": ["attempt_failed", "completed"],
@@ -271,9 +303,10 @@ class Scenario:
 
         told = await doors.events(lambda told: all(check.holds for check in checks(told)), seconds=WAIT_SECONDS)
         self._report.check(checks(told))
+
+    def _judge_trace(self, question: Journey) -> None:
         spans = [json.loads(line) for line in self._spans()]
-        tables = ["IdempotencyKeys", "AgentRuns", "AgentRunStages"]
-        self._report.check(promises.trace(journeys["question"], spans, tables))
+        self._report.check(promises.trace(question, spans, ["IdempotencyKeys", "AgentRuns", "AgentRunStages"]))
 
     def _spans(self) -> list[str]:
         folder = self._stack.state_dir / "telemetry"

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from mosaic_core.domain import ids
+from mosaic_core.domain.approval import Action
+from mosaic_core.domain.assignment import Assignee, assignee
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lifecycle import (
     ApprovalStatus,
@@ -21,6 +23,7 @@ from mosaic_core.domain.lifecycle import (
 )
 from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
 from mosaic_core.services.read_models import STREAM_LOOKED_AT, STREAM_RUNS
+from tests.support import records
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BOB_HOUSEHOLD, CONVERSATION, ApiWorld
 
 QUEUE = "runtime-agent-message-posted"
@@ -307,7 +310,74 @@ async def test_a_bad_run_id_is_400(world: ApiWorld) -> None:
     assert (await world.get("/runs/7")).fields == ["runId"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "pending", "hint"),
+    [
+        ({}, False, None),
+        ({"status": RunStatus.RUNNING, "is_final": False, "attempt_outcome": None}, False, None),
+        ({"attempt_outcome": AttemptOutcome.SUCCEEDED_REVIEW}, False, "household_member"),
+        (
+            {"attempt_outcome": AttemptOutcome.SUCCEEDED_REVIEW, "failure_code": "approval_required"},
+            True,
+            "household_member",
+        ),
+        ({"attempt_outcome": AttemptOutcome.SUCCEEDED_REVIEW, "failure_code": "approval_required"}, False, None),
+        ({"attempt_outcome": AttemptOutcome.FAILED, "is_final": False}, False, None),
+        ({"attempt_outcome": AttemptOutcome.FAILED}, False, "operator"),
+    ],
+)
+async def test_who_should_look_at_a_run_next(
+    world: ApiWorld, history: History, changes: dict[str, Any], pending: bool, hint: str | None
+) -> None:
+    review = {"status": RunStatus.NEEDS_REVIEW, "failure_code": "code", "failure_rationale": "why"}
+    run = await history.run(1, **({**review, **changes} if changes else {}))
+    if pending:
+        await history.approval(run, 1)
+    assert (await world.get(f"/runs/{run.run_id}")).json["run"]["assignmentHint"] == hint
+
+
+def test_where_policy_wants_another_person_the_hint_says_so() -> None:
+    run = replace(
+        records.RUN, status=RunStatus.NEEDS_REVIEW, is_final=True, attempt_outcome=AttemptOutcome.SUCCEEDED_REVIEW
+    )
+    assert assignee(run, has_pending_approvals=True, require_other_person=True) == Assignee.ANOTHER_HOUSEHOLD_MEMBER
+
+
 # ----------------------------------------------------------------------------------------------------------- approvals
+
+
+async def test_an_approval_shows_the_exact_action_and_what_came_of_it(world: ApiWorld, history: History) -> None:
+    run = await history.run(1)
+    action = Action("draft_message", {"recipient": "Ann", "channel": "email", "body": "x" * 300})
+    draft = {
+        "kind": "external_message",
+        "recipient": "Ann",
+        "channel": "email",
+        "subject": None,
+        "body": "x" * 300,
+        "instruction": "send it yourself",
+    }
+    await history.approval(
+        run,
+        approval_id=ids.approval_id(run.run_id, action.hash),
+        action_hash=action.hash,
+        action_json=action.json,
+        status=ApprovalStatus.APPROVED,
+        carried_out_at=run.created_at,
+        draft=json.dumps(draft),
+    )
+    (shown,) = (await world.get("/approvals?status=approved")).json["approvals"]
+    assert shown["action"] == {"name": "draft_message", "arguments": dict(action.arguments)}
+    assert shown["draft"] == draft
+    assert shown["carriedOutAtUtc"]
+
+
+async def test_an_action_that_was_changed_since_is_not_shown(world: ApiWorld, history: History) -> None:
+    run = await history.run(1)
+    asked, changed = Action("pay", {"amount": "10"}), Action("pay", {"amount": "1000"})
+    await history.approval(run, action_hash=asked.hash, action_json=changed.json)
+    (shown,) = (await world.get("/approvals")).json["approvals"]
+    assert (shown["action"], shown["draft"], shown["carriedOutAtUtc"]) == (None, None, None)
 
 
 async def test_approvals_by_their_state_now(world: ApiWorld, history: History) -> None:
