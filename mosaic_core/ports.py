@@ -357,7 +357,8 @@ class AgentTurn:
     """What an agent is given for one message: the question as data, never as instructions; the conversation so far
     (role ``user`` or ``assistant``, oldest first); the household's own ledger up to ``as_of``, which is all that its
     tools can reach. ``specialist`` is what the router made of the question. Ids are for correlation; no tool takes them
-    from the model."""
+    from the model. ``run_id`` is the run that the session began in: a decision's run goes on with the session of the
+    run that asked."""
 
     question: str
     transactions: Sequence[Transaction]

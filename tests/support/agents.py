@@ -46,7 +46,8 @@ def answers(text: str = "Done.", *, confidence: float = 0.9) -> AgentReply:
 
 @dataclass
 class ScriptedAgent:
-    """Gives its replies in order, then the last one again. ``fail_resumes`` of its resumes fail first."""
+    """Gives its replies in order, then the last one again. ``fail_resumes`` of its resumes fail first. As a real one,
+    it goes on with a session only for the run that it began in."""
 
     replies: Sequence[AgentReply] = field(default_factory=lambda: [answers()])
     resumes: Sequence[AgentReply] = field(default_factory=lambda: [answers("Noted.")])
@@ -56,6 +57,7 @@ class ScriptedAgent:
     source: str = "test/1"
     turns: list[AgentTurn] = field(default_factory=list)
     resumed: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    began: dict[str, str] = field(default_factory=dict)
 
     async def respond(self, turn: AgentTurn) -> AgentReply:
         self.turns.append(turn)
@@ -63,14 +65,20 @@ class ScriptedAgent:
             waited = self.before(turn)
             if asyncio.iscoroutine(waited):
                 await waited
-        return self.replies[min(len(self.turns), len(self.replies)) - 1]
+        return self._keep(self.replies[min(len(self.turns), len(self.replies)) - 1], turn)
 
     async def resume(self, state: str, results: Mapping[str, str], turn: AgentTurn) -> AgentReply:
         self.resumed.append((state, dict(results)))
+        assert self.began.get(state, turn.run_id) == turn.run_id, "a session of another run"
         if self.fail_resumes:
             self.fail_resumes -= 1
             raise LaneError("the model does not answer", code="agent_runtime_unavailable")
-        return self.resumes[min(len(self.resumed), len(self.resumes)) - 1]
+        return self._keep(self.resumes[min(len(self.resumed), len(self.resumes)) - 1], turn)
+
+    def _keep(self, reply: AgentReply, turn: AgentTurn) -> AgentReply:
+        if reply.state:
+            self.began[reply.state] = turn.run_id
+        return reply
 
 
 HIGH_IMPACT: tuple[tuple[str, Mapping[str, Json]], ...] = (

@@ -142,6 +142,10 @@ class Provider:
         self.faults: list[str] = []
         self.url = ""
 
+    def replace(self, *script: Reply | Callable[[Request], Reply]) -> None:
+        """What comes next, in place of what was left of the script."""
+        self._script = list(script)
+
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._openai)

@@ -238,7 +238,7 @@ class Decisions:
             as_of=as_of,
             household_id=approval.household_id,
             conversation_id=approval.conversation_id,
-            run_id=context.run_id,
+            run_id=batch.run_id,
         )
         exchange = Exchange(
             context,

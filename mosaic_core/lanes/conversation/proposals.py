@@ -147,6 +147,7 @@ class Proposals:
                 household_id,
                 Batch(
                     state=reply.state,
+                    run_id=self._turn.run_id,
                     question=question,
                     requested_by=self._requested_by,
                     results={s.call_id: s.told for s in settled},

@@ -16,11 +16,12 @@ from mosaic_core.ports import AgentReply, Proposal, Stores
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Proposals of one reply, some of which wait: ``state`` is the agent's session, ``results`` what it will be told of
-    those that are settled, ``waiting`` the approvals of the others, both by call id. Nothing resumes before every one
-    of them is decided."""
+    """Proposals of one reply, some of which wait: ``state`` is the agent's session, which began in run ``run_id``;
+    ``results`` is what it will be told of those that are settled, ``waiting`` the approvals of the others, both by call
+    id. Nothing resumes before every one of them is decided."""
 
     state: str
+    run_id: str
     question: str
     requested_by: str
     results: Mapping[str, str]
