@@ -93,7 +93,7 @@ class AgentSettings:
     key is never shown; without one, Azure is reached by the app's identity (``client_id``: a user-assigned one).
 
     ``timeout_seconds`` is for one request, ``run_seconds`` for all of one turn; rounds, tool calls and tokens are of
-    one run, resumptions included.
+    one run, resumptions included. ``streaming``: answers come in pieces.
     """
 
     provider: str = "offline"
@@ -109,6 +109,7 @@ class AgentSettings:
     max_rounds: int = 8
     max_output_tokens: int = 1000
     token_budget: int = 60_000
+    streaming: bool = False
 
     @property
     def uses_identity(self) -> bool:
@@ -327,6 +328,7 @@ class _Reader:
             max_rounds=self.whole("Agent__MaxRounds", 8, 1, 40),
             max_output_tokens=self.whole("Agent__MaxOutputTokens", 1000, 16, 100_000),
             token_budget=self.whole("Agent__TokenBudget", 60_000, 1000, 10_000_000),
+            streaming=self.flag("Agent__Streaming", False),
         )
         if settings.timeout_seconds > settings.run_seconds:
             self.fault(

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -53,13 +53,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer: a body (text or JSON), or silence until the client gives up."""
+    """An HTTP answer: a body (text or JSON), or silence until the client gives up. To a request for a stream, a
+    completion is sent in pieces; ``pieces`` of them at most, after which the connection ``breaks`` or just ends."""
 
     body: Body | str = ""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
     silent: bool = False
+    pieces: int | None = None
+    breaks: bool = False
 
 
 _ids = itertools.count(1)
@@ -187,12 +190,52 @@ class Provider:
         reply = step if isinstance(step, Reply) else step(asked)
         if reply.silent:
             await self._released.wait()
+        if asked.body.get("stream") and isinstance(reply.body, dict) and "choices" in reply.body:
+            return await _stream(request, reply)
         return _answer(reply)
 
 
 def _answer(reply: Reply) -> web.Response:
     text = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
     return web.Response(text=text, status=reply.status, headers=reply.headers, content_type=reply.content_type)
+
+
+async def _stream(request: web.Request, reply: Reply) -> web.StreamResponse:
+    """The completion as server-sent events: a few characters at a time, calls by name first, usage last."""
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    for number, chunk in enumerate(_chunks(reply.body)):
+        if number == reply.pieces:
+            if reply.breaks and request.transport is not None:
+                request.transport.close()
+            return response
+        await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+    await response.write(b"data: [DONE]\n\n")
+    return response
+
+
+def _chunks(body: Any) -> Iterator[Body]:
+    [choice] = body["choices"]
+    message = choice["message"]
+
+    def chunk(delta: Body, finish: str | None = None) -> Body:
+        head = {"id": body["id"], "object": "chat.completion.chunk", "created": body["created"], "model": body["model"]}
+        return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+    yield chunk({"role": "assistant", "content": ""})
+    for name in ("content", "refusal"):
+        text = message.get(name) or ""
+        for start in range(0, len(text), 7):
+            yield chunk({name: text[start : start + 7]})
+    for index, call in enumerate(message.get("tool_calls") or []):
+        function = call["function"]
+        yield chunk({"tool_calls": [{**call, "index": index, "function": {"name": function["name"], "arguments": ""}}]})
+        for start in range(0, len(function["arguments"]), 7):
+            part = {"arguments": function["arguments"][start : start + 7]}
+            yield chunk({"tool_calls": [{"index": index, "function": part}]})
+    yield chunk({}, choice["finish_reason"])
+    if "usage" in body:
+        yield {**chunk({}), "choices": [], "usage": body["usage"]}
 
 
 def _fault(body: Body) -> str:

@@ -52,6 +52,11 @@ def test_azure_by_identity_or_key() -> None:
     assert not Settings.from_env(MINIMAL | AZURE | {"Agent__ApiKey": "k"}).agent.uses_identity
 
 
+def test_streaming_is_a_choice() -> None:
+    assert not Settings.from_env(MINIMAL | OPENAI).agent.streaming
+    assert Settings.from_env(MINIMAL | OPENAI | {"Agent__Streaming": "true"}).agent.streaming
+
+
 def test_every_limit_is_read() -> None:
     names = "TimeoutSeconds RunSeconds MaxRetries MaxToolCalls MaxRounds MaxOutputTokens TokenBudget".split()
     values = [7, 70, 3, 4, 5, 600, 7000]

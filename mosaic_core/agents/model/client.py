@@ -6,10 +6,12 @@ from the environment: keys, endpoints, organisations, extra headers and proxies 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import openai
+from agent_framework import ChatResponse, ChatResponseUpdate, Message, ResponseStream
+from agent_framework.exceptions import ChatClientException
 from agent_framework.observability import enable_instrumentation
 from agent_framework.openai import OpenAIChatCompletionClient
 
@@ -23,13 +25,39 @@ class IdentityError(Exception):
     """The app's identity gave no token."""
 
 
+class CutShortError(Exception):
+    """A streamed answer ended before it said that it was finished."""
+
+
+class StreamedChatClient(OpenAIChatCompletionClient[Any]):
+    """Asks for each answer in pieces and hands on the whole: for providers and gateways between that drop a connection
+    on which nothing comes for long."""
+
+    def _inner_get_response(
+        self, *, messages: Sequence[Message], options: Mapping[str, Any], stream: bool = False, **kwargs: Any
+    ) -> Awaitable[ChatResponse] | ResponseStream[ChatResponseUpdate, ChatResponse]:
+        pieces = super()._inner_get_response(messages=messages, options=options, stream=True, **kwargs)
+        assert isinstance(pieces, ResponseStream), "asked for a stream"
+        return pieces if stream else _whole(pieces)
+
+
+async def _whole(pieces: ResponseStream[ChatResponseUpdate, ChatResponse]) -> ChatResponse:
+    response = await pieces.get_final_response()
+    if response.finish_reason is None:
+        raise ChatClientException("the stream ended early") from CutShortError()
+    return response
+
+
 def chat_client(settings: AgentSettings, token_provider: TokenProvider | None) -> OpenAIChatCompletionClient[Any]:
     """Belongs to the event loop that it is first used on. Close it with ``await client.client.close()``.
 
     Raises ValueError where neither a key nor a token provider is there."""
     enable_instrumentation(enable_sensitive_data=False, enable_message_events=False)
     rounds = settings.max_rounds
-    return OpenAIChatCompletionClient(
+    kind: type[OpenAIChatCompletionClient[Any]] = (
+        StreamedChatClient if settings.streaming else OpenAIChatCompletionClient
+    )
+    return kind(
         model=settings.model,
         async_client=_sdk_client(settings, token_provider),
         function_invocation_configuration={

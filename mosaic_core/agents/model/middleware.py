@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
+import httpx2
 import openai
 from agent_framework import (
     ChatContext,
@@ -26,7 +27,7 @@ from agent_framework import (
 from agent_framework.exceptions import ChatClientContentFilterException, ChatClientException
 
 from mosaic_core.agents.model.budget import Budget
-from mosaic_core.agents.model.client import IdentityError
+from mosaic_core.agents.model.client import CutShortError, IdentityError
 from mosaic_core.agents.model.outcomes import Outcome, TurnEndedError
 from mosaic_core.domain.errors import LaneError
 
@@ -151,7 +152,9 @@ def _wait_after(error: Exception, tried: int) -> float:
             return backoff if asked is None else asked
         code = UNAVAILABLE if status in (401, 403, 404, 429) else REQUEST_REFUSED
         raise LaneError(f"the model's provider refused the request ({_told(error)})", code=code) from error
-    if isinstance(cause, openai.APIConnectionError | TimeoutError | IdentityError):
+    if isinstance(
+        cause, openai.APIConnectionError | httpx2.TransportError | TimeoutError | CutShortError | IdentityError
+    ):
         return backoff
     if isinstance(cause, openai.OpenAIError) and not isinstance(cause, openai.APIResponseValidationError):
         raise LaneError(f"the model's client failed ({_told(error)})", code=UNAVAILABLE) from error
