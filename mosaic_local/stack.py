@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -62,6 +63,15 @@ _QUEUE_SETTINGS = {Lane.INGESTION: "IngestionQueue", Lane.CONVERSATION: "Convers
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _commit(app: Path) -> str:
+    """The checkout's commit, as packaging records it for a deployment; "" where there is no checkout, or no git."""
+    command = ["git", "-C", str(app), "rev-parse", "--verify", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +328,7 @@ class Stack:
             "TablesConnection": azurite.connection_string(secrets, blob, table, "Table"),
             "BlobsConnection": azurite.connection_string(secrets, blob, table, "Blob"),
             "TelemetryHub": TELEMETRY_HUB,
+            "MOSAIC_COMMIT": _commit(self.options.app),
             "Auth__Issuer": self._issuer.url,
             "Auth__Audience": AUDIENCE,
             "Auth__JwksUri": self._issuer.jwks_uri,

@@ -125,6 +125,11 @@ def test_the_accounts_key_is_the_stacks_own(stack: Stack) -> None:
     assert "devstoreaccount1" not in json.dumps(stack.settings)
 
 
+def test_the_app_is_told_which_commit_it_is(stack: Stack) -> None:
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert stack.settings["MOSAIC_COMMIT"] == (head.stdout.strip() if head.returncode == 0 else "")
+
+
 def test_env_and_token_find_the_running_stack(stack: Stack) -> None:
     runner, folder = CliRunner(), str(stack.state_dir)
     shown = json.loads(runner.invoke(cli.app, ["env", "--json", "--state", folder]).stdout)
