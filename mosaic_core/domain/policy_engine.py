@@ -7,6 +7,7 @@ own annotations.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -141,12 +142,15 @@ def load(text: str) -> PolicyEngine:
     version = data.get("version")
     if not isinstance(version, str) or not 1 <= len(version) <= 80:
         faults.append("version is missing: a text of at most 80 characters")
-    impacts = _impacts(data.get("impacts", {}), faults)
-    rules = [_rule(number, rule, faults) for number, rule in enumerate(data.get("rules", []), start=1)]
-    threshold = data.get("thresholds", {}).get("answer", 0.5)
-    if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+    impacts = _impacts(_table(data, "impacts", faults), faults)
+    rules = [_rule(number, rule, faults) for number, rule in enumerate(_list(data, "rules", "", faults), start=1)]
+    thresholds = _table(data, "thresholds", faults)
+    threshold = thresholds.get("answer", 0.5)
+    if not _is_number(threshold) or not 0 <= threshold <= 1:
         faults.append("thresholds.answer is not a number from 0 to 1")
-    messages = [_message(number, entry, faults) for number, entry in enumerate(data.get("messages", []), start=1)]
+    entries = _list(data, "messages", "", faults)
+    messages = [_message(number, entry, faults) for number, entry in enumerate(entries, start=1)]
+    faults += [f"thresholds.{name} is unknown" for name in sorted(set(thresholds) - {"answer"})]
     unknown = set(data) - {"version", "impacts", "rules", "thresholds", "messages"}
     faults += [f"{name} is unknown" for name in sorted(unknown)]
     if faults:
@@ -183,17 +187,17 @@ def _asks_action(arguments: Mapping[str, Any]) -> bool:
     return any(assess_message(text).action for text in (*found, " ".join(found)) if text)
 
 
-def _impacts(data: Any, faults: list[str]) -> dict[str, ImpactClass]:
+def _impacts(data: Mapping[str, Any], faults: list[str]) -> dict[str, ImpactClass]:
     found: dict[str, ImpactClass] = {}
-    for name, actions in data.items() if isinstance(data, Mapping) else ():
+    for name in data:
         impact = _one_of(ImpactClass, name, f"impacts.{name}", faults)
-        for action in actions if isinstance(actions, list) else ():
+        for action in _list(data, name, "impacts.", faults):
             if impact is None or name_of(str(action)) != action:
                 faults.append(f"impacts.{name}: {str(action)[:60]} is no action's name")
             elif not impact.needs_approval and action not in EXECUTABLE:
                 faults.append(f"impacts.{name}: {action} can only be of a higher impact; the app has no code for it")
-            else:
-                found[action] = impact
+            elif found.setdefault(action, impact) != impact:
+                faults.append(f"impacts.{name}: {action} is of {found[action]} already")
     return found
 
 
@@ -204,29 +208,33 @@ def _rule(number: int, data: Any, faults: list[str]) -> Rule | None:
         return None
     faults += [f"{where}: {key} is unknown" for key in sorted(set(data) - _CONDITIONS)]
     verdict = _one_of(Verdict, data.get("verdict"), f"{where}.verdict", faults)
-    impacts = [_one_of(ImpactClass, i, f"{where}.impacts", faults) for i in data.get("impacts", [])]
-    severities = [_one_of(Severity, s, f"{where}.severities", faults) for s in data.get("severities", [])]
-    amount: Decimal | None = None
-    try:
-        amount = Decimal(str(data["amount_above"])) if "amount_above" in data else None
-    except InvalidOperation:
+    lists = {key: _list(data, key, f"{where}.", faults) for key in ("actions", "impacts", "severities")}
+    impacts = [_one_of(ImpactClass, i, f"{where}.impacts", faults) for i in lists["impacts"]]
+    severities = [_one_of(Severity, s, f"{where}.severities", faults) for s in lists["severities"]]
+    for action in lists["actions"]:
+        if name_of(str(action)) != action:
+            faults.append(f"{where}.actions: {str(action)[:60]} is no action's name")
+    amount = _amount(data.get("amount_above"))
+    if "amount_above" in data and amount is None:
         faults.append(f"{where}.amount_above is no number")
     for key in ("rows_above", "confidence_below"):
-        if key in data and (isinstance(data[key], bool) or not isinstance(data[key], int | float)):
+        if key in data and not _is_number(data[key]):
             faults.append(f"{where}.{key} is no number")
+    if not isinstance(data.get("text_asks_action", False), bool):
+        faults.append(f"{where}.text_asks_action is neither true nor false")
     if verdict is None:
         return None
     return Rule(
         name=str(data.get("name", where))[:60],
         verdict=verdict,
         reason=str(data.get("reason", "policy_rule"))[:60],
-        actions=frozenset(map(str, data.get("actions", []))),
+        actions=frozenset(map(str, lists["actions"])),
         impacts=frozenset(i for i in impacts if i is not None),
         severities=frozenset(s for s in severities if s is not None),
         rows_above=data.get("rows_above"),
         amount_above=amount,
         confidence_below=data.get("confidence_below"),
-        text_asks_action=bool(data.get("text_asks_action", False)),
+        text_asks_action=data.get("text_asks_action") is True,
     )
 
 
@@ -243,6 +251,35 @@ def _message(number: int, data: Any, faults: list[str]) -> tuple[re.Pattern[str]
     if impact is not None and not impact.needs_approval:
         faults.append(f"{where}.impact needs no approval")
     return (compiled, impact) if compiled is not None and impact is not None else None
+
+
+def _table(data: Mapping[str, Any], name: str, faults: list[str]) -> Mapping[str, Any]:
+    found = data.get(name, {})
+    if isinstance(found, Mapping):
+        return found
+    faults.append(f"{name} is no table")
+    return {}
+
+
+def _list(data: Mapping[str, Any], name: str, where: str, faults: list[str]) -> list[Any]:
+    found = data.get(name, [])
+    if isinstance(found, list):
+        return found
+    faults.append(f"{where}{name} is no list")
+    return []
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _amount(value: Any) -> Decimal | None:
+    """The number, which may be written as text; None where it is none that can be compared with."""
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() else None
 
 
 def _one_of[E: StrEnum](kind: type[E], value: Any, where: str, faults: list[str]) -> E | None:
