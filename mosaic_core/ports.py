@@ -77,6 +77,11 @@ class CommandStore(Protocol):
         """(queue, command id) of a conversation's commands, newest ``created_at`` first, page by page."""
         ...
 
+    def conversations(self, household_id: str) -> AsyncIterator[str]:
+        """Ids of a household's conversations that have a command, ascending, one request for each as it is asked for.
+        For ids as the contract has them (32 hex digits)."""
+        ...
+
 
 class KeyStore(Protocol):
     """IdempotencyKeys, by queue and command id."""

@@ -119,6 +119,10 @@ class MemoryCommands(_Store):
         for key, _ in self.index.under(household_id, conversation_id):
             yield key[3], key[4]
 
+    async def conversations(self, household_id: str) -> AsyncIterator[str]:
+        for conversation_id in sorted({key[1] for key, _ in self.index.under(household_id)}):
+            yield conversation_id
+
 
 class MemoryKeys(_Store):
     async def insert(self, key: Key) -> ETag | None:

@@ -320,6 +320,21 @@ async def test_a_conversation_lists_its_commands_newest_first(stores: Stores) ->
     assert await listed(stores.commands.conversation(new_id(), conversation)) == []
 
 
+async def test_a_household_lists_its_conversations_and_no_others(stores: Stores) -> None:
+    household, conversations = new_id(), sorted(new_id() for _ in range(3))
+    neighbours = (household[:-1], f"{household}0", f"{household}!{conversations[0]}", new_id())
+    for place, conversation in enumerate(conversations):
+        for n in range(place + 1):
+            await stores.commands.index_conversation(household, conversation, NOW + timedelta(seconds=n), "q", f"c{n}")
+    for other in neighbours:
+        await stores.commands.index_conversation(other, new_id(), NOW, "q", "c")
+    assert await listed(stores.commands.conversations(household)) == conversations
+    first = stores.commands.conversations(household)
+    assert await anext(first) == conversations[0]
+    assert await listed(stores.commands.conversations(new_id())) == []
+    assert await listed(stores.commands.conversations("")) == []
+
+
 async def test_a_conversation_is_read_page_by_page(stores: Stores) -> None:
     household, conversation = new_id(), new_id()
     await asyncio.gather(
@@ -651,6 +666,7 @@ async def test_ids_cannot_reach_rows_of_others(stores: Stores) -> None:
         assert await stores.signals.of_run(i) == []
         assert await stores.runs.read(i) is None
         assert await listed(stores.commands.conversation(i, i)) == []
+        assert await listed(stores.commands.conversations(i)) == []
         assert await listed(stores.households.active(i, i)) == []
 
 

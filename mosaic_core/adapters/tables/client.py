@@ -165,6 +165,31 @@ class TableService:
             async for entity in entities:
                 yield _row(entity)
 
+    async def partitions(self, table: str, prefix: str) -> AsyncIterator[str]:
+        """Keys of the partitions that begin with ``prefix``, ascending, as they are asked for: a request of one row for
+        each, however many rows a partition has, and one more at the end."""
+        after, end = prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        while True:
+            pages = (
+                self._table(table)
+                .query_entities(
+                    "PartitionKey gt @after and PartitionKey lt @end",
+                    parameters={"after": after, "end": end},
+                    select=["PartitionKey"],
+                    results_per_page=1,
+                    **_CALL,
+                )
+                .by_page()
+            )
+            found = after
+            # a page may be empty and have a successor, where the service changes between its servers
+            while found == after and (entities := await self._answer("query", table, anext(pages, None))) is not None:
+                async for entity in entities:
+                    found = str(entity["PartitionKey"])
+            if found == after:
+                return
+            yield (after := found)
+
     async def insert_all(self, table: str, partition: str, rows: Mapping[str, Row]) -> bool:
         """All rows, by row key, of one partition in one transaction, at most `MAX_TRANSACTION`.
         False: one of them is there, and nothing was written."""

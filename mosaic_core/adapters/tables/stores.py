@@ -11,7 +11,7 @@ from typing import Final
 from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row
 from mosaic_core.adapters.tables.client import MAX_TRANSACTION, TableService
-from mosaic_core.adapters.tables.keys import encode, join
+from mosaic_core.adapters.tables.keys import SEPARATOR, encode, join
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
@@ -115,6 +115,11 @@ class TableCommands(_Store):
         partition = join("conversation", household_id, conversation_id)
         async for row in self._tables.query(INDEX, partition, select=("Queue", "CommandId"), page=100):
             yield row["Queue"], row["CommandId"]
+
+    async def conversations(self, household_id: str) -> AsyncIterator[str]:
+        prefix = join("conversation", household_id) + SEPARATOR
+        async for partition in self._tables.partitions(INDEX, prefix):
+            yield partition.removeprefix(prefix)  # a GUID, which a key holds as it is
 
 
 class TableKeys(_Store):
