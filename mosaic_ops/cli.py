@@ -33,6 +33,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "env": Command("mosaic_local.cli", "The running stack's settings, as an app would need them", "Run"),
     "token": Command("mosaic_local.cli", "A bearer token of the running stack's issuer", "Run"),
     "ops": Command("mosaic_ops.operations", "Operate the stack or a deployment", "Operate", is_group=True),
+    "policy": Command(
+        "mosaic_ops.policy", "The policy's rules; what a changed file would have decided", "Operate", is_group=True
+    ),
     "test": Command("mosaic_ops.testing", "Run the tests: [--slow] [pytest arguments]", "Develop"),
     "check": Command(
         "mosaic_ops.checks.command", "Format, lint, types, layers, secrets, pins, tracked files", "Develop"

@@ -37,6 +37,7 @@ from urllib.parse import unquote
 from mosaic_core.domain.envelope import PolicyDisposition as Disposition
 
 __all__ = [
+    "NO_ACTION",
     "POLICY_VERSION",
     "Assessment",
     "Disposition",
@@ -48,6 +49,9 @@ __all__ = [
 ]
 
 POLICY_VERSION: Final = "2026-11-24.1"
+
+NO_ACTION: Final = "no_high_impact_action"
+"""The reason code of every message that needs no approval, and of no other."""
 
 
 class ImpactClass(StrEnum):
@@ -121,7 +125,7 @@ def assess_message(message: str, user_note: str | None = None) -> Assessment:
     return Assessment(
         disposition=Disposition.ADVISORY_ONLY,
         action=None,
-        reason_code="no_high_impact_action",
+        reason_code=NO_ACTION,
         rationale="nothing in the text asks for an action with effects outside",
         confidence=0.9,
     )

@@ -24,6 +24,7 @@ from mosaic_core.domain.policy import normalise
 LONGEST_ARGUMENTS: Final = 8 * 1024
 """Characters of an action's canonical JSON; a larger one is refused, nobody could read it."""
 
+_OF_ROWS: Final = frozenset({"recategorise", "mark_recurring"})
 _DEEPEST: Final = 6
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}", re.ASCII)
 
@@ -166,6 +167,11 @@ def texts(value: Any) -> Iterator[str]:
         case list() | tuple():
             for item in value:
                 yield from texts(item)
+
+
+def row_count(action: str, arguments: Mapping[str, Any]) -> int:
+    """How many ledger rows a validated action touches."""
+    return len(arguments["transactionIds"]) if action in _OF_ROWS else 0
 
 
 def amounts(arguments: Mapping[str, Any]) -> list[Decimal]:

@@ -17,7 +17,7 @@ from mosaic_core.domain.approval import Action
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, Severity
 from mosaic_core.domain.policy import ImpactClass
-from mosaic_core.domain.policy_actions import InvalidProposalError, name_of, validated
+from mosaic_core.domain.policy_actions import InvalidProposalError, name_of, row_count, validated
 from mosaic_core.domain.policy_engine import Proposed, Ruling, Verdict
 from mosaic_core.domain.records import Approval
 from mosaic_core.lanes.context import LaneContext
@@ -32,6 +32,7 @@ MOST: Final = 10
 """Proposals of one reply that are looked at; the rest are refused."""
 
 APPROVAL_REQUIRED: Final = "approval_required"
+TOO_MANY: Final = "too_many_proposals"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class Proposals:
         for number, proposal in enumerate(reply.proposals):
             try:
                 if number >= MOST:
-                    raise InvalidProposalError(f"a reply may propose {MOST} actions", code="too_many_proposals")
+                    raise InvalidProposalError(f"a reply may propose {MOST} actions", code=TOO_MANY)
                 judged = await self._judge(proposal, reply.answer.confidence)
             except InvalidProposalError as error:
                 settled.append(await self._refused(proposal, name_of(proposal.action), error.code, error.rationale))
@@ -100,17 +101,15 @@ class Proposals:
 
     async def _scope(self, name: str, arguments: Mapping[str, Any]) -> tuple[int, Severity | None]:
         """How many rows, of which signal. What is not the household's own is not there."""
-        if name in ("recategorise", "mark_recurring"):
-            rows = arguments["transactionIds"]
-            if not all(i in self._ledger for i in rows):
-                raise InvalidProposalError("it names rows that the household's ledger does not hold")
-            return len(rows), None
+        rows = row_count(name, arguments)
+        if rows and not all(i in self._ledger for i in arguments["transactionIds"]):
+            raise InvalidProposalError("it names rows that the household's ledger does not hold")
         if name == "dismiss_signal":
             signal = await effects.finding(self._context, self._turn.household_id, arguments["signalId"])
             if signal is None:
                 raise InvalidProposalError("it names a signal that is no finding of this household")
-            return 0, signal.severity
-        return 0, None
+            return rows, signal.severity
+        return rows, None
 
     async def _apply(self, judged: _Judged) -> Settled:
         action, ruling = judged.action, judged.ruling
