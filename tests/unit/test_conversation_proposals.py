@@ -690,7 +690,7 @@ async def test_an_unsure_answer_says_of_what() -> None:
 async def test_the_specialist_is_named() -> None:
     agent = ScriptedAgent()
     ended = await say(world_of(agent), "Which subscriptions do we have?")
-    assert (ended.stage("route").outcome_code, ended.stage("route").executor) == ("routed_recurring", "router/1")
+    assert (ended.stage("route").outcome_code, ended.stage("route").executor) == ("routed_recurring", "router/2")
     assert ended.stage("answer").executor == "recurring/scripted"
     assert agent.turns[0].specialist == "recurring"
 
