@@ -43,10 +43,25 @@ def test_most_plain_questions_are_answered_exactly(kind: str, cases: list[Case])
     assert share >= 0.9
 
 
-@pytest.mark.parametrize("question", CANNOT)
+_DETAILS = [
+    "What is the APR on my Toyota loan?",
+    "What size were the shoes from Amazon?",
+    "Who drove me in the Uber?",
+    "What time does Safeway close?",
+    "How high is my overdraft limit?",
+]
+
+
+@pytest.mark.parametrize("question", [*CANNOT, *_DETAILS])
 def test_what_the_ledger_cannot_answer_is_refused(question: str) -> None:
     got = answer(question, LEDGER, as_of=AS_OF)
     assert got.outcome_code == "cannot_answer", got
     assert got.value is None
     assert got.transaction_ids == ()
     assert got.rationale
+
+
+def test_a_months_spending_is_the_households_own() -> None:
+    got = answer("What percentage of last month's spending was groceries?", LEDGER, as_of=AS_OF)
+    assert got.outcome_code == "answered"
+    assert answer("What was Bob's spending last month?", LEDGER, as_of=AS_OF).outcome_code == "cannot_answer"

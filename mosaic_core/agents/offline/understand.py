@@ -42,13 +42,20 @@ _REFUSALS: Final = tuple(
         ),
         (
             "other_people_not_in_ledger",
-            r"\b(?:other|average|typical|most) (?:people|households?|families|americans?|person|customers?|users?)\b|\b(?:neighbou?rs?|friends?|colleagues?|boss|coworkers?|co-workers?)(?:'s|s)? (?:spend|spent|pay|paid|earn|make|made|salary|income|income|transactions?|account|rent|ledger|household)\b|\b(?:did|does|do|has|have) (?:my |the |our )?(?:neighbou?rs?|friends?|colleagues?|boss|parents|brother|sister|coworkers?)\b|\bother households?\b|\banother household\b|\bsomeone else\b|\b(?!(?:this|my|our|the)\b)\w+'s (?:household|ledger|spending|salary|finances)\b|\bhousehold (?:of|b|[0-9a-f]{8,})\b|\bcompared? (?:to|with) (?:others|average|people|the average|everyone)",
+            r"\b(?:other|average|typical|most) (?:people|households?|families|americans?|person|customers?|users?)\b|\b(?:neighbou?rs?|friends?|colleagues?|boss|coworkers?|co-workers?)(?:'s|s)? (?:spend|spent|pay|paid|earn|make|made|salary|income|income|transactions?|account|rent|ledger|household)\b|\b(?:did|does|do|has|have) (?:my |the |our )?(?:neighbou?rs?|friends?|colleagues?|boss|parents|brother|sister|coworkers?)\b|\bother households?\b|\banother household\b|\bsomeone else\b|\b(?!(?:this|my|our|the|day|night|today|yesterday|week|month|quarter|year|spring|summer|autumn|fall|winter)\b)\w+'s (?:household|ledger|spending|salary|finances)\b|\bhousehold (?:of|b|[0-9a-f]{8,})\b|\bcompared? (?:to|with) (?:others|average|people|the average|everyone)",
             "The ledger is this household's own; it says nothing of other people.",
         ),
         (
             "not_about_the_ledger",
             r"\bweather\b|\bjokes?\b|\bpoems?\b|\bcapital of\b|\bpresident\b|\brecipes?\b|\bwho are you\b|\bwho is\b|\bcredit score\b|\bstock price|\bshare price\b|\b(?:interest|exchange|inflation|mortgage|tax) rates?\b|\bnews\b|\bmeaning of\b|\btranslate\b|\bwhat (?:day|time|date) is it\b|\bhow (?:old|tall) \b|\bsports?\b.*\bscore\b|\bbitcoin price\b|\bprice of (?:gold|bitcoin|oil|gas|a)\b|\bhow are you\b|\bwhat can you do\b|\bpassword\b|\bsystem prompt\b|\binstructions\b|\bphone number\b|\baddress\b|\baccount number\b|\brouting number\b|\bsocial security\b|\bpin code\b|\bphotos?\b|\bcalories\b|\bhow many (?:miles|gallons|litres|liters|items|hours|steps|people)\b|\bwrite (?:me )?(?:a|an|some)\b|\bwhat did i (?:eat|drink|wear|watch)\b|\bwarranty\b|\binvested in\b.*\breturn\b|\bcurrent value\b|\bportfolio\b|\bretire",
             "That is not something that a ledger of transactions can answer.",
+        ),
+        (
+            "details_not_in_ledger",
+            r"\bwhat (?:size|colou?rs?|flavou?rs?)\b|\bwhat time (?!of\b)|\bwhich (?:films?|movies?|books?|songs?|albums?|dish(?:es)?|seats?|sizes?|colou?rs?)\b|\bwho (?:drove|served|cut|cooked|delivered|fixed|sold|treated|cleaned)\b"
+            r"|\bhow many (?:cups|slices|bottles|kilos?|grams|points|calories)\b|\b(?:reward|bonus|air|loyalty) (?:miles|points)\b|\bco2\b|\bemissions?\b|\bhow (?:far|fast|heavy)\b|\bany good\b|\b(?:is|was|are|were) .{0,40}\bfair\b|\bwhat made (?:me|us)\b"
+            r"|\bdo(?:es)? (?:my|the|our) \w+ do with\b|\bapr (?:on|of|for)\b|\b(?:overdraft|card|withdrawal) limit\b|\b(?:open|close)s? (?:today|tomorrow|at)\b",
+            "The ledger holds who was paid, how much and when, and nothing else of what was bought.",
         ),
         (
             "reasons_not_in_ledger",
