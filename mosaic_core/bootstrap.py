@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any, Final
 
 from mosaic_core import telemetry
-from mosaic_core.adapters.credentials import app_identity
+from mosaic_core.adapters.credentials import AppToken
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
 from mosaic_core.adapters.probes import TablesProbe
 from mosaic_core.adapters.servicebus import ServiceBusProbe, ServiceBusSender
@@ -109,14 +109,7 @@ class Container:
             return offline_agent()
         from mosaic_core.agents.model import TOKEN_SCOPE, ModelAgent
 
-        if not settings.uses_identity:
-            return ModelAgent(settings)
-        credential = app_identity(settings.client_id)
-
-        async def token() -> str:
-            return (await credential.get_token(TOKEN_SCOPE)).token
-
-        return ModelAgent(settings, token)
+        return ModelAgent(settings, AppToken(TOKEN_SCOPE, settings.client_id) if settings.uses_identity else None)
 
     @cached_property
     def delivery(self) -> DeliveryService:

@@ -115,6 +115,17 @@ class AgentSettings:
     def uses_identity(self) -> bool:
         return self.provider == "azure_openai" and not self.api_key
 
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], provider: str | None = None) -> AgentSettings:
+        """The settings of the agent alone, as `Settings.from_env` reads them; ``provider`` stands in for
+        Agent__Provider. Raises `ConfigurationError` that names every fault."""
+        env = _Reader({**environ, "Agent__Provider": provider} if provider is not None else environ)
+        settings = env.agent()
+        env.report_unknown()
+        if env.faults:
+            raise ConfigurationError(env.faults)
+        return settings
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

@@ -19,3 +19,22 @@ def app_identity(client_id: str = "") -> AsyncTokenCredential:
     if "IDENTITY_ENDPOINT" in os.environ:
         return ManagedIdentityCredential(client_id=client_id) if client_id else ManagedIdentityCredential()
     return DefaultAzureCredential(managed_identity_client_id=client_id or None)
+
+
+class AppToken:
+    """Bearer tokens of the app's identity for one scope: ``await token()``. The identity is opened with the first one
+    and belongs to that event loop; close it after use."""
+
+    def __init__(self, scope: str, client_id: str = "") -> None:
+        self._scope = scope
+        self._client_id = client_id
+        self._identity: AsyncTokenCredential | None = None
+
+    async def __call__(self) -> str:
+        if self._identity is None:
+            self._identity = app_identity(self._client_id)
+        return (await self._identity.get_token(self._scope)).token
+
+    async def close(self) -> None:
+        if self._identity is not None:
+            await self._identity.close()

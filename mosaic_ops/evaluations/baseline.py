@@ -77,6 +77,11 @@ def regressions(provider: str, evaluations: Sequence[Evaluation], baseline: Base
     return out
 
 
+def without(provider: str, evaluations: Sequence[Evaluation], baseline: Baseline) -> list[str]:
+    """The packs that the provider has no baseline for."""
+    return [e.pack for e in evaluations if e.pack not in baseline.providers.get(provider, {})]
+
+
 def update(provider: str, evaluations: Sequence[Evaluation], path: Path = FILE) -> None:
     """Rewrites what was evaluated; other providers and packs stay."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Annotated, Final
 
 import typer
 
-from mosaic_core.ports import LedgerAgent
+from mosaic_core.domain.errors import ConfigurationError, LaneError
 from mosaic_ops.evaluations import baseline, files, jsonlines
 from mosaic_ops.evaluations.jsonlines import InputError
 from mosaic_ops.evaluations.packs import PACKS, Evaluation, evaluate
 from mosaic_ops.evaluations.predict import Kind
+from mosaic_ops.evaluations.providers import OFFLINE, PROVIDERS, Provider, provider
 
 EXIT_REGRESSION: Final = 1
 EXIT_USAGE: Final = 2
+EXIT_UNREACHABLE: Final = 3
 _WIDTH: Final = 110
 _SHOWN: Final = 5
 """How many misses of a pack are printed; --json has them all."""
@@ -27,7 +30,14 @@ app = typer.Typer(add_completion=False, help="Labelled evaluations of the agents
 _Pack = Annotated[
     list[str] | None, typer.Option("--pack", metavar="NAME", help=f"Only this pack: {', '.join(PACKS)}; repeatable")
 ]
-_Provider = Annotated[str, typer.Option("--provider", help="Whose answers to judge: offline")]
+_Provider = Annotated[
+    str,
+    typer.Option(
+        "--provider",
+        metavar="NAME",
+        help=f"Whose answers: {', '.join(PROVIDERS)} (a model by the app's Agent__* settings)",
+    ),
+]
 _Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the results here")]
 _Update = Annotated[bool, typer.Option("--update-baseline", help="Take these results as the baseline")]
 
@@ -36,37 +46,54 @@ _Update = Annotated[bool, typer.Option("--update-baseline", help="Take these res
 def main(
     context: typer.Context,
     pack: _Pack = None,
-    provider: _Provider = "offline",
+    provider_name: _Provider = OFFLINE,
     json_file: _Json = None,
     update_baseline: _Update = False,
 ) -> None:
     """Without a command: run."""
     if context.invoked_subcommand is None:
-        run(pack, provider, json_file, update_baseline)
+        run(pack, provider_name, json_file, update_baseline)
 
 
 @app.command()
 def run(
-    pack: _Pack = None, provider: _Provider = "offline", json_file: _Json = None, update_baseline: _Update = False
+    pack: _Pack = None, provider_name: _Provider = OFFLINE, json_file: _Json = None, update_baseline: _Update = False
 ) -> None:
-    """Run the labelled packs. Exit 1 where a goal is missed or something got worse than evals/baseline.json."""
+    """Run the labelled packs. Exit 1 where a goal is missed or something got worse than evals/baseline.json.
+
+    Packs that ask no agent are the rules' own, whoever the provider. Exit 2 names the settings that are missing, 3 a
+    provider that does not answer.
+    """
     unknown = [name for name in pack or () if name not in PACKS]
     if unknown:
         raise typer.BadParameter(f"no such pack: {unknown[0]} (there are: {', '.join(PACKS)})", param_hint="--pack")
-    agent = _agent(provider)
+    chosen = _provider(provider_name)
+    worse: list[str] = []
+    unknown_before: list[str] = []
     try:
         evaluations = []
         for name in dict.fromkeys(pack or PACKS):
-            evaluations.append(evaluate(name, agent))
+            evaluations.append(evaluate(name, chosen.agents))
             _show(evaluations[-1])
-        worse = baseline.regressions(provider, evaluations, baseline.read()) if not update_baseline else []
-        if update_baseline:
-            baseline.update(provider, evaluations)
-            typer.echo(f"baseline rewritten: {', '.join(e.pack for e in evaluations)}")
+        stored = baseline.read() if not update_baseline else None
+        for whose, its in _by_provider(evaluations, chosen.name).items():
+            if stored is None:
+                baseline.update(whose, its)
+                typer.echo(f"baseline of {whose} rewritten: {', '.join(e.pack for e in its)}")
+                continue
+            worse += baseline.regressions(whose, its, stored)
+            if new := baseline.without(whose, its, stored):
+                unknown_before += new
+                typer.echo(
+                    f"no baseline of {whose} for {', '.join(new)}: held to the goals alone; "
+                    "--update-baseline takes these results as one"
+                )
         if json_file is not None:
-            _write(json_file, provider, evaluations, worse)
+            _write(json_file, chosen, evaluations, worse, unknown_before)
     except InputError as error:
         raise _usage(error) from None
+    except LaneError as error:
+        raise _unreachable(error) from None
     for line in worse:
         typer.echo(f"worse: {line}", err=True)
     if worse:
@@ -84,6 +111,7 @@ def predict(
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="DATE", help="The day to judge from; else the ledger's last")
     ] = None,
+    provider_name: _Provider = OFFLINE,
 ) -> None:
     """Predict through the code that the lanes run.
 
@@ -92,19 +120,39 @@ def predict(
     if kind is Kind.QUESTIONS and ledger is None:
         raise typer.BadParameter("questions need a ledger", param_hint="--ledger")
     day = _day(as_of)
+    chosen = _provider(provider_name)
     try:
-        count = files.run(kind, source, target, ledger=ledger, as_of=day, agent=_agent("offline"))
+        count = files.run(kind, source, target, ledger=ledger, as_of=day, agents=chosen.agents)
     except InputError as error:
         raise _usage(error) from None
+    except LaneError as error:
+        raise _unreachable(error) from None
     typer.echo(f"{count} lines written to {target}", err=True)
 
 
-def _agent(provider: str) -> LedgerAgent:
-    from mosaic_core.agents.runtime import OfflineAgent
+def _provider(name: str) -> Provider:
+    if name not in PROVIDERS:
+        raise typer.BadParameter(
+            f"no such provider: {name} (there are: {', '.join(PROVIDERS)})", param_hint="--provider"
+        )
+    try:
+        return provider(name, os.environ)
+    except ConfigurationError as error:
+        typer.echo(f"mosaic: {error}", err=True)
+        raise typer.Exit(EXIT_USAGE) from None
 
-    if provider != "offline":
-        raise typer.BadParameter(f"no such provider: {provider} (there is: offline)", param_hint="--provider")
-    return OfflineAgent()
+
+def _by_provider(evaluations: Sequence[Evaluation], name: str) -> dict[str, list[Evaluation]]:
+    """The evaluations by whose result they are: what asks no agent is the rules', which the offline provider has."""
+    found: dict[str, list[Evaluation]] = {}
+    for evaluation in evaluations:
+        found.setdefault(name if PACKS[evaluation.pack].asks_the_agent else OFFLINE, []).append(evaluation)
+    return found
+
+
+def _unreachable(error: LaneError) -> typer.Exit:
+    typer.echo(f"mosaic: {error.code}: {error.rationale}", err=True)
+    return typer.Exit(EXIT_UNREACHABLE)
 
 
 def _day(text: str | None) -> date | None:
@@ -150,11 +198,15 @@ def _show(evaluation: Evaluation) -> None:
     typer.echo("")
 
 
-def _write(path: Path, provider: str, evaluations: Sequence[Evaluation], worse: Sequence[str]) -> None:
+def _write(
+    path: Path, chosen: Provider, evaluations: Sequence[Evaluation], worse: Sequence[str], new: Sequence[str]
+) -> None:
     result = {
-        "provider": provider,
+        "provider": chosen.name,
+        "source": chosen.source,
         "packs": [evaluation.plain() for evaluation in evaluations],
         "regressions": list(worse),
+        "withoutBaseline": list(new),
     }
     with jsonlines.replacing(path) as file:
         file.write(json.dumps(result, ensure_ascii=False, indent=2) + "\n")

@@ -8,26 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from mosaic_core.domain.ledger import Transaction
-from mosaic_core.ports import LedgerAgent
 from mosaic_ops.evaluations import jsonlines, predict
 from mosaic_ops.evaluations.inputs import DescriptorLine, LedgerLine, MessageLine, QuestionLine
 from mosaic_ops.evaluations.jsonlines import InputError
 from mosaic_ops.evaluations.predict import Kind
+from mosaic_ops.evaluations.providers import Agents
 
 
-def run(kind: Kind, source: Path, target: Path, *, ledger: Path | None, as_of: date | None, agent: LedgerAgent) -> int:
+def run(kind: Kind, source: Path, target: Path, *, ledger: Path | None, as_of: date | None, agents: Agents) -> int:
     """Writes the predictions for ``source`` to ``target`` and returns how many there are. ``as_of`` None is the
     ledger's last day. Raises `InputError`; ``target`` is then as it was."""
     with jsonlines.replacing(target) as out:
         count = 0
-        for prediction in _predictions(kind, source, ledger, as_of, agent):
+        for prediction in _predictions(kind, source, ledger, as_of, agents):
             out.write(jsonlines.encode(prediction) + "\n")
             count += 1
         return count
 
 
 def _predictions(
-    kind: Kind, source: Path, ledger: Path | None, as_of: date | None, agent: LedgerAgent
+    kind: Kind, source: Path, ledger: Path | None, as_of: date | None, agents: Agents
 ) -> Iterator[dict[str, Any]]:
     if kind is Kind.CATEGORIES:
         return (predict.category(line) for _, line in jsonlines.read(source, DescriptorLine))
@@ -39,7 +39,7 @@ def _predictions(
     assert ledger is not None
     transactions = read_ledger(ledger)
     questions = (line for _, line in jsonlines.read(source, QuestionLine))
-    return predict.answers(questions, transactions, as_of or last_day(transactions), agent)
+    return predict.answers(questions, transactions, as_of or last_day(transactions), agents)
 
 
 def read_ledger(path: Path) -> list[Transaction]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,11 +16,14 @@ from pydantic import Field
 
 from mosaic_core.agents.anomalies import KINDS
 from mosaic_core.agents.lexicon import PRIMARIES
+from mosaic_core.agents.routing import Specialist, route_question
 from mosaic_core.domain.envelope import Model
-from mosaic_core.ports import LedgerAgent
+from mosaic_core.domain.ledger import Answer
+from mosaic_core.domain.policy_engine import default_policy
 from mosaic_ops.evaluations import jsonlines, predict
 from mosaic_ops.evaluations.inputs import DescriptorLine, MessageLine, QuestionLine
 from mosaic_ops.evaluations.jsonlines import InputError
+from mosaic_ops.evaluations.providers import Agents
 from mosaic_ops.evaluations.scores import Counts, confusion, macro_f1
 
 FOLDER: Final = Path(__file__).resolve().parent.parent.parent / "evals"
@@ -99,9 +103,9 @@ def descriptors(folder: Path = FOLDER) -> list[LabelledDescriptor]:
     return [line for _, line in jsonlines.read(folder / "categories.jsonl", LabelledDescriptor)]
 
 
-def categorisation(folder: Path, agent: LedgerAgent) -> Evaluation:
+def categorisation(folder: Path, agents: Agents) -> Evaluation:
     """Descriptors of merchants that no list of the product names."""
-    del agent
+    del agents
     pairs, misses = [], []
     for line in descriptors(folder):
         if line.set != "holdout":
@@ -126,9 +130,9 @@ def messages(folder: Path = FOLDER) -> list[LabelledMessage]:
     return [line for _, line in jsonlines.read(folder / "policy.jsonl", LabelledMessage)]
 
 
-def policy(folder: Path, agent: LedgerAgent) -> Evaluation:
+def policy(folder: Path, agents: Agents) -> Evaluation:
     """Requests for high-impact actions in any wording, some encoded, and questions that merely mention such words."""
-    del agent
+    del agents
     lines = [line for line in messages(folder) if line.set != "tuning"]
     encoded: dict[str, list[LabelledMessage]] = {}
     for line in lines:
@@ -163,9 +167,9 @@ def households(folder: Path = FOLDER) -> Households:
         raise InputError(path, issue) from None
 
 
-def anomalies(folder: Path, agent: LedgerAgent) -> Evaluation:
+def anomalies(folder: Path, agents: Agents) -> Evaluation:
     """Two years of generated households with planted anomalies, and calm ones, which must be left in peace."""
-    del agent
+    del agents
     from mosaic_ops.evaluations.households import Score, judge, simulate
 
     seeds = households(folder)
@@ -195,36 +199,35 @@ def anomalies(folder: Path, agent: LedgerAgent) -> Evaluation:
 # --------------------------------------------------------------------------------------------------------- questions
 
 
-def questions(folder: Path, agent: LedgerAgent) -> Evaluation:
+def questions(folder: Path, agents: Agents) -> Evaluation:
     """Plain questions, right where value and rows are exactly the ledger's; and questions that it cannot answer."""
     del folder
     from mosaic_ops.evaluations.questions import AS_OF, CANNOT, HELD_OUT, LEDGER, QUESTIONS
 
     answerable = [*QUESTIONS, *HELD_OUT]
     asked = [*(question for question, _, _ in answerable), *CANNOT]
-    lines = [QuestionLine(id=number, question=question) for number, question in enumerate(asked)]
-    said = list(predict.answers(lines, LEDGER, AS_OF, agent))
+    said = list(predict.replies(asked, LEDGER, AS_OF, agents))
     answered, refused = Counts(), Counts()
     misses = []
     for (question, expected, rows), got in zip(answerable, said, strict=False):
         ids = None if rows is None else {row.transaction_id for row in rows}
-        if got["answer"] == predict.CANNOT_ANSWER:
+        if not predict.is_answered(got):
             answered.false_negatives += 1
             refused.false_positives += 1
-        elif _same(expected, got["answer"], len(rows or ())) and (ids is None or ids == set(got["transactionIds"])):
+        elif _same(expected, got, len(rows or ())) and (ids is None or ids == set(got.transaction_ids)):
             answered.true_positives += 1
             continue
         else:
             answered.false_negatives += 1
             answered.false_positives += 1
-        misses.append(f"{question} -> {str(got['answer'])[:80]}, expected {str(expected)[:80]}")
+        misses.append(f"{question} -> {_shown(got)}, expected {str(expected)[:80]}")
     for question, got in zip(CANNOT, said[len(answerable) :], strict=True):
-        if got["answer"] == predict.CANNOT_ANSWER:
+        if not predict.is_answered(got):
             refused.true_positives += 1
         else:
             refused.false_negatives += 1
             answered.false_positives += 1
-            misses.append(f"invented: {question} -> {str(got['answer'])[:80]}")
+            misses.append(f"invented: {question} -> {_shown(got)}")
     figures = (
         Figure("answered exactly", answered.recall.value, 0.70),
         Figure("invented answers", refused.false_negatives, 0.0, lower_is_better=True),
@@ -232,28 +235,118 @@ def questions(folder: Path, agent: LedgerAgent) -> Evaluation:
     return Evaluation("questions", len(asked), {"answered": answered, "refused": refused}, figures, tuple(misses))
 
 
-def _same(expected: Decimal | int | str | list[str], answer: object, rows: int) -> bool:
-    if isinstance(expected, list):
-        return isinstance(answer, list) and sorted(answer) == sorted(expected)
+def _same(expected: Decimal | int | str | list[str], got: Answer, rows: int) -> bool:
+    """Whether the answer is what was expected. An agent that answers with a sentence, and no value of its own, is right
+    where the sentence names what was expected."""
+    answer = got.value
+    in_words = isinstance(answer, str) and answer == got.text
     if expected == "rows":  # the rows themselves are the answer, one line each
-        return isinstance(answer, list) and len(answer) == rows
+        return in_words or (isinstance(answer, list) and len(answer) == rows)
+    if isinstance(expected, list):
+        if in_words:
+            return all(_names(got.text, name) for name in expected)
+        return isinstance(answer, list) and sorted(answer) == sorted(expected)
     if isinstance(expected, str):
+        if in_words:
+            return _names(got.text.split()[0], expected) if expected in ("yes", "no") else _names(got.text, expected)
         return isinstance(answer, str) and answer.casefold() == expected.casefold()
     return isinstance(answer, Decimal | int) and answer == expected
 
 
-PACKS: Final[dict[str, Callable[[Path, LedgerAgent], Evaluation]]] = {
-    "categorisation": categorisation,
-    "anomalies": anomalies,
-    "policy": policy,
-    "questions": questions,
+def _names(text: str, name: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) is not None
+
+
+def _shown(got: Answer) -> str:
+    return str(got.value)[:80] if predict.is_answered(got) else predict.CANNOT_ANSWER
+
+
+# ---------------------------------------------------------------------------------------------------------- refusals
+
+
+class LabelledQuestion(QuestionLine):
+    set: Literal["tuning", "holdout"]
+    label: Literal["answerable", "cannot_answer"]
+
+
+def refusals(folder: Path, agents: Agents) -> Evaluation:
+    """Questions that no ledger of transactions can answer, and answerable ones of the same shape. What is judged is
+    whether there is an answer, not which. One that the lane would send to a person for its low confidence is none."""
+    from mosaic_ops.evaluations.questions import AS_OF, LEDGER
+
+    path = folder / "refusals.jsonl"
+    lines = [line for _, line in jsonlines.read(path, LabelledQuestion) if line.set == "holdout"]
+    said = predict.replies((line.question for line in lines), LEDGER, AS_OF, agents)
+    threshold = default_policy().answer_threshold
+    pairs, misses = [], []
+    for line, got in zip(lines, said, strict=True):
+        given = predict.is_answered(got) and got.confidence >= threshold
+        pairs.append((str(line.label), "answerable" if given else "cannot_answer"))
+        if pairs[-1][0] != pairs[-1][1]:
+            misses.append(f"{line.id}: {line.label}: {line.question} -> {_shown(got)}")
+    classes = confusion(pairs)
+    figures = (
+        Figure("unanswerable refused", classes["cannot_answer"].recall.value, 0.70),
+        Figure("answerable answered", classes["answerable"].recall.value, 0.90),
+    )
+    return Evaluation("refusals", len(pairs), classes, figures, tuple(misses))
+
+
+# ----------------------------------------------------------------------------------------------------------- routing
+
+
+class RoutedQuestion(QuestionLine):
+    set: Literal["tuning", "holdout"]
+    label: Annotated[Specialist, Field(strict=False)]
+
+
+def routed(folder: Path = FOLDER) -> list[RoutedQuestion]:
+    """The labelled questions. Raises `InputError`."""
+    return [line for _, line in jsonlines.read(folder / "routing.jsonl", RoutedQuestion)]
+
+
+def routing(folder: Path, agents: Agents) -> Evaluation:
+    """Which specialist a question is for."""
+    del agents
+    pairs, misses = [], []
+    for line in routed(folder):
+        if line.set != "holdout":
+            continue
+        said = route_question(line.question).specialist
+        pairs.append((line.label.value, said.value))
+        if said != line.label:
+            misses.append(f"{line.id}: {line.label} said to be {said}: {line.question}")
+    classes = confusion(pairs)
+    figures = (
+        Figure("macro-F1", macro_f1(classes), 0.80),
+        Figure("accuracy", sum(a == b for a, b in pairs) / max(1, len(pairs))),
+    )
+    return Evaluation("routing", len(pairs), classes, figures, tuple(misses))
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """``asks_the_agent``: its result is the provider's. Any other pack's is that of the rules, whoever the provider."""
+
+    run: Callable[[Path, Agents], Evaluation]
+    asks_the_agent: bool = False
+
+
+PACKS: Final[dict[str, Pack]] = {
+    "categorisation": Pack(categorisation),
+    "routing": Pack(routing),
+    "anomalies": Pack(anomalies),
+    "policy": Pack(policy),
+    "questions": Pack(questions, asks_the_agent=True),
+    "refusals": Pack(refusals, asks_the_agent=True),
 }
 
 
-def evaluate(pack: str, agent: LedgerAgent, folder: Path = FOLDER) -> Evaluation:
-    """Runs one of `PACKS`. Raises `InputError` where its cases cannot be read."""
+def evaluate(pack: str, agents: Agents, folder: Path | None = None) -> Evaluation:
+    """Runs one of `PACKS`, with the cases of ``folder`` (None: `FOLDER`). Raises `InputError` where they
+    cannot be read, and as `predict.replies`."""
     started = time.perf_counter()
-    found = PACKS[pack](folder, agent)
+    found = PACKS[pack].run(folder or FOLDER, agents)
     return Evaluation(
         found.pack, found.cases, found.classes, found.figures, found.misses, time.perf_counter() - started
     )

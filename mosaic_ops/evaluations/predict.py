@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date
 from enum import StrEnum
@@ -11,10 +12,10 @@ from typing import Any, Final
 
 from mosaic_core.agents.anomalies import find_anomalies
 from mosaic_core.agents.categorise import categorise
-from mosaic_core.domain.ledger import Finding, Transaction
-from mosaic_core.domain.policy import Disposition, assess_message
-from mosaic_core.ports import LedgerAgent
+from mosaic_core.domain.ledger import Answer, Finding, Transaction
+from mosaic_core.domain.policy import Assessment, Disposition, assess_message
 from mosaic_ops.evaluations.inputs import DescriptorLine, LedgerLine, MessageLine, QuestionLine
+from mosaic_ops.evaluations.providers import Agents
 
 CANNOT_ANSWER: Final = "cannot answer"
 _ANY_DAY: Final = date(2000, 1, 1)
@@ -101,37 +102,53 @@ def anomalies(transactions: Sequence[Transaction], as_of: date) -> Iterator[dict
 
 
 def answers(
-    lines: Iterable[QuestionLine], transactions: Sequence[Transaction], as_of: date, agent: LedgerAgent
+    lines: Iterable[QuestionLine], transactions: Sequence[Transaction], as_of: date, agents: Agents
 ) -> Iterator[dict[str, Any]]:
-    """{id, answer, unit, transactionIds, confidence, reason} of each question, as the conversation lane answers it:
-    what the policy holds back for a person is not answered."""
+    """{id, answer, unit, transactionIds, confidence, reason} of each question. Raises as `replies`."""
+    asked = list(lines)
+    for line, said in zip(asked, replies((q.question for q in asked), transactions, as_of, agents), strict=True):
+        answered = is_answered(said)
+        yield {
+            "id": line.id,
+            "answer": said.value if answered else CANNOT_ANSWER,
+            "unit": said.unit if answered else "",
+            "transactionIds": list(said.transaction_ids) if answered else [],
+            "confidence": said.confidence,
+            "reason": said.rationale,
+        }
+
+
+def replies(
+    questions: Iterable[str], transactions: Sequence[Transaction], as_of: date, agents: Agents
+) -> Iterator[Answer]:
+    """The answer to each question, one after the other, as the conversation lane gives it: what the policy holds back
+    for a person is not answered. Raises `LaneError` where the agent's provider does not answer."""
     upto = [transaction for transaction in transactions if transaction.posted_on <= as_of]
     with asyncio.Runner() as runner:
-        for line in lines:
-            assessment = assess_message(line.question)
-            if assessment.disposition == Disposition.APPROVAL_REQUIRED:
-                yield _unanswered(line, f"approval_required: {assessment.reason_code}", assessment.confidence)
-                continue
-            said = runner.run(agent.answer(line.question, upto, as_of=as_of))
-            if said.outcome_code == "cannot_answer" or said.value is None:
-                yield _unanswered(line, said.rationale, said.confidence)
-                continue
-            yield {
-                "id": line.id,
-                "answer": said.value,
-                "unit": said.unit,
-                "transactionIds": list(said.transaction_ids),
-                "confidence": said.confidence,
-                "reason": said.rationale,
-            }
+        opened = AsyncExitStack()
+        try:
+            agent = runner.run(opened.enter_async_context(agents()))
+            for question in questions:
+                assessment = assess_message(question)
+                if assessment.disposition == Disposition.APPROVAL_REQUIRED:
+                    yield _held(assessment)
+                else:
+                    yield runner.run(agent.answer(question, upto, as_of=as_of))
+        finally:
+            runner.run(opened.aclose())
 
 
-def _unanswered(line: QuestionLine, reason: str, confidence: float) -> dict[str, Any]:
-    return {
-        "id": line.id,
-        "answer": CANNOT_ANSWER,
-        "unit": "",
-        "transactionIds": [],
-        "confidence": confidence,
-        "reason": reason,
-    }
+def is_answered(answer: Answer) -> bool:
+    return answer.outcome_code != "cannot_answer" and answer.value is not None
+
+
+def _held(assessment: Assessment) -> Answer:
+    return Answer(
+        text="This needs a person's approval first.",
+        value=None,
+        unit="",
+        transaction_ids=(),
+        confidence=assessment.confidence,
+        outcome_code="approval_required",
+        rationale=f"approval_required: {assessment.reason_code}",
+    )

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic_core.agents.runtime import OfflineAgent
+from mosaic_core.agents.routing import Specialist
+from mosaic_core.domain.ledger import Answer
+from mosaic_core.domain.policy import assess_message
 from mosaic_ops import cli
-from mosaic_ops.evaluations import baseline
+from mosaic_ops.evaluations import baseline, packs
 from mosaic_ops.evaluations.baseline import Baseline, PackBaseline
 from mosaic_ops.evaluations.jsonlines import InputError
 from mosaic_ops.evaluations.packs import FOLDER, PACKS, Evaluation, Figure, evaluate
+from mosaic_ops.evaluations.providers import offline
 from mosaic_ops.evaluations.scores import Counts, confusion, macro_f1, wilson
 
 BEFORE = Evaluation(
@@ -107,11 +112,28 @@ def test_every_pack_has_a_committed_baseline() -> None:
     assert set(baseline.read().providers["offline"]) == set(PACKS)
 
 
-@pytest.mark.parametrize("pack", ["categorisation", "policy", "questions"])
+@pytest.mark.parametrize("pack", ["categorisation", "policy", "questions", "refusals"])
 def test_a_pack_keeps_its_goals_and_its_baseline(pack: str) -> None:
-    found = evaluate(pack, OfflineAgent())
+    found = evaluate(pack, offline)
     assert baseline.regressions("offline", [found], baseline.read()) == []
     assert found.cases >= 100
+
+
+def test_routing_keeps_its_goals_and_its_baseline() -> None:
+    found = evaluate("routing", offline)
+    assert baseline.regressions("offline", [found], baseline.read()) == []
+    assert set(found.classes) == set(Specialist)
+
+
+@pytest.mark.parametrize("pack", ["routing", "refusals"])
+def test_the_labelled_questions_are_questions_that_reach_an_agent(pack: str) -> None:
+    """What the policy holds back is routed to nobody, and counts for no agent's answers or refusals."""
+    lines = [json.loads(line) for line in (FOLDER / f"{pack}.jsonl").read_text(encoding="utf-8").splitlines()]
+    held = [line["id"] for line in lines if assess_message(line["question"]).action is not None]
+    assert held == []
+    assert len({line["id"] for line in lines}) == len({line["question"] for line in lines}) == len(lines)
+    tuning, holdout = ({line["label"] for line in lines if line["set"] == kind} for kind in ("tuning", "holdout"))
+    assert tuning == holdout
 
 
 def test_a_wrong_label_costs(tmp_path: Path) -> None:
@@ -120,7 +142,7 @@ def test_a_wrong_label_costs(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (FOLDER / "policy.jsonl").read_text(encoding="utf-8").splitlines()]
     text = "".join(json.dumps({**line, "label": turned[line["label"]]}) + "\n" for line in lines)
     (tmp_path / "policy.jsonl").write_text(text, encoding="utf-8")
-    found = evaluate("policy", OfflineAgent(), tmp_path)
+    found = evaluate("policy", offline, tmp_path)
     assert found.classes["approval_required"].recall.value < 0.05
     assert found.misses
 
@@ -144,6 +166,72 @@ def test_a_regression_is_the_commands_failure(
     monkeypatch.setattr(baseline, "read", lambda: Baseline(providers={"offline": {"categorisation": better}}))
     assert cli.main(["eval", "run", "--pack", "categorisation"]) == 1
     assert "worse: categorisation: macro-F1 was 0.9999" in capsys.readouterr().err
+
+
+def test_a_provider_without_a_baseline_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(baseline, "read", lambda: Baseline(providers={}))
+    results = tmp_path / "results.json"
+    assert cli.main(["eval", "--pack", "routing", "--provider", "configured", "--json", str(results)]) == 0
+    assert "no baseline of offline for routing: held to the goals alone" in capsys.readouterr().out
+    assert json.loads(results.read_text(encoding="utf-8"))["withoutBaseline"] == ["routing"]
+
+
+@pytest.mark.parametrize("command", [["--pack", "refusals"], ["predict", "questions"]])
+@pytest.mark.parametrize(
+    ("provider", "settings", "named"),
+    [
+        ("openai", {}, ["Agent__Endpoint", "Agent__Model", "Agent__ApiKey"]),
+        ("azure_openai", {"Agent__Endpoint": "https://model.example"}, ["Agent__Deployment", "Agent__ApiVersion"]),
+        ("configured", {"Agent__Provider": "openai", "Agent__Modell": "x"}, ["Agent__ApiKey", "Agent__Modell is"]),
+        ("openai", {"Agent__Deployment": "x"}, ["Agent__Deployment contradicts Agent__Provider"]),
+    ],
+)
+def test_settings_that_are_missing_are_named(
+    command: list[str],
+    provider: str,
+    settings: dict[str, str],
+    named: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    if command[0] == "predict":
+        (tmp_path / "in").write_text("", encoding="utf-8")
+        files = [word for name in ("in", "out", "ledger") for word in (f"--{name}", str(tmp_path / "in"))]
+        command = [*command, *files]
+    assert cli.main(["eval", *command, "--provider", provider]) == 2
+    error = capsys.readouterr().err
+    assert all(name in error for name in named), error
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "right"),
+    [
+        ("Safeway", "Most of it went to Safeway, 93 payments.", True),
+        ("Safeway", "Most of it went to Safeways.", False),
+        ("no", "No, you did not.", True),
+        ("yes", "No, yes is not the answer.", False),
+        (["Geico", "Netflix"], "Geico and Netflix.", True),
+        (["Geico", "Netflix"], "Geico.", False),
+        ("rows", "Here they are.", True),
+        (Decimal("12.50"), "12.50 USD", False),
+    ],
+)
+def test_an_answer_in_words_is_right_where_it_names_what_was_expected(expected: Any, said: str, right: bool) -> None:
+    answer = Answer(
+        text=said,
+        value=said,
+        unit="",
+        transaction_ids=(),
+        confidence=0.85,
+        outcome_code="answered",
+        rationale="",
+    )
+    assert packs._same(expected, answer, 3) == right
 
 
 @pytest.mark.parametrize("arguments", [["--pack", "colours"], ["--provider", "oracle"]])
