@@ -11,7 +11,7 @@ from typing import Final
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.ports import AgentReply, AgentTurn, LedgerAgent
 
-OFFLINE_VERSION: Final = "offline-rules/1"
+OFFLINE_VERSION: Final = "offline-rules/2"
 
 _NOT_OURS: Final = Answer(
     text="The decision is recorded. The agent that asked for it is not in use any more, so it adds nothing.",

@@ -18,7 +18,7 @@ from mosaic_core.agents.offline.understand import understand
 from mosaic_core.agents.offline.vocabulary import readable
 from mosaic_core.domain.ledger import Answer, Transaction
 
-VERSION: Final = "offline/1"
+VERSION: Final = "offline/2"
 _MAX_LISTED: Final = 50
 
 type _Value = Decimal | int | str | list[str] | None
