@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 _NETWORK_SIGNS = (
     "dns error",
@@ -117,12 +118,13 @@ def failures(jobs: Sequence[Job], *, keep_open: int) -> dict[str, SetupError]:
     progress = Progress()
     running: dict[str, tuple[Job, subprocess.Popen[bytes], float]] = {}
     failed: dict[str, SetupError] = {}
-    with _terminated_as_interrupt():
+    with _Interrupts() as interrupts:
         try:
             for job in jobs:
                 job.log.parent.mkdir(parents=True, exist_ok=True)
                 progress.started(job.title)
-                running[job.title] = (job, _start(job, keep_open), time.monotonic())
+                with interrupts.held():  # a program that runs and is not listed yet would be left behind
+                    running[job.title] = (job, _start(job, keep_open), time.monotonic())
             while running:
                 time.sleep(0.1)
                 for title, (job, process, since) in list(running.items()):
@@ -170,16 +172,35 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-@contextlib.contextmanager
-def _terminated_as_interrupt() -> Iterator[None]:
+class _Interrupts:
     """SIGTERM and SIGHUP end the programs as Ctrl-C does, instead of leaving them behind."""
 
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._holding = False
+        self._came = False
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __enter__(self) -> Self:
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._interrupt) for number in numbers}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """What comes meanwhile interrupts at the end. (A mask would do as well, but the programs would inherit it.)"""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+        if self._came:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, _number: int, _frame: object) -> None:
+        self._came = True
+        if not self._holding:
+            raise KeyboardInterrupt

@@ -117,6 +117,15 @@ def test_interrupting_ends_the_programs_too(tmp_path: Path, number: signal.Signa
     assert not is_running(job)
 
 
+def test_an_interrupt_while_a_program_starts_ends_that_program(tmp_path: Path, lock: int) -> None:
+    """The program itself interrupts, before whoever starts it has come back from starting it."""
+    script = f"echo $$ > {tmp_path}/pid; kill -TERM {os.getpid()}; exec sleep 60"
+    for turn in range(20):
+        with pytest.raises(KeyboardInterrupt):
+            run([shell(tmp_path, f"early-{turn}", script)], keep_open=lock)
+        assert not is_running(int((tmp_path / "pid").read_text()))
+
+
 def test_the_lock_is_held_until_the_orphan_of_a_killed_bootstrap_ends(tmp_path: Path) -> None:
     process, job = start_installer(tmp_path)
     process.kill()
