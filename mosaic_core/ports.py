@@ -26,6 +26,7 @@ from mosaic_core.domain.records import (
     Decision,
     Key,
     Membership,
+    OpenFinding,
     Run,
     Signal,
     Stage,
@@ -112,13 +113,24 @@ class StageStore(Protocol):
 
 
 class SignalStore(Protocol):
-    """AgentSignals, by signal id, and the index of a run's signals."""
+    """AgentSignals, by signal id, and the indexes of a run's signals and of a household's findings."""
 
     async def insert(self, signal: Signal) -> ETag | None: ...
     async def read(self, signal_id: str) -> Stored[Signal] | None: ...
     async def update(self, signal: Signal, etag: ETag) -> ETag | None: ...
     async def of_run(self, run_id: str) -> list[Signal]:
         """The run's signals, oldest first."""
+        ...
+
+    async def index_finding(
+        self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]
+    ) -> None:
+        """List a finding under its household, by the day that it is about; before its signal is inserted. The same call
+        again changes nothing. Of very many rows the first are kept."""
+        ...
+
+    async def open_findings(self, household_id: str) -> list[OpenFinding]:
+        """Those of the household's newest 100 findings that are not resolved, newest day first."""
         ...
 
 

@@ -23,6 +23,7 @@ from mosaic_core.domain.records import (
     Decision,
     Key,
     Membership,
+    OpenFinding,
     Run,
     Signal,
     Stage,
@@ -166,6 +167,10 @@ class MemoryStages(_Store):
 
 
 class MemorySignals(_Store):
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._findings = _Table(clock)
+
     async def insert(self, signal: Signal) -> ETag | None:
         return self.table.insert((signal.signal_id,), rows.SIGNAL.encode(signal))
 
@@ -179,6 +184,20 @@ class MemorySignals(_Store):
     async def of_run(self, run_id: str) -> list[Signal]:
         found = [rows.SIGNAL.decode(row) for _, row in self.table.under()]
         return sorted((s for s in found if s.run_id == run_id), key=lambda s: (s.raised_at, s.signal_id))
+
+    async def index_finding(
+        self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]
+    ) -> None:
+        key = household_id, rows.newest_day_first(day), signal_id
+        self._findings.insert(key, rows.encode_finding(signal_id, transaction_ids))
+
+    async def open_findings(self, household_id: str) -> list[OpenFinding]:
+        found = []
+        for _, row in list(self._findings.under(household_id))[: rows.FINDINGS_LISTED]:
+            stored = await self.read(str(row["SignalId"]))
+            if stored is not None and rows.is_open(stored.value, household_id):
+                found.append(OpenFinding(signal=stored.value, transaction_ids=rows.finding_rows(row)))
+        return rows.one_of_each_finding(found)
 
 
 class MemoryLedger(_Store):

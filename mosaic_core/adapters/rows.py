@@ -28,6 +28,7 @@ from mosaic_core.domain.records import (
     Decision,
     Key,
     Membership,
+    OpenFinding,
     Run,
     Signal,
     Stage,
@@ -43,7 +44,7 @@ EARLIEST: Final = datetime(1601, 1, 1, tzinfo=UTC)
 """The first time that a property can hold."""
 
 PROVENANCE_CHARACTERS: Final = 30_000
-"""What of a stage's provenance is kept, in UTF-16 units of its JSON text; a text property holds 32,768."""
+"""What is kept of a stage's provenance or a finding's rows, in UTF-16 units of its JSON; a property holds 32,768."""
 
 INT64: Final = frozenset({"SequenceNumber"})
 """Properties that are 64-bit numbers whatever their value."""
@@ -191,14 +192,42 @@ def encode_run(run: Run) -> Row:
 
 def encode_stage(stage: Stage) -> Row:
     """``Provenance`` is cut to what a property holds; ``ProvenanceCount`` tells how many there were."""
+    cut = replace(stage, provenance=_fitting(stage.provenance))
+    return {**STAGE.encode(cut), "ProvenanceCount": len(stage.provenance)}
+
+
+def encode_finding(signal_id: str, transaction_ids: Sequence[str]) -> Row:
+    """A finding in its household's index; the ids are cut to what a property holds."""
+    return {"SignalId": signal_id, "TransactionIds": _texts_in(_fitting(transaction_ids))}
+
+
+def finding_rows(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The transaction ids of a row of `encode_finding`."""
+    return tuple(json.loads(row["TransactionIds"]))
+
+
+def is_open(signal: Signal, household_id: str) -> bool:
+    """Whether a listed finding is the household's, and nobody has resolved it."""
+    return signal.household_id == household_id and not signal.is_resolved
+
+
+def one_of_each_finding(found: Iterable[OpenFinding | None]) -> list[OpenFinding]:
+    """The first of each signal: a finding that grew is listed under two days."""
+    first: dict[str, OpenFinding] = {}
+    for finding in found:
+        if finding is not None:
+            first.setdefault(finding.signal.signal_id, finding)
+    return list(first.values())
+
+
+def _fitting(ids: Sequence[str]) -> tuple[str, ...]:
     kept, length = 0, 2
-    for item in stage.provenance:
+    for item in ids:
         length += utf16_length(json.dumps(item, ensure_ascii=False)) + 1
         if length > PROVENANCE_CHARACTERS:
             break
         kept += 1
-    cut = replace(stage, provenance=stage.provenance[:kept])
-    return {**STAGE.encode(cut), "ProvenanceCount": len(stage.provenance)}
+    return tuple(ids[:kept])
 
 
 def encode_conversation(conversation: Conversation) -> Row:
@@ -235,11 +264,16 @@ _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST_MICROSECOND: Final = (datetime.max.replace(tzinfo=UTC) - _FIRST) // _MICROSECOND
 
 APPROVALS_LISTED: Final = 200
+FINDINGS_LISTED: Final = 100
 
 
 def newest_first(time: datetime) -> str:
     """18 digits that sort a later time before an earlier one."""
     return f"{_LAST_MICROSECOND - (_utc(time) - _FIRST) // _MICROSECOND:018}"
+
+
+def newest_day_first(day: date) -> str:
+    return newest_first(datetime(day.year, day.month, day.day, tzinfo=UTC))
 
 
 def month(day: date) -> str:

@@ -136,6 +136,15 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFinding:
+    """A finding of the sweep that nobody has resolved: its signal, and the ids of the ledger rows that it is about
+    (none where a row is absent)."""
+
+    signal: Signal
+    transaction_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """AgentApprovals: an action that waits for a person's word, bound to household, conversation, run and the
     hash of the exact action.

@@ -54,8 +54,9 @@ async def _raise(context: LaneContext, household_id: str, findings: Sequence[Fin
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def insert(finding: Finding) -> bool:
+        signal_id = ids.finding_signal_id(household_id, finding_key(household_id, finding))
         signal = Signal(
-            signal_id=ids.finding_signal_id(household_id, finding_key(household_id, finding)),
+            signal_id=signal_id,
             queue=context.queue,
             signal_code=finding.kind,
             severity=Severity(finding.severity),
@@ -68,6 +69,10 @@ async def _raise(context: LaneContext, household_id: str, findings: Sequence[Fin
             household_id=household_id,
         )
         async with gate:
+            # first, so that no finding is without it; again each night, which lists what older versions raised
+            await context.stores.signals.index_finding(
+                household_id, signal_id, day=finding.date, transaction_ids=finding.transaction_ids
+            )
             return await context.stores.signals.insert(signal) is not None
 
     return sum(await asyncio.gather(*(insert(finding) for finding in findings)))

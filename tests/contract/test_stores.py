@@ -18,7 +18,7 @@ from mosaic_core.domain.conversation import land
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
-from mosaic_core.domain.records import Annotation, Approval, Conversation, Key, SweepProgress, Turn
+from mosaic_core.domain.records import Annotation, Approval, Conversation, Key, OpenFinding, SweepProgress, Turn
 from mosaic_core.ports import ETag, Stores
 from tests.support import records
 from tests.support.records import LATER, NOW, new_id
@@ -410,6 +410,47 @@ async def test_a_signal_found_again_by_another_run_stays_the_first_ones(stores: 
     assert await stores.signals.insert(signal)
     assert await stores.signals.insert(replace(signal, run_id=other)) is None
     assert await stores.signals.of_run(other) == []
+
+
+async def test_a_household_lists_its_open_findings_newest_day_first(stores: Stores) -> None:
+    household, day = new_id(), date(2026, 11, 20)
+    signals = [
+        replace(records.SIGNAL, signal_id=i, household_id=household, is_resolved=False)
+        for i in sorted(new_id() for _ in range(4))
+    ]
+    for n, signal in enumerate(signals[:3]):
+        for _ in range(2):  # a second sweep finds it again
+            await stores.signals.index_finding(
+                household, signal.signal_id, day=day + timedelta(days=n), transaction_ids=(f"t/{n}", "ü!")
+            )
+        await stores.signals.insert(signal)
+    stored = await stores.signals.read(signals[1].signal_id)
+    assert stored is not None
+    await stores.signals.update(replace(signals[1], is_resolved=True), stored.etag)
+    # grown since: listed under another day as well
+    await stores.signals.index_finding(household, signals[2].signal_id, day=day, transaction_ids=("t/2",))
+    # listed and never raised; raised for somebody else
+    await stores.signals.index_finding(household, signals[3].signal_id, day=day, transaction_ids=())
+    foreign = replace(signals[3], signal_id=new_id(), household_id=new_id())
+    await stores.signals.index_finding(household, foreign.signal_id, day=day, transaction_ids=())
+    await stores.signals.insert(foreign)
+    assert await stores.signals.open_findings(household) == [
+        OpenFinding(signal=signals[2], transaction_ids=("t/2", "ü!")),
+        OpenFinding(signal=signals[0], transaction_ids=("t/0", "ü!")),
+    ]
+    assert await stores.signals.open_findings(new_id()) == []
+
+
+async def test_open_findings_are_looked_for_among_the_newest_hundred(stores: Stores) -> None:
+    household, day = new_id(), date(2026, 11, 20)
+    old = replace(records.SIGNAL, signal_id=new_id(), household_id=household, is_resolved=False)
+    await stores.signals.insert(old)
+    await stores.signals.index_finding(household, old.signal_id, day=day, transaction_ids=["x" * 200] * 1000)
+    [found] = await stores.signals.open_findings(household)
+    assert 0 < len(found.transaction_ids) < 1000
+    for n in range(100):
+        await stores.signals.index_finding(household, f"{n:032}", day=day + timedelta(days=1), transaction_ids=())
+    assert await stores.signals.open_findings(household) == []
 
 
 async def test_a_signal_without_a_run_needs_none(stores: Stores) -> None:

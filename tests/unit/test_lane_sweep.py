@@ -186,6 +186,23 @@ async def test_a_finding_that_a_person_resolved_is_not_opened_again(world: LaneW
     assert again.value == resolved
 
 
+async def test_the_household_lists_its_findings_until_they_are_resolved(world: LaneWorld) -> None:
+    await with_sample(world)
+    first = await sweep(world, NIGHT)
+    listed = await world.stores.signals.open_findings(HOUSEHOLD)
+    assert {f.signal.signal_id: f.signal for f in listed} == {s.signal_id: s for s in first.signals}
+    found = find_anomalies(await ledger(world), as_of=NIGHT, lookback_days=180)
+    rows = {ids.finding_signal_id(HOUSEHOLD, finding_key(HOUSEHOLD, f)): f.transaction_ids for f in found}
+    assert {f.signal.signal_id: f.transaction_ids for f in listed} == rows
+    stored = await world.stores.signals.read(listed[0].signal.signal_id)
+    assert stored is not None
+    resolved = replace(stored.value, is_resolved=True, resolved_at=world.clock.now(), resolved_by="alice")
+    await world.stores.signals.update(resolved, stored.etag)
+    await sweep(world, NIGHT + timedelta(days=1))
+    assert await world.stores.signals.open_findings(HOUSEHOLD) == listed[1:]
+    assert await world.stores.signals.open_findings(OTHER_HOUSEHOLD) == []
+
+
 async def test_a_later_night_raises_what_is_new_and_nothing_else(world: LaneWorld) -> None:
     await with_sample(world)
     await sweep(world, NIGHT)

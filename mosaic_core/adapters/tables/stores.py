@@ -23,6 +23,7 @@ from mosaic_core.domain.records import (
     Decision,
     Key,
     Membership,
+    OpenFinding,
     Run,
     Signal,
     Stage,
@@ -187,6 +188,34 @@ class TableSignals(_Store):
         listed = self._tables.query(INDEX, join("run", run_id), select=("SignalId",))
         found = await asyncio.gather(*[read(row["SignalId"]) async for row in listed])
         return sorted(filter(None, found), key=lambda signal: (signal.raised_at, signal.signal_id))
+
+    async def index_finding(
+        self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]
+    ) -> None:
+        await self._tables.insert(
+            INDEX,
+            join("finding", household_id),
+            join(rows.newest_day_first(day), signal_id),
+            rows.encode_finding(signal_id, transaction_ids),
+        )
+
+    async def open_findings(self, household_id: str) -> list[OpenFinding]:
+        gate = asyncio.Semaphore(READS_AT_ONCE)
+
+        async def read(row: Row) -> OpenFinding | None:
+            async with gate:
+                stored = await self.read(str(row["SignalId"]))
+            if stored is None or not rows.is_open(stored.value, household_id):
+                return None
+            return OpenFinding(signal=stored.value, transaction_ids=rows.finding_rows(row))
+
+        listed: list[Row] = []
+        partition, select = join("finding", household_id), ("SignalId", "TransactionIds")
+        async for row in self._tables.query(INDEX, partition, select=select, page=rows.FINDINGS_LISTED):
+            listed.append(row)
+            if len(listed) == rows.FINDINGS_LISTED:
+                break
+        return rows.one_of_each_finding(await asyncio.gather(*map(read, listed)))
 
 
 class TableLedger(_Store):
