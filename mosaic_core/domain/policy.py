@@ -48,7 +48,7 @@ __all__ = [
     "proposed_action",
 ]
 
-POLICY_VERSION: Final = "2026-11-24.1"
+POLICY_VERSION: Final = "2026-11-24.2"
 
 NO_ACTION: Final = "no_high_impact_action"
 """The reason code of every message that needs no approval, and of no other."""
@@ -345,9 +345,13 @@ _HEAD: Final = {
     }.items()
     for word in block.split()
 }  # fmt: skip
+# Rows that are filed, not money that is moved: "put all my Home Depot purchases under home improvement".
+_FILED: Final = (
+    r" (?:\w+ ){0,5}(?:purchases|charges|transactions|orders) under (?!.*\b(?:accounts?|cards?|name|payees?)\b)"
+)
 # What a head verb must be about to count; the others count with any object.
 _MONEY_WORDS: Final = (
-    r"(?:[$€£¥]|\d|\b(?:money|cash|dollars?|bucks?|euros?|quid|pounds?|funds?|savings?|checking|account|balance|everything|half|rest|all|grand|pot|surplus|pence|cents?"
+    rf"(?:[$€£¥]|\d|\b(?:money|cash|dollars?|bucks?|euros?|quid|pounds?|funds?|savings?|checking|account|balance|everything|half|rest|all(?!{_FILED})|grand|pot|surplus|pence|cents?"
     r"|allowance|deposit|salary|paycheck|bonus|dough|fifty|forty|twenty|thirty|ten|hundred|thousand|crypto|bitcoin|shares?|stocks?|portfolio|investments?|positions?|usd|eur|gbp)\b)"
 )
 _BILL_WORDS: Final = (
@@ -768,6 +772,10 @@ def _unlisted(text: str, words: tuple[str, ...]) -> tuple[ImpactClass, str] | No
 _OBJECT_FOLLOWS: Final = re.compile(
     r"^(?P<verb>[a-z][a-z-]{2,}) (?:(?:in|out|off|up|down|over|back|away|on) )?(?:my|our|the|a|an|his|her|their|it|them|him|every|everything|everyone|all|another)\b(?! (?:last|past|previous|first|time|times|year|years|month|months|week|weeks|day|days|quarter|other|same|total|most)\b)"
 )
+# Findings of the sweep are the household's own to set aside; whatever else the clause asks is judged all the same.
+_OF_A_FINDING: Final = re.compile(
+    r"^ignore (?:the|that|this|all|my|our) (?:\w+ ){0,3}?(?:duplicates?|findings?|alerts?|warnings?|anomal(?:y|ies)|price (?:rise|increase|hike))\b"
+)
 _NO_VERB: Final = _words(
     """of on in at for from by with to over under above below about during since until till than versus vs per via without within between after before near and or but so if when while because though although
     not no yes my our your their his her its this that these those there here i we you he she they it who what which all any some each every both most many much more less few than as like
@@ -781,7 +789,7 @@ _NO_VERB: Final = _words(
 
 def _imperative(rest: str) -> tuple[ImpactClass, str] | None:
     match = _OBJECT_FOLLOWS.match(rest)
-    if match is None:
+    if match is None or _OF_A_FINDING.match(rest):
         return None
     verb = match["verb"]
     if verb in _NO_VERB or verb in _SHOW or verb in _ASK or verb in _HARMLESS_VERBS or verb.endswith(("ing", "ed")):
