@@ -63,6 +63,7 @@ _SIGNS: Final[tuple[tuple[Specialist, float, str], ...]] = (
     (Specialist.ANOMALY, 3, r"\bthan (?:usual|normal|expected)\b|\bnormal for (?:us|me)\b|\b(?:seems?|looks?|feels?) (?:off|wrong)\b|\b(?:by|a|some) mistake\b|\bin error\b"),
     (Specialist.ANOMALY, 3, r"\b(?:never|didn'?t|did not) (?:\w+ )?(?:been|order(?:ed)?|buy|bought|shopp?(?:ed)?|authori[sz]ed?|approved?|heard)\b|\bsome(?:one|body)\b.{0,30}\b(?:my|our) (?:card|account)\b"),
     (Specialist.ANOMALY, 3, r"\b(?:failed to|hasn'?t|has not|didn'?t|did not)\b.{0,20}\b(?:arrived?|come|show(?:n|ed)? up|appear(?:ed)?)\b|\bis missing\b|\boverdue\b"),
+    (Specialist.ANOMALY, 3, r"\b(?:dismiss|ignore|disregard|false alarms?|findings?|alerts?|signals?)\b|\b(?:is|are|was|were) (?:fine|ok(?:ay)?|expected|on purpose|legit\w*)\b|\b(?:missed|missing|absent) (?:income|pay\w*|salar\w+|wages?|bills?|payments?|deposits?)\b"),
     (Specialist.RECURRING, 3, r"\b(?:subscriptions?|subscribed|recurring|recurs?|standing orders?|direct debits?|memberships?|autopay|(?:fixed|running) (?:costs?|expenses?)|regular (?:payments?|bills?|charges?|expenses?)|streaming services?)\b"),
     (Specialist.RECURRING, 3, rf"\b{_BILLS}\b.{{0,30}}\b(?:every|each|repeat\w*|on a \w+ basis)\b|\bstill pay(?:ing)? for\b|\b(?:weekly|monthly|quarterly|yearly|annual) (?:contract|plan|fee|bills?|charges?|payments?|instal?lments?)\b"),
     (Specialist.RECURRING, 2, r"\b(?:monthly bills?|due (?:next|soon|again)|next (?:payment|bill|debit|instal?lment)|renew\w*|committed|commitments?|contracts?)\b"),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from mosaic_core.domain.ledger import Answer, Transaction
-from mosaic_core.ports import AgentReply, AgentTurn, LedgerAgent
+from mosaic_core.ports import AgentReply, AgentTurn
 
 OFFLINE_VERSION: Final = "offline-rules/2"
 
@@ -24,36 +23,35 @@ _NOT_OURS: Final = Answer(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AnsweringAgent:
-    """A `LedgerAgent` as a `ConversationAgent`: it answers, proposes nothing and keeps no session."""
-
-    ledger_agent: LedgerAgent
-
-    @property
-    def name(self) -> str:
-        return self.ledger_agent.name
-
-    @property
-    def source(self) -> str:
-        return self.ledger_agent.source
-
-    async def respond(self, turn: AgentTurn) -> AgentReply:
-        return AgentReply(answer=await self.ledger_agent.answer(turn.question, turn.transactions, as_of=turn.as_of))
-
-    async def resume(self, state: str, results: Mapping[str, str], turn: AgentTurn) -> AgentReply:
-        """There is no session of its own to go on with: one was left by an agent that was configured before."""
-        return AgentReply(answer=_NOT_OURS)
-
-
 class OfflineAgent:
-    """Rules over the household's ledger: no model, no network. A `LedgerAgent`."""
+    """Rules over the household's ledger: no model, no network. A `ConversationAgent`, and a `LedgerAgent` for single
+    questions."""
 
     name = "offline"
     source = OFFLINE_VERSION
 
+    # its rules are loaded when first asked, and on a thread: they are much text, and its sums take their time
+
+    async def respond(self, turn: AgentTurn) -> AgentReply:
+        def work() -> AgentReply:
+            from mosaic_core.agents.offline import conversation
+
+            return conversation.respond(turn)
+
+        return await asyncio.to_thread(work)
+
+    async def resume(self, state: str, results: Mapping[str, str], turn: AgentTurn) -> AgentReply:
+        """A session that an agent configured before has left is not gone on with; the answer says so."""
+
+        def work() -> Answer | None:
+            from mosaic_core.agents.offline import conversation
+
+            return conversation.resume(state, results)
+
+        said = await asyncio.to_thread(work)
+        return AgentReply(answer=said or _NOT_OURS)
+
     async def answer(self, question: str, transactions: Sequence[Transaction], *, as_of: date) -> Answer:
-        # loaded when first asked, and on a thread: its rules are much text and its sums take their time
         def work() -> Answer:
             from mosaic_core.agents import offline
 
@@ -62,6 +60,6 @@ class OfflineAgent:
         return await asyncio.to_thread(work)
 
 
-def offline_agent() -> AnsweringAgent:
+def offline_agent() -> OfflineAgent:
     """The offline agent as the conversation lane takes it."""
-    return AnsweringAgent(OfflineAgent())
+    return OfflineAgent()

@@ -70,6 +70,7 @@ class Answer:
     ``value`` is a number (Decimal or int), a text, a list of texts, or None where the ledger cannot answer;
     ``unit`` is an ISO 4217 code, "transactions", "days" and the like, or "". ``text`` is the sentence for a person,
     ``outcome_code`` is ``answered`` or ``cannot_answer``, ``rationale`` says how it was computed or why it was refused.
+    Of a request it is ``proposed``, or ``asked_back`` where something of it was unclear; ``value`` is None then.
     """
 
     text: str

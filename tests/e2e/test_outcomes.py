@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
+from datetime import date
 
 import pytest
 
@@ -13,7 +14,7 @@ from mosaic_core.domain.lifecycle import KeyStatus, RunStatus, Severity
 from mosaic_core.domain.records import Key, Run, Signal
 from mosaic_local.stack import Stack, StackOptions
 from tests.e2e.conftest import FAST
-from tests.support.live import CONVERSATION, INGESTION, SWEEP, Live, batch, guid, live, message, sweep
+from tests.support.live import ALICE, CONVERSATION, INGESTION, SWEEP, Live, batch, guid, live, message, sweep
 from tests.support.proxy import CutProxy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
@@ -279,3 +280,26 @@ async def test_a_sweep_and_an_ingestion_end_to_end(running: Live) -> None:
     journey = await running.finish(await running.send(SWEEP, sweep()))
     assert journey.run is not None
     assert journey.run.status == RunStatus.COMPLETED
+
+
+async def test_what_a_person_says_of_a_merchant_is_applied_and_learnt(running: Live) -> None:
+    """The offline agent over the whole stack: a request, the next question, the next ingestion."""
+
+    async def category(transaction_id: str) -> tuple[str, str]:
+        rows = await running.stores.ledger.between(ALICE, date(2026, 11, 1), date(2026, 11, 1))
+        [row] = [row for row in rows if row.transaction_id == transaction_id]
+        return row.category, row.category_source
+
+    first = batch("zorblat-1", "zorblat-2", description="ZORBLAT VENTURES 0012")
+    await running.finish(await running.send(INGESTION, first))
+    assert (await category("zorblat-1"))[1] != "household_correction"
+    asked = await running.finish(await running.send(CONVERSATION, message("Categorise Zorblat Ventures as travel")))
+    assert asked.run is not None
+    assert (asked.run.status, asked.signals) == (RunStatus.COMPLETED, [])
+    assert (asked.run.agent_note_summary or "").startswith("Done: put 2 rows of Zorblat Ventures ")
+    told = await running.finish(await running.send(CONVERSATION, message("How much did I spend on travel?")))
+    assert told.run is not None
+    assert (told.run.agent_note_summary or "").startswith("You spent 25.00 USD on travel")
+    next_one = batch("zorblat-3", description="ZORBLAT VENTURES 0099")
+    await running.finish(await running.send(INGESTION, next_one))
+    assert await category("zorblat-3") == ("TRAVEL", "household_correction")

@@ -11,7 +11,7 @@ from typing import Any
 
 from mosaic_core.domain.errors import LaneError
 from mosaic_core.domain.ledger import Answer
-from mosaic_core.ports import AgentReply, AgentTurn, Json, Proposal
+from mosaic_core.ports import AgentReply, AgentTurn, Json, LedgerAgent, Proposal
 
 
 def said(text: str = "Done.", *, confidence: float = 0.9, outcome: str = "answered") -> Answer:
@@ -42,6 +42,27 @@ def proposes(
 
 def answers(text: str = "Done.", *, confidence: float = 0.9) -> AgentReply:
     return AgentReply(answer=said(text, confidence=confidence))
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringAgent:
+    """A `LedgerAgent` as a `ConversationAgent`: it answers, proposes nothing and keeps no session."""
+
+    ledger_agent: LedgerAgent
+
+    @property
+    def name(self) -> str:
+        return self.ledger_agent.name
+
+    @property
+    def source(self) -> str:
+        return self.ledger_agent.source
+
+    async def respond(self, turn: AgentTurn) -> AgentReply:
+        return AgentReply(answer=await self.ledger_agent.answer(turn.question, turn.transactions, as_of=turn.as_of))
+
+    async def resume(self, state: str, results: Mapping[str, str], turn: AgentTurn) -> AgentReply:
+        raise AssertionError("nothing was proposed, and nothing is to be gone on with")
 
 
 @dataclass

@@ -50,14 +50,16 @@ def message(text: str = "What did we spend last month?", **changes: Any) -> dict
     return envelope("agent_message_posted", payload, **changes)
 
 
-def batch(*ids: str, household: str = ALICE, **changes: Any) -> dict[str, Any]:
+def batch(
+    *ids: str, household: str = ALICE, description: str = "STARBUCKS STORE 1234", **changes: Any
+) -> dict[str, Any]:
     rows = [
         {
             "transactionId": i,
             "postedOn": "2026-11-01",
             "amount": "-12.50",
             "currency": "USD",
-            "description": "STARBUCKS STORE 1234",
+            "description": description,
         }
         for i in ids
     ]

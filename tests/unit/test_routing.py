@@ -17,6 +17,8 @@ from mosaic_core.domain.lanes import CommandType
         ("Is there anything suspicious on my card?", Specialist.ANOMALY),
         ("Was I charged twice by the garage?", Specialist.ANOMALY),
         ("I don't recognise this charge from ZORB", Specialist.ANOMALY),
+        ("Dismiss signal 0123456789abcdef0123456789abcdef", Specialist.ANOMALY),
+        ("The missing paycheck is expected", Specialist.ANOMALY),
         ("Which subscriptions do we have?", Specialist.RECURRING),
         ("How much do we pay for memberships every month?", Specialist.RECURRING),
         ("Please recategorise the pharmacy as medical", Specialist.CATEGORISATION),

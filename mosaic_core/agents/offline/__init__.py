@@ -1,7 +1,9 @@
-"""The offline agent: answers plain questions on a household's ledger by rules, without any model.
+"""The offline agent: answers plain questions on a household's ledger, and reads requests, by rules, without any model.
 
 A question becomes a typed `Query` (`understand`), the query figures (`compute`), the figures a sentence (`phrase`).
 Every figure is computed from the rows that the answer names; what the ledger cannot answer is refused with a reason.
+A request becomes a typed value (`requests`), its words rows or a finding (`selection`), and these a proposal
+(`proposing`); `conversation` is one message, and what became of its proposals.
 """
 
 from __future__ import annotations

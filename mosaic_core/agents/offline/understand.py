@@ -103,7 +103,7 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
         if pattern.search(text) and not (refusal.code == "reasons_not_in_ledger" and _CHANGE.search(text)):
             return refusal
     periods, rest = find_periods(text, as_of)
-    rest, thresholds = _thresholds(rest)
+    rest, thresholds = bounds_in(rest)
     # What was said of words is settled on the text without its periods and amounts.
     words = _Words(text, rest, as_of)
     words.thresholds = thresholds
@@ -167,7 +167,7 @@ def _decimal(digits: str, thousand: str | None = None) -> Decimal:
         return Decimal(0)
 
 
-def _thresholds(text: str) -> tuple[str, tuple[Decimal | None, Decimal | None, bool]]:
+def bounds_in(text: str) -> tuple[str, tuple[Decimal | None, Decimal | None, bool]]:
     """The text without amounts that bound rows, and (least, most, whether the bounds themselves are outside)."""
     between = _BETWEEN.search(text)
     if between:

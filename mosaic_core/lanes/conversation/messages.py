@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mosaic_core.agents.routing import VERSION as ROUTER
-from mosaic_core.agents.routing import Route, route_question
+from mosaic_core.agents.routing import Route, Specialist, route_question
 from mosaic_core.domain.approval import REQUEST, Action
 from mosaic_core.domain.envelope import AgentMessagePosted, PolicyDisposition
 from mosaic_core.domain.policy import Assessment, ImpactClass, normalise, proposed_action
+from mosaic_core.domain.records import OpenFinding
 from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
 from mosaic_core.lanes.conversation.exchange import Exchange
 from mosaic_core.lanes.conversation.proposals import APPROVAL_REQUIRED, awaits, request_approval
@@ -87,7 +88,12 @@ class Messages:
         as_of = context.envelope.created_at.date()
         async with context.log.stage("load_ledger", LANE) as stage:
             transactions = await ledger_up_to(context.stores, message.household_id, as_of)
-            stage.succeed("loaded", f"{len(transactions)} transactions up to {as_of}")
+            said = f"{len(transactions)} transactions up to {as_of}"
+            findings: list[OpenFinding] = []
+            if Specialist.ANOMALY in (route.specialist, *route.others):
+                findings = await context.stores.signals.open_findings(message.household_id)
+                said = f"{len(findings)} open findings, {said}"
+            stage.succeed("loaded", said)
         turn = AgentTurn(
             question=message.message,
             user_note=message.user_note,
@@ -97,6 +103,7 @@ class Messages:
             conversation_id=message.conversation_id,
             run_id=context.run_id,
             specialist=route.specialist,
+            findings=findings,
         )
         talk = Talk(
             self._rules,

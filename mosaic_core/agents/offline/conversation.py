@@ -1,0 +1,110 @@
+"""One message to the offline agent: a request becomes proposals, anything else is a question. Pure.
+
+The agent does nothing itself. It says what it proposes, leaves a session behind, and when it hears what became of the
+proposals it says that: "Done" stands only where the app has said so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mosaic_core.agents.offline import requests
+from mosaic_core.agents.offline.agent import answer
+from mosaic_core.agents.offline.ledgerview import rows_of
+from mosaic_core.agents.offline.proposing import Known, Plan, plan
+from mosaic_core.agents.offline.selection import Unclear
+from mosaic_core.domain.ledger import Answer
+from mosaic_core.ports import AgentReply, AgentTurn, Proposal
+
+SESSION: Final = "offline-session/1"
+_SUMMARY: Final = 200
+
+
+def respond(turn: AgentTurn) -> AgentReply:
+    """Never raises, whatever the message or the ledger."""
+    asked = requests.read(turn.question)
+    if isinstance(asked, requests.Mixed):
+        return AgentReply(answer=_asked_back([Unclear("mixed", _ONE_AT_A_TIME)]))
+    if asked is not None:
+        known = Known(rows=rows_of(turn.transactions, turn.as_of), findings=turn.findings, as_of=turn.as_of)
+        found = [plan(request, known) for request in asked]
+        unclear = [f for f in found if isinstance(f, Unclear)]
+        if unclear:
+            return AgentReply(answer=_asked_back(unclear))
+        plans = [f for f in found if isinstance(f, Plan)]
+        if len(plans) == len(found):
+            return _proposed(plans)
+    return AgentReply(answer=answer(turn.question, turn.transactions, as_of=turn.as_of))
+
+
+def resume(state: str, results: Mapping[str, str]) -> Answer | None:
+    """What became of the proposals, in words; None for a session of another agent."""
+    try:
+        session = json.loads(state)
+        if session["session"] != SESSION:
+            return None
+        said: dict[str, str] = {str(call): str(text) for call, text in session["said"].items()}
+        rows = tuple(map(str, session["rows"]))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return Answer(
+        text=" ".join(_became(text, results.get(call, "")) for call, text in said.items()),
+        value=None,
+        unit="",
+        transaction_ids=rows,
+        confidence=1.0,
+        outcome_code="answered",
+        rationale=f"says what became of {len(said)} proposals",
+    )
+
+
+_ONE_AT_A_TIME: Final = (
+    f"That asks for something to be done and for more besides. Ask for one kind of thing at a time, and for at most"
+    f" {requests.MOST} things at once; nothing was done."
+)
+
+
+def _proposed(plans: Sequence[Plan]) -> AgentReply:
+    rows = tuple(sorted({row for p in plans for row in p.rows}))
+    calls = {f"offline-{number}": p for number, p in enumerate(plans, start=1)}
+    session = {"session": SESSION, "said": {call: p.said for call, p in calls.items()}, "rows": rows}
+    return AgentReply(
+        answer=Answer(
+            text=" ".join(f"Proposed: {p.said}." for p in plans),
+            value=None,
+            unit="",
+            transaction_ids=rows,
+            confidence=min(p.confidence for p in plans),
+            outcome_code="proposed",
+            rationale=f"proposes {', '.join(p.action for p in plans)} over {len(rows)} ledger rows",
+        ),
+        proposals=tuple(
+            Proposal(call_id=call, action=p.action, arguments=p.arguments, summary=p.said[:_SUMMARY])
+            for call, p in calls.items()
+        ),
+        state=json.dumps(session),
+    )
+
+
+def _asked_back(unclear: Sequence[Unclear]) -> Answer:
+    return Answer(
+        text=" ".join(u.text for u in unclear),
+        value=None,
+        unit="",
+        transaction_ids=(),
+        confidence=0.8,
+        outcome_code="asked_back",
+        rationale=f"unclear: {', '.join(u.code for u in unclear)}; nothing was proposed",
+        details=tuple(("reason", u.code) for u in unclear),
+    )
+
+
+def _became(said: str, told: str) -> str:
+    """``told`` is what the app says of a proposal (`lanes.conversation.proposals`, `domain.approval.told`)."""
+    if told.startswith(("applied", "approved and applied")):
+        return f"Done: {said}."
+    if told.startswith("approved"):
+        return f"Approved: {said}. The draft is there for you to send; nothing was sent."
+    return f"Not done: {said} ({told or 'nothing was said of it'})."
