@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,8 +13,10 @@ from pydantic import ValidationError
 
 from mosaic_core.agents.model.grounding import Evidence
 from mosaic_core.agents.model.schemas import compact
-from mosaic_core.agents.model.tools import TOOLS, LedgerTools, UnknownSubjectError
+from mosaic_core.agents.model.tools import TOOLS, LedgerTools, OpenFindings, UnknownSubjectError
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.records import OpenFinding
+from tests.support import records
 
 AS_OF = date(2026, 11, 24)
 
@@ -152,3 +155,16 @@ def test_schemas_are_small_and_name_no_household() -> None:
     assert "$ref" not in text
     assert "household" not in text
     assert compact(TOOLS["ledger_total"].arguments)["properties"]["first_day"] == {"type": "string", "format": "date"}
+
+
+def test_open_findings_are_named_with_their_rows() -> None:
+    signal = replace(records.SIGNAL, signal_code="duplicate_charge", is_resolved=False, resolved_at=None)
+    findings = [OpenFinding(signal=signal, transaction_ids=("tx-002", "tx-999"))]
+    evidence = Evidence()
+    tools = LedgerTools(LEDGER, AS_OF, evidence, findings)
+    result: Any = tools.open_findings(OpenFindings(n=5))
+    [shown] = result["findings"]
+    assert (shown["signal_id"], shown["kind"]) == (signal.signal_id, "duplicate_charge")
+    assert [row["transaction_id"] for row in shown["transactions"]] == ["tx-002"]  # of another's row nothing is shown
+    assert (evidence.rows, Decimal("12.50") in evidence.amounts) == ({"tx-002"}, True)
+    assert use("open_findings")[0]["findings"] == []

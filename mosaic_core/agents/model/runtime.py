@@ -103,7 +103,7 @@ class Runtime:
     # -------------------------------------------------------------------------------------------------------- turns
 
     async def _begin(self, turn: AgentTurn, evidence: Evidence) -> _Run:
-        tools = await asyncio.to_thread(LedgerTools, turn.transactions, turn.as_of, evidence)
+        tools = await asyncio.to_thread(LedgerTools, turn.transactions, turn.as_of, evidence, turn.findings)
         return _Run(turn, tools, Budget(self._limits, self._now))
 
     async def _within_time(self, run: _Run) -> AgentReply:

@@ -24,6 +24,7 @@ from mosaic_core.agents.offline.periods import Period
 from mosaic_core.agents.offline.query import Flow, Group, Intent, Query, Subject
 from mosaic_core.agents.offline.vocabulary import TOPICS
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.records import OpenFinding
 from mosaic_core.ports import Json
 
 MOST_LISTED: Final = 30
@@ -104,6 +105,10 @@ class Recurring(_Arguments):
     kind: Literal["subscriptions", "payments", "income"] = "subscriptions"
 
 
+class OpenFindings(_Arguments):
+    n: Annotated[int, Field(ge=1, le=20)] = 10
+
+
 class CannotAnswer(_Arguments):
     reason: Literal["not_in_ledger", "future", "advice", "other_people", "not_about_the_ledger", "not_understood"]
 
@@ -130,6 +135,7 @@ class LedgerTools:
     transactions: Sequence[Transaction]
     as_of: date
     evidence: Evidence
+    findings: Sequence[OpenFinding] = ()
     headlines: list[Headline] = field(default_factory=list)
     cannot: str = ""
     rows: list[Row] = field(init=False)
@@ -255,6 +261,28 @@ class LedgerTools:
                 )
                 self.headlines.append(Headline("share", percent, "percent", len(whole)))
         return self._result([*part, *whole], shares=shares)
+
+    def open_findings(self, scope: OpenFindings) -> Result:
+        """The newest ones, each with the rows that it is about: what they say is computed from these, not quoted."""
+        by_id = {row.tx.transaction_id: row for row in self.rows}
+        shown: list[Json] = []
+        about: list[Row] = []
+        for finding in self.findings[: scope.n]:
+            signal = finding.signal
+            rows = [by_id[i] for i in finding.transaction_ids if i in by_id]
+            about += rows
+            self.evidence.names.add(signal.signal_id)
+            shown.append(
+                {
+                    "signal_id": signal.signal_id,
+                    "kind": signal.signal_code,
+                    "severity": signal.severity,
+                    "raised": self._day(signal.raised_at.date()),
+                    "transactions": self._lines(rows[:_NAMED_ROWS]),
+                }
+            )
+        self.headlines.append(Headline("open_findings", len(self.findings), "findings", len(about)))
+        return self._result(about, findings=shown, findings_in_all=self._count(len(self.findings)))
 
     def net(self, scope: Scope) -> Result:
         rows = self._rows(scope.model_copy(update={"flow": "money in and out"}))
@@ -427,6 +455,8 @@ TOOLS: Final[Mapping[str, LedgerTool]] = {
         LedgerTool("ledger_net", "Money in less money out, transfers left out.", Scope, lambda t: t.net),
         LedgerTool("ledger_recurring", "What recurs: subscriptions, all payments, or income.", Recurring,
                    lambda t: t.recurring),
+        LedgerTool("open_findings", "What the nightly sweep found and nobody has dismissed.", OpenFindings,
+                   lambda t: t.open_findings),
         LedgerTool("cannot_answer", "Say that the ledger cannot answer the question, and why.", CannotAnswer,
                    lambda t: t.cannot_answer),
     )
