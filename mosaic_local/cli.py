@@ -53,6 +53,8 @@ def up(
     try:
         with Stack(StackOptions(state_dir=state, http_port=port, app_settings=settings, announce=True)) as stack:
             print(_welcome(stack.description(), stack.start_seconds, kept=state is not None), flush=True)
+            if drill:
+                print("DRILLS ARE ON (Drill__Enabled): commands can be made to fail on purpose.\n", flush=True)
             stack.wait()
     except StackError as error:
         print(f"mosaic: {error}", file=sys.stderr)
@@ -87,7 +89,9 @@ def token(
     user: Annotated[str, typer.Option(help="The token's subject, e.g. alice, bob, operator.")],
     role: Annotated[list[str] | None, typer.Option(help="A role, e.g. Mosaic.Operator.Read; repeatable.")] = None,
     audience: Annotated[str | None, typer.Option(help="Another audience than the API's.")] = None,
-    expires_in: Annotated[int, typer.Option(help="Lifetime in seconds; negative: expired.")] = 8 * 3600,
+    expires_in: Annotated[
+        int, typer.Option(help="Lifetime in seconds; below -30 (the leeway for clocks): expired.")
+    ] = 8 * 3600,
     state: StateOption = None,
 ) -> None:
     """A bearer token of the running stack's issuer, and nothing else."""

@@ -112,7 +112,7 @@ class Telemetry:
         root.setLevel(logging.INFO)
         root.addHandler(_LogWriter(self._logs))
         console = logging.StreamHandler(sys.stderr)
-        console.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        console.setFormatter(ConsoleFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         console.addFilter(lambda record: record.levelno >= logging.WARNING or record.name == "Host.General")
         root.addHandler(console)
         logging.captureWarnings(True)
@@ -121,6 +121,16 @@ class Telemetry:
     def close(self) -> None:
         self._spans.close()
         self._logs.close()
+
+
+class ConsoleFormatter(logging.Formatter):
+    """A line for a person: what happened, and of which command."""
+
+    _FIELDS = ("queue", "messageId", "commandId", "runId", "attempt", "code", "rationale")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
+        told = (f"{name}={record.__dict__[name]}" for name in self._FIELDS if record.__dict__.get(name))
+        return " ".join((super().formatMessage(record), *told))
 
 
 class _SpanWriter(SpanProcessor):

@@ -16,13 +16,14 @@ class Assignee(StrEnum):
     OPERATOR = "operator"
 
 
-def assignee(run: Run, *, has_pending_approvals: bool, require_other_person: bool) -> Assignee | None:
-    """None where nobody needs to look: the run is under way, will be tried again, is well, or its approvals are decided
-    or expired. What the household's own data or wishes are about goes to a member, what went wrong to an operator."""
+def assignee(run: Run, *, has_undecided_approvals: bool, require_other_person: bool) -> Assignee | None:
+    """None where nobody needs to look: the run is under way, will be tried again, is well, or its approvals are
+    decided. What the household's own data or wishes are about goes to a member (an expired approval, too: to
+    ask again, or not), what went wrong to an operator."""
     if run.status != RunStatus.NEEDS_REVIEW or not run.is_final:
         return None
     if run.attempt_outcome == AttemptOutcome.FAILED:
         return Assignee.OPERATOR
-    if has_pending_approvals:
+    if has_undecided_approvals:
         return Assignee.ANOTHER_HOUSEHOLD_MEMBER if require_other_person else Assignee.HOUSEHOLD_MEMBER
     return None if run.failure_code == "approval_required" else Assignee.HOUSEHOLD_MEMBER

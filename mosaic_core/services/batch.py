@@ -11,6 +11,9 @@ from mosaic_core.domain.envelope import TransactionLine, payload_json
 from mosaic_core.domain.errors import Detail, RequestError
 
 INLINE_TRANSACTIONS: Final = 500
+MOST_TRANSACTIONS: Final = 100_000
+"""What one run can write within its attempts, each of which goes on where the one before was cut off. 20 MB of ordinary
+lines are fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +27,16 @@ class Batch:
 
     @classmethod
     def of(cls, transactions: Iterable[TransactionLine]) -> Batch:
-        """Raises `RequestError` 400 ``validation_failed`` for an empty batch, and for one that says two things of one
-        transaction id."""
+        """Raises `RequestError` 400 ``validation_failed`` for an empty batch, for one of more than `MOST_TRANSACTIONS`,
+        and for one that says two things of one transaction id."""
         few: list[TransactionLine] = []
         data = bytearray()
         said: dict[str, int] = {}
         count = 0
         for line in transactions:
             count += 1
+            if count > MOST_TRANSACTIONS:
+                raise _refused("transactions", f"has more than {MOST_TRANSACTIONS} transactions: split it")
             if count <= INLINE_TRANSACTIONS:
                 few.append(line)
             text = json.dumps(payload_json(line), sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -90,7 +90,7 @@ class DeliveryService:
 
     async def _refuse(self, message: IncomingMessage, poison: PoisonError) -> Settlement:
         """A message that never decodes: a signal for a person, and the dead-letter queue on the first delivery."""
-        log.warning("message refused", extra={"code": poison.code, "rationale": poison.rationale})
+        log.error("message refused", extra={"code": poison.code, "rationale": poison.rationale})
         now = self.clock.now()
         signal = signals.command_rejected(
             queue=message.queue,

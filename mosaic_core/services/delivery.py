@@ -242,6 +242,7 @@ class Delivery:
                 return Complete("duplicate")
             case reservation.AlreadyRejected(first):
                 reason = "processing_failed" if first else "idempotency_rejected"
+                log.error("dead-lettered: the command was rejected before", extra={"code": reason})
                 self._event("dead_lettered", reason, key.attempt)
                 return self._dead_letter(reason, reason, key.resolution_rationale or "rejected", key.attempt)
             case reservation.InProgress(until, why):

@@ -56,8 +56,8 @@ class ReadModels:
         """
         # taken first: what changes while the rows are read is at or after it, and in the next answer
         as_of = self.clock.now()
-        approvals, (known, runs) = await asyncio.gather(
-            self._pending(household_id, conversation_id),
+        undecided, (known, runs) = await asyncio.gather(
+            self._undecided(household_id, conversation_id),
             self._runs(household_id, conversation_id, since),
         )
         if not known:
@@ -72,8 +72,8 @@ class ReadModels:
         return ConversationStream(
             conversation_id=conversation_id,
             as_of_utc=as_of,
-            runs=[self._run(run, its, approvals, rows_shown=LISTED_ROWS) for run, its in zip(runs, found, strict=True)],
-            pending_approvals=[_approval(approval, as_of) for approval in approvals],
+            runs=[self._run(run, its, undecided, rows_shown=LISTED_ROWS) for run, its in zip(runs, found, strict=True)],
+            pending_approvals=[_approval(approval, as_of) for approval in undecided if approval.expires_at > as_of],
         )
 
     async def run(self, household_id: str, run_id: str) -> RunDetail:
@@ -82,14 +82,14 @@ class ReadModels:
         if stored is None or stored.value.household_id != household_id:
             raise _not_found("run")
         run = stored.value
-        stages, signals, decisions, approvals = await asyncio.gather(
+        stages, signals, decisions, undecided = await asyncio.gather(
             self.stores.stages.of_run(run_id),
             self.stores.signals.of_run(run_id),
             self.stores.decisions.of_run(run_id),
-            self._pending(household_id, run.conversation_id) if run.conversation_id else _no_approvals(),
+            self._undecided(household_id, run.conversation_id) if run.conversation_id else _no_approvals(),
         )
         return RunDetail(
-            run=self._run(run, stages, approvals, rows_shown=None),
+            run=self._run(run, stages, undecided, rows_shown=None),
             stages=[_stage(stage, None) for stage in stages if stage.attempt <= run.attempt],
             signals=[_signal(signal) for signal in signals],
             decisions=[_decision(decision) for decision in decisions],
@@ -107,14 +107,15 @@ class ReadModels:
         return ApprovalList(approvals=[view for view in views if status is None or view.status == status])
 
     def _run(
-        self, run: Run, stages: Sequence[Stage], approvals: Sequence[Approval], *, rows_shown: int | None
+        self, run: Run, stages: Sequence[Stage], undecided: Sequence[Approval], *, rows_shown: int | None
     ) -> RunView:
         """Stages count through the run's attempt only: a late writer of an earlier attempt shows nothing here."""
         current = [stage for stage in stages if stage.attempt == run.attempt]
         latest = current[-1] if current else None
         telling = next((stage for stage in reversed(current) if stage.provenance), latest)
         rows = list(telling.provenance) if telling else []
-        pending = [approval.approval_id for approval in approvals if approval.run_id == run.run_id]
+        mine = [approval for approval in undecided if approval.run_id == run.run_id]
+        now = self.clock.now()
         return RunView(
             run_id=run.run_id,
             conversation_id=run.conversation_id,
@@ -143,20 +144,20 @@ class ReadModels:
                 rows=rows[:rows_shown],
                 row_count=len(rows),
             ),
-            pending_approval_ids=pending,
+            pending_approval_ids=[approval.approval_id for approval in mine if approval.expires_at > now],
             assignment_hint=assignee(
-                run, has_pending_approvals=bool(pending), require_other_person=self.require_other_person
+                run, has_undecided_approvals=bool(mine), require_other_person=self.require_other_person
             ),
         )
 
     # ---------------------------------------------------------------------------------------------------------- reads
 
-    async def _pending(self, household_id: str, conversation_id: str) -> list[Approval]:
-        now = self.clock.now()
+    async def _undecided(self, household_id: str, conversation_id: str) -> list[Approval]:
+        """The conversation's approvals that nobody has decided, expired or not."""
         return [
             approval
             for approval in await self.stores.approvals.of_household(household_id, ApprovalStatus.PENDING)
-            if approval.conversation_id == conversation_id and approval.expires_at > now
+            if approval.conversation_id == conversation_id
         ]
 
     async def _runs(self, household_id: str, conversation_id: str, since: datetime | None) -> tuple[bool, list[Run]]:

@@ -13,6 +13,7 @@ from mosaic_local.demo.journey import Journey
 from mosaic_local.demo.promises import Check
 from mosaic_local.stack import Stack
 
+_TABLE_WIDTH = 120
 _LANES = {rules.default_queue: lane.value for lane, rules in RULES.items()}
 
 
@@ -39,6 +40,10 @@ class Report:
         self._checks.extend(checks)
 
     def journeys(self, journeys: Sequence[Journey]) -> None:
+        """A table where it fits, else a block for each command."""
+        if self._console.width < _TABLE_WIDTH:
+            self._blocks(journeys)
+            return
         table = Table(title="What became of each command", show_lines=True, title_justify="left")
         for column in ("lane", "command", "run", "stages (attempt/name: outcome)", "key", "settlement", "signal"):
             table.add_column(column, overflow="fold")
@@ -46,6 +51,17 @@ class Report:
             table.add_row(*map(escape, _row(journey)))
         self._console.print()
         self._console.print(table)
+
+    def _blocks(self, journeys: Sequence[Journey]) -> None:
+        self._console.print("\nWhat became of each command")
+        for journey in journeys:
+            step, command, *cells = _row(journey)
+            self._console.print(f"\n[bold]{escape(step.replace(chr(10), ' · '))}[/] {escape(command)}")
+            for name, cell in zip(("run", "stages", "key", "settlement", "signal"), cells, strict=True):
+                first, *more = cell.splitlines()
+                self._console.print(
+                    f"  {name:<11}{escape(first)}", *(f"  {'':<11}{escape(line)}" for line in more), sep="\n"
+                )
 
     def where(self, stack: Stack, *, kept: bool) -> None:
         self._console.print()

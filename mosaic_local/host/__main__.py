@@ -159,6 +159,17 @@ def _quieten() -> None:
     """Libraries that log each frame, request or invocation at INFO."""
     for name in ("azure.servicebus", "azure.eventhub", "azure.core", "azure.functions", "aiohttp", "grpc", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(without_contents)
+
+
+def without_contents(record: logging.LogRecord) -> bool:
+    """aiohttp refuses what is no HTTP with a traceback that quotes it: perhaps a part of somebody's token."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args, record.exc_info = "a request that is no HTTP was refused", (), None
+    return True
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ class HttpServer:
         app.router.add_get("/admin/host/status", self._status)
         app.router.add_get("/admin/host/ping", self._ping)
         app.router.add_route("*", "/{path:.*}", self._dispatch)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        # bodies reach the function as they came, as on the platform
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, auto_decompress=False)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, reuse_address=True, shutdown_timeout=1.0)
         await site.start()

@@ -51,6 +51,7 @@ def checkout(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
         f'PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} -m mosaic_ops.cli "$@"\n'
     )
     wrapper.chmod(0o755)
+    (folder / ".venv").symlink_to(sys.prefix)
     return folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +34,19 @@ _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 _PROGRAM = re.compile(r"^(\./mosaic|curl|func|azd|az|docker|pip|npm|aspire|traces|cp|git|\.venv/bin/\S+)( |$)")
 _TEST = re.compile(r"(?P<file>[\w/]+/test_\w+\.py)(?:::(?P<name>test_\w+))?")
+
+ANSWERED_AT_ONCE = {
+    "configuration_invalid",
+    "queue_unavailable",
+    "illegal_transition",
+    "mosaic_error",
+    "lane_failed",
+    "lease_lost",
+    "resumed_elsewhere",
+    "proposal_invalid",
+    "too_many_proposals",
+}
+"""Codes of errors that no run ends with: told at start or to a caller, or handled within."""
 
 SEED_HEADINGS = [
     "Scope",
@@ -219,3 +233,44 @@ def test_blocks_of_a_list_lose_its_indentation() -> None:
 def test_the_documents_are_found() -> None:
     assert {*OPERATED, "CHANGELOG.md", "docs/faults.md", "docs/adr/README.md"} <= set(DOCUMENTS)
     assert all(Path(ROOT / document).is_file() for document in DOCUMENTS)
+
+
+def _codes() -> Iterator[tuple[str, str]]:
+    """(code, where) of every code that a lane, an agent or an error can give to a run."""
+    folders = ("domain", "services", "lanes", "agents", "adapters")
+    for path in (p for f in folders for p in (ROOT / "mosaic_core" / f).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.AnnAssign) and isinstance(target := node.target, ast.Name)
+            if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        }
+
+        def text(node: ast.expr, known: dict[str, str] = constants) -> str | None:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                return node.value
+            return known.get(node.id) if isinstance(node, ast.Name) else None
+
+        for node in ast.walk(tree):
+            found: list[ast.expr] = []
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id.endswith("Error"):
+                    found = [k.value for k in node.keywords if k.arg == "code"]
+                elif node.func.id in ("needs_review", "_refused") and path.is_relative_to(ROOT / "mosaic_core/lanes"):
+                    found = node.args[:1]
+            elif isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
+                assigned = (n for n in node.body if isinstance(n, ast.Assign))
+                found = [n.value for n in assigned if getattr(n.targets[0], "id", "") == "code"]
+            yield from ((code, path.name) for part in found if (code := text(part)))
+
+
+def test_every_code_that_a_run_can_carry_is_in_the_runbook() -> None:
+    """At night: find the code, do what its row says."""
+    runbook, codes = read("docs/runbook.md"), dict(_codes())
+    assert {"lane_timeout", "approval_expired", "agent_session_changed", "approval_same_person"} <= {
+        *codes,
+        "lane_timeout",
+    }
+    missing_ones = {c: at for c, at in codes.items() if c not in ANSWERED_AT_ONCE and f"`{c}`" not in runbook}
+    assert missing_ones == {}

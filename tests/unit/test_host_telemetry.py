@@ -2,13 +2,16 @@
 
 import json
 import logging
+import sys
 from functools import partial
 from pathlib import Path
 
+from aiohttp.http_exceptions import LineTooLong
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import SpanKind
 
-from mosaic_local.telemetry import JsonLinesFile, log_line, span_line
+from mosaic_local.host.__main__ import without_contents
+from mosaic_local.telemetry import ConsoleFormatter, JsonLinesFile, log_line, span_line
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -35,6 +38,34 @@ def test_a_spans_service_is_its_attribute_else_its_scope() -> None:
     assert named["parentSpanId"] is None
     assert len(str(named["traceId"])) == 32
     assert str(named["startTime"]).endswith("Z")
+
+
+def test_a_line_for_a_person_says_of_which_command() -> None:
+    record = logging.makeLogRecord(
+        {
+            "name": "a",
+            "levelname": "ERROR",
+            "msg": "message refused",
+            "code": "invalid_json",
+            "messageId": "m-1",
+            "queue": "",
+        }
+    )
+    assert ConsoleFormatter("%(levelname)s %(message)s").format(record) == (
+        "ERROR message refused messageId=m-1 code=invalid_json"
+    )
+
+
+def test_what_is_no_http_is_not_quoted() -> None:
+    try:
+        raise LineTooLong(b"Authorization: Bearer secret")
+    except LineTooLong:
+        record = logging.makeLogRecord({"msg": "Error handling request", "exc_info": sys.exc_info()})
+    assert without_contents(record)
+    assert "secret" not in json.dumps(log_line(record))
+    other = logging.makeLogRecord({"msg": "Error handling request", "exc_info": (ValueError, ValueError("x"), None)})
+    assert without_contents(other)
+    assert other.exc_info
 
 
 def test_a_log_line_carries_every_extra_field() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 
 from mosaic_core.domain import ids
-from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, decode
-from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, TransactionLine, decode
+from mosaic_core.domain.errors import RequestError, StoreUnreachableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.records import Approval
+from mosaic_core.services.batch import MOST_TRANSACTIONS, Batch
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, BOB_HOUSEHOLD, CONVERSATION, Answer, ApiWorld
 
 MESSAGES = f"/conversations/{CONVERSATION}/messages"
@@ -459,6 +461,16 @@ async def test_501_transactions_are_told_to_use_json_lines(world: ApiWorld) -> N
     answer = await world.post(INGESTIONS, batch(501), token=INGEST)
     assert (answer.status, answer.code, answer.fields) == (400, "validation_failed", ["transactions"])
     assert "JSON Lines" in answer.json["error"]["details"][0]["issue"]
+
+
+def test_a_batch_that_no_run_could_write_is_refused() -> None:
+    line = TransactionLine.model_validate(
+        {"transactionId": "1", "postedOn": "2026-01-01", "amount": "1", "currency": "USD", "description": "x"}
+    )
+    assert Batch.of([line] * 3).count == 3
+    with pytest.raises(RequestError) as caught:
+        Batch.of(itertools.repeat(line, MOST_TRANSACTIONS + 1))
+    assert (caught.value.status, [d.field for d in caught.value.details]) == (400, ["transactions"])
 
 
 @pytest.mark.parametrize(

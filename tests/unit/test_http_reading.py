@@ -311,7 +311,7 @@ async def test_a_bad_run_id_is_400(world: ApiWorld) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "pending", "hint"),
+    ("changes", "undecided", "hint"),
     [
         ({}, False, None),
         ({"status": RunStatus.RUNNING, "is_final": False, "attempt_outcome": None}, False, None),
@@ -327,12 +327,12 @@ async def test_a_bad_run_id_is_400(world: ApiWorld) -> None:
     ],
 )
 async def test_who_should_look_at_a_run_next(
-    world: ApiWorld, history: History, changes: dict[str, Any], pending: bool, hint: str | None
+    world: ApiWorld, history: History, changes: dict[str, Any], undecided: bool, hint: str | None
 ) -> None:
     review = {"status": RunStatus.NEEDS_REVIEW, "failure_code": "code", "failure_rationale": "why"}
     run = await history.run(1, **({**review, **changes} if changes else {}))
-    if pending:
-        await history.approval(run, 1)
+    if undecided:  # also where its time is over: somebody has to ask again, or not
+        await history.approval(run, 1, expires_at=world.clock.now())
     assert (await world.get(f"/runs/{run.run_id}")).json["run"]["assignmentHint"] == hint
 
 
@@ -340,7 +340,7 @@ def test_where_policy_wants_another_person_the_hint_says_so() -> None:
     run = replace(
         records.RUN, status=RunStatus.NEEDS_REVIEW, is_final=True, attempt_outcome=AttemptOutcome.SUCCEEDED_REVIEW
     )
-    assert assignee(run, has_pending_approvals=True, require_other_person=True) == Assignee.ANOTHER_HOUSEHOLD_MEMBER
+    assert assignee(run, has_undecided_approvals=True, require_other_person=True) == Assignee.ANOTHER_HOUSEHOLD_MEMBER
 
 
 # ----------------------------------------------------------------------------------------------------------- approvals

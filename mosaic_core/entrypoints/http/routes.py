@@ -160,7 +160,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Ingest one batch of an account's transactions",
         description=(
             "As JSON with 1 to 500 transactions, or as JSON Lines (one transaction a line) with the batch's fields in "
-            "the query; at most 20 MiB either way. The batch id is the client's reference."
+            "the query; at most 20 MiB and 100,000 transactions. The batch id is the client's reference."
         ),
         handler=handlers.post_ingestion,
         access=Access.TOKEN,

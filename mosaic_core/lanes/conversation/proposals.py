@@ -246,6 +246,6 @@ async def request_approval(
 def awaits(pending: Sequence[Approval]) -> str:
     """What a run that asked says of what it waits for: ids and kinds."""
     if len(pending) == 1:
-        return f"approval {pending[0].approval_id} is pending for {pending[0].action_kind}; nothing of it was done"
+        return f"approval {pending[0].approval_id} was asked for ({pending[0].action_kind}); nothing is done without it"
     named = ", ".join(f"{a.approval_id} ({a.action_kind})" for a in pending[:8])
-    return f"{len(pending)} approvals are pending, nothing of them was done: {named}"
+    return f"{len(pending)} approvals were asked for, nothing is done without them: {named}"
