@@ -34,6 +34,11 @@ _PREFIXES = re.compile(
         | (?:visa|vis|mastercard|mc|amex)\s+(?:\d{2,4}\s+)?(?=\S)
         | debit\s+(?=\S) | purchase\s+(?=\S)
           | withdrawal\s+(?=[a-z]) | contactless\s+(?=\S)
+        | (?:refund|reversal|reversed|remboursement|chargeback)\s+(?:(?:of|from|to|for|de)\s+)?[-:]?\s*(?=[a-z]{2})
+        | (?:direct\s+debit|standing\s+order)\s+(?:payment\s+)?(?:to\s+)?(?=[a-z0-9])
+        | (?:prlv|prelevement|vir|virement)\s+(?:(?:sepa|inst|recu|emis|europeen|de|du)\s+)*(?=[a-z0-9])
+        | (?:(?:paiement|achat)\s+(?:par\s+)?)?(?:cb|carte)\s+(?=[a-z0-9])
+        | (?:sepa[\s-]+)?(?:lastschrift|gutschrift|kartenzahlung|dauerauftrag)\s+(?=[a-z0-9])
         | (?:dd|so|bp|crd|fpi|fpo|cpt|bgc|sto|vis|deb|bac)\s+(?=[a-z]{3})
         | \d{2}[/.-]\d{2}(?:[/.-]\d{2,4})?\s+ | \d{2,6}\s+(?=[a-z]{3,}\s) | x{2,}\d{2,}\s+
     )""",
@@ -58,6 +63,8 @@ _REFERENCE = re.compile(
 _DOMAIN_TAIL = re.compile(
     r"\.(?:com|net|org|io|co|uk|us|tv|ca|de|fr|eu|app|ai|gov|edu|info|shop)(?:\.[a-z]{2})?(?:/[a-z0-9/.?=_-]*)?(?=\W|$)"
 )
+# "Card payment to a shop" is how some banks write a purchase, not a payment of the card.
+_CARD_PURCHASE = re.compile(r"\bcard\s+payment\s+to\b")
 _URL_HEAD = re.compile(r"\b(?:https?://|www\.)")
 _STAR_TAIL = re.compile(r"\*\s*(\S+)\s*$|\*\s*([a-z0-9]*\d[a-z0-9]*)\b")
 
@@ -131,6 +138,7 @@ def descriptor_words(description: str) -> tuple[str, ...]:
     text = _MASK.sub(" ", _DATE.sub(" ", text))
     text = _URL_HEAD.sub(" ", text)
     text = _DOMAIN_TAIL.sub(" ", text)
+    text = _CARD_PURCHASE.sub(" ", text)
     return tuple(word for word in _NOT_WORD.split(text) if word and not word.isdigit())
 
 

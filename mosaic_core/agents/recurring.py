@@ -205,10 +205,18 @@ def resolve_merchants(transactions: Iterable[Transaction]) -> dict[str, str]:
             known = named.get(own)
             words_of[tx.transaction_id] = min(known, key=lambda w: (-known[w], w)) if known else own
     counts = Counter(words_of.values())
-    canonical = _merge_names(set(counts))
+    canonical = _merge_names(counts, _with_references(rows, words_of))
     for words, head in _wandering_tails(counts).items():
         canonical[words] = canonical.get(head, "".join(head))
     return {tx_id: canonical[words] for tx_id, words in words_of.items()}
+
+
+def _with_references(rows: Sequence[Transaction], words_of: Mapping[str, tuple[str, ...]]) -> set[tuple[str, ...]]:
+    """Names that come with something else behind them nearly each time ("ring*A21DA4", "ring*R9M0UR")."""
+    texts: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for tx in rows:
+        texts[words_of[tx.transaction_id]].add(tx.description)
+    return {words for words, told in texts.items() if len(told) >= 3}
 
 
 def _wandering_tails(counts: Mapping[tuple[str, ...], int]) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -241,7 +249,11 @@ def _abbreviates(short: str, full: str) -> bool:
     return all(letter in rest for letter in short)
 
 
-def _merge_names(names: set[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+def _merge_names(
+    names: Mapping[tuple[str, ...], int], with_references: set[tuple[str, ...]]
+) -> dict[tuple[str, ...], str]:
+    """Name to key. ``names`` says how often each occurs; behind one of ``with_references`` a rare word of letters is a
+    reference too."""
     ordered = sorted(names, key=lambda words: (len("".join(words)), words))
     canonical: dict[tuple[str, ...], str] = {}
     exact: dict[tuple[str, ...], str] = {}
@@ -254,7 +266,11 @@ def _merge_names(names: set[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
             head, tail = words[:cut], words[cut:]
             if (
                 head in exact
-                and (cut >= 2 or (len(head[0]) >= 5 and head[0] not in _TRADE_WORDS))
+                and (
+                    cut >= 2
+                    or (len(head[0]) >= 5 and head[0] not in _TRADE_WORDS)
+                    or (head in with_references and len(tail) == 1 and names[words] <= 2)
+                )
                 and _TRADE_WORDS.isdisjoint(tail)
                 and len(tail) <= 3
             ):
@@ -376,8 +392,8 @@ def find_series(rows: Sequence[Charge]) -> list[Series]:
 
 def _series_of(group: list[Charge]) -> list[Series]:
     whole = _best_fit(group, least=0.8)
-    if whole is not None and len(_collapse(group)) >= 3:
-        return [whole]
+    if whole is not None:
+        return [_without_strays(whole)]
     # Among many rows some fall into a rhythm by chance, so a part must keep it the more strictly the looser it was cut.
     splits: list[tuple[int, list[list[Charge]]]] = [
         (3, _by_account(group)),
@@ -404,6 +420,22 @@ def _series_of(group: list[Charge]) -> list[Series]:
     if trimmed is not None:
         return [trimmed]
     return []
+
+
+def _without_strays(series: Series) -> Series:
+    """The series without rows that lie out of step between two occurrences one period apart: a bonus beside the pay."""
+    kept = list(series.occurrences)
+    at = 1
+    while at < len(kept) - 1:
+        alone = _fit([kept[at - 1], kept[at + 1]], series.cadence)
+        beside = _fit(kept[at - 1 : at + 2], series.cadence)
+        if alone is not None and alone[2] == (1,) and (beside is None or 0 in beside[2]):
+            del kept[at]
+        else:
+            at += 1
+    if len(kept) == len(series.occurrences):
+        return series
+    return _best_fit(kept, least=0.8, cadences=(series.cadence,)) or series
 
 
 def _by_account(group: list[Charge]) -> list[list[Charge]]:

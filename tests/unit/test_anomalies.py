@@ -123,6 +123,12 @@ def test_missed_bill_at_the_end_only_after_its_grace() -> None:
     assert only([*calm(), *bill], "missed_bill").date == date(2026, 6, 5)
 
 
+def test_missed_pay_beside_a_bonus() -> None:
+    pay = monthly("SUMMIT SALARY", ["4900.00"] * 13, day=1, account="checking", first=date(2025, 6, 1), skip=[9])
+    bonus = row(date(2025, 9, 22), "SUMMIT SALARY", "4812.50", account="checking")
+    assert only([*calm(), *pay, bonus], "missed_income").date == date(2026, 3, 1)
+
+
 def test_new_recurring_names_the_charges_that_establish_it() -> None:
     finding = only(
         [*calm(), *monthly("MINDSPARK PLUS", ["-29.95"] * 5, day=16, first=date(2026, 2, 1))], "new_recurring"
@@ -242,6 +248,22 @@ CALM_CASES: dict[str, list[Transaction]] = {
             replace(t, transaction_id=f"{t.transaction_id}:{day}")
             for t in monthly("TUALATIN SCHOOL DIRECT DEP", ["1640.00"] * 18, day=day)
         )
+    ],
+    "references in letters": [
+        row(date(2025 + i // 12, i % 12 + 1, 8), f"RING*{code}", "-7.99")
+        for i, code in enumerate(
+            "A21DA4 R9M0URYB 034VGJ GBX7T9 K2WRT1 A45LXF 1EDLBRT Q0KZ62 T0GVD1 N7STAM J7LMY4 FN28DC "
+            "T8DEEB SXPBTE 0E8JYF U3MM32 N9RQBJ AXL4PK".split()
+        )
+    ],
+    "bonus beside the pay": [
+        *monthly("SUMMIT MANUFACTURING SALARY", ["4900.00"] * 18, day=1, account="checking"),
+        row(date(2025, 7, 22), "SUMMIT MANUFACTURING SALARY", "4812.50", account="checking"),
+    ],
+    "purchase, refund under the bank's words, purchase": [
+        row(date(2026, 3, 3), "CARD PAYMENT TO LINWORTH OPTICAL ON 03 MAR", "-180.00"),
+        row(date(2026, 3, 4), "REFUND CARD PAYMENT TO LINWORTH OPTICAL ON 04 MAR", "180.00"),
+        row(date(2026, 3, 4), "CARD PAYMENT TO LINWORTH OPTICAL ON 04 MAR", "-180.00"),
     ],
     "yearly membership": [row(date(y, 5, 4), "WAREHOUSE CLUB ANNUAL", "-60.00") for y in (2025, 2026)],
 }

@@ -50,6 +50,11 @@ def tx(
         ("JOE'S PIZZA NEW YORK NY", "Joes Pizza"),
         ("CAFÉ ZÜRICH XX1234", "Cafe Zurich"),
         ("HARBOR CANDLE CO", "Harbor Candle Co"),
+        ("CARD PAYMENT TO GOUSTO ON 12 OCT", "Gousto"),
+        ("REFUND CARD PAYMENT TO LINWORTH OPTICAL ON 05 APR", "Linworth Optical"),
+        ("DIRECT DEBIT HUNTERS LETTINGS REF 69290171", "Hunters Lettings"),
+        ("PRLV SEPA ENI GAZ Q03Z62", "Eni Gaz"),
+        ("VIR SEPA ROSFIELD MEDIA 0923", "Rosfield Media"),
     ],
 )
 def test_clean_descriptor(description: str, name: str) -> None:
@@ -183,3 +188,8 @@ def test_instructions_in_a_descriptor_are_data() -> None:
 
 def test_every_word_of_evidence_belongs_to_a_primary() -> None:
     assert set(WORDS) == set(PRIMARIES)
+
+
+def test_a_card_payment_to_a_shop_is_a_purchase() -> None:
+    assert categorise(tx("CARD PAYMENT TO GOUSTO ON 12 OCT")).category != "LOAN_PAYMENTS"
+    assert categorise(tx("CREDIT CARD PAYMENT AUTOPAY")).category == "LOAN_PAYMENTS"
