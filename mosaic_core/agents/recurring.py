@@ -58,7 +58,7 @@ CADENCES: Final = (
     Cadence(name="every two weeks", days=14, step=14, monthly=False, tolerance=0.25, grace=5),
     Cadence(name="twice a month", days=15.2, step=0.5, monthly=True, tolerance=0.25, grace=5),
     Cadence(name="every four weeks", days=28, step=28, monthly=False, tolerance=0.11, grace=8),
-    Cadence(name="monthly", days=30.4, step=1.0, monthly=True, tolerance=0.25, grace=9),
+    Cadence(name="monthly", days=30.4, step=1.0, monthly=True, tolerance=0.3, grace=9),
     Cadence(name="every two months", days=60.9, step=2.0, monthly=True, tolerance=0.16, grace=14),
     Cadence(name="quarterly", days=91.3, step=3.0, monthly=True, tolerance=0.14, grace=18),
     Cadence(name="twice a year", days=182.6, step=6.0, monthly=True, tolerance=0.1, grace=25),
@@ -494,7 +494,7 @@ def _link(found: list[Series]) -> list[Series]:
             continue
         earlier = linked[match]
         joined = _best_fit([*earlier.occurrences, *series.occurrences], least=0.75, cadences=(earlier.cadence,))
-        if joined is None:
+        if joined is None or 0 in joined.steps[len(earlier.occurrences) - 2 : len(earlier.occurrences) + 1]:
             linked.append(series)
         else:
             linked[match] = joined
@@ -512,15 +512,16 @@ def _continues(earlier: Series, later: Series) -> bool:
     silence = (first.day - last.day) / earlier.cadence.days
     if not 0.5 <= silence <= 2.3:
         return False
-    ratio = min(
+    moves = (
         abs(first.log - last.log),
         abs(median([c.log for c in later.occurrences[:3]]) - median([c.log for c in earlier.occurrences[-3:]])),
     )
     if last.merchant == first.merchant:
-        return ratio < 0.9
-    same_category = last.category == first.category
+        return min(moves) < 0.9
+    if last.category != first.category:
+        return max(moves) <= 0.012
     usual = max(0.012, 1.5 * _spread([c.log for c in earlier.occurrences[-12:]]))
-    return ratio <= min(usual if same_category else 0.012, 0.35)
+    return min(moves) <= min(usual, 0.35)
 
 
 def _spread(logs: Sequence[float]) -> float:

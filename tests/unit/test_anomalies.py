@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import calendar
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -38,8 +40,28 @@ def test_duplicate_charge_names_both_rows_and_the_amount() -> None:
     finding = only([*calm(), row(date(2026, 1, 9), "LANTERN GRILL", "-31.10"), *twice], "duplicate_charge")
     assert finding.transaction_ids == ("one", "two")
     assert finding.severity == "Warning"
-    assert "48.20 USD" in finding.explanation
+    assert "48.20 USD twice" in finding.explanation
+    assert "its one other charge was 31.10 USD and never alike within two days" in finding.explanation
     assert finding.date == date(2026, 3, 4)
+
+
+def test_large_duplicate_is_an_error() -> None:
+    again = row(date(2026, 3, 2), "CEDAR APARTMENTS RENT", "-1500.00", account="checking")
+    finding = only([*calm(), again], "duplicate_charge")
+    assert finding.severity == "Error"
+    assert "its 17 other charges were 1,500.00 USD and never alike within two days" in finding.explanation
+
+
+def test_two_memberships_are_questioned_once() -> None:
+    """The first month looks like a double charge; the second shows that it is a habit."""
+    paid = [
+        row(date(2026, month, 11), "WESRIC LEISURE", "-35.00", tx_id=f"{month}-{n}")
+        for month in (3, 4)
+        for n in range(2)
+    ]
+    finding = only([*calm(), *paid[:2]], "duplicate_charge")
+    assert "one charge was to be expected" in finding.explanation
+    assert sweep([*calm(), *paid]) == []
 
 
 def test_duplicate_needs_the_same_account() -> None:
@@ -67,6 +89,25 @@ def test_amount_outlier_needs_a_history() -> None:
     assert sweep([*calm(), *few]) == []
 
 
+@pytest.mark.parametrize("history", [5, 8])
+def test_amount_outlier_with_a_short_history(history: int) -> None:
+    meals = every(17, "LITTLE THAI", [-(20.0 + 5 * (i * 3 % 4)) for i in range(history)], first=date(2025, 9, 1))
+    finding = only([*calm(), *meals, row(date(2026, 4, 3), "LITTLE THAI", "-240.00")], "amount_outlier")
+    assert f"its other {history} charges were between 20.00 USD and 35.00 USD" in finding.explanation
+
+
+def test_twice_the_highest_of_a_short_history_is_no_outlier() -> None:
+    meals = every(17, "LITTLE THAI", [-(20.0 + 5 * (i * 3 % 4)) for i in range(6)], first=date(2025, 9, 1))
+    assert sweep([*calm(), *meals, row(date(2026, 4, 3), "LITTLE THAI", "-75.00")]) == []
+
+
+def test_outlier_of_a_bill_that_follows_the_seasons() -> None:
+    winter = [95.0, 90, 70, 45, 25, 20, 18, 19, 22, 40, 65, 88]
+    bill = [-winter[i % 12] for i in range(18)]
+    bill[7] = -480.0
+    assert only([*calm(), *monthly("NORTHLAND NATURAL GAS", bill, day=12)], "amount_outlier").date == date(2025, 8, 12)
+
+
 def test_first_time_large_compares_with_other_first_purchases() -> None:
     finding = only(
         [*calm(), row(date(2026, 4, 4), "ULTRAVOLT ELECTRONICS MIAMI FL", "-1890.00", tx_id="big")], "first_time_large"
@@ -77,6 +118,25 @@ def test_first_time_large_compares_with_other_first_purchases() -> None:
 
 def test_large_purchases_in_the_first_weeks_of_a_ledger_are_not_first_ever() -> None:
     assert sweep([*calm(), row(START + timedelta(days=20), "ULTRAVOLT ELECTRONICS", "-1890.00")]) == []
+
+
+def test_large_purchases_need_more_while_the_ledger_is_young() -> None:
+    furniture = row(date(2025, 3, 20), "ELGATE FURNITURE", "-800.00")
+    assert sweep([*calm(), furniture], as_of=date(2025, 4, 1)) == []
+    assert only([*calm(), furniture], "first_time_large")
+
+
+def test_two_rises_of_one_price() -> None:
+    findings = sweep([*calm(), *monthly("STREAMBOX TV", ["-9.99"] * 6 + ["-11.99"] * 3 + ["-14.99"] * 9)])
+    assert [(f.kind, f.date) for f in findings] == [
+        ("price_rise", date(2025, 7, 10)),
+        ("price_rise", date(2025, 10, 10)),
+    ]
+
+
+def test_rise_of_a_quarterly_bill() -> None:
+    bill = [tx for i, tx in enumerate(monthly("WATER COOP", ["-60.00"] * 9 + ["-75.00"] * 9)) if i % 3 == 0]
+    assert only([*calm(), *bill], "price_rise").date == date(2025, 10, 10)
 
 
 def test_price_rise_names_the_first_charge_at_the_new_price() -> None:
@@ -97,6 +157,44 @@ def test_price_rise_begins_above_a_tenth(before: str, after: str, *, raised: boo
 
 def test_price_that_does_not_stay_is_no_rise() -> None:
     assert sweep([*calm(), *monthly("PULSE BROADBAND", ["-60.00"] * 10 + ["-69.00"] + ["-60.00"] * 7)]) == []
+
+
+def _friday(on: date) -> date:
+    return on - timedelta(days=max(0, on.weekday() - 4))
+
+
+PAYDAYS = {
+    "every four weeks": [START + timedelta(days=28 * i + 2) for i in range(19)],
+    "the 15th and the last": [
+        _friday(date(2025 + m // 12, m % 12 + 1, calendar.monthrange(2025 + m // 12, m % 12 + 1)[1] if last else 15))
+        for m in range(18)
+        for last in (False, True)
+    ],
+    "the last working day": [
+        _friday(date(2025 + m // 12, m % 12 + 1, calendar.monthrange(2025 + m // 12, m % 12 + 1)[1])) for m in range(18)
+    ],
+}
+
+
+@pytest.mark.parametrize("rhythm", sorted(PAYDAYS))
+@pytest.mark.parametrize("employer", ["ACME SALARY", "NHS TRUST", "KESTREL RETAIL PLC"])
+def test_missed_income_whatever_the_rhythm_and_the_trade(rhythm: str, employer: str) -> None:
+    days = PAYDAYS[rhythm]
+    rows = [tx for tx in calm() if "PAYROLL" not in tx.description]
+    pay = [row(day, employer, "1900.00", account="checking", tx_id=f"pay{i}") for i, day in enumerate(days)]
+    assert sweep([*rows, *pay]) == []
+    for absent in (7, len(days) // 2, len(days) - 2):
+        finding = only([*rows, *pay[:absent], *pay[absent + 1 :]], "missed_income")
+        assert abs(finding.date - days[absent]) <= timedelta(days=4)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_work_that_is_paid_as_it_comes_is_not_missed(seed: int) -> None:
+    rng = random.Random(seed)
+    rows, on = calm(), START
+    while (on := on + timedelta(days=rng.randrange(5, 70))) <= AS_OF:
+        rows.append(row(on, "STUDIO CLIENT PAYMENT", rng.uniform(200, 3000), account="checking"))
+    assert sweep(rows) == []
 
 
 def test_missed_income_names_no_row_but_the_series_and_the_day() -> None:
@@ -129,6 +227,17 @@ def test_missed_pay_beside_a_bonus() -> None:
     assert only([*calm(), *pay, bonus], "missed_income").date == date(2026, 3, 1)
 
 
+def test_missed_rent_at_the_end_whatever_its_name() -> None:
+    rent = monthly("HUNTERS & CO", ["-1900.00"] * 17, day=3, account="checking")
+    assert only([*calm(), *rent], "missed_bill").date == date(2026, 6, 3)
+
+
+def test_new_recurring_after_a_trial() -> None:
+    prices = ["-1.00", "-29.95", "-29.95", "-29.95"]
+    finding = only([*calm(), *monthly("MINDSPARK PLUS", prices, day=16, first=date(2026, 2, 1))], "new_recurring")
+    assert finding.date == date(2026, 3, 16)
+
+
 def test_new_recurring_names_the_charges_that_establish_it() -> None:
     finding = only(
         [*calm(), *monthly("MINDSPARK PLUS", ["-29.95"] * 5, day=16, first=date(2026, 2, 1))], "new_recurring"
@@ -143,6 +252,21 @@ def test_card_testing_is_an_error_and_names_the_burst() -> None:
     finding = only([*calm(), *tiny], "card_testing")
     assert finding.transaction_ids == ("t0", "t1", "t2", "t3", "t4")
     assert finding.severity == "Error"
+
+
+def test_card_testing_over_several_accounts() -> None:
+    habits = [
+        tx
+        for account in ("checking", "spare")
+        for tx in every(6, f"{account.upper()} DELI", [-(11.0 + i % 4) for i in range(80)], account=account)
+    ]
+    names = ("QX DIGITAL", "ZED APPS", "HLP GIVING", "VORTEX MEDIA", "BITBYTE SHOP", "ORB TOOLS")
+    tiny = [
+        row(date(2026, 5, 5 + i // 3), name, -(0.5 + 0.2 * i), account=("card", "checking", "spare")[i % 3])
+        for i, name in enumerate(names)
+    ]
+    finding = only([*calm(), *habits, *tiny], "card_testing")
+    assert len(finding.transaction_ids) == 6
 
 
 # --- must not cry wolf ------------------------------------------------------------------------------------------------
@@ -222,6 +346,10 @@ CALM_CASES: dict[str, list[Transaction]] = {
     "renamed descriptor": [
         *monthly("RIVERSIDE FITNESS CLUB", ["-49.00"] * 9, day=11),
         *monthly("ABC*RSF HEALTH CLUB", ["-49.00"] * 9, day=11, first=date(2025, 10, 1)),
+    ],
+    "renamed in the first months": [
+        *monthly("RIVER HOUSE STREAMING", ["-4.99"] * 2, day=20),
+        *monthly("COPPER BAY MEDIA", ["-4.99"] * 16, day=20, first=date(2025, 3, 1)),
     ],
     "renamed rent": [
         *monthly("OLD MILL PROPERTY MGMT", ["-1480.00"] * 12, day=3, account="checking"),

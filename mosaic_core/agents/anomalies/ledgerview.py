@@ -93,6 +93,15 @@ def is_one_off(charge: Charge) -> bool:
     return charge.category not in _NOT_PURCHASES or not _MOVES_MONEY.search(charge.tx.description.casefold())
 
 
+def is_pay(charge: Charge) -> bool:
+    """Money earned. An employer's name may read like a shop's or a clinic's, so all that is no transfer counts."""
+    if not charge.incoming or charge.own_transfer:
+        return False
+    if charge.category in ("TRANSFER_IN", "TRANSFER_OUT", "LOAN_PAYMENTS", "BANK_FEES"):
+        return False
+    return charge.category == "INCOME" or not _MOVES_MONEY.search(charge.tx.description.casefold())
+
+
 def is_payment(charge: Charge) -> bool:
     """Money paid to someone, bills and loans included, transfers not."""
     return (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from itertools import pairwise
 from typing import Final
 
@@ -20,13 +21,23 @@ from mosaic_core.agents.anomalies.ledgerview import (
     robust_spread,
     short,
 )
-from mosaic_core.agents.recurring import Charge
+from mosaic_core.agents.recurring import Charge, median
 from mosaic_core.domain.ledger import Finding
 
 _DUPLICATE_WITHIN: Final = 2
 _REFUND_WITHIN: Final = 12
 _WARM_UP: Final = 45
-_SMALL_HABITS: Final = frozenset({"TRANSPORTATION", "FOOD_AND_DRINK"})
+_YOUNG: Final = 150
+_YOUNG_MARGIN: Final = 0.5
+_SMALL_CHANGE: Final = 0.35
+_SMALL_HABITS: Final = frozenset({"TRANSPORTATION", "FOOD_AND_DRINK", "ENTERTAINMENT"})
+_USUAL_SPREAD: Final = 0.45
+_WIDE_SPREAD: Final = 0.8
+_WIDE_RANGE: Final = frozenset({"GENERAL_MERCHANDISE"})
+_PRIOR_CHARGES: Final = 5
+_TINY: Final = 0.13
+_SERIOUS: Final = 20
+"""From so many everyday purchases on, money charged by mistake is an error that should not wait."""
 
 
 def duplicate_charges(view: LedgerView) -> Iterator[Evident]:
@@ -43,23 +54,36 @@ def duplicate_charges(view: LedgerView) -> Iterator[Evident]:
             if _has_habit(view, rows, cluster, clusters) or _refunded(cluster, refunds):
                 continue
             first, last = cluster[0], cluster[-1]
-            others = len(rows) - len(cluster)
-            history = f"in {others} other charges it never did so" if others else "it was never charged before"
+            mine = {c.tx_id for c in cluster}
+            others = [c for c in rows if c.tx_id not in mine]
             yield Evident(
                 finding=Finding(
                     kind="duplicate_charge",
                     transaction_ids=tuple(sorted(c.tx_id for c in cluster)),
                     date=last.tx.posted_on,
-                    severity="Warning",
+                    severity="Error" if key[1] == view.currency and first.size >= _SERIOUS * view.unit else "Warning",
                     explanation=(
                         f"{short(first.name)} charged {money(first.size, key[1])} {_times(len(cluster))} "
-                        f"within {_span(last.day - first.day)}; {history}."
+                        f"within {_span(last.day - first.day)}; {_apart_from(others, len(clusters) - 1, key[1])}."
                     ),
-                    confidence=0.9 if others >= 3 else 0.75,
+                    confidence=0.9 if len(others) >= 3 else 0.75,
                     anchor=first.tx_id,
                 ),
                 evident_day=last.day,
             )
+
+
+def _apart_from(others: Sequence[Charge], pairs: int, currency: str) -> str:
+    if not others:
+        return "nothing else was bought there, so one charge was to be expected"
+    told = "its one other charge was" if len(others) == 1 else f"its {len(others)} other charges were"
+    alike = "once" if pairs == 1 else _times(pairs) if pairs else "never"
+    return f"{told} {_reach(others, currency)} and {alike} alike within two days"
+
+
+def _reach(charges: Sequence[Charge], currency: str) -> str:
+    low, high = min(c.size for c in charges), max(c.size for c in charges)
+    return money(low, currency) if low == high else f"between {money(low, currency)} and {money(high, currency)}"
 
 
 def _times(count: int) -> str:
@@ -100,10 +124,11 @@ def _has_habit(
     rest = [c for c in rows if c.tx_id not in mine]
     others = len(clusters) - 1
     small = cluster[0].size <= 0.6 * view.unit and cluster[0].category in _SMALL_HABITS
-    if others >= 3 or (others >= 2 and len(rest) < 60):
+    paired = sum(len(other) for other in clusters) - len(cluster)
+    if others >= 3 or (others >= 2 and len(rest) < 60) or (others and paired * 2 > len(rest)):
         return True
     if len(rest) < 4:
-        return small
+        return small and cluster[0].size <= _SMALL_CHANGE * view.unit
     counts = Counter(c.size for c in rest)
     total = len(rest) + 1
     counts[cluster[0].size] += 1
@@ -134,10 +159,16 @@ def amount_outliers(view: LedgerView) -> Iterator[Evident]:
             centre, spread = robust_spread([c.log for c in others], floor=0.12)
             highest = others[-1].log
             count = len(others)
+            regular = view.in_series.issuperset(c.tx_id for c in others)
+            if not regular:
+                spread = _spread_so_far(spread, count, row.category)
             score = (row.log - centre) / spread
             gap = row.log - highest
             # The largest of n values of a wide-range merchant stands off the rest by chance; the more so the wider.
             by_chance = max(3.2 * spread / math.sqrt(2 * math.log(count + 1)), 2.6 * _tail([c.log for c in others]))
+            if not regular:
+                # Few charges have not shown yet how far they reach.
+                by_chance *= 1 + 3 / count
             needed = max(math.log(1.8), by_chance)
             if len(rows) - count > 1 and spread > 0.6:
                 # What happens twice at a shop that sells everything is the less out of the ordinary.
@@ -145,26 +176,41 @@ def amount_outliers(view: LedgerView) -> Iterator[Evident]:
             if _seasonal_bill(others) and count < 13:
                 needed = max(needed, math.log(2.5))
             earlier = [c for c in others if c.day <= row.day]
-            beyond = (score >= 4.0 and gap >= needed) or (score >= 2.8 and gap >= max(math.log(2.5), 1.5 * needed))
+            if regular and count >= 12:
+                # A bill that follows the seasons: its range is wide, its moves from one to the next are not.
+                _, move = robust_spread([b.log - a.log for a, b in pairwise(sorted(others, key=lambda c: c.day))], 0.12)
+                by_season = gap >= max(math.log(2.5), 3 * move)
+            else:
+                by_season = False
+            beyond = (
+                by_season
+                or (score >= 4.0 and gap >= needed)
+                or (score >= 2.8 and gap >= max(math.log(2.5), 1.5 * needed))
+            )
             if not beyond or len(earlier) < 4:
                 continue
             if row.tx.currency == view.currency and row.size < 0.8 * view.unit:
                 continue
-            low, high = math.exp(quantile([c.log for c in others], 0.05)), math.exp(highest)
             yield Evident(
                 finding=Finding(
                     kind="amount_outlier",
                     transaction_ids=(row.tx_id,),
                     date=row.tx.posted_on,
-                    severity="Error" if gap > math.log(10) and row.size > 20 * view.unit else "Warning",
+                    severity="Error" if gap > math.log(10) and row.size > _SERIOUS * view.unit else "Warning",
                     explanation=(
-                        f"{short(row.name)} charged {money(row.size, key[1])}; its other {count} charges were between "
-                        f"{money(low, key[1])} and {money(high, key[1])}."
+                        f"{short(row.name)} charged {money(row.size, key[1])}; "
+                        f"its other {count} charges were {_reach(others, key[1])}."
                     ),
                     confidence=round(min(0.97, 0.7 + 0.05 * (gap / needed)), 2),
                 ),
                 evident_day=row.day,
             )
+
+
+def _spread_so_far(seen: float, count: int, category: str) -> float:
+    """The spread to reckon with when only ``count`` charges are known: what was seen, and what is usual elsewhere."""
+    usual = _WIDE_SPREAD if category in _WIDE_RANGE else _USUAL_SPREAD
+    return math.sqrt((count * seen**2 + _PRIOR_CHARGES * usual**2) / (count + _PRIOR_CHARGES))
 
 
 def _tail(ordered: Sequence[float]) -> float:
@@ -231,8 +277,10 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
             limit += 2.0 if crowd >= 3 else 1.1
         elif crowd >= 4:
             limit += 0.4
-        if row.tx.posted_on.month == 12 or (row.tx.posted_on.month == 11 and row.tx.posted_on.day >= 20):
+        elif row.tx.posted_on.month == 12 or (row.tx.posted_on.month == 11 and row.tx.posted_on.day >= 20):
             limit += 0.2
+        # In its first months a ledger has not yet shown how much the household spends at once.
+        limit += _YOUNG_MARGIN * max(0.0, 1 - (view.horizon - view.known_since(row)) / _YOUNG)
         if (
             row.log < limit
             or _known_otherwise(view, row)
@@ -300,47 +348,64 @@ def _paid_back(view: LedgerView, row: Charge) -> bool:
 
 
 def card_testing(view: LedgerView) -> Iterator[Evident]:
-    """Many tiny charges at merchants never seen before, on one account within two days."""
+    """Many tiny charges at merchants never seen before, within two days, on one account or on several.
+
+    What is tiny follows from what the household had spent before, which no later row changes.
+    """
     first_seen = {row.tx_id for key, rows in view.merchants.items() if not key[2] for row in _first_days(rows)}
-    for account in sorted(view.account_start):
-        since = view.account_start[account] + 30
-        strangers = [
-            c
-            for c in view.rows
-            if c.tx.account_id == account
-            and c.tx_id in first_seen
-            and not c.incoming
-            and not c.own_transfer
-            and c.tx.currency == view.currency
-            and c.day >= since
+    strangers = [
+        c
+        for c in view.rows
+        if c.tx_id in first_seen
+        and not c.incoming
+        and not c.own_transfer
+        and c.tx.currency == view.currency
+        and c.day >= view.known_since(c) + 30
+    ]
+    units = _units_by_month(view, strangers)
+    tiny = [c for c in strangers if c.size <= _TINY * units[c.tx.posted_on.replace(day=1)]]
+    index = 0
+    while index < len(tiny):
+        burst = [c for c in tiny[index:] if c.day - tiny[index].day <= 2]
+        accounts = {c.tx.account_id for c in burst}
+        around = [
+            c for c in strangers if burst[0].day - 2 <= c.day <= burst[-1].day + 2 and c.tx.account_id in accounts
         ]
-        tiny = [c for c in strangers if c.size <= 0.13 * view.unit]
-        index = 0
-        while index < len(tiny):
-            burst = [c for c in tiny[index:] if c.day - tiny[index].day <= 2]
-            around = [c for c in strangers if burst[0].day - 2 <= c.day <= burst[-1].day + 2]
-            merchants = {c.merchant for c in burst}
-            if len(burst) >= 4 and len(merchants) >= 3 and len(burst) * 2 >= len(around):
-                yield Evident(
-                    finding=Finding(
-                        kind="card_testing",
-                        transaction_ids=tuple(sorted(c.tx_id for c in burst)),
-                        date=burst[0].tx.posted_on,
-                        severity="Error",
-                        explanation=(
-                            f"{len(burst)} charges of at most {money(max(c.size for c in burst), view.currency)} at "
-                            f"{len(merchants)} merchants never seen before in {_span(burst[-1].day - burst[0].day)}; "
-                            f"a usual purchase is {money(view.unit, view.currency)}."
-                        ),
-                        confidence=0.9,
-                        # Not the first tiny one: what counts as tiny shifts a little as the ledger grows.
-                        anchor=next(c for c in around if c.size <= 0.4 * view.unit).tx_id,
-                    ),
-                    evident_day=burst[-1].day,
-                )
-                index += len(burst)
-            else:
-                index += 1
+        merchants = {c.merchant for c in burst}
+        if len(burst) < 4 or len(merchants) < 3 or len(burst) * 2 < len(around):
+            index += 1
+            continue
+        yield Evident(
+            finding=Finding(
+                kind="card_testing",
+                transaction_ids=tuple(sorted(c.tx_id for c in burst)),
+                date=burst[0].tx.posted_on,
+                severity="Error",
+                explanation=(
+                    f"{len(burst)} charges of at most {money(max(c.size for c in burst), view.currency)} at "
+                    f"{len(merchants)} merchants never seen before in {_span(burst[-1].day - burst[0].day)}; "
+                    f"a usual purchase is {money(view.unit, view.currency)}."
+                ),
+                confidence=0.9,
+                anchor=burst[0].tx_id,
+            ),
+            evident_day=burst[-1].day,
+        )
+        index += len(burst)
+
+
+def _units_by_month(view: LedgerView, rows: Sequence[Charge]) -> Mapping[date, float]:
+    """The everyday purchase as it was known when each of the rows' months (by its first day) began."""
+    units: dict[date, float] = {}
+    for month in sorted({row.tx.posted_on.replace(day=1) for row in rows}):
+        visited: dict[str, list[float]] = defaultdict(list)
+        for c in view.rows:
+            if c.tx.posted_on >= month and visited:
+                break
+            if is_purchase(c) and c.tx.currency == view.currency:
+                visited[c.merchant].append(c.size)
+        units[month] = median([median(sizes) for sizes in visited.values()]) if visited else view.unit
+    return units
 
 
 def _first_days(rows: Sequence[Charge]) -> list[Charge]:

@@ -8,11 +8,12 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
-from mosaic_core.agents.anomalies.ledgerview import Evident, LedgerView, is_payment, money, short
+from mosaic_core.agents.anomalies.ledgerview import Evident, LedgerView, is_pay, is_payment, money, short
 from mosaic_core.agents.recurring import Charge, Series, median
 from mosaic_core.domain.ledger import Finding
 
 _RISE: Final = 0.10
+_MOVED: Final = 0.05
 _HISTORY: Final = 3
 _CONTRACTS: Final = frozenset({"RENT_AND_UTILITIES", "LOAN_PAYMENTS"})
 _INSURANCE: Final = (
@@ -27,6 +28,7 @@ _INSURANCE: Final = (
     " ins ",
 )
 _NEW_AFTER: Final = 45
+_MONTH: Final = 31
 
 
 def price_rises(view: LedgerView) -> Iterator[Evident]:
@@ -37,14 +39,12 @@ def price_rises(view: LedgerView) -> Iterator[Evident]:
             series.incoming
             or not is_payment(rows[0])
             or series.cadence.days < 6
+            or not _keeps_its_day(series)
             or (series.cadence.days < 27 and series.regularity < 0.9)
         ):
             continue
         for at in range(_HISTORY, len(rows) - 1):
-            window = [c.log for c in rows[max(0, at - 7) : at]]
-            usual = median(window)
-            # One charge out of all range (a finding of its own) does not hide that the rest is flat.
-            before = [value for value in window if abs(value - usual) < 0.5]
+            before = _present_level([c.log for c in rows[max(0, at - 7) : at]])
             after = [c.log for c in rows[at : at + 6]]
             if len(before) < _HISTORY:
                 continue
@@ -84,6 +84,25 @@ def price_rises(view: LedgerView) -> Iterator[Evident]:
             )
 
 
+def _keeps_its_day(series: Series) -> bool:
+    """Whether it comes when it is due, as contracts do and habits do not."""
+    return series.jitter <= max(1.6, 0.12 * series.cadence.days)
+
+
+def _present_level(window: Sequence[float]) -> list[float]:
+    """The end of the window since the price last moved. One charge out of all range (a finding of its own) does not
+    hide that the rest is flat."""
+    present = median(window[-_HISTORY:])
+    level: list[float] = []
+    for value in reversed(window):
+        if abs(value - present) >= 0.5:
+            continue
+        if abs(value - present) > _MOVED:
+            break
+        level.append(value)
+    return level[::-1]
+
+
 def _moves_by_itself(rows: Sequence[Charge]) -> bool:
     """Whether the amount falls too, or moves often: seasons and use, not a price."""
     moves = [b.log - a.log for a, b in pairwise(rows) if abs(b.log - a.log) < 0.9]
@@ -112,7 +131,7 @@ def missed(view: LedgerView) -> Iterator[Evident]:
             if (
                 not _still_fed(view, rows, due)
                 or _replaced(view, series)
-                or (kind == "missed_bill" and not _is_contract(rows[-1]))
+                or (kind == "missed_bill" and not _is_contract(rows[-1]) and not _too_large_to_end(view, series))
             ):
                 continue
             yield _absent(view, series, kind, at, (rows[at].day, view.horizon))
@@ -135,11 +154,14 @@ def _expected_kind(view: LedgerView, series: Series) -> str | None:
     rows = series.occurrences
     if series.cadence.days > 100 or len(rows) < _needed(series) + 1:
         return None
-    if series.jitter > max(1.6, 0.12 * series.cadence.days):
+    if not _keeps_its_day(series):
         return None
     recent = rows[-8:]
     if series.incoming:
-        pay = sum(c.category == "INCOME" for c in recent) * 2 > len(recent)
+        pay = sum(is_pay(c) for c in recent) * 2 > len(recent)
+        if series.jitter > 2 and max(c.log for c in recent) - min(c.log for c in recent) > 1:
+            # Neither the day nor the amount is kept: work that is paid as it comes.
+            return None
         material = series.typical_size >= 2 * view.unit or series.currency != view.currency
         return "missed_income" if pay and material and not _is_interest(rows[-1]) else None
     if not is_payment(rows[-1]) or series.cadence.days < 13:
@@ -154,6 +176,11 @@ def _expected_kind(view: LedgerView, series: Series) -> str | None:
 def _is_contract(row: Charge) -> bool:
     text = f" {row.name} {row.tx.description} ".casefold()
     return row.category in _CONTRACTS or any(word in text for word in _INSURANCE)
+
+
+def _too_large_to_end(view: LedgerView, series: Series) -> bool:
+    """Whether so much is paid at a time that it is a rent or loan under some name, which no one cancels in passing."""
+    return series.currency == view.currency and series.typical_size >= 12 * view.unit
 
 
 def _is_interest(row: Charge) -> bool:
@@ -182,10 +209,13 @@ def _replaced(view: LedgerView, series: Series) -> bool:
         ):
             continue
         first = view.merchants[(row.merchant, row.tx.currency, row.incoming)][0]
+        # Pay and contracts may change in amount and day with who is behind them; anything else has to look the same.
+        known = series.incoming or _is_contract(last)
+        alike, earliest = (0.8, last.day - 5) if known else (0.1, last.day + series.cadence.days / 2)
         if (
             first.tx_id == row.tx_id
-            and last.day - 5 <= row.day <= last.day + 2 * series.cadence.days
-            and abs(row.log - last.log) <= 0.8
+            and earliest <= row.day <= last.day + 2 * series.cadence.days
+            and abs(row.log - last.log) <= alike
         ):
             return True
     return False
@@ -227,19 +257,21 @@ def new_recurring(view: LedgerView) -> Iterator[Evident]:
             or len(rows) < _HISTORY
         ):
             continue
-        first = rows[:_HISTORY]
+        # A trial at a lower price may come first.
+        begin = int(len(rows) > _HISTORY and rows[0].log < rows[1].log - 0.04)
+        first = rows[begin : begin + _HISTORY]
         if rows[0].day < view.known_since(rows[0]) + _NEW_AFTER or any(
-            step != 1 for step in series.steps[: _HISTORY - 1]
+            step != 1 for step in series.steps[: begin + _HISTORY - 1]
         ):
             continue
         if max(c.log for c in first) - min(c.log for c in first) > 0.04:
             continue
-        following = rows[_HISTORY : _HISTORY + 3]
+        following = rows[begin + _HISTORY : begin + _HISTORY + 3]
         if sum(abs(c.log - first[-1].log) > 0.3 for c in following) > len(following) / 2:
             continue
         if series.jitter > 3 or _was_there(view, series):
             continue
-        row = rows[0]
+        row = first[0]
         yield Evident(
             finding=Finding(
                 kind="new_recurring",
@@ -249,13 +281,13 @@ def new_recurring(view: LedgerView) -> Iterator[Evident]:
                 explanation=(
                     f"New monthly charge: {short(row.name)}, {money(median([c.size for c in first]), series.currency)} "
                     f"since {row.tx.posted_on.isoformat()}; "
-                    f"before that there was none in {row.day - view.known_since(row)} days of ledger."
+                    f"before that there was no such charge in {row.day - view.known_since(row)} days of ledger."
                 ),
                 confidence=0.9,
                 series=series.name,
-                anchor=row.tx_id,
+                anchor=rows[0].tx_id,
             ),
-            evident_day=rows[_HISTORY - 1].day,
+            evident_day=first[-1].day,
         )
 
 
@@ -272,4 +304,14 @@ def _was_there(view: LedgerView, series: Series) -> bool:
         silence = first.day - last.day
         if 18 <= silence <= 48 and abs(last.log - first.log) <= 0.03 and 20 <= other.cadence.days <= 35:
             return True
-    return False
+    return any(_renamed_early(view, c, first) for c in view.rows)
+
+
+def _renamed_early(view: LedgerView, row: Charge, first: Charge) -> bool:
+    """Whether the row, too early in the ledger to be of a series, is the charge a month before under a former name."""
+    if row.incoming or row.tx.currency != first.tx.currency or row.merchant == first.merchant:
+        return False
+    if not (26 <= first.day - row.day <= 35 and abs(row.log - first.log) <= 0.005):
+        return False
+    former = view.merchants[(row.merchant, row.tx.currency, False)]
+    return former[-1].tx_id == row.tx_id and former[0].day <= view.known_since(row) + 2 * _MONTH
