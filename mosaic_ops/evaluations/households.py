@@ -697,7 +697,7 @@ def judge(score: Score, household: SimulatedHousehold, findings: list[Finding]) 
         score.by_kind.setdefault(truth.kind, [0, 0, 0])[0] += 1
     for finding in findings:
         score.found += 1
-        match = next((t for t in open_truths if t.kind == finding.kind and _agrees(t, finding)), None)
+        match = next((t for t in open_truths if names_truth(t, finding)), None)
         counts = score.by_kind.setdefault(finding.kind, [0, 0, 0])
         if match is None:
             counts[2] += 1
@@ -719,8 +719,9 @@ def judge(score: Score, household: SimulatedHousehold, findings: list[Finding]) 
         score.misses.append(f"{household.seed} {truth.kind} {truth.on} {truth.note} | {shown}")
 
 
-def _agrees(truth: Truth, finding: Finding) -> bool:
-    if abs((finding.date - truth.on).days) > truth.days:
+def names_truth(truth: Truth, finding: Finding) -> bool:
+    """Whether the finding is of the planted kind, about its day, and names mostly its rows."""
+    if truth.kind != finding.kind or abs((finding.date - truth.on).days) > truth.days:
         return False
     if not truth.ids:
         return True
