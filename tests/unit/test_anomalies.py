@@ -41,7 +41,7 @@ def test_duplicate_charge_names_both_rows_and_the_amount() -> None:
     assert finding.transaction_ids == ("one", "two")
     assert finding.severity == "Warning"
     assert "48.20 USD twice" in finding.explanation
-    assert "its one other charge was 31.10 USD and never alike within two days" in finding.explanation
+    assert "its one other charge was 31.10 USD, never two alike within two days" in finding.explanation
     assert finding.date == date(2026, 3, 4)
 
 
@@ -49,7 +49,15 @@ def test_large_duplicate_is_an_error() -> None:
     again = row(date(2026, 3, 2), "CEDAR APARTMENTS RENT", "-1500.00", account="checking")
     finding = only([*calm(), again], "duplicate_charge")
     assert finding.severity == "Error"
-    assert "its 17 other charges were 1,500.00 USD and never alike within two days" in finding.explanation
+    assert "its 17 other charges were 1,500.00 USD, never two alike within two days" in finding.explanation
+
+
+def test_a_bill_charged_twice_in_two_months_is_two_findings() -> None:
+    again = [row(date(2026, month, 2), "CEDAR APARTMENTS RENT", "-1500.00", account="checking") for month in (2, 5)]
+    assert [(f.kind, f.date) for f in sweep([*calm(), *again])] == [
+        ("duplicate_charge", date(2026, 2, 2)),
+        ("duplicate_charge", date(2026, 5, 2)),
+    ]
 
 
 def test_two_memberships_are_questioned_once() -> None:

@@ -78,7 +78,7 @@ def _apart_from(others: Sequence[Charge], pairs: int, currency: str) -> str:
         return "nothing else was bought there, so one charge was to be expected"
     told = "its one other charge was" if len(others) == 1 else f"its {len(others)} other charges were"
     alike = "once" if pairs == 1 else _times(pairs) if pairs else "never"
-    return f"{told} {_reach(others, currency)} and {alike} alike within two days"
+    return f"{told} {_reach(others, currency)}, {alike} two alike within two days"
 
 
 def _reach(charges: Sequence[Charge], currency: str) -> str:
@@ -129,6 +129,9 @@ def _has_habit(
         return True
     if len(rest) < 4:
         return small and cluster[0].size <= _SMALL_CHANGE * view.unit
+    if not small and sum(c.tx_id in view.in_series for c in rest) >= 0.7 * len(rest):
+        # What comes when it is due comes once, even where it was charged twice before.
+        return False
     counts = Counter(c.size for c in rest)
     total = len(rest) + 1
     counts[cluster[0].size] += 1
