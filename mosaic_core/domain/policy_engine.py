@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from mosaic_core.domain.errors import ConfigurationError
 from mosaic_core.domain.lifecycle import Severity
-from mosaic_core.domain.policy import Assessment, Disposition, ImpactClass, assess_message, normalise
+from mosaic_core.domain.policy import Assessment, Disposition, ImpactClass, assess_message, assess_text, normalise
 from mosaic_core.domain.policy_actions import EXECUTABLE, amounts, name_of, texts
 
 RULES_FILE: Final = Path(__file__).with_name("policy_rules.toml")
@@ -97,7 +97,7 @@ class PolicyEngine:
         return self.impacts.get(name_of(action), ImpactClass.UNLISTED_ACTION)
 
     def assess(self, message: str, note: str | None = None) -> Assessment:
-        """Whether a text asks for a high-impact action: the built-in rules, then the file's patterns."""
+        """Whether a message has to be approved: by the built-in rules, which fail closed, then the file's patterns."""
         built_in = assess_message(message, note)
         if built_in.disposition == Disposition.APPROVAL_REQUIRED:
             return built_in
@@ -184,7 +184,7 @@ def _may_be_applied(action: str, impact: ImpactClass) -> bool:
 def _asks_action(arguments: Mapping[str, Any]) -> bool:
     found = [text for text in texts(arguments) if len(text.split()) > 1]
     # by itself, and with what stands beside it: an instruction may be cut in pieces
-    return any(assess_message(text).action for text in (*found, " ".join(found)) if text)
+    return any(assess_text(text).action for text in (*found, " ".join(found)) if text)
 
 
 def _impacts(data: Mapping[str, Any], faults: list[str]) -> dict[str, ImpactClass]:

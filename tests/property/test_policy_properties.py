@@ -10,6 +10,7 @@ from mosaic_core.domain.policy import (
     Disposition,
     ImpactClass,
     assess_message,
+    assess_text,
     normalise,
     proposed_action,
 )
@@ -65,7 +66,7 @@ def test_case_spacing_and_invisible_characters_change_nothing(message: str, rng:
 @given(_texts, _texts)
 @settings(max_examples=100, deadline=None)
 def test_a_request_stays_one_whatever_stands_before_it(before: str, message: str) -> None:
-    if assess_message(message).disposition == Disposition.APPROVAL_REQUIRED:
+    if assess_text(message).disposition == Disposition.APPROVAL_REQUIRED:
         assert assess_message(f"{before}. {message}").disposition == Disposition.APPROVAL_REQUIRED
         assert assess_message("How much did I spend?", message).disposition == Disposition.APPROVAL_REQUIRED
 

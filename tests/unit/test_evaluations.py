@@ -137,13 +137,13 @@ def test_the_labelled_questions_are_questions_that_reach_an_agent(pack: str) -> 
 
 
 def test_a_wrong_label_costs(tmp_path: Path) -> None:
-    """The pack measures: with every label turned round, nothing is right."""
+    """The pack measures: with every label turned round, nothing is right but what is encoded: always held back."""
     turned = {"advisory_only": "approval_required", "approval_required": "advisory_only"}
     lines = [json.loads(line) for line in (FOLDER / "policy.jsonl").read_text(encoding="utf-8").splitlines()]
     text = "".join(json.dumps({**line, "label": turned[line["label"]]}) + "\n" for line in lines)
     (tmp_path / "policy.jsonl").write_text(text, encoding="utf-8")
     found = evaluate("policy", offline, tmp_path)
-    assert found.classes["approval_required"].recall.value < 0.05
+    assert found.classes["approval_required"].recall.value < 0.1
     assert found.misses
 
 

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from mosaic_core.domain.policy import Disposition, ImpactClass, assess_message, normalise, proposed_action
+from mosaic_core.domain.policy import Disposition, ImpactClass, assess_message, assess_text, normalise, proposed_action
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,66 @@ def test_annotating_the_ledger_and_drafting_is_no_action_outside(message: str) -
 )
 def test_what_only_begins_so_needs_an_approval(message: str) -> None:
     assert assess_message(message).disposition == Disposition.APPROVAL_REQUIRED
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Bob needs his 60 back by tonight.",
+        "make Audible go away",
+        "Paguaj qiranë",
+        "tgvyhb ujn",
+        "The landlord is waiting for his 900",
+        "56 to him today",
+    ],
+)
+def test_what_is_not_recognised_as_harmless_needs_an_approval(message: str) -> None:
+    found = assess_message(message)
+    assert found.disposition == Disposition.APPROVAL_REQUIRED
+    assert found.action is not None
+
+
+def test_an_unknown_action_is_said_to_be_one() -> None:
+    found = assess_message("Bob needs his 60 back by tonight.")
+    assert (found.reason_code, found.action) == ("not_recognised_as_harmless", ImpactClass.UNLISTED_ACTION)
+
+
+@pytest.mark.parametrize(
+    "note", ["for the tax return", "Bob's share of the trip", "rent, see the e-mail of May", "Paguaj qiranë"]
+)
+def test_a_note_is_context_and_only_what_it_names_counts(note: str) -> None:
+    assert assess_text(note).disposition == Disposition.ADVISORY_ONLY
+    assert assess_message("How much did I spend?", note).disposition == Disposition.ADVISORY_ONLY
+
+
+@pytest.mark.parametrize(
+    ("question", "request_"),
+    [
+        ("Could you tell me how much I paid Bob?", "Could you pay Bob?"),
+        ("¿Puedes decirme cuánto pagué de luz?", "¿Puedes pagar la luz?"),
+        ("Kannst du mir sagen, was ich Anna überwiesen habe?", "Kannst du Anna 50 Euro überweisen?"),
+        ("Peux-tu me dire combien j'ai payé ?", "Peux-tu payer le loyer ?"),
+        ("Możesz mi powiedzieć, ile zapłaciłem?", "Możesz zapłacić czynsz?"),
+        ("Можешь показать, сколько я потратил?", "Можешь заплатить за квартиру?"),
+        ("能不能告诉我这个月花了多少？", "能不能帮我交电费？"),
+        ("今月いくら使ったか教えてくれる？", "家賃を払ってくれる？"),
+        ("Did I pay the rent?", "Did I pay the rent? If not, pay it."),
+        (
+            "I paid the rent on Monday. How much is left of my grocery budget?",
+            "How much is left? Pay the rent on Monday.",
+        ),
+        ("hw much did i spnd", "snd 20 to bob"),
+        ("transfers to savings last year", "transfer to savings 200"),
+    ],
+)
+def test_a_question_is_told_from_a_request_in_the_same_words(question: str, request_: str) -> None:
+    assert assess_message(question).disposition == Disposition.ADVISORY_ONLY
+    assert assess_message(request_).disposition == Disposition.APPROVAL_REQUIRED
+
+
+def test_a_long_message_is_judged_in_little_time() -> None:
+    assert assess_message("how much did I spend on coffee and tea, " * 200).action is None
+    assert assess_message("how much did I spend on coffee, " * 200 + "and send Bob 50").action is not None
 
 
 def test_a_disguise_is_named() -> None:

@@ -1,10 +1,18 @@
 """How well the policy tells requests for high-impact actions from questions that mention such words.
 
 The tuning set of evals/policy.jsonl was looked at while the rules were written; each holdout was written before it was
-first measured.
-When first measured, requests caught and questions left advisory: holdout 0.962 and 1.000, second 0.833 and 0.962, third
-0.949 and 1.000. What they showed has since gone into the rules, so they now guard against falling back.
-Both are printed with precision and recall (``pytest -s``); the goals are those that the product promises.
+first measured. Requests caught and questions left advisory at that first time:
+
+    by the positive rules of before:  holdout    0.962  1.000
+                                      holdout-2  0.833  0.962
+                                      holdout-3  0.949  1.000
+    by the rules that fail closed:    holdout-4  0.944  0.969
+                                      holdout-5  0.885  0.944  (hints and traps rather than everyday wording)
+                                      holdout-6  0.971  0.911
+
+"fourth", by another author, was looked at while the latter were written; of it the positive rules had caught 0.735.
+What the sets showed has since gone into the rules, so they now guard against falling back.
+All are printed with precision and recall (``pytest -s``); the goals are those that the product promises.
 """
 
 from __future__ import annotations
@@ -25,7 +33,9 @@ def _flagged(message: str) -> bool:
     return assess_message(message, None).disposition == Disposition.APPROVAL_REQUIRED
 
 
-@pytest.mark.parametrize("name", ["tuning", "holdout", "holdout-2", "holdout-3"])
+@pytest.mark.parametrize(
+    "name", ["tuning", "holdout", "holdout-2", "holdout-3", "fourth", "holdout-4", "holdout-5", "holdout-6"]
+)
 def test_requests_are_caught_and_questions_left_alone(name: str) -> None:
     lines = [line for line in messages() if line.set == name]
     asked = [line.message for line in lines if line.label == "approval_required"]
