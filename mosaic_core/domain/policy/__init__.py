@@ -40,4 +40,4 @@ __all__ = [
     "proposed_action",
 ]
 
-POLICY_VERSION: Final = "2026-11-28.1"
+POLICY_VERSION: Final = "2026-11-28.2"

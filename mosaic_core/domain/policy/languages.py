@@ -184,7 +184,7 @@ def judge(language: Language, clause: Clause, sentence: Sentence) -> Kind:
     if language.has("yes", line) and (act is None or language.joined):
         return Kind.ASKS
     if (_at_head(language, "if", line) and not asked) or when:
-        return Kind.TOLD
+        return Kind.TOLD if act is None or sentence.asked else Kind.UNKNOWN
     if asked and (act is None or asked.start() < act):
         return Kind.ASKS
     if _at_head(language, "open", line) or (sentence.asked and told and (act is None or told.start() < act)):
@@ -291,5 +291,6 @@ def _sums(clause: Clause) -> bool:
 def _fragment(language: Language, clause: Clause, line: str) -> bool:
     """A name, a place or a time that may stand beside a question: one word, or such as open with a function word."""
     if language.joined:
-        return len(line) <= 12
-    return len(clause.words) == 1 or (len(clause.words) <= 6 and clause.words[0] in language.vocabulary)
+        return len(line) <= 12 and not re.search(r"\d", line)
+    words = _rest(language, line).split()
+    return len(clause.words) == 1 or (0 < len(words) <= 6 and words[0] in language.vocabulary)
