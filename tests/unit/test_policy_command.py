@@ -24,7 +24,7 @@ from tests.unit.test_conversation_proposals import RECATEGORISE, WIRE, rows
 from tests.unit.test_lane_conversation import PAY_RENT, say
 from tests.unit.test_policy_dry_run import CRYPTO, world_of
 
-SECRET = "Zanzibarquux and crypto?"
+SECRET = "What about Zanzibarquux and crypto?"
 
 
 @pytest.fixture

@@ -24,11 +24,19 @@ from __future__ import annotations
 from typing import Final
 
 from mosaic_core.domain.envelope import PolicyDisposition as Disposition
-from mosaic_core.domain.policy.assess import Assessment, ProposedAction, assess_message, assess_text, proposed_action
+from mosaic_core.domain.policy.assess import (
+    NO_ACTION,
+    Assessment,
+    ProposedAction,
+    assess_message,
+    assess_text,
+    proposed_action,
+)
 from mosaic_core.domain.policy.impact import ImpactClass
 from mosaic_core.domain.policy.readings import normalise
 
 __all__ = [
+    "NO_ACTION",
     "POLICY_VERSION",
     "Assessment",
     "Disposition",
@@ -40,4 +48,4 @@ __all__ = [
     "proposed_action",
 ]
 
-POLICY_VERSION: Final = "2026-11-28.2"
+POLICY_VERSION: Final = "2026-11-28.3"

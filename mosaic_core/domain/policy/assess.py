@@ -14,9 +14,13 @@ from mosaic_core.domain.policy.harmless import first_unrecognised
 from mosaic_core.domain.policy.impact import SUMMARY, ImpactClass
 from mosaic_core.domain.policy.readings import PLAIN, fold, lower, normalise, readings
 
-__all__ = ["Assessment", "ProposedAction", "assess_message", "assess_text", "proposed_action"]
+__all__ = ["NO_ACTION", "Assessment", "ProposedAction", "assess_message", "assess_text", "proposed_action"]
 
 NOT_RECOGNISED: Final = "not_recognised_as_harmless"
+
+
+NO_ACTION: Final = "no_high_impact_action"
+"""The reason of an advisory message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,7 @@ def proposed_action(message: str, assessment: Assessment, user_note: str | None 
 _ADVISORY: Final = Assessment(
     disposition=Disposition.ADVISORY_ONLY,
     action=None,
-    reason_code="no_high_impact_action",
+    reason_code=NO_ACTION,
     rationale="nothing in the text asks for an action with effects outside",
     confidence=0.9,
 )

@@ -18,6 +18,7 @@ from mosaic_core.domain.policy.frames import (
     displays,
     i_may,
     is_listed,
+    is_remark,
     moves,
 )
 from mosaic_core.domain.policy.kinds import Kind
@@ -64,6 +65,8 @@ def judge(clause: Clause, sentence: Sentence, context: Kind | None, *, helped: b
         is_amount(w) for w in words
     ):
         return Kind.TALK
+    if is_remark(words):
+        return Kind.ASKS
     if denies(full):
         return denied(full)
     if is_listed(words, sentence):

@@ -90,7 +90,7 @@ _HARMLESS: Final = re.compile(
     r"(?:re-?categori[sz](?:e|ing)|re-?classify|classify|categori[sz](?:e|ing)|re-?label|label|tag|untag|unmark|re-?tag|unflag|mark|flag|bookmark|star)(?! (?:as )?(?:stolen|lost|fraud))\b"
     r"|(?:count|treat|consider|list|class|log|file|record|show|see) (?:[^ ]+ ){1,7}(?:as|under) "
     rf"|(?:put|file|move|change|set|assign|switch|place|sort|class|group|update|correct|fix|rename|make|book) (?:[^ ]+ ){{0,7}}(?:(?:under|to|as|in|into|from|out of) (?:the |my )?{_CATEGORY}|categor\w+)(?: |$)"
-    r"|(?:dismiss|ignore|hide|snooze|acknowledge|disregard|clear|close|resolve|silence)(?: [^ ]+){0,4} (?:signal|finding|warning|alert|anomal(?:y|ies)|flag|insight|notice|notification|suggestion|alarm|spike|duplicate)s?\b"
+    r"|(?:dismiss|ignore|hide|snooze|acknowledge|disregard|clear|close|resolve|silence)(?: [^ ]+){0,4} (?:signal|finding|warning|alert|anomal(?:y|ies)|flag|insight|notice|notification|suggestion|alarm|spike|rise|increase|hike|outlier|duplicate)s?\b"
     r"|(?:dismiss|ignore|disregard) (?:that|this|it|them|those|these)(?: one| ones)?(?: |$)"
     r"|(?:note|add|make|leave|write|put|save)(?: (?:me|down|a|the|new|another|short|quick|budget|that))* (?:note|budget|comment)s?\b|note (?:that|down|it|the|for|my|on)\b|note $|jot down |take note |keep in mind "
     r"|(?:remove|take off|drop|delete) (?:[^ ]+ ){0,4}(?:mark|tag|label|category)(?= |$)"
@@ -100,6 +100,15 @@ _HARMLESS: Final = re.compile(
 _BUDGET: Final = re.compile(
     r"^ (?:(?:set|make|raise|lower|increase|reduce|change|update|adjust|create|plan|put|cap|keep|bump) (?!aside)(?:up )?(?:(?!access|member|user|owner|account|transfer|pot|card|aside)[^ ]+ )*?budgets?\b(?! (?:owner|access|member|account))|budget (?:[$€£]?\d|for\b)|(?:(?:my|our|the|a|new|monthly|weekly) )*(?:[a-z-]+ ){0,3}budget (?:of |to |at |is |for |should be )*[$€£]?\d)"
 )
+_REMARK: Final = re.compile(
+    r"^ (?:i|we|my \w+) (?:dont|didnt|doesnt|do not|did not|does not|cant|cannot) (?:recogni[sz]e|remember|recall|know) (?:this|that|the|a|any|these|those) "
+    r"| (?:seems?|looks?|feels?) (?:off|odd|wrong|strange|weird|suspicious|fishy|unusual) $"
+    r"| (?:is|are|was|were) (?:in|under) the wrong categor\w+ $|^ (?:the )?categor\w+ (?:of|for) (?:[^ ]+ ){1,5}(?:is|are) wrong $"
+    rf"| (?:belongs?|should(?: not|nt)? (?:be|count)) (?:to|in|under|as) (?:the )?{_CATEGORY} $"
+    r"|^ (?:that|this|the) (?:[^ ]+ ){0,3}(?:charge|payment|transaction|finding|alert|signal|rise|increase|duplicate)(?: [^ ]+){0,5} (?:is|was) (?:fine|ok|okay|expected|on purpose|correct|mine|ours) $"
+    r"|^ (?:can|could|might) (?:this|that|it) (?:[^ ]+ ){0,4}be (?:a |an |some\w* )?(?:fraud\w*|mistake|error|duplicate|scam|testing|wrong|right|true)\b"
+)
+
 _HARMLESS_NOT: Final = re.compile(
     r" (?:bank|fraud\w*|stolen|instructions?|rules?|policy|previous instructions|savings account|pot|money|cash|autopay|direct debit|standing order|and send|then send|to pay|payee|access|owner|send it|approved) "
 )
@@ -233,6 +242,11 @@ def is_listed(words: tuple[str, ...], sentence: Sentence) -> bool:
     if _HARMLESS_NOT.search(line):
         return False
     return (_HARMLESS.match(line) is not None and not moves(words)) or _BUDGET.match(line) is not None
+
+
+def is_remark(words: tuple[str, ...]) -> bool:
+    """Whether it says of a row or a finding how it is filed, that it looks odd, or that it is as it should be."""
+    return _REMARK.search(f" {' '.join(words)} ") is not None and not moves(words)
 
 
 def i_may(line: str) -> bool:

@@ -267,8 +267,8 @@ def _fragment(words: tuple[str, ...], *, listed: bool) -> bool:
     """What may stand beside a question as a part of it: names, places, times; nothing that looks like an order."""
     if len(words) > 8 or any(
         is_amount(w)
-        and (not i or words[i - 1] not in (lists()["licence"] | lists()["bounds"]))
-        and not (i + 1 < len(words) and words[i + 1] in lists()["counted"])
+        and (not i or words[i - 1] not in (lists()["licence"] | lists()["bounds"] | lists()["periods"]))
+        and not (i + 1 < len(words) and words[i + 1] in lists()["counted"] | lists()["periods"])
         for i, w in enumerate(words)
     ):
         return False
