@@ -10,7 +10,7 @@ from typing import Final
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.ports import AgentReply, AgentTurn
 
-OFFLINE_VERSION: Final = "offline-rules/2"
+OFFLINE_VERSION: Final = "offline-rules/3"
 
 _NOT_OURS: Final = Answer(
     text="The decision is recorded. The agent that asked for it is not in use any more, so it adds nothing.",

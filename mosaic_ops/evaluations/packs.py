@@ -203,9 +203,11 @@ def questions(folder: Path, agents: Agents) -> Evaluation:
     """Plain questions, right where value and rows are exactly the ledger's; and questions that it cannot answer."""
     del folder
     from mosaic_ops.evaluations.questions import AS_OF, CANNOT, HELD_OUT, LEDGER, QUESTIONS
+    from mosaic_ops.evaluations.unseen import UNSEEN, UNSEEN_CANNOT
 
-    answerable = [*QUESTIONS, *HELD_OUT]
-    asked = [*(question for question, _, _ in answerable), *CANNOT]
+    answerable = [*QUESTIONS, *HELD_OUT, *UNSEEN]
+    unanswerable = [*CANNOT, *UNSEEN_CANNOT]
+    asked = [*(question for question, _, _ in answerable), *unanswerable]
     said = list(predict.replies(asked, LEDGER, AS_OF, agents))
     answered, refused = Counts(), Counts()
     misses = []
@@ -221,7 +223,7 @@ def questions(folder: Path, agents: Agents) -> Evaluation:
             answered.false_negatives += 1
             answered.false_positives += 1
         misses.append(f"{question} -> {_shown(got)}, expected {str(expected)[:80]}")
-    for question, got in zip(CANNOT, said[len(answerable) :], strict=True):
+    for question, got in zip(unanswerable, said[len(answerable) :], strict=True):
         if not predict.is_answered(got):
             refused.true_positives += 1
         else:

@@ -299,7 +299,7 @@ QUESTIONS = [
     N("How often did I eat out in September?", food(SEP, out=True)),
     N("How many times have we bought groceries in the past 30 days?", food((AS_OF - timedelta(days=29), AS_OF))),
     N("count of payments to Netflix in 2025", rows(Y25, names=["Netflix"])),
-    N("How many paychecks did I receive in 2026?", list(rows(Y26, test=income))),
+    N("How many paychecks did I receive in 2026?", rows(Y26, names=["Acme Corp"], test=income)),
     (*N("How many different merchants did I pay last month?", rows(OCT))[:1], len({t.merchant_name or t.description for t in rows(OCT)}), rows(OCT)),
     # averages
     V("What is my average monthly spending on groceries in 2025?", cents(total(food(Y25)) / 12), food(Y25)),
@@ -362,13 +362,13 @@ QUESTIONS = [
     V("Have I been to Marriott this month?", "no", []),
     V("Did I get any refunds in 2025?", "yes" if rows(Y25, test=refund) else "no"),
     # recurring
-    V("What subscriptions do I have?", ["Geico", "Netflix", "Planet Fitness", "Spotify"]),
-    V("How much do my subscriptions cost per month?", Decimal("15.49") + Decimal("10.99") + Decimal("24.99") + Decimal("112.40")),
-    V("How many subscriptions am I paying for?", 4),
-    V("What is my most expensive subscription?", "Geico"),
+    V("What subscriptions do I have?", ["Planet Fitness", "Netflix", "Spotify"]),
+    V("How much do my subscriptions cost per month?", Decimal("15.49") + Decimal("10.99") + Decimal("24.99")),
+    V("How many subscriptions am I paying for?", 3),
+    V("What is my most expensive subscription?", "Planet Fitness"),
     # lists
     (*N("Show me my Amazon purchases in March", rows(MAR, names=["Amazon"]))[:1], "rows", rows(MAR, names=["Amazon"])),
-    (*N("List all transactions over $500 in July", [t for t in rows(JUL, test=anything) if abs(t.amount) > 500])[:1], "rows", [t for t in rows(JUL, test=anything) if abs(t.amount) > 500]),
+    V("List all transactions over $500 in July", "rows", [t for t in rows(JUL) if abs(t.amount) > 500]),
     V("What did I buy at Target in May?", "rows", rows(MAY, names=["Target"])),
     # zero with a reason
     V("How much did I spend at Marriott in May?", Decimal(0), []),
@@ -435,8 +435,8 @@ HELD_OUT = [
     V("What share of my spending in 2025 went to rent?", (total(rows(Y25, names=["Maple Street Apartments"])) * 100 / total(rows(Y25))).quantize(Decimal("0.1"))),
     V("Did I save money in October?", "yes" if sum((t.amount for t in rows(OCT, test=lambda t: t.category not in TRANSFERS)), Decimal(0)) > 0 else "no"),
     V("how much did I save in October?", sum((t.amount for t in rows(OCT, test=lambda t: t.category not in TRANSFERS)), Decimal(0))),
-    V("list my subscriptions", ["Geico", "Netflix", "Planet Fitness", "Spotify"]),
-    V("what do my subscriptions cost me a year", 12 * (Decimal("15.49") + Decimal("10.99") + Decimal("24.99") + Decimal("112.40"))),
+    V("list my subscriptions", ["Planet Fitness", "Netflix", "Spotify"]),
+    V("what do my subscriptions cost me a year", 12 * (Decimal("15.49") + Decimal("10.99") + Decimal("24.99"))),
     V("Am I subscribed to Netflix?", "yes"),
     V("Which subscription is the cheapest?", "Spotify"),
     V("How much is Spotify per month?", Decimal("10.99")),

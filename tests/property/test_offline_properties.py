@@ -78,6 +78,21 @@ def test_never_raises_on_questions_of_its_own_words(question: str, ledger: list[
     assert (got.outcome_code == "cannot_answer") == (got.value is None)
 
 
+@given(
+    st.sampled_from([*_QUESTIONS, "average coffee purchase in May", "did I spend more on food or rent this year"]),
+    st.sampled_from(["frobnicated", "zyxwv", "quuxes", "blargh", "flibbert"]),
+    st.integers(0, 8),
+    _ledgers,
+)
+@settings(max_examples=100, deadline=None)
+def test_a_word_that_nothing_explains_is_never_answered_over(
+    question: str, word: str, place: int, ledger: list[Transaction]
+) -> None:
+    words = question.split()
+    words.insert(min(place, len(words)), word)
+    assert answer(" ".join(words), ledger, as_of=AS_OF).outcome_code == "cannot_answer"
+
+
 @pytest.mark.parametrize("as_of", [date(1, 1, 1), date(1900, 1, 1), date(2024, 2, 29), date(9999, 12, 31)])
 @pytest.mark.parametrize(
     "question",

@@ -1,6 +1,7 @@
 """Plain questions on a ledger: at least 90 % have to be exactly right, value and rows.
 
-What the ledger cannot answer has to be refused, all of it. The questions are those of `./mosaic eval`.
+What the ledger cannot answer has to be refused, all of it, and few of the others may be answered wrongly. The questions
+are those of `./mosaic eval`.
 """
 
 # ruff: noqa: E501
@@ -13,6 +14,7 @@ import pytest
 
 from mosaic_core.agents.offline import answer
 from mosaic_ops.evaluations.questions import AS_OF, CANNOT, HELD_OUT, LEDGER, QUESTIONS, Case, Expected, Rows
+from mosaic_ops.evaluations.unseen import UNSEEN, UNSEEN_CANNOT
 
 
 def _right(question: str, expected: Expected, found: Rows | None) -> tuple[bool, str]:
@@ -33,7 +35,7 @@ def _right(question: str, expected: Expected, found: Rows | None) -> tuple[bool,
     )
 
 
-@pytest.mark.parametrize(("kind", "cases"), [("tuned", QUESTIONS), ("held out", HELD_OUT)])
+@pytest.mark.parametrize(("kind", "cases"), [("tuned", QUESTIONS), ("held out", HELD_OUT), ("unseen", UNSEEN)])
 def test_most_plain_questions_are_answered_exactly(kind: str, cases: list[Case]) -> None:
     results = [_right(*case) for case in cases]
     wrong = [told for right, told in results if not right]
@@ -52,7 +54,7 @@ _DETAILS = [
 ]
 
 
-@pytest.mark.parametrize("question", [*CANNOT, *_DETAILS])
+@pytest.mark.parametrize("question", [*CANNOT, *UNSEEN_CANNOT, *_DETAILS])
 def test_what_the_ledger_cannot_answer_is_refused(question: str) -> None:
     got = answer(question, LEDGER, as_of=AS_OF)
     assert got.outcome_code == "cannot_answer", got

@@ -19,7 +19,8 @@ from mosaic_core.agents.lexicon import PRIMARIES
 from mosaic_core.agents.model.grounding import Evidence
 from mosaic_core.agents.offline import compute
 from mosaic_core.agents.offline.compute import Sum
-from mosaic_core.agents.offline.ledgerview import Row, find_merchant, in_topic, rows_of
+from mosaic_core.agents.offline.ledgerview import Row, in_topic, rows_of
+from mosaic_core.agents.offline.merchants import find_merchant
 from mosaic_core.agents.offline.periods import Period
 from mosaic_core.agents.offline.query import Flow, Group, Intent, Query, Subject
 from mosaic_core.agents.offline.vocabulary import TOPICS

@@ -16,7 +16,7 @@ from typing import Final
 from mosaic_core.agents.offline.ledgerview import Row
 from mosaic_core.agents.offline.periods import Period
 from mosaic_core.agents.offline.query import Flow, Group, Query, Subject
-from mosaic_core.agents.offline.vocabulary import TRANSFERS
+from mosaic_core.agents.offline.vocabulary import TRANSFERS, insurer
 from mosaic_core.agents.recurring import Series, ended, recurring_series
 from mosaic_core.domain.ledger import Transaction
 
@@ -218,11 +218,16 @@ class Recurring:
     ids: tuple[str, ...]
 
 
-_NOT_SUBSCRIPTION: Final = TRANSFERS | {"LOAN_PAYMENTS", "RENT_AND_UTILITIES", "INCOME", "BANK_FEES"}
+_MOST_OF_A_BILL: Final = 150
+"""Rows: what has more is no bill, and need not be looked at for a rhythm."""
+_NOT_SUBSCRIPTION: Final = TRANSFERS | {
+    "LOAN_PAYMENTS", "RENT_AND_UTILITIES", "INCOME", "BANK_FEES", "GOVERNMENT_AND_NON_PROFIT",
+}  # fmt: skip
 
 
 def recurring(transactions: Iterable[Transaction], *, as_of: date, kind: str = "subscriptions") -> list[Recurring]:
-    """What recurs and has not ended: ``subscriptions`` (fixed prices, neither rent nor loans), ``payments`` (all that
+    """What recurs and has not ended: ``subscriptions`` (fixed prices; neither
+    rent, loans and taxes nor insurance), ``payments`` (all that
     goes out), ``income``; dearest per month first."""
     found = []
     for series in recurring_series(transactions, as_of=as_of):
@@ -231,12 +236,27 @@ def recurring(transactions: Iterable[Transaction], *, as_of: date, kind: str = "
         newest = series.occurrences[-1]
         if newest.category in TRANSFERS:
             continue
-        if kind == "subscriptions" and (newest.category in _NOT_SUBSCRIPTION or not series.fixed):
+        if kind == "subscriptions" and (
+            newest.category in _NOT_SUBSCRIPTION
+            or not series.fixed
+            or insurer(f"{newest.name} {newest.tx.description}")
+        ):
             continue
         if kind == "payments" and not series.fixed and series.cadence.days < 25:
             continue
         found.append(_recurring(series))
     return sorted(found, key=lambda r: (-r.monthly, r.name))
+
+
+def steady(rows: Sequence[Row], subjects: Sequence[Subject], *, as_of: date) -> bool:
+    """Whether the subjects are bills of a fixed price that go on: most of their rows belong to one such series each."""
+    wanted = frozenset().union(*(subject.ids for subject in subjects)) if subjects else frozenset()
+    own = [row.tx for row in rows if row.tx.transaction_id in wanted and row.amount < 0]
+    if len(own) < 3 or len(own) > _MOST_OF_A_BILL:
+        return False
+    found = [series for series in recurring_series(own, as_of=as_of) if not series.incoming and series.fixed]
+    members = sum(len(series.occurrences) for series in found if series.cadence.days >= 25)
+    return members >= 0.7 * len(own)
 
 
 def _recurring(series: Series) -> Recurring:

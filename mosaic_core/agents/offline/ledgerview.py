@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
+from typing import Final
 
 from mosaic_core.agents.categorise import categorise
 from mosaic_core.agents.descriptors import clean_descriptor, merchant_words
-from mosaic_core.agents.offline.vocabulary import TRANSFERS, Topic
+from mosaic_core.agents.offline.vocabulary import TRANSFERS, Topic, card_payment
 from mosaic_core.domain.ledger import Transaction
 
-NOT_REFUND = TRANSFERS | {"INCOME", "LOAN_PAYMENTS"}
+NOT_REFUND: Final = TRANSFERS | {"INCOME", "LOAN_PAYMENTS"}
+NOT_SPENDING: Final = TRANSFERS | {"INCOME"}
+_CARD_CATEGORIES: Final = TRANSFERS | {"LOAN_PAYMENTS"}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One transaction. ``name`` is the merchant as a person writes it, ``words`` identify it, ``text`` is everything
-    that may be searched, lower case. ``category`` is never empty."""
+    that may be searched, lower case. ``category`` is never empty. ``own_card`` says that a credit card's bill was paid,
+    which moves money between own accounts: what was bought with the card is the spending."""
 
     tx: Transaction
     category: str
     name: str
     words: tuple[str, ...]
     text: str
+    own_card: bool = False
 
     @property
     def amount(self) -> Decimal:
@@ -41,8 +49,8 @@ class Row:
 
     @property
     def spending(self) -> bool:
-        """Money out that is gone: not a transfer, not a correction of pay."""
-        return self.amount < 0 and self.category not in TRANSFERS and self.category != "INCOME"
+        """Money out that is gone: not a transfer, not a card's bill, not a correction of pay."""
+        return self.amount < 0 and self.category not in NOT_SPENDING and not self.own_card
 
     @property
     def income(self) -> bool:
@@ -60,7 +68,8 @@ def rows_of(transactions: Iterable[Transaction], as_of: date) -> list[Row]:
     for tx in sorted(transactions, key=_order):
         if tx.posted_on <= as_of and tx.amount.is_finite():
             unique.setdefault(tx.transaction_id, tx)
-    return [_row(tx) for tx in unique.values()]
+    known = _names_by_descriptor(unique.values())
+    return [_row(tx, known) for tx in unique.values()]
 
 
 def _order(tx: Transaction) -> tuple[object, ...]:
@@ -69,107 +78,61 @@ def _order(tx: Transaction) -> tuple[object, ...]:
     return (*identity, amount, tx.description, tx.merchant_name or "", tx.category)
 
 
-def _row(tx: Transaction) -> Row:
-    name = " ".join((tx.merchant_name or "").split()) or clean_descriptor(tx.description)
-    words = merchant_words(tx.description, tx.merchant_name)
-    text = f"{tx.merchant_name or ''} {tx.description} {name} {' '.join(words)}".lower()
-    return Row(tx=tx, category=tx.category or categorise(tx).category, name=name or "unnamed", words=words, text=text)
+def _row(tx: Transaction, known: Mapping[tuple[str, ...], str]) -> Row:
+    name, words, text = _looks(tx.description, tx.merchant_name)
+    if not (tx.merchant_name or "").strip() and words in known:
+        name = known[words]
+        text = f"{name.lower()} {text}"
+    category = tx.category or categorise(tx).category
+    return Row(
+        tx=tx,
+        category=category,
+        name=name or "unnamed",
+        words=words,
+        text=text,
+        own_card=category in _CARD_CATEGORIES and card_payment(text),
+    )
+
+
+@lru_cache(maxsize=8192)
+def _looks(description: str, merchant_name: str | None) -> tuple[str, tuple[str, ...], str]:
+    """(name, identifying words, searchable text)"""
+    name = " ".join((merchant_name or "").split()) or clean_descriptor(description)
+    words = merchant_words(description, merchant_name)
+    return name, words, fold(f"{merchant_name or ''} {description} {name} {' '.join(words)}".lower())
+
+
+def _names_by_descriptor(transactions: Iterable[Transaction]) -> dict[tuple[str, ...], str]:
+    """What the source calls the merchant of a descriptor, for rows of it that came without a name."""
+    named: dict[tuple[str, ...], Counter[str]] = {}
+    for tx in transactions:
+        name = " ".join((tx.merchant_name or "").split())
+        if name:
+            for words in {merchant_words(tx.description), merchant_words(tx.description, tx.merchant_name)} - {()}:
+                named.setdefault(words, Counter())[name] += 1
+    return {words: min(names, key=lambda n: (-names[n], n)) for words, names in named.items()}
 
 
 def in_topic(row: Row, topic: Topic) -> bool:
     return (
         row.category in topic.categories
-        and (topic.only is None or topic.only.search(row.text) is not None)
-        and (topic.without is None or topic.without.search(row.text) is None)
+        and (topic.only is None or _found(topic.only, row.text))
+        and (topic.without is None or not _found(topic.without, row.text))
     )
 
 
-# ----------------------------------------------------------------------------------------------------------- merchants
+@lru_cache(maxsize=32768)
+def _found(pattern: re.Pattern[str], text: str) -> bool:
+    return pattern.search(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Merchant:
-    """Rows of the ledger that a name in a question stands for. ``exact`` is False where the name was a guess."""
-
-    name: str
-    ids: frozenset[str]
-    exact: bool
+def fold(text: str) -> str:
+    """The text without accents: "caffè" and "caffe" are one."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
 def compact(text: str) -> str:
-    return re.sub(r"[^0-9a-z]", "", text.lower().replace("&", "and"))
-
-
-def find_merchant(term: str, rows: Sequence[Row]) -> Merchant | None:
-    """The merchant that ``term`` names: by its whole name, by the start of it, by words in the rows' text, last by a
-    name that is a slip or two away. None where the ledger knows none: no merchant is made up."""
-    key = compact(term)
-    if not 2 <= len(key) <= 60:
-        return None
-    aliased = compact("".join(merchant_words(term)))
-    keys = {key, aliased} - {""}
-    whole = [row for row in rows if keys & _keys(row)]
-    if whole:
-        return _merchant(whole, exact=True)
-    wanted = tuple(re.findall(r"[0-9a-z&']+", term.lower()))
-    starts = [row for row in rows if len(key) >= 3 and _starts(row, wanted, key)]
-    if starts:
-        return _merchant(starts, exact=True)
-    pattern = re.compile(
-        r"(?<![0-9a-z])" + r"[^0-9a-z]+".join(re.escape(word) for word in wanted) + r"(?:'?s)?(?![0-9a-z])"
-    )
-    within = [row for row in rows if len(key) >= 3 and wanted and pattern.search(row.text)]
-    if within:
-        return _merchant(within, exact=len(wanted) > 1 or len(key) >= 5)
-    if key.endswith("s") and len(key) >= 5:
-        singular = find_exact(key[:-1], rows)
-        if singular:
-            return _merchant(singular, exact=True)
-    return _closest(key, rows)
-
-
-def find_exact(key: str, rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if key in _keys(row)]
-
-
-def _keys(row: Row) -> set[str]:
-    return {compact(row.name), "".join(row.words).replace("&", "and")} - {""}
-
-
-def _starts(row: Row, wanted: tuple[str, ...], key: str) -> bool:
-    name = tuple(re.findall(r"[0-9a-z&']+", row.name.lower()))
-    return name[: len(wanted)] == wanted or row.words[: len(wanted)] == wanted or (
-        len(key) >= 6 and any(k.startswith(key) for k in _keys(row))
-    )  # fmt: skip
-
-
-def _merchant(rows: Sequence[Row], *, exact: bool) -> Merchant:
-    names: dict[str, int] = {}
-    for row in rows:
-        names[row.name] = names.get(row.name, 0) + 1
-    best = min(names, key=lambda n: (-names[n], n))
-    return Merchant(best, frozenset(row.tx.transaction_id for row in rows), exact)
-
-
-def _closest(key: str, rows: Sequence[Row]) -> Merchant | None:
-    if len(key) < 4:
-        return None
-    allowed = 1 if len(key) <= 6 else 2
-    best: tuple[int, str] | None = None
-    candidates: dict[str, None] = {}
-    for row in rows:
-        for candidate in (*_keys(row), *(w for w in row.words[:1] if len(w) >= 5)):
-            candidates[candidate] = None
-    for candidate in sorted(candidates):
-        if abs(len(candidate) - len(key)) > allowed or candidate[0] != key[0]:
-            continue
-        gap = distance(key, candidate)
-        if gap <= allowed and (best is None or (gap, candidate) < best):
-            best = (gap, candidate)
-    if best is None:
-        return None
-    chosen = best[1]
-    return _merchant([row for row in rows if chosen in _keys(row) or row.words[:1] == (chosen,)], exact=False)
+    return re.sub(r"[^0-9a-z]", "", fold(text).lower().replace("&", "and"))
 
 
 def distance(a: str, b: str) -> int:

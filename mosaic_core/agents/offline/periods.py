@@ -14,6 +14,7 @@ _EARLIEST: Final = date(1900, 1, 1)
 _MONTHS: Final = {name.lower(): i for i, name in enumerate(calendar.month_name) if name} | {
     name.lower(): i for i, name in enumerate(calendar.month_abbr) if name
 } | {"sept": 9}  # fmt: skip
+_WEEKDAYS: Final = tuple(name.lower() for name in calendar.day_name)
 _SEASONS: Final = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 _NUMBERS: Final = {
     word: i
@@ -27,12 +28,14 @@ _NUMBERS: Final = {
 @dataclass(frozen=True, slots=True)
 class Period:
     """The days ``start`` to ``end``, both included. ``label`` reads well after "in" or alone; ``explicit`` is False for
-    the whole ledger, asked by saying nothing."""
+    the whole ledger, asked by saying nothing; ``parts`` are the two ends of a range of whole periods ("from March to
+    May"), which a comparison takes one by one."""
 
     start: date
     end: date
     label: str
     explicit: bool = True
+    parts: tuple[Period, ...] = ()
 
     @property
     def days(self) -> int:
@@ -230,13 +233,16 @@ def _range(first: str, last: str, as_of: date) -> Period | None:
         # "March to May 2025": the year belongs to both.
         shifted = _point(f"{first} {re.search(_YEAR, last).group()}", as_of)  # type: ignore[union-attr]
         a = shifted or a
+    if (
+        a.start > b.end
+        and re.match(rf"(?:the )?(?:{_MONTH}|\d{{1,2}}(?:st|nd|rd|th)? |q[1-4])", first)
+        and not re.search(_YEAR, first)
+    ):
+        # "November to July 2025": the November before.
+        a = Period(add_months(a.start, -12), add_months(a.end, -12), f"{a.label.rsplit(' ', 1)[0]} {a.start.year - 1}")
     if a.start > b.end:
-        if not re.search(_YEAR, first):
-            earlier = add_months(a.start, -12)
-            a = Period(earlier, a.end, a.label)
-        if a.start > b.end:
-            return None
-    return Period(a.start, b.end, f"{a.label} to {b.label}")
+        return None
+    return Period(a.start, b.end, f"{a.label} to {b.label}", parts=(a, b))
 
 
 def _since(match: re.Match[str], as_of: date) -> Period | None:
@@ -280,7 +286,7 @@ def _season(match: re.Match[str], as_of: date) -> Period:
 
 def _quarter_named(match: re.Match[str], as_of: date) -> Period:
     ordinal = match["q"]
-    quarter = int(ordinal[1]) if ordinal.startswith("q") else "first second third fourth".split().index(ordinal.replace("1st", "first").replace("2nd", "second").replace("3rd", "third").replace("4th", "fourth").replace("last", "fourth")) + 1  # fmt: skip
+    quarter = int(ordinal[1]) if ordinal.startswith("q") else "first second third fourth".split().index(ordinal.replace("1st", "first").replace("2nd", "second").replace("3rd", "third").replace("4th", "fourth").replace("last", "fourth").replace("final", "fourth")) + 1  # fmt: skip
     year = _year_of(match["y"], as_of)
     if year is None:
         year = as_of.year if date(as_of.year, 3 * quarter - 2, 1) <= as_of else as_of.year - 1
@@ -301,38 +307,50 @@ def _last_n(match: re.Match[str], as_of: date) -> Period | None:
 
 
 def _first_days(match: re.Match[str], as_of: date) -> Period | None:
-    whole = _point(match["p"], as_of)
-    count = number(match["n"])
+    """ "The first two weeks of May", "the last three months of 2025"."""
+    named = match["p"]
+    whole = _calendar("year", -1 if "last" in named else 0, as_of) if named.endswith("year") else _point(named, as_of)
+    count = number(match["n"] or "1")
     if whole is None or not count:
         return None
-    size = count * (7 if match["u"].startswith("week") else 1) - 1
-    if match["w"] == "first":
-        return Period(whole.start, min(whole.end, whole.start + timedelta(days=min(size, 400))), match.group())
-    return Period(max(whole.start, whole.end - timedelta(days=min(size, 400))), whole.end, match.group())
+    if match["u"].startswith("month"):
+        if match["w"] in ("first", "opening"):
+            return Period(whole.start, min(whole.end, _back(add_months(whole.start, count), 1)), match.group())
+        return Period(max(whole.start, add_months(whole.end + timedelta(days=1), -count)), whole.end, match.group())
+    size = min(count * (7 if match["u"].startswith("week") else 1) - 1, 400)
+    if match["w"] in ("first", "opening"):
+        return Period(whole.start, min(whole.end, whole.start + timedelta(days=size)), match.group())
+    return Period(max(whole.start, whole.end - timedelta(days=size)), whole.end, match.group())
 
 
 # Each pattern with its reader; the earliest and longest match in a question wins.
 _READERS: Final[tuple[tuple[str, _Reader], ...]] = (
+    (r"(?:on )?(?:the )?day before yesterday", lambda _, d: _calendar("day", -2, d)),
     (rf"(?:between|from|for|in|during)? ?(?P<a>{_POINT}) (?:and|to|through|thru|until|till|up to|-|–) (?P<b>{_POINT}|(?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?![\d.]))", lambda m, d: _range(m["a"], m["b"], d) if not (" and " in m.group() and not m.group().startswith("between")) else None),
+    (rf"(?:between |from |on )?(?:the )?(?P<a>\d{{1,2}})(?:st|nd|rd|th)? (?:and|to|through|thru|until|till) (?P<b>(?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?: of)? {_MONTH}(?:,? {_YEAR})?)", lambda m, d: _within_month(m, d)),
     (rf"(?P<w>since|starting|after) (?P<p>{_POINT})(?: on(?:wards?)?)?|from (?P<f>{_POINT}) on(?:wards?)?\b", _since),
     (rf"(?P<w>before|until|till|up to|through|prior to|up until) (?P<p>{_POINT})", _until),
-    (rf"(?P<w>first|last|final) (?P<n>{_N}) (?P<u>days|weeks) of (?P<p>{_POINT})", _first_days),
+    (rf"(?:in |during |over )?(?:the )?(?P<w>first|last|final|opening)(?: (?P<n>{_N}))? (?P<u>days?|weeks?|months?) of (?P<p>(?:the |this |last )?year|{_POINT})", _first_days),
     (rf"(?:(?:in|over|during|for|within) )?(?:the )?(?:last|past|previous|prior) (?P<n>{_N}) (?:full|complete|calendar|whole) months", _full_months),
     (rf"(?:(?:in|over|during|for|within) )?(?:the |these |my )?(?:last|past|previous|prior|recent) (?P<n>{_N}) (?P<u>{_UNIT})", _last_n),
     (r"(?:(?:in|over|during|for|within) )?the past (?P<u>week|month|quarter|year)|(?:(?:in|over|during|within) )past (?P<v>week|month|quarter|year)", lambda m, d: _rolling(1, m["u"] or m["v"], d)),
     (rf"(?:in )?(?:the )?(?P<u>week|month|quarter|year) before last(?! {_UNIT})", lambda m, d: _calendar(m["u"], -2, d)),
     (r"(?:the )?same (?P<u>month|quarter|week) (?:of )?last year|this time last year", lambda m, d: _calendar(m["u"] or "month", 0, add_months(d, -12))),
-    (r"(?:in |during |for )?(?:the )?(?P<h>first|second|1st|2nd) half of (?P<y>(?:19|20)\d\d|this year|last year|the year)|(?P<k>h[12]) ?(?P<z>(?:19|20)\d\d)?", lambda m, d: _half_of(m, d)),
+    (r"(?:in |during |for )?(?:the )?(?P<h>first|second|1st|2nd) half(?: of)? (?P<y>(?:19|20)\d\d|this year|last year|the year)|(?P<k>h[12]) ?(?P<z>(?:19|20)\d\d)?", lambda m, d: _half_of(m, d)),
     (rf"(?:in |during )?(?P<l>last|this|the)? ?(?P<s>spring|summer|autumn|fall|winter)(?: (?:of )?(?P<y>{_YEAR}|last year|this year))?", _season),
-    (rf"(?:in |during |for )?(?:the )?(?P<q>q[1-4]|(?:first|second|third|fourth|1st|2nd|3rd|4th|last)(?= quarter of))(?: quarter)?(?:,? (?:of )?(?P<y>{_YEAR}|last year|this year))?", _quarter_named),
+    (rf"(?:in |during |for )?(?:the )?(?P<q>q[1-4]|(?:first|second|third|fourth|final|1st|2nd|3rd|4th)(?= quarter)|last(?= quarter of))(?: quarter)?(?:,? (?:of )?(?P<y>{_YEAR}|last year|this year))?", _quarter_named),
     (rf"(?:on |in )?(?P<d>{_DAY})", lambda m, d: _single_day(m["d"], d)),
-    (rf"(?:in |during |for |of |this past )?(?:the month of )?(?P<m>{_NAMED})(?:'s)?", lambda m, d: _named_month(m["m"], d)),
+    (rf"(?:in |during |for |of |this past )?(?:(?:the )?(?:calendar )?month of )?(?P<m>{_NAMED})(?:'s)?", lambda m, d: _named_month(m["m"], d)),
     (r"(?:in |during |for )?(?:the )?(?:last|previous|prior) (?:calendar )?(?P<u>week|month|quarter|year)(?:'?s)?", lambda m, d: _calendar(m["u"], -1, d)),
     (r"(?:in |during |for )?(?:this|the current|the running) (?:calendar )?(?P<u>week|month|quarter|year)(?:'?s)?(?: so far| to date)?", lambda m, d: _to_date(_calendar(m["u"], 0, d), d)),
     (r"year[- ]to[- ]date|ytd|so far this year", lambda _, d: _to_date(_calendar("year", 0, d), d)),
     (r"month[- ]to[- ]date|mtd|so far this month", lambda _, d: _to_date(_calendar("month", 0, d), d)),
     (r"quarter[- ]to[- ]date|qtd", lambda _, d: _to_date(_calendar("quarter", 0, d), d)),
     (r"(?:on |over |at )?(?:christmas|xmas)(?: day)?|on new year(?:'s)?(?: day)?", lambda m, d: _point("new year" if "new" in m.group() else "christmas", d)),
+    (r"(?:(?:in|over|during|for|within) )?(?:the |this )?(?:last|past|previous) fortnight", lambda _, d: _rolling(2, "weeks", d)),
+    (r"(?:on |over |at )?(?:the |this )?(?P<l>last|past|this|previous) weekend", lambda m, d: _weekend(m["l"], d)),
+    (rf"(?P<l>on|last|this past|past) (?P<w>{'|'.join(_WEEKDAYS)})", lambda m, d: _weekday_before(m["w"], d, today=m["l"] == "on")),
+    (rf"(?P<n>{_N}) (?P<u>days|weeks|months|years) ago", lambda m, d: _units_ago(m, d)),
     (r"yesterday", lambda _, d: _calendar("day", -1, d)),
     (r"today", lambda _, d: _calendar("day", 0, d)),
     (r"next (?P<u>week|month|quarter|year)|(?:the )?(?:coming|upcoming) (?P<v>week|month|quarter|year)", lambda m, d: _calendar(m["u"] or m["v"], 1, d)),
@@ -349,6 +367,35 @@ def _half_of(match: re.Match[str], as_of: date) -> Period:
     return Period(date(year, 7, 1), date(year, 12, 31), f"the second half of {year}")
 
 
+def _within_month(match: re.Match[str], as_of: date) -> Period | None:
+    """ "3 to 17 March": the month is said once."""
+    end = _day(match["b"], as_of)
+    if end is None or not 1 <= int(match["a"]) <= end.day:
+        return None
+    start = end.replace(day=int(match["a"]))
+    return Period(start, end, f"{start} to {end}")
+
+
+def _weekend(word: str, as_of: date) -> Period:
+    """The weekend of the running week, or the last one that is over."""
+    saturday = _back(as_of, (as_of.weekday() - 5) % 7)
+    if word != "this" and as_of.weekday() >= 5:
+        saturday = _back(saturday, 7)
+    return Period(saturday, saturday + timedelta(days=1), f"the weekend of {saturday}")
+
+
+def _weekday_before(name: str, as_of: date, *, today: bool) -> Period:
+    back = (as_of.weekday() - _WEEKDAYS.index(name)) % 7
+    day = _back(as_of, back if back or today else 7)
+    return Period(day, day, f"{name} {day}")
+
+
+def _units_ago(match: re.Match[str], as_of: date) -> Period | None:
+    """ "3 days ago" is that day; "2 months ago" the calendar month that was, as weeks and years are."""
+    count = number(match["n"])
+    return _calendar(match["u"], -count, as_of) if count else None
+
+
 def _single_day(text: str, as_of: date) -> Period | None:
     found = _day(text, as_of)
     return Period(found, found, found.isoformat()) if found else None
@@ -361,8 +408,27 @@ def _to_date(period: Period, as_of: date) -> Period:
 _COMPILED: Final = tuple((re.compile(rf"(?<![\w$€£]){pattern}(?![\w])"), reader) for pattern, reader in _READERS)
 
 
+TIME_WORDS: Final = frozenset(
+    f"""{" ".join(_MONTHS)} {" ".join(_SEASONS)} {" ".join(_WEEKDAYS)} weekend weekends weekday weekdays day days week weeks month months quarter quarters
+    year years today yesterday last past previous prior this since until till before after between during from through half first second
+    third fourth ago start beginning end date christmas fortnight recent whole full calendar current running tomorrow""".split()
+)
+MONTH_WORDS: Final = tuple(_MONTHS)
+NUMBER_WORDS: Final = frozenset(word for word in _NUMBERS if " " not in word)
+
+
 def find_periods(question: str, as_of: date) -> tuple[list[Period], str]:
     """The periods that a question names, in its order, and the question without them (a gap is left as " ~ ")."""
+    rest, at = "", 0
+    found = mark_periods(question, as_of)
+    for start, end, _ in found:
+        rest += question[at:start] + " ~ "
+        at = end
+    return [period for _, _, period in found], " ".join((rest + question[at:]).split())
+
+
+def mark_periods(question: str, as_of: date) -> list[tuple[int, int, Period]]:
+    """The periods that a question names, each with where it stands, in its order."""
     found: list[tuple[int, int, Period]] = []
     for pattern, reader in _COMPILED:
         for match in pattern.finditer(question):
@@ -378,9 +444,4 @@ def find_periods(question: str, as_of: date) -> tuple[list[Period], str]:
                 period = None
             if period is not None:
                 found.append((start, end, period))
-    found.sort(key=lambda item: item[0])
-    rest, at = "", 0
-    for start, end, _ in found:
-        rest += question[at:start] + " ~ "
-        at = end
-    return [period for _, _, period in found], " ".join((rest + question[at:]).split())
+    return sorted(found, key=lambda item: item[0])

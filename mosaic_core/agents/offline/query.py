@@ -1,5 +1,6 @@
 """What a question asks, as a typed value: the seam between understanding words and computing figures."""
 
+# ruff: noqa: E501 - patterns and word lists read worse when they are broken
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class Intent(StrEnum):
     HOW_OFTEN = "how_often"
     RECURRING = "recurring"
     NET = "net"
+    PRICE_CHANGE = "price change"
 
 
 class Flow(StrEnum):
@@ -82,7 +84,8 @@ class Subject:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A question understood. ``subjects`` are united (compared, for `Intent.COMPARE`); none means everything. Amounts
-    are without sign. ``doubt`` (0 to 1) is how much of the question was guessed."""
+    are without sign. ``by_count`` compares and ranks by numbers of rows; ``deficit`` asks whether more was spent than came
+    in, not less. ``doubt`` (0 to 1) is how much of the question was guessed."""
 
     intent: Intent
     flow: Flow
@@ -104,6 +107,8 @@ class Query:
     net_of_refunds: bool = False
     recurring_kind: str = "subscriptions"
     smallest_first: bool = False
+    by_count: bool = False
+    deficit: bool = False
     doubt: float = 0.0
 
 
