@@ -13,6 +13,7 @@ import pytest
 
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.policy_engine import RULES_FILE
+from mosaic_core.domain.policy import POLICY_VERSION
 from mosaic_core.domain.records import Membership
 from mosaic_core.ports import Stores
 from mosaic_ops import cli, running
@@ -106,17 +107,17 @@ def test_what_would_change_is_a_row_of_the_table(tmp_path: Path, capsys: pytest.
     found = {line[2]: line for line in table if line[-1] in ("CHANGED", "same") and len(line) > 4}
     assert found["wire"][-1] == found["answer"][-1] == "same"
     assert " ".join(found["recategorise"][3:]).startswith(
-        "apply (low_impact, 2026-11-24.1) approve (many_rows, many_rows)"
+        f"apply (low_impact, {POLICY_VERSION}) approve (many_rows, many_rows)"
     )
     assert [line[-1] for line in table if line[2:3] == ["message"]] == ["same", "CHANGED"]
     assert len(found["wire"][0]) == len(found["wire"][1]) == 32
-    assert "2 of 5 decisions of 2 commands would change with 2026-11-24.1; 0 unknown" in out
+    assert f"2 of 5 decisions of 2 commands would change with {POLICY_VERSION}; 0 unknown" in out
 
 
 def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = dry_run(capsys, file(tmp_path, CRYPTO), "--json")
     found = json.loads(out)
-    assert (code, found["policyVersion"]) == (1, "2026-11-24.1")
+    assert (code, found["policyVersion"]) == (1, POLICY_VERSION)
     assert found["summary"] == {
         "commands": 2,
         "decisions": 5,
@@ -127,7 +128,7 @@ def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     }
     [changed] = [one for one in found["decisions"] if one["changed"]]
     assert (changed["householdId"], changed["conversationId"]) == (HOUSEHOLD, CONVERSATION)
-    assert changed["recorded"]["policyVersion"] == "2026-11-24.1"
+    assert changed["recorded"]["policyVersion"] == POLICY_VERSION
     assert (changed["judged"], changed["candidate"]["decision"]) == ("message", "approval_required")
     assert found["unknown"] == []
 

@@ -11,10 +11,12 @@ from decimal import Decimal
 from typing import Final
 
 from mosaic_core.agents.offline import phrase
-from mosaic_core.agents.offline.ledgerview import Row, compact, find_exact, find_merchant, in_topic
+from mosaic_core.agents.offline.ledgerview import Row, compact, in_topic
+from mosaic_core.agents.offline.merchants import find_merchant
 from mosaic_core.agents.offline.periods import Period, find_periods
+from mosaic_core.agents.offline.qualifiers import take_bounds
+from mosaic_core.agents.offline.reading import TAKEN, Reading, tidy
 from mosaic_core.agents.offline.requests import KINDS
-from mosaic_core.agents.offline.understand import bounds_in, tidy
 from mosaic_core.agents.offline.vocabulary import TOPICS
 from mosaic_core.domain.records import OpenFinding
 
@@ -163,7 +165,9 @@ def _words(what: str, rows: Sequence[Row], as_of: date) -> _Words | Unclear:
     periods, rest = find_periods(text, as_of)
     if len(periods) > 1:
         return Unclear("several_dates", f"{_quoted(what)} names several dates; say one at a time.")
-    rest, (low, high, strictly) = bounds_in(rest)
+    reading = Reading(rest)
+    low, high, strictly = take_bounds(reading)
+    rest = reading.free.replace(TAKEN, " ")
     name, keeps = _stripped(rest), _within(low, high, strictly)
     known = find_merchant(name, rows) if name else None
     if (known is None or not known.exact) and _AMOUNT.search(rest):
@@ -211,7 +215,7 @@ def _decimal(digits: str) -> Decimal:
 
 def _named(name: str, rows: Sequence[Row]) -> tuple[list[Row], str, bool] | Unclear:
     parts = [_stripped(part) for part in re.split(r",|\band\b", name)]
-    if len(parts) > 1 and all(parts) and not find_exact(compact(name), rows):
+    if len(parts) > 1 and all(parts) and not any(_is_named(row, name) for row in rows):
         several = _several(parts, rows)
         if several is not None:
             return several
@@ -222,6 +226,10 @@ def _named(name: str, rows: Sequence[Row]) -> tuple[list[Row], str, bool] | Uncl
     if topic is not None and (fitting := [row for row in rows if in_topic(row, topic)]):
         return fitting, topic.name, True
     return Unclear("unknown_merchant", f"The ledger has nothing by the name of {_quoted(name)}.")
+
+
+def _is_named(row: Row, name: str) -> bool:
+    return compact(name) in (compact(row.name), "".join(row.words).replace("&", "and"))
 
 
 def _several(parts: Sequence[str], rows: Sequence[Row]) -> tuple[list[Row], str, bool] | Unclear | None:
