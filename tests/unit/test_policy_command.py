@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mosaic_core.domain.errors import StoreUnreachableError
-from mosaic_core.domain.policy_engine import RULES_FILE
 from mosaic_core.domain.policy import POLICY_VERSION
+from mosaic_core.domain.policy_engine import RULES_FILE
 from mosaic_core.domain.records import Membership
 from mosaic_core.ports import Stores
 from mosaic_ops import cli, running
