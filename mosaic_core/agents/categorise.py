@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Final
 
 from mosaic_core.agents.descriptors import NOISE_WORDS, descriptor_words, merchant_key, merchant_words
-from mosaic_core.agents.lexicon import CHAINS, PHRASES, PRIMARIES, STEMS, WORDS
+from mosaic_core.agents.evidence import CHAIN, COMPOUND, DECISIVE, MONEY, PHRASE, STRONG, Saying, of_phrase, tables
+from mosaic_core.agents.lexicon import PRIMARIES
 from mosaic_core.domain.ledger import Categorisation, Transaction
 
 REVIEW_THRESHOLD: Final = 0.6
@@ -52,11 +53,13 @@ def categorise(tx: Transaction, *, household: HouseholdContext | None = None) ->
                 rationale="A person chose this category for this merchant.",
             )
     incoming = tx.amount > 0
-    scores, source, reason = _score(tx.description, tx.merchant_name or "", tx.category_hint or "", incoming)
+    scores, source, reason = _score(
+        tx.description, tx.merchant_name or "", tx.category_hint or "", incoming, tx.currency
+    )
     if tx.counterparty_account_id and tx.counterparty_account_id != tx.account_id:
         own = household is None or not household.account_ids or tx.counterparty_account_id in household.account_ids
         if own:
-            card = scores["LOAN_PAYMENTS"] >= _STRONG
+            card = scores["LOAN_PAYMENTS"] >= STRONG
             return Categorisation(
                 category="LOAN_PAYMENTS" if card else ("TRANSFER_IN" if incoming else "TRANSFER_OUT"),
                 confidence=0.9 if card else 0.97,
@@ -80,13 +83,6 @@ def is_refund(tx: Transaction, category: str) -> bool:
 
 
 # --- evidence -------------------------------------------------------------------------------------------------------
-
-_CHAIN: Final = 7.5
-_PHRASE: Final = 6.0
-_DECISIVE: Final = 4.6
-_STRONG: Final = 3.2
-_HINT: Final = 1.3
-_STEM: Final = 3.6
 
 # How common each primary is before anything is read (natural logarithm of a share), by direction.
 _PRIOR_OUT: Final = {
@@ -134,6 +130,10 @@ _WRAPPER_WORDS: Final = frozenset(
     chkcard visa mc mastercard recurring authorized auth pending
     contactless withdrawal online mobile payment pymt pmt bill billpay autopay preauthorized preauth pin sig
     trace inc llc ltd corp co the of and at in on for to com www apple google
+    prlv sepa cb carte compra tarj tarjeta recibo adeudo incasso kaartbetaling betaling betaalverzoek factuur
+    lastschrift kartenzahlung ec girocard einkauf zahlung kortkop kop kortbetaling kort dankort betalingsservice
+    autogiro avtalegiro visakop varekjop varekop addebito pagamento pos prelevement paiement achat facture pago
+    swish vipps mobilepay twint domiciliacion debito klarna zip direct dd bpay eftpos so fpo fpi
     pay stripe toast clover sumup zettle credit crd st ave rd blvd street avenue drive""".split()
 )
 # Words that name no merchant but say what the row is; a cleaned name lacks them.
@@ -148,208 +148,260 @@ _TRANSFER_SHAPED: Final = re.compile(r"\b(?:transfer|xfer|zelle|venmo|cash ?app|
 _CARD_PAYMENT: Final = re.compile(
     r"\b(?:credit|cr|visa|mastercard|amex|discover|citi|chase|barclay\w*|capital one|synchrony|cc)\s*(?:card|crd|cd)?\b"
     r".*\b(?:autopay|e-?pay(?:ment)?|epay|pmt|pymt|payment|pay)\b"
-    r"|\bpayment\b.*\bthank|\bthank you\b.*\bpayment|\bautomatic payment\b"
+    r"|\bpayment\b.*\bthank ?you|\bthank ?you\b.*\bpayment|\bautomatic payment\b"
 )
-
-
-# Ordinary words that are also a chain's name count fully only where they open the merchant's name.
-_COMMON_NAMES: Final = frozenset(
-    """target gap delta united shell regal steam pilot national budget enterprise avis marathon lime spin bird
-    amc max via curb clear calm sky root ring article rover wag saturn mango otto coach vans
-    jared hers boots lush crunch curves progressive nationwide travelers hartford metro dart optimum visible
-    cricket dish sprint spectrum frontier aps camden avalon prosper earnest upstart
-    avant discover notion medium slack zoom steam steamgames stash public pandora tidal apple amazon orange tier
-    handy purple casper subway sonic checkers fairway sprouts jewel outback perkins
-    moes church habit caviar factor seamless booking hopper kayak alamo thrifty ibis omni sonder clipper orca
-    hop bolt free scoot revel valero gulf arco bp 76 ups bloom ritual capsule
-    orbitz vanguard fidelity gemini acorns opm1 adp edd aaa irs dell puma columbia converse hermes next academy
-    lego kiva""".split()
-)
-
-
-def _weights() -> dict[str, list[tuple[str, float]]]:
-    table: dict[str, list[tuple[str, float]]] = {}
-    for category, block in WORDS.items():
-        for item in dict.fromkeys(block.split()):
-            word = item.rstrip("!?")
-            weight = _DECISIVE if item.endswith("!") else _HINT if item.endswith("?") else _STRONG
-            table.setdefault(word, []).append((category, weight))
-    return table
-
-
-def _phrases(blocks: Mapping[str, str], weight: float) -> dict[str, list[tuple[tuple[str, ...], str, float]]]:
-    table: dict[str, list[tuple[tuple[str, ...], str, float]]] = {}
-    for category, block in blocks.items():
-        for phrase in block.replace("\n", " ").split(","):
-            words = tuple(w for w in re.split(r"[^0-9a-z&]+", phrase.strip().lower()) if w)
-            if words:
-                table.setdefault(words[0], []).append((words, category, weight))
-    for entries in table.values():
-        entries.sort(key=lambda entry: (-len(entry[0]), entry[0], entry[1]))
-    return table
-
-
-def _compact_brands() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for category, block in CHAINS.items():
-        for phrase in block.replace("\n", " ").split(","):
-            compact = re.sub(r"[^0-9a-z]+", "", phrase.lower())
-            if len(compact) >= 6 and compact not in _COMMON_NAMES:
-                found.setdefault(compact, category)
-    return found
-
-
-_WORDS: Final = _weights()
-_CHAINS: Final = _phrases(CHAINS, _CHAIN)
-_PHRASE_TABLE: Final = _phrases(PHRASES, _PHRASE)
-_COMPACT: Final = _compact_brands()
-_COMPACT_LENGTHS: Final = tuple(sorted({len(brand) for brand in _COMPACT}, reverse=True))
-_STEMS: Final = tuple((stem, category) for category, block in STEMS.items() for stem in block.split())
 
 
 @lru_cache(maxsize=8192)
-def _score(description: str, merchant_name: str, hint: str, incoming: bool) -> tuple[dict[str, float], str, str]:
+def _score(
+    description: str, merchant_name: str, hint: str, incoming: bool, currency: str
+) -> tuple[dict[str, float], str, str]:
     scores = dict(_PRIOR_IN if incoming else _PRIOR_OUT)
     words = descriptor_words(description)
-    source, reason = _read(words, scores, incoming, 1.0, description)
+    reading = _Reading(scores, incoming, currency)
+    source, reason = reading.read(words, description)
     if merchant_name.strip():
         name_words = descriptor_words(merchant_name)
         if not set(name_words) <= set(words) or not words:
-            name_source, name_reason = _read(name_words, scores, incoming, 1.0, merchant_name)
+            name_source, name_reason = reading.read(name_words, merchant_name)
             if source == "no_evidence":
                 source, reason = name_source, name_reason
     if hint.strip():
-        source, reason = _read_hint(hint, scores, incoming, source, reason)
+        source, reason = _read_hint(hint, reading, source, reason)
+    _direct_transfers(scores, incoming)
     return scores, source, reason
 
 
-def _read(words: tuple[str, ...], scores: dict[str, float], incoming: bool, factor: float, raw: str) -> tuple[str, str]:
-    text = " ".join(words)
-    refund = incoming and not _REFUND_WORDS.isdisjoint(words)
-    before = dict(scores)
-    used: set[int] = set()
-    source = "no_evidence"
-    named = frozenset(merchant_words(raw))
-    lead = next((i for i, w in enumerate(words) if w not in _WRAPPER_WORDS), 0)
-    for index, word in enumerate(words):
-        for table, kind in ((_CHAINS, "known_merchant"), (_PHRASE_TABLE, "phrase")):
-            for phrase, category, weight in table.get(word, ()):
-                if words[index : index + len(phrase)] == phrase and not used.intersection(
-                    range(index, index + len(phrase))
-                ):
-                    if kind == "known_merchant" and len(phrase) == 1:
-                        if phrase[0] in _COMMON_NAMES and index != lead:
-                            continue
-                        weight = weight if index == lead else weight - 2.2
-                        # "Delta Dental", "Shell Beach Motel": a trade word after a common name outweighs the chain.
-                        if phrase[0] in _COMMON_NAMES and any(
-                            w in _WORDS and w not in _WRAPPER_WORDS for w in words[index + 1 : index + 3]
-                        ):
-                            weight = 2.0
-                    scores[category] += weight * factor
-                    used.update(range(index, index + len(phrase)))
+def _direct_transfers(scores: dict[str, float], incoming: bool) -> None:
+    """What says "transfer" says in which direction less well than the sign of the amount does."""
+    prior = _PRIOR_IN if incoming else _PRIOR_OUT
+    said = [scores[c] - prior[c] for c in ("TRANSFER_IN", "TRANSFER_OUT")]
+    here, there = ("TRANSFER_IN", "TRANSFER_OUT") if incoming else ("TRANSFER_OUT", "TRANSFER_IN")
+    scores[here] = prior[here] + (max(said) if max(said) > 0 else min(said))
+    scores[there] = prior[there]
+
+
+_TOLD: Final = {
+    "known_merchant": "a known merchant",
+    "phrase": "words that belong together",
+    "word": "a word that names the trade",
+    "stem": "part of a word",
+}
+
+
+class _Reading:
+    """Adds to ``scores`` what descriptors of one row say."""
+
+    def __init__(self, scores: dict[str, float], incoming: bool, currency: str) -> None:
+        self._scores = scores
+        self._incoming = incoming
+        self._currency = currency
+        self._tables = tables()
+
+    def read(self, words: tuple[str, ...], raw: str, factor: float = 1.0) -> tuple[str, str]:
+        """Adds what ``words`` say, ``factor`` times; the kind of the best evidence, and a sentence on it."""
+        before = dict(self._scores)
+        named = frozenset(merchant_words(raw))
+        lead = next((i for i, w in enumerate(words) if w not in _WRAPPER_WORDS and not w.isdigit()), 0)
+        source, used = self._names(words, lead, factor)
+        kind, specific = self._single_words(words, used, named, factor)
+        if source == "no_evidence" or (kind == "known_merchant" and source == "phrase"):
+            source = kind
+        if not specific and source in ("no_evidence", "word"):
+            source = self._general(words, used, factor) or source
+        self._shape(words, raw, source, before, factor)
+        if source == "no_evidence":
+            return source, "The descriptor says nothing about the kind of merchant."
+        best = max(self._scores, key=lambda c: self._scores[c] - before[c])
+        return source, f"The descriptor has {_TOLD[source]} of {best}."
+
+    def is_said(self, category: str) -> None:
+        """The source itself names the primary."""
+        self._scores[category] += 3.5
+
+    def _names(self, words: tuple[str, ...], lead: int, factor: float) -> tuple[str, set[int]]:
+        """Chains and phrases; the kind found and the places of their words."""
+        used: set[int] = set()
+        source = "no_evidence"
+        for index in range(len(words)):
+            for table, kind in ((self._tables.chains, "known_merchant"), (self._tables.phrases, "phrase")):
+                for length, entry in table.at(words, index):
+                    end = index + length
+                    said = of_phrase(entry, self._currency)
+                    if length == 1 and index != lead:
+                        said = tuple(s for s in said if not s.ordinary)
+                    if not said or not used.isdisjoint(range(index, end)):
+                        continue
+                    for saying in said:
+                        weight = saying.weight
+                        if kind == "known_merchant":
+                            weight = self._of_chain(saying, words, index, end, lead)
+                        self._scores[saying.category] += weight * factor
+                    used.update(range(index, end))
                     if source in ("no_evidence", "phrase"):
                         source = kind
                     break
-    meaningful = [i for i, w in enumerate(words) if i not in used]
-    last = max(
-        (
-            i
-            for i in meaningful
-            if words[i] in _WORDS and words[i] not in _WRAPPER_WORDS and (words[i] in named or not named)
-        ),
-        default=-1,
-    )
-    for index in meaningful:
-        word = words[index]
-        entries = _WORDS.get(word) or (_WORDS.get(word[:-1]) if len(word) > 4 and word.endswith("s") else None)
-        if entries is not None:
-            share = 1.0 if len(entries) == 1 else 0.85
-            # English names end with the trade: "Coffee Roasters Supply", "Garden Cafe".
-            place = 1.15 if index == last else 0.8
-            if word not in named and word not in _NOT_NAMES and named:
-                place = 0.35  # a street, a town: "park city", "market st"
-            for category, weight in entries:
-                scores[category] += weight * share * place * factor
-            if word not in _WRAPPER_WORDS and source == "no_evidence":
-                source = "word"
-            continue
-        if len(word) >= 6:
-            brand = next((b for n in _COMPACT_LENGTHS if n <= len(word) and (b := word[:n]) in _COMPACT), None)
-            if brand is not None and (len(brand) == len(word) or len(brand) >= 7):
-                scores[_COMPACT[brand]] += _CHAIN * factor
-                source = "known_merchant"
+        return source, used
+
+    def _names_a_trade(self, words: tuple[str, ...], category: str) -> bool:
+        """Whether words after a name make it another business: "Delta Dental", "Shell Beach Motel"."""
+        for word in words:
+            said = self._tables.word(word, self._currency) if word not in _WRAPPER_WORDS else None
+            strong = [s.category for s in said or () if s.weight >= STRONG and not s.general]
+            if strong and category not in strong and MONEY.isdisjoint(strong):
+                return True
+        return False
+
+    def _of_chain(self, saying: Saying, words: tuple[str, ...], index: int, end: int, lead: int) -> float:
+        """What a chain's name weighs, with what stands before and after it."""
+        if (
+            end < len(words)
+            and words[end] in _DEPARTMENTS
+            and self._names_a_trade(words[end : end + 1], saying.category)
+        ):
+            return 2.0
+        if end - index > 1:
+            return saying.weight
+        abroad = saying.home is not None and self._currency not in saying.home
+        if (saying.ordinary or abroad) and self._names_a_trade(words[end : end + 2], saying.category):
+            return 2.0
+        return saying.weight if index == lead else saying.weight - 2.2
+
+    def _single_words(
+        self, words: tuple[str, ...], used: set[int], named: frozenset[str], factor: float
+    ) -> tuple[str, bool]:
+        """Words outside of chains and phrases; the kind found, and whether any names more than "a shop"."""
+        source, specific = "no_evidence", bool(used)
+        rest = [i for i in range(len(words)) if i not in used]
+        told = {i: said for i in rest if (said := self._tables.word(words[i], self._currency)) is not None}
+        trades = [i for i in told if words[i] not in _WRAPPER_WORDS and (words[i] in named or not named)]
+        last = max(trades, default=-1)
+        for index in rest:
+            word = words[index]
+            if index in told:
+                said = tuple(s for s in told[index] if not s.general)
+                share = 1.0 if len({s.category for s in said}) == 1 else 0.85
+                # English names end with the trade: "Coffee Roasters Supply", "Garden Cafe".
+                place = 1.15 if index == last else 0.8
+                elsewhere = bool(named) and word not in named and word not in _NOT_NAMES
+                best: dict[str, float] = {}
+                for saying in said:
+                    # A street, a town: "park city", "market st". What says how money moved may stand anywhere.
+                    where = 0.35 if elsewhere and saying.category not in MONEY else place
+                    best[saying.category] = max(best.get(saying.category, 0.0), saying.weight * share * where)
+                    specific = specific or (saying.weight >= STRONG and where > 0.35)
+                for category, weight in best.items():
+                    self._scores[category] += weight * factor
+                if said and word not in _WRAPPER_WORDS and source == "no_evidence":
+                    source = "word"
                 continue
-            hits: dict[str, int] = {}
-            for stem, category in _STEMS:
-                if stem in word:
-                    hits[category] = max(hits.get(category, 0), word.rfind(stem) + len(stem))
-            for category, end in hits.items():
-                scores[category] += (_STEM if end == max(hits.values()) else 1.5) * factor
+            if len(word) < 5:
+                continue
+            brand = self._tables.brand_in(word)
+            if brand is not None:
+                self._scores[brand] += CHAIN * factor
+                source, specific = "known_merchant", True
+                continue
+            if self._parts(word, factor):
+                specific = True
                 if source == "no_evidence":
                     source = "stem"
-    if _CARD_PAYMENT.search(text):
-        scores["LOAN_PAYMENTS"] += 4.0 * factor
-    elif _TRANSFER_SHAPED.search(text) and "fee" not in words:
-        scores["TRANSFER_IN" if incoming else "TRANSFER_OUT"] += 2.5 * factor
-    if _BRAND_STARS.match(raw):
-        # A card terminal of a small merchant: neither pay nor a utility.
-        for category, weight in (
-            ("FOOD_AND_DRINK", 0.9),
-            ("PERSONAL_CARE", 0.3),
-            ("GENERAL_MERCHANDISE", 0.3),
-            ("INCOME", -2.0),
-            ("TRANSFER_OUT", -1.5),
-            ("TRANSFER_IN", -2.0),
-            ("RENT_AND_UTILITIES", -1.0),
-        ):
-            scores[category] += weight * factor
-    if incoming:
-        if refund:
-            for category in ("INCOME", "TRANSFER_IN"):
-                if "tax" not in words:
+        return source, specific
+
+    def _parts(self, word: str, factor: float) -> bool:
+        compound = self._tables.compound_of(word, self._currency)
+        if compound:
+            categories = {s.category: s.weight for s in compound}
+            for category, weight in categories.items():
+                self._scores[category] += weight * (1.0 if len(categories) == 1 else 0.8) * factor
+            return True
+        hits = self._tables.stems_in(word) if len(word) >= 6 else {}
+        for category, end in hits.items():
+            self._scores[category] += (COMPOUND if end == max(hits.values()) else 1.5) * factor
+        return bool(hits)
+
+    def _general(self, words: tuple[str, ...], used: set[int], factor: float) -> str | None:
+        """Words for any shop or service, where nothing more is said."""
+        found = None
+        for index, word in enumerate(words):
+            for saying in self._tables.word(word, self._currency) or () if index not in used else ():
+                if saying.general:
+                    self._scores[saying.category] += saying.weight * factor
+                    found = "word"
+        return found
+
+    def _shape(self, words: tuple[str, ...], raw: str, source: str, before: dict[str, float], factor: float) -> None:
+        """What the row as a whole is: a card payment, a transfer, a terminal, a fee, pay, money back."""
+        scores, text = self._scores, " ".join(words)
+        fee = scores["BANK_FEES"] - before["BANK_FEES"] >= STRONG
+        if _CARD_PAYMENT.search(text):
+            scores["LOAN_PAYMENTS"] += 4.0 * factor
+        elif _TRANSFER_SHAPED.search(text) and not fee and "fee" not in words:
+            scores["TRANSFER_IN" if self._incoming else "TRANSFER_OUT"] += 2.5 * factor
+        if _BRAND_STARS.match(raw):
+            # A card terminal of a small merchant: neither pay nor a utility.
+            for category, weight in (
+                ("FOOD_AND_DRINK", 0.9),
+                ("PERSONAL_CARE", 0.3),
+                ("GENERAL_MERCHANDISE", 0.3),
+                ("INCOME", -2.0),
+                ("TRANSFER_OUT", -1.5),
+                ("TRANSFER_IN", -2.0),
+                ("RENT_AND_UTILITIES", -1.0),
+            ):
+                scores[category] += weight * factor
+        if not self._incoming:
+            if fee:
+                # What the fee is for: "ATM withdrawal fee", "wire transfer fee".
+                for category in ("TRANSFER_OUT", "TRANSFER_IN"):
                     scores[category] -= 3.0
-        elif source == "known_merchant" and not _pay_words(words):
+                scores["LOAN_PAYMENTS"] -= 1.5
+                if not _BANK_WORDS.isdisjoint(words):
+                    scores["BANK_FEES"] += 3.0
+            return
+        if self._pays(words, scores["INCOME"] - before["INCOME"]):
+            scores["INCOME"] += 4.0
+            scores["TRANSFER_IN"] -= 2.5
+        elif not _REFUND_WORDS.isdisjoint(words):
+            if "tax" not in words and scores["INCOME"] - before["INCOME"] < STRONG:
+                scores["INCOME"] -= 3.0
+            if scores["TRANSFER_IN"] - before["TRANSFER_IN"] < STRONG:
+                scores["TRANSFER_IN"] -= 3.0
+        elif source == "known_merchant":
             # Money from a shop is a refund, whatever else the descriptor says.
             scores["INCOME"] -= 1.0
             scores["TRANSFER_IN"] -= 0.5
-        if _pay_words(words):
-            scores["INCOME"] += 4.0
-            scores["TRANSFER_IN"] -= 2.5
-    best = max(scores, key=lambda c: scores[c] - before[c])
-    if source == "no_evidence":
-        return source, "The descriptor says nothing about the kind of merchant."
-    told = {
-        "known_merchant": "a known merchant",
-        "phrase": "words that belong together",
-        "word": "a word that names the trade",
-        "stem": "part of a word",
-    }[source]
-    return source, f"The descriptor has {told} of {best}."
+
+    def _pays(self, words: tuple[str, ...], said: float) -> bool:
+        """Whether a word says that this is pay, a pension or a benefit."""
+        if said >= PHRASE or any(pair in _DIRECT_DEPOSIT for pair in itertools.pairwise(words)):
+            return True
+        return any(
+            s.category == "INCOME" and s.weight >= DECISIVE
+            for word in words
+            for s in self._tables.word(word, self._currency) or ()
+        )
 
 
-_PAY_WORDS: Final = frozenset(
-    "payroll salary wages paycheck dirdep pension dividend dividends payrolls wage paycheque".split()
+# A shop's name before one of these is one of its departments: "Kroger Pharmacy", "Walmart Fuel".
+_DEPARTMENTS: Final = frozenset(
+    "pharmacy pharmacie opticians optical optician gas gasoline fuel petrol insurance mobile funeralcare tyres".split()
 )
+_BANK_WORDS: Final = frozenset("bank banking acct account konto compte cuenta conto rekening fcu".split())
+_DIRECT_DEPOSIT: Final = frozenset({("direct", "dep"), ("dir", "dep"), ("direct", "deposit")})
 
 
-def _pay_words(words: tuple[str, ...]) -> bool:
-    return not _PAY_WORDS.isdisjoint(words) or any(
-        pair in (("direct", "dep"), ("dir", "dep"), ("direct", "deposit")) for pair in itertools.pairwise(words)
-    )
-
-
-def _read_hint(hint: str, scores: dict[str, float], incoming: bool, source: str, reason: str) -> tuple[str, str]:
+def _read_hint(hint: str, reading: _Reading, source: str, reason: str) -> tuple[str, str]:
     normal = re.sub(r"[^A-Z]+", "_", hint.upper()).strip("_")
     named = next(
         (c for c in sorted(PRIMARIES, key=len, reverse=True) if normal == c or normal.startswith(c + "_")), None
     )
     if named is not None:
-        scores[named] += 3.5
+        reading.is_said(named)
         if source == "no_evidence":
             return "category_hint", f"The source says {named}."
         return source, reason
-    hint_source, hint_reason = _read(descriptor_words(hint), scores, incoming, 0.6, "")
+    hint_source, hint_reason = reading.read(descriptor_words(hint), "", 0.6)
     if source == "no_evidence" and hint_source != "no_evidence":
         return "category_hint", hint_reason
     return source, reason

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 
-from mosaic_core.agents.lexicon import BRAND_ALIASES, MERCHANT_TYPE_WORDS
+from mosaic_core.agents.lexicon import BRAND_ALIASES, merchant_type_words
+from mosaic_core.agents.spelling import fold
 
-_APOSTROPHES = re.compile(r"[’'`´]")
 _NOT_WORD = re.compile(r"[^0-9a-z&]+")
 
 # What banks and processors put in front of a merchant's name. Applied repeatedly: they stack.
@@ -120,26 +119,18 @@ _KEEP_DIGITS = re.compile(
 _LONELY = frozenset("a an and & n of the at in to by".split())
 
 
-def _fold(text: str) -> str:
-    """Lower case, accents and compatibility forms folded, control characters as spaces."""
-    if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    text = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(_APOSTROPHES.sub("", text.casefold()).split())
-
-
 @lru_cache(maxsize=8192)
 def descriptor_words(description: str) -> tuple[str, ...]:
     """All words of a descriptor that can carry meaning, lower case, noise (dates, masks, phone numbers) removed.
 
     Keeps words such as "payroll" or "transfer", which say what the row is even though they name no merchant.
     """
-    text = _PHONE.sub(" ", _fold(description))
+    text = _PHONE.sub(" ", fold(description))
     text = _MASK.sub(" ", _DATE.sub(" ", text))
     text = _URL_HEAD.sub(" ", text)
     text = _DOMAIN_TAIL.sub(" ", text)
     text = _CARD_PURCHASE.sub(" ", text)
-    return tuple(word for word in _NOT_WORD.split(text) if word and not word.isdigit())
+    return tuple(word for word in _NOT_WORD.split(text) if word and not (word.isdigit() and len(word) > 2))
 
 
 def _strip_place(words: list[str]) -> list[str]:
@@ -156,17 +147,17 @@ def _strip_place(words: list[str]) -> list[str]:
     if not state or state == "co":
         # "Co" after anything but a city of Colorado is a company.
         return words
-    if len(before) > 2 and before[-1] not in MERCHANT_TYPE_WORDS:
+    if len(before) > 2 and before[-1] not in merchant_type_words():
         if before[-2] in _CITY_FIRST:
             return before[:-2]
-        if before[-2] in MERCHANT_TYPE_WORDS:
+        if before[-2] in merchant_type_words():
             return before[:-1]
     return before
 
 
 @lru_cache(maxsize=8192)
 def _merchant_words(description: str) -> tuple[str, ...]:
-    text = _fold(description)
+    text = fold(description)
     for _ in range(4):
         shorter = _PREFIXES.sub("", text, count=1)
         if shorter == text or not shorter.strip():
@@ -219,7 +210,7 @@ def _merchant_words(description: str) -> tuple[str, ...]:
     while len(meaningful) > 1 and meaningful[0] in _LONELY:
         meaningful = meaningful[1:]
     if not meaningful:
-        meaningful = [w for w in _NOT_WORD.split(text) if w] or [w for w in _NOT_WORD.split(_fold(description)) if w]
+        meaningful = [w for w in _NOT_WORD.split(text) if w] or [w for w in _NOT_WORD.split(fold(description)) if w]
     return tuple(meaningful)
 
 
@@ -252,7 +243,7 @@ def _alias(words: tuple[str, ...]) -> str | None:
         if known is None:
             continue
         tail = words[length:]
-        if any(word in MERCHANT_TYPE_WORDS and word not in _CHAIN_TAILS | _CHAIN_BRANCHES for word in tail):
+        if any(word in merchant_type_words() and word not in _CHAIN_TAILS | _CHAIN_BRANCHES for word in tail):
             return None
         return " ".join([known, *(word for word in tail if word in _CHAIN_BRANCHES)])
     return None

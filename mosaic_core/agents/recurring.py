@@ -17,7 +17,7 @@ from typing import Final
 
 from mosaic_core.agents.categorise import categorise
 from mosaic_core.agents.descriptors import clean_descriptor, merchant_words
-from mosaic_core.agents.lexicon import WORDS
+from mosaic_core.agents.lexicon import trade_words
 from mosaic_core.domain.ledger import Transaction
 
 
@@ -227,13 +227,10 @@ def _wandering_tails(counts: Mapping[tuple[str, ...], int]) -> dict[tuple[str, .
             by_head[words[:2]].append(words)
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     for head, names in by_head.items():
-        rare = [words for words in names if counts[words] <= 2 and _TRADE_WORDS.isdisjoint(words[2:])]
+        rare = [words for words in names if counts[words] <= 2 and trade_words().isdisjoint(words[2:])]
         if len(rare) >= 4 and len(rare) >= 0.8 * len(names):
             found.update(dict.fromkeys(rare, head))
     return found
-
-
-_TRADE_WORDS: Final = frozenset(item.rstrip("!?") for block in WORDS.values() for item in block.split())
 
 
 def _skeleton(words: tuple[str, ...]) -> str:
@@ -268,10 +265,10 @@ def _merge_names(
                 head in exact
                 and (
                     cut >= 2
-                    or (len(head[0]) >= 5 and head[0] not in _TRADE_WORDS)
+                    or (len(head[0]) >= 5 and head[0] not in trade_words())
                     or (head in with_references and len(tail) == 1 and names[words] <= 2)
                 )
-                and _TRADE_WORDS.isdisjoint(tail)
+                and trade_words().isdisjoint(tail)
                 and len(tail) <= 3
             ):
                 key = exact[head]

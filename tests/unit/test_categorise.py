@@ -9,7 +9,7 @@ import pytest
 
 from mosaic_core.agents.categorise import REVIEW_THRESHOLD, HouseholdContext, categorise, is_refund, learning_key
 from mosaic_core.agents.descriptors import clean_descriptor, merchant_key
-from mosaic_core.agents.lexicon import PRIMARIES, WORDS
+from mosaic_core.agents.lexicon import PRIMARIES, Kind, read
 from mosaic_core.domain.ledger import Transaction
 from mosaic_ops.evaluations.packs import descriptors
 from mosaic_ops.evaluations.scores import confusion, macro_f1
@@ -22,13 +22,14 @@ def tx(
     name: str | None = None,
     hint: str | None = None,
     other: str | None = None,
+    currency: str = "USD",
 ) -> Transaction:
     return Transaction(
         transaction_id="1",
         account_id="checking",
         posted_on=date(2026, 1, 5),
         amount=Decimal(amount),
-        currency="USD",
+        currency=currency,
         description=description,
         merchant_name=name,
         category_hint=hint,
@@ -92,10 +93,10 @@ def test_the_sources_name_is_trusted_over_the_descriptor() -> None:
     assert merchant_key("PPL*ZX 8812", "Mindspark Plus") == merchant_key("MINDSPARK PLUS")
 
 
-@pytest.mark.parametrize(("pack", "goal"), [("tuning", 0.95), ("holdout", 0.9)])
-def test_macro_f1_on_merchants_that_no_list_names(pack: str, goal: float) -> None:
+@pytest.mark.parametrize(("pack", "goal"), [("tuning", 0.95), ("holdout", 0.95)])
+def test_macro_f1(pack: str, goal: float) -> None:
     pairs = [
-        (line.category, categorise(tx(line.description, str(line.amount))).category)
+        (line.category, categorise(tx(line.description, str(line.amount), currency=line.currency)).category)
         for line in descriptors()
         if line.set == pack
     ]
@@ -107,18 +108,18 @@ def test_macro_f1_on_merchants_that_no_list_names(pack: str, goal: float) -> Non
 
 
 def test_confidence_is_calibrated() -> None:
-    """Of what is said with at least 0.9, nearly all is right; what goes to review is wrong far more often."""
+    """Of what is said with at least 0.9, nearly all is right; what is wrong is rarely kept from a person."""
+    lines = descriptors()
     sure: list[bool] = []
-    unsure: list[bool] = []
-    for line in descriptors():
-        label = line.category
-        decided = categorise(tx(line.description, str(line.amount)))
+    missed = 0
+    for line in lines:
+        decided = categorise(tx(line.description, str(line.amount), currency=line.currency))
+        right = decided.category == line.category
         if decided.confidence >= 0.9:
-            sure.append(decided.category == label)
-        elif decided.confidence < REVIEW_THRESHOLD:
-            unsure.append(decided.category == label)
+            sure.append(right)
+        missed += not right and decided.confidence >= REVIEW_THRESHOLD
     assert sum(sure) / len(sure) >= 0.97
-    assert sum(unsure) / len(unsure) <= 0.7
+    assert missed <= 0.01 * len(lines)
 
 
 def test_what_says_nothing_goes_to_review() -> None:
@@ -186,8 +187,49 @@ def test_instructions_in_a_descriptor_are_data() -> None:
     assert decided.category != "INCOME"
 
 
+@pytest.mark.parametrize(
+    ("description", "amount", "currency", "category"),
+    [
+        # One transfer, in or out, by its sign.
+        ("BIZUM LUCIA", "20.00", "EUR", "TRANSFER_IN"),
+        ("BIZUM LUCIA", "-20.00", "EUR", "TRANSFER_OUT"),
+        ("COINBASE INC WITHDRAWAL TO BANK", "80.00", "USD", "TRANSFER_IN"),
+        # A tax agency takes and gives.
+        ("FINANZAMT ULM", "-300.00", "EUR", "GOVERNMENT_AND_NON_PROFIT"),
+        ("FINANZAMT ULM ERSTATTUNG", "300.00", "EUR", "INCOME"),
+        # The purpose says more than the way of paying.
+        ("DAUERAUFTRAG MIETE", "-900.00", "EUR", "RENT_AND_UTILITIES"),
+        ("ATM WITHDRAWAL FEE", "-3.00", "USD", "BANK_FEES"),
+        # Compounds, in each way to print an umlaut.
+        ("WALDBÄCKEREI", "-4.00", "EUR", "FOOD_AND_DRINK"),
+        ("WALDBAECKEREI", "-4.00", "EUR", "FOOD_AND_DRINK"),
+        ("FAHRRADLADEN KURT", "-60.00", "EUR", "GENERAL_MERCHANDISE"),
+        ("HUSTØMRER LARSEN", "-900.00", "DKK", "HOME_IMPROVEMENT"),
+        # A chain at home is an ordinary word abroad.
+        ("JUMBO 4412", "-30.00", "EUR", "FOOD_AND_DRINK"),
+        ("JUMBO PLUMBING", "-30.00", "USD", "HOME_IMPROVEMENT"),
+        # A department of a shop.
+        ("KROGER PHARMACY 412", "-30.00", "USD", "MEDICAL"),
+        # An apostrophe lost or kept.
+        ("L'OCCITANE 12", "-30.00", "EUR", "PERSONAL_CARE"),
+        ("L OCCITANE 12", "-30.00", "EUR", "PERSONAL_CARE"),
+    ],
+)
+def test_what_decides(description: str, amount: str, currency: str, category: str) -> None:
+    decided = categorise(tx(description, amount, currency=currency))
+    assert decided.category == category
+    assert decided.confidence >= REVIEW_THRESHOLD
+
+
+@pytest.mark.parametrize("kind", ["chains", "phrases", "words"])
+def test_lists_are_of_known_countries_and_languages(kind: Kind) -> None:
+    places = {place for lists in read(kind).values() for place in lists}
+    assert places <= {"any", "us", "ca", "uk", "au", "de", "fr", "nl", "es", "it", "nordic"} | {"en"}
+
+
 def test_every_word_of_evidence_belongs_to_a_primary() -> None:
-    assert set(WORDS) == set(PRIMARIES)
+    assert set(read("words")) == set(PRIMARIES)
+    assert set(read("chains")) | set(read("phrases")) | set(read("stems")) <= set(PRIMARIES)
 
 
 def test_a_card_payment_to_a_shop_is_a_purchase() -> None:
