@@ -32,7 +32,7 @@ _ENCODED: Final = 10
 
 
 class LabelledDescriptor(DescriptorLine):
-    set: Literal["tuning", "holdout"]
+    set: Literal["tuning", "holdout", "holdout-2", "holdout-3"]
     category: Annotated[str, Field(pattern="^(" + "|".join(PRIMARIES) + ")$")]
 
 
@@ -104,11 +104,11 @@ def descriptors(folder: Path = FOLDER) -> list[LabelledDescriptor]:
 
 
 def categorisation(folder: Path, agents: Agents) -> Evaluation:
-    """Descriptors of merchants that no list of the product names."""
+    """Descriptors of merchants that the product's lists were not made from."""
     del agents
     pairs, misses = [], []
     for line in descriptors(folder):
-        if line.set != "holdout":
+        if line.set == "tuning":
             continue
         said = str(predict.category(line)["category"])
         pairs.append((line.category, said))

@@ -1,4 +1,10 @@
-"""Descriptors, merchants and categories."""
+"""Descriptors, merchants and categories.
+
+Of evals/categories.jsonl the tuning set was looked at while the lists were written; each holdout was written before it
+was first measured. When first measured, macro-F1: holdout-2 0.796 with the lists before and 0.980 with those after it,
+holdout-3 0.616 and 0.972. Who wrote holdout-2 had not seen the lists before and wrote those after; holdout-3 was
+written after them. What they showed has since gone into the lists, so they now guard against falling back.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +99,9 @@ def test_the_sources_name_is_trusted_over_the_descriptor() -> None:
     assert merchant_key("PPL*ZX 8812", "Mindspark Plus") == merchant_key("MINDSPARK PLUS")
 
 
-@pytest.mark.parametrize(("pack", "goal"), [("tuning", 0.95), ("holdout", 0.95)])
+@pytest.mark.parametrize(
+    ("pack", "goal"), [("tuning", 0.95), ("holdout", 0.95), ("holdout-2", 0.95), ("holdout-3", 0.95)]
+)
 def test_macro_f1(pack: str, goal: float) -> None:
     pairs = [
         (line.category, categorise(tx(line.description, str(line.amount), currency=line.currency)).category)
