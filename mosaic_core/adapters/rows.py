@@ -49,6 +49,13 @@ PROVENANCE_CHARACTERS: Final = 30_000
 INT64: Final = frozenset({"SequenceNumber"})
 """Properties that are 64-bit numbers whatever their value."""
 
+_INT32: Final = range(-(2**31), 2**31)
+
+
+def is_int64(name: str, value: Value) -> bool:
+    """Is the property a 64-bit number? The service has to be told so."""
+    return type(value) is int and (name in INT64 or value not in _INT32)
+
 
 def utf16_length(text: str) -> int:
     """Length as Table Storage counts it."""

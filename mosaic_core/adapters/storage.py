@@ -21,7 +21,7 @@ CONNECTIONS: Final = 64
 CONNECT_SECONDS: Final = 2.0
 READ_SECONDS: Final = 5.0
 
-_SHARED: Final[dict[str, Any]] = {
+SHARED: Final[dict[str, Any]] = {
     "http_logging_level": logging.DEBUG,  # a line per request and one per answer is nothing that the app's log needs
     "permit_redirects": False,
 }
@@ -52,7 +52,7 @@ class Account:
 
         Raises ConfigurationError where the SDK cannot use the connection; never shows a key."""
         sdk: Any = kind  # both are made alike, which neither says in its types
-        options |= {"transport": transport, **_SHARED}
+        options |= {"transport": transport, **SHARED}
         try:
             if self.connection_string:
                 client: C = sdk.from_connection_string(self.connection_string, name, **options)

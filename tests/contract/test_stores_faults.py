@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -74,11 +74,17 @@ def tables(fake: FakeService, transport: Transport) -> TableService:
     return TableService(account, transport, backoff_seconds=0, operation_seconds=0.5)
 
 
-def answer(status: int, code: str = "", body: bytes | None = None, content_type: str = JSON) -> Handler:
+def answer(
+    status: int,
+    code: str = "",
+    body: bytes | None = None,
+    content_type: str = JSON,
+    headers: Mapping[str, str] | None = None,
+) -> Handler:
     async def handle(_request: web.Request) -> web.StreamResponse:
         text = b'{"odata.error":{"code":"%b","message":{"value":"secret"}}}' % code.encode()
-        headers = {"Content-Type": content_type}
-        return web.Response(status=status, body=text if body is None else body, headers=headers)
+        told = {"Content-Type": content_type, **(headers or {})}
+        return web.Response(status=status, body=text if body is None else body, headers=told)
 
     return handle
 
@@ -243,6 +249,39 @@ async def test_an_update_of_a_row_that_is_gone_is_a_lost_race(fake: FakeService,
     for status, code in ((404, "ResourceNotFound"), (412, "UpdateConditionNotSatisfied")):
         fake.handle = answer(status, code)
         assert await TableKeys(tables).update(records.KEY, 'W/"1"') is None
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        pytest.param(answer(404, "TableNotFound"), id="JSON"),
+        pytest.param(
+            answer(
+                404,
+                body=b'<?xml version="1.0"?><m:error xmlns:m="x"><m:code>TableNotFound</m:code></m:error>',
+                content_type="application/xml",
+            ),
+            id="XML",
+        ),
+        pytest.param(answer(404, body=b"", headers={"x-ms-error-code": "TableNotFound"}), id="header"),
+    ],
+)
+async def test_a_table_that_is_missing_is_no_row_that_is_gone(
+    fake: FakeService, tables: TableService, handler: Handler
+) -> None:
+    fake.handle = handler
+    for work in (TableKeys(tables).update(records.KEY, 'W/"1"'), TableKeys(tables).insert(records.KEY)):
+        with pytest.raises(StoreUnreachableError, match="TableNotFound"):
+            await work
+
+
+async def test_a_wait_that_the_service_asks_for_is_kept_within_the_operations_time(
+    fake: FakeService, tables: TableService
+) -> None:
+    fake.handle = answer(429, "TooManyRequests", headers={"Retry-After": "30"})
+    outcomes = await every_operation(tables)
+    assert [type(outcome) for outcome in outcomes] == [StoreUnreachableError] * 5
+    assert len(fake.requests) == 5
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
-"""Table Storage's operations that the stores need, on Microsoft's client: what their answers mean to a worker."""
+"""Table Storage's operations that the stores need: what their answers mean to a worker. Microsoft's client asks for
+most of them, `RowWrites` writes single rows."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -12,16 +14,16 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Final
 
-from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ClientAuthenticationError, DeserializationError, HttpResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
-from azure.data.tables import EdmType, EntityProperty, TableEntity, TransactionOperation, UpdateMode
+from azure.data.tables import EdmType, EntityProperty, TableEntity, TransactionOperation
 from azure.data.tables.aio import TableClient
 
-from mosaic_core.adapters.rows import INT64, Row
+from mosaic_core.adapters.rows import Row, is_int64
 from mosaic_core.adapters.storage import Account, Transport
+from mosaic_core.adapters.tables.writes import RowWrites
 from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
 from mosaic_core.ports import ETag
 
@@ -33,11 +35,13 @@ OPERATION_SECONDS: Final = 10.0
 """What one operation may take in all, tries and waits included: a third of a lease."""
 
 MAX_TRANSACTION: Final = 100
-_INT32: Final = range(-(2**31), 2**31)
 _AGAIN: Final = frozenset({408, 429})
 _PASSING: Final = frozenset({"TableBeingDeleted", "AccountBeingCreated", "OperationTimedOut"})
 _NO_ANSWER: Final = (AzureError, DeserializationError, OSError, HTTPException, UnicodeDecodeError)
 """What the SDK raises, and what it lets through where an answer is damaged or not the service's."""
+
+_CODE: Final = re.compile(rb'(?:"code"\s*:\s*"|<(?:\w+:)?code>)(\w+)', re.IGNORECASE)
+"""The first error of an answer, in JSON or (of whoever stands before the service) in XML."""
 
 _NO_ECHO: Final = {"Prefer": "return-no-content"}
 _CALL: Final[dict[str, Any]] = {"tracing_options": {"enabled": False}}
@@ -99,28 +103,19 @@ class TableService:
         }
         self._seconds = operation_seconds
         self._clients: dict[str, TableClient] = {}
-        self._table("Tables")  # the first client shows whether the connection can be used
+        self._writes: dict[str, RowWrites] = {}
+        self._writes_to("Tables")  # the first client shows whether the connection can be used
 
     async def insert(self, table: str, partition: str, row_key: str, row: Row) -> ETag | None:
         """None: the row is there."""
-        entity = _entity(partition, row_key, row)
-        work = self._table(table).create_entity(entity, headers=_NO_ECHO, **_POST)
-        written = await self._answer("insert", table, work, _is_there)
-        return written["etag"] if written else None
+        return await self._answer("insert", table, self._writes_to(table).insert(partition, row_key, row), _is_there)
 
     async def update(self, table: str, partition: str, row_key: str, row: Row, etag: ETag) -> ETag | None:
         """Replace the row. None: it is gone, or it was written since ``etag``."""
         if not etag or etag == "*":
             raise ValueError("an update needs the ETag that was read")
-        work = self._table(table).update_entity(
-            _entity(partition, row_key, row),
-            UpdateMode.REPLACE,
-            etag=etag,
-            match_condition=MatchConditions.IfNotModified,
-            **_CALL,
-        )
-        written = await self._answer("update", table, work, _is_another)
-        return written["etag"] if written else None
+        work = self._writes_to(table).update(partition, row_key, row, etag)
+        return await self._answer("update", table, work, _is_another)
 
     async def read(self, table: str, partition: str, row_key: str, *select: str) -> Entity | None:
         date = ""
@@ -216,11 +211,19 @@ class TableService:
 
     def _table(self, name: str) -> TableClient:
         if name not in self._clients:
-            observed = [_Observed(name, self._observer)] if self._observer else []
             self._clients[name] = self._account.client(
-                TableClient, name, self._transport, per_retry_policies=observed, **self._retries
+                TableClient, name, self._transport, per_retry_policies=self._observed(name), **self._retries
             )
         return self._clients[name]
+
+    def _writes_to(self, name: str) -> RowWrites:
+        if name not in self._writes:
+            client, observed = self._table(name), self._observed(name)
+            self._writes[name] = RowWrites(client, self._transport, observed, **self._retries)
+        return self._writes[name]
+
+    def _observed(self, name: str) -> list[_Observed]:
+        return [_Observed(name, self._observer)] if self._observer else []
 
     async def _answer[T](
         self,
@@ -272,10 +275,11 @@ def _code(error: Exception) -> str:
     if not isinstance(error, HttpResponseError) or error.response is None:
         return ""
     code: Any = getattr(error, "error_code", None)
-    if code is None:  # of an insert the SDK raises what it has not decoded
-        response: Any = error.response
-        with suppress(AzureError, ValueError, LookupError, TypeError):
-            code = response.json()["odata.error"]["code"]
+    if code is None:  # of a single row's write, which the SDK does not decode
+        answer: Any = error.response
+        with suppress(AzureError):
+            found = _CODE.search(answer.content)
+            code = found[1].decode() if found else answer.headers.get("x-ms-error-code")
     return str(getattr(code, "value", code) or "")
 
 
@@ -315,7 +319,7 @@ def _entity(partition: str, row_key: str, row: Row) -> dict[str, Any]:
     """The row as the SDK takes it, which has to be told what is a 64-bit number."""
     entity: dict[str, Any] = {"PartitionKey": partition, "RowKey": row_key, **row}
     for name, value in row.items():
-        if type(value) is int and (name in INT64 or value not in _INT32):
+        if is_int64(name, value):
             entity[name] = EntityProperty(value, EdmType.INT64)
     return entity
 
