@@ -495,8 +495,9 @@ class Delivery:
             if self._outcome == AttemptOutcome.SUCCEEDED_REVIEW:
                 await self._stores.signals.insert(signals.review(run))
             # resolved also where there is none: a late write of an earlier attempt must not open it
-            recovery = signals.recovered(run, message_id=message_id, attempt=attempt, now=now)
-            written = attempt == 1 or await self._write_failure(recovery)
+            written = attempt == 1 or await self._write_failure(
+                signals.recovered(run, message_id=message_id, attempt=attempt, now=now)
+            )
         return self._step_commit if written else self._step_reread
 
     async def _write_failure(self, signal: Signal) -> bool:
