@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from azure.data.tables.aio import TableServiceClient
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
 
+from mosaic_core.adapters.tables import ensure_tables
+from mosaic_core.adapters.tables.stores import KEYS, RUNS, STAGES
+from mosaic_core.config import Connection
 from mosaic_core.domain.envelope import iso
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
 from mosaic_local.sample import HOUSEHOLD_ID
@@ -79,6 +83,15 @@ class BenchApp:
                 raise TimeoutError(f"{told.handled} of {count} messages were handled, then none any more")
             await asyncio.sleep(POLL_SECONDS)
         return told
+
+    async def empty_tables(self) -> None:
+        """Those that a command writes to: Azurite slows with every row, which has nothing to do with what is measured.
+        Nothing may be in flight."""
+        connection = self.stack.settings["TablesConnection"]
+        async with TableServiceClient.from_connection_string(connection) as service:
+            for table in (KEYS, RUNS, STAGES):
+                await service.delete_table(table)
+        await ensure_tables(Connection(connection_string=connection))
 
     async def told(self) -> Told:
         return await self._call("GET", "progress")

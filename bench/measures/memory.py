@@ -9,13 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
-from azure.data.tables.aio import TableServiceClient
 
 from bench.load import running
 from bench.results import Row, at_most
-from mosaic_core.adapters.tables import ensure_tables
-from mosaic_core.adapters.tables.stores import KEYS, RUNS, STAGES
-from mosaic_core.config import Connection
 
 COMMANDS: Final = 10_000
 FIRST: Final = 1_000
@@ -31,17 +27,9 @@ async def measure(quick: bool) -> list[Row]:
         for _ in range(0, commands, step):
             await app.burst(step)
             samples.append(worker.memory_info().rss / 2**20)
-            await _empty_tables(app.stack.settings["TablesConnection"])
+            await app.empty_tables()
     growth = [it / samples[0] for it in samples[1:]]
     return [
         Row(f"worker_rss_after_{commands}", samples[-1], "MB", (min(samples), max(samples)), at_most(249)),
         Row("worker_rss_growth", growth[-1], "ratio", (min(growth), max(growth)), at_most(1.1)),
     ]
-
-
-async def _empty_tables(connection: str) -> None:
-    """Those that a command writes to. Nothing may be in flight."""
-    async with TableServiceClient.from_connection_string(connection) as service:
-        for table in (KEYS, RUNS, STAGES):
-            await service.delete_table(table)
-    await ensure_tables(Connection(connection_string=connection))
