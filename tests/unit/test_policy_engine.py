@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.agents.lexicon import PRIMARIES
 from mosaic_core.domain.errors import ConfigurationError
 from mosaic_core.domain.lifecycle import Severity
 from mosaic_core.domain.policy import POLICY_VERSION, Disposition, ImpactClass
 from mosaic_core.domain.policy_actions import (
     ACTIONS,
     EXECUTABLE,
-    Category,
     InvalidProposalError,
     canonical,
     name_of,
@@ -31,10 +29,6 @@ def verdict(action: str, arguments: dict[str, Any] | None = None, **known: Any) 
 
 def test_the_rules_file_and_the_code_carry_one_version() -> None:
     assert default_policy().version == POLICY_VERSION
-
-
-def test_the_categories_are_the_lexicons() -> None:
-    assert set(Category.__value__.__args__) == set(PRIMARIES)
 
 
 @pytest.mark.parametrize(

@@ -10,26 +10,12 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-PRIMARIES: Final = (
-    "INCOME",
-    "TRANSFER_IN",
-    "TRANSFER_OUT",
-    "LOAN_PAYMENTS",
-    "BANK_FEES",
-    "ENTERTAINMENT",
-    "FOOD_AND_DRINK",
-    "GENERAL_MERCHANDISE",
-    "HOME_IMPROVEMENT",
-    "MEDICAL",
-    "PERSONAL_CARE",
-    "GENERAL_SERVICES",
-    "GOVERNMENT_AND_NON_PROFIT",
-    "TRANSPORTATION",
-    "TRAVEL",
-    "RENT_AND_UTILITIES",
-)
+from mosaic_core.domain.policy_actions import Category
+
+PRIMARIES: Final[tuple[str, ...]] = get_args(Category.__value__)
+"""Plaid's sixteen, in the order in which they are listed to people."""
 
 Kind = Literal["chains", "phrases", "words", "stems"]
 
