@@ -81,6 +81,15 @@ def said(question: str) -> object:
         ("did more go out than came in during September", "yes"),
         ("Three or Caffe Nero: which cost more in October", "Three"),
         ("how much did I spend on travel", Decimal("0.00")),
+        ("when did Streamly put its fee up", "2026-09-06"),
+        ("in October '26, was more going out than coming in", "no"),
+        ("Three minus Caffe Nero in October", Decimal("29.50")),
+        ("what percentage of our food and drink in October was Panera Bread", Decimal("74.7")),
+        ("how high has the Streamly bill got", Decimal("12.50")),
+        ("how much was shifted from checking into savings in October", Decimal("150.00")),
+        ("what day of the month does Streamly come out", 6),
+        ("2026 Q4: what did Three charge us", Decimal("60.00")),
+        ("how much did we pull out of the ATM in October", Decimal("80.00")),
     ],
 )
 def test_sums_follow_from_words_anywhere_in_the_sentence(question: str, value: object) -> None:
@@ -122,6 +131,11 @@ def test_a_row_without_a_name_takes_the_one_that_its_descriptor_has_elsewhere() 
         ("how much did I spend in yen", "unknown_currency"),
         ("since payday how much have I spent", "not_understood"),
         ("net savings transfers this year", "not_understood"),
+        ("how much did I pull out in October", "not_understood"),
+        ("how much did I keep in savings", "not_understood"),
+        ("what's the bottom line on Three for October", "not_understood"),
+        ("how much money is in savings right now", "balances_not_in_ledger"),
+        ("what did Panera Bread use my money for", "reasons_not_in_ledger"),
     ],
 )
 def test_what_is_not_understood_is_refused_with_its_reason(question: str, code: str) -> None:

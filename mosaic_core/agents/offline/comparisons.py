@@ -30,6 +30,9 @@ def share(work: Work) -> Answer:
         if query.period.start <= row.day <= query.period.end and (row.income if of_income else row.spending)
         and (query.currency is None or row.tx.currency == query.currency)
     ]  # fmt: skip
+    if query.whole:
+        ids = frozenset().union(*(subject.ids for subject in query.whole))
+        whole, numerator = ([row for row in rows if row.tx.transaction_id in ids] for rows in (whole, numerator))
     currencies = {row.tx.currency for row in (*numerator, *whole)}
     if len(currencies) > 1:
         return work.cannot(
@@ -41,7 +44,7 @@ def share(work: Work) -> Answer:
     share = sum((row.size for row in numerator), Decimal(0)) * 100 / total[0].amount
     percent = share.quantize(Decimal("0.1")) if abs(share) < Decimal(10) ** 20 else share
     mine = phrase.sums(compute.totals(numerator))
-    text = f"{percent} % of {flow.value}: {mine}{phrase.about(query.subjects, Flow.SPENDING)} of {phrase.sums(total)}, {work.when}."
+    text = f"{percent} % of {flow.value}: {mine}{phrase.about(query.subjects, Flow.SPENDING)} of {phrase.sums(total)}{phrase.about(query.whole, Flow.SPENDING) if query.whole else ''}, {work.when}."
     return work.say(text, percent, "percent", [*numerator, *whole], (("part", mine), ("whole", phrase.sums(total))))
 
 

@@ -3,10 +3,13 @@
 # ruff: noqa: E501 - sentences read worse when they are broken
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
+from typing import Final
 
 from mosaic_core.agents.offline import compute, phrase
 from mosaic_core.agents.offline.compute import Sum
+from mosaic_core.agents.offline.ledgerview import Row
 from mosaic_core.agents.offline.query import Aspect, Flow, Group, Intent
 from mosaic_core.agents.offline.vocabulary import readable
 from mosaic_core.agents.offline.work import MOST_LISTED, Work, cannot_nothing, main_currency, nothing, valued
@@ -195,11 +198,26 @@ def last(work: Work) -> Answer:
     if len(found) > 1:
         lines = [phrase.line(r) for r in found]
         return work.say(f"The {word} {len(found)}{work.about}: " + "; ".join(lines) + ".", lines, "", found)
+    if query.aspect is Aspect.MONTH_DAY:
+        return _month_day(work, rows)
     if query.aspect is Aspect.DATE:
         return work.say(text, row.day.isoformat(), "date", found, details)
     if query.aspect is Aspect.NAME:
         return work.say(text, row.name, "", found, details)
     return work.say(text, row.size, row.tx.currency, found, details)
+
+
+_MOST_MONTHS: Final = 12
+
+
+def _month_day(work: Work, rows: list[Row]) -> Answer:
+    """The day of the month on which most of the last year's rows stand, where most of them share one."""
+    newest = compute.latest(rows, _MOST_MONTHS)
+    day, count = Counter(row.day.day for row in newest).most_common(1)[0]
+    if 2 * count <= len(newest):
+        return work.cannot("no_such_rows", "They stand on no one day of the month.")
+    text = f"Day {day} of the month in {count} of the last {len(newest)}{work.about}."
+    return work.say(text, day, "day of the month", newest)
 
 
 def exists(work: Work) -> Answer:

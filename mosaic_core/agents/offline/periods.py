@@ -29,13 +29,14 @@ _NUMBERS: Final = {
 class Period:
     """The days ``start`` to ``end``, both included. ``label`` reads well after "in" or alone; ``explicit`` is False for
     the whole ledger, asked by saying nothing; ``parts`` are the two ends of a range of whole periods ("from March to
-    May"), which a comparison takes one by one."""
+    May"), which a comparison takes one by one; ``alone`` is the first of them where it means another one by itself."""
 
     start: date
     end: date
     label: str
     explicit: bool = True
     parts: tuple[Period, ...] = ()
+    alone: Period | None = None
 
     @property
     def days(self) -> int:
@@ -71,11 +72,11 @@ _MONTH: Final = (
 )
 _YEAR: Final = r"(?:19|20)\d\d"
 _N: Final = r"(?:\d{1,4}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fourteen|fifteen|thirty|sixty|ninety|twenty|(?:a )?couple(?: of)?|(?:a )?few|a|an)"
-_DAY: Final = rf"(?:{_YEAR}-\d\d-\d\d|{_YEAR}/\d\d/\d\d|\d{{1,2}}/\d{{1,2}}/{_YEAR}|{_MONTH} (?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?!\d)(?:,? {_YEAR})?|(?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?: of)? {_MONTH}(?:,? {_YEAR})?)"
+_DAY: Final = rf"(?:{_YEAR}-\d\d-\d\d|{_YEAR}/\d\d/\d\d|\d{{1,2}}/\d{{1,2}}/{_YEAR}|{_MONTH} (?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?!\d)(?: ?,? {_YEAR})?|(?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?: of)? {_MONTH}(?:,? {_YEAR})?)"
 _UNIT: Final = r"(?:days?|weeks?|months?|quarters?|years?)"
 _NAMED: Final = rf"(?:{_MONTH}(?: of)?,? (?:{_YEAR}|last year|this year|the previous year)|{_YEAR}-\d\d(?!-?\d)|\d{{1,2}}/{_YEAR}|last {_MONTH}|this {_MONTH}|{_MONTH})"
 _POINT: Final = (
-    rf"(?:{_DAY}|{_NAMED}|q[1-4](?: (?:of )?(?:{_YEAR}|last year|this year))?|{_YEAR}|yesterday|today|now|(?:the )?(?:start|beginning|end) of (?:the )?(?:year|month|{_YEAR}|{_NAMED})"
+    rf"(?:{_DAY}|{_NAMED}|q[1-4](?: (?:of )?(?:{_YEAR}|last year|this year))?|{_YEAR}|yesterday|today|now|(?:the )?(?:start|beginning|end) of (?:the )?(?:year|month|{_NAMED}|{_YEAR})"
     rf"|(?:last|this|the previous|the) {_UNIT}(?: before last)?|new year|christmas|{_N} {_UNIT} ago)"
 )
 
@@ -233,6 +234,7 @@ def _range(first: str, last: str, as_of: date) -> Period | None:
         # "March to May 2025": the year belongs to both.
         shifted = _point(f"{first} {re.search(_YEAR, last).group()}", as_of)  # type: ignore[union-attr]
         a = shifted or a
+    alone = a
     if (
         a.start > b.end
         and re.match(rf"(?:the )?(?:{_MONTH}|\d{{1,2}}(?:st|nd|rd|th)? |q[1-4])", first)
@@ -242,7 +244,7 @@ def _range(first: str, last: str, as_of: date) -> Period | None:
         a = Period(add_months(a.start, -12), add_months(a.end, -12), f"{a.label.rsplit(' ', 1)[0]} {a.start.year - 1}")
     if a.start > b.end:
         return None
-    return Period(a.start, b.end, f"{a.label} to {b.label}", parts=(a, b))
+    return Period(a.start, b.end, f"{a.label} to {b.label}", parts=(a, b), alone=alone)
 
 
 def _since(match: re.Match[str], as_of: date) -> Period | None:
@@ -325,22 +327,23 @@ def _first_days(match: re.Match[str], as_of: date) -> Period | None:
 
 # Each pattern with its reader; the earliest and longest match in a question wins.
 _READERS: Final[tuple[tuple[str, _Reader], ...]] = (
+    (rf"(?:(?:in|over|during|for|within) )?(?:the |these )?(?:last |past |previous )?(?P<n>{_N}) (?P<u>{_UNIT}) (?:up to|up until|leading up to|running up to|to|until|till|through|ending|ending on)(?: and including)? (?:today|now|this day)", _last_n),
     (r"(?:on )?(?:the )?day before yesterday", lambda _, d: _calendar("day", -2, d)),
     (rf"(?:between|from|for|in|during)? ?(?P<a>{_POINT}) (?:and|to|through|thru|until|till|up to|-|–) (?P<b>{_POINT}|(?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?![\d.]))", lambda m, d: _range(m["a"], m["b"], d) if not (" and " in m.group() and not m.group().startswith("between")) else None),
     (rf"(?:between |from |on )?(?:the )?(?P<a>\d{{1,2}})(?:st|nd|rd|th)? (?:and|to|through|thru|until|till) (?P<b>(?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?: of)? {_MONTH}(?:,? {_YEAR})?)", lambda m, d: _within_month(m, d)),
     (rf"(?P<w>since|starting|after) (?P<p>{_POINT})(?: on(?:wards?)?)?|from (?P<f>{_POINT}) on(?:wards?)?\b", _since),
     (rf"(?P<w>before|until|till|up to|through|prior to|up until) (?P<p>{_POINT})", _until),
-    (rf"(?:in |during |over )?(?:the )?(?P<w>first|last|final|opening)(?: (?P<n>{_N}))? (?P<u>days?|weeks?|months?) of (?P<p>(?:the |this |last )?year|{_POINT})", _first_days),
+    (rf"(?:in |during |over )?(?:the )?(?P<w>first|last|final|opening)(?: (?P<n>{_N}))? (?P<u>days?|weeks?|months?) (?:of|in) (?P<p>(?:the |this |last )?year|{_POINT})", _first_days),
     (rf"(?:(?:in|over|during|for|within) )?(?:the )?(?:last|past|previous|prior) (?P<n>{_N}) (?:full|complete|calendar|whole) months", _full_months),
     (rf"(?:(?:in|over|during|for|within) )?(?:the |these |my )?(?:last|past|previous|prior|recent) (?P<n>{_N}) (?P<u>{_UNIT})", _last_n),
     (r"(?:(?:in|over|during|for|within) )?the past (?P<u>week|month|quarter|year)|(?:(?:in|over|during|within) )past (?P<v>week|month|quarter|year)", lambda m, d: _rolling(1, m["u"] or m["v"], d)),
     (rf"(?:in )?(?:the )?(?P<u>week|month|quarter|year) before last(?! {_UNIT})", lambda m, d: _calendar(m["u"], -2, d)),
     (r"(?:the )?same (?P<u>month|quarter|week) (?:of )?last year|this time last year", lambda m, d: _calendar(m["u"] or "month", 0, add_months(d, -12))),
     (r"(?:in |during |for )?(?:the )?(?P<h>first|second|1st|2nd) half(?: of)? (?P<y>(?:19|20)\d\d|this year|last year|the year)|(?P<k>h[12]) ?(?P<z>(?:19|20)\d\d)?", lambda m, d: _half_of(m, d)),
-    (rf"(?:in |during )?(?P<l>last|this|the)? ?(?P<s>spring|summer|autumn|fall|winter)(?: (?:of )?(?P<y>{_YEAR}|last year|this year))?", _season),
-    (rf"(?:in |during |for )?(?:the )?(?P<q>q[1-4]|(?:first|second|third|fourth|final|1st|2nd|3rd|4th)(?= quarter)|last(?= quarter of))(?: quarter)?(?:,? (?:of )?(?P<y>{_YEAR}|last year|this year))?", _quarter_named),
+    (rf"(?:in |during )?(?P<l>last|this|the)? ?(?P<s>spring|summer|autumn|fall(?! (?:on|under|in|into|within|off|short|by|from|to|between)\b)|winter)(?: (?:of )?(?P<y>{_YEAR}|last year|this year))?", _season),
+    (rf"(?:in |during |for |over |across |throughout )?(?:the )?(?P<q>q[1-4]|(?:first|second|third|fourth|final|1st|2nd|3rd|4th)(?= quarter)|last(?= quarter of))(?: quarter)?(?:,? (?:of )?(?P<y>{_YEAR}|last year|this year))?", _quarter_named),
     (rf"(?:on |in )?(?P<d>{_DAY})", lambda m, d: _single_day(m["d"], d)),
-    (rf"(?:in |during |for |of |this past )?(?:(?:the )?(?:calendar )?month of )?(?P<m>{_NAMED})(?:'s)?", lambda m, d: _named_month(m["m"], d)),
+    (rf"(?:in |during |for |of |over |across |throughout |this past )?(?:(?:the )?(?:whole|all|entirety) of |all (?:of )?)?(?:(?:the )?(?:whole |entire |calendar )?month of )?(?P<m>{_NAMED})(?:'s)?", lambda m, d: _named_month(m["m"], d)),
     (r"(?:in |during |for )?(?:the )?(?:last|previous|prior) (?:calendar )?(?P<u>week|month|quarter|year)(?:'?s)?", lambda m, d: _calendar(m["u"], -1, d)),
     (r"(?:in |during |for )?(?:this|the current|the running) (?:calendar )?(?P<u>week|month|quarter|year)(?:'?s)?(?: so far| to date)?", lambda m, d: _to_date(_calendar(m["u"], 0, d), d)),
     (r"year[- ]to[- ]date|ytd|so far this year", lambda _, d: _to_date(_calendar("year", 0, d), d)),
@@ -352,10 +355,10 @@ _READERS: Final[tuple[tuple[str, _Reader], ...]] = (
     (rf"(?P<l>on|last|this past|past) (?P<w>{'|'.join(_WEEKDAYS)})", lambda m, d: _weekday_before(m["w"], d, today=m["l"] == "on")),
     (rf"(?P<n>{_N}) (?P<u>days|weeks|months|years) ago", lambda m, d: _units_ago(m, d)),
     (r"yesterday", lambda _, d: _calendar("day", -1, d)),
-    (r"today", lambda _, d: _calendar("day", 0, d)),
+    (r"(?<!as of )today", lambda _, d: _calendar("day", 0, d)),
     (r"next (?P<u>week|month|quarter|year)|(?:the )?(?:coming|upcoming) (?P<v>week|month|quarter|year)", lambda m, d: _calendar(m["u"] or m["v"], 1, d)),
     (r"tomorrow", lambda _, d: _calendar("day", 1, d)),
-    (rf"(?:in |during |for |of |throughout )(?:the year |all of |calendar year )?(?P<y>{_YEAR})\b|(?<![\d$€£.,])(?P<z>{_YEAR})(?:'s)?(?![\d.,-]|\s?(?:usd|eur|dollars|euros|bucks))", lambda m, d: Period(date(int(m["y"] or m["z"]), 1, 1), date(int(m["y"] or m["z"]), 12, 31), m["y"] or m["z"])),
+    (rf"(?:in |during |for |of |throughout |over |across )(?:the year |(?:the )?(?:whole|all|entirety) of |(?:the )?(?:whole|entire|full) year |(?:the )?calendar year |all |all through )?(?P<y>{_YEAR})\b|(?<![\d$€£.,])(?P<z>{_YEAR})(?:'s)?(?![\d.,-]|\s?(?:usd|eur|dollars|euros|bucks))", lambda m, d: Period(date(int(m["y"] or m["z"]), 1, 1), date(int(m["y"] or m["z"]), 12, 31), m["y"] or m["z"])),
 )  # fmt: skip
 
 

@@ -15,12 +15,10 @@ from mosaic_core.agents.offline.words import CURRENCIES, Tag
 type Bounds = tuple[Decimal | None, Decimal | None, bool]
 """Least, most, and whether the bounds themselves lie outside."""
 
-_MONEY: Final = (
-    r"(?:[$€£¥]\s?)?(\d[\d,]*(?:\.\d+)?)\s?(k\b)?(?:\s?(?:dollars?|bucks|euros?|usd|eur|gbp|pounds?|quid|[$€£]))?"
-)
+_MONEY: Final = r"(?!(?:19|20)\d\d(?:-\d\d|\b(?! (?:dollars|euros|pounds|bucks|usd|eur|gbp|quid)|[.,]\d)))(?:[$€£¥]\s?)?(\d[\d,]*(?:\.\d+)?)\s?(k\b)?(?:\s?(?:dollars?|bucks|euros?|usd|eur|gbp|pounds?|quid|[$€£]))?"
 _NOT_MONEY: Final = r"(?! ?(?:times|days|weeks|months|years|transactions|purchases|payments|visits|charges|trips|orders|occasions|merchants|stores|of my|percent|%))"
 _OVER: Final = re.compile(
-    rf"(?:\b(?:which |that )?(?:were |was |is |are |cost(?:ing|s)? |worth |of |for )*)(over|above|more than|greater than|exceed(?:s|ed|ing)?|in excess of|bigger than|larger than|higher than|at least|no less than|not less than|a minimum of|minimum of|upwards of|>=?|north of|beyond|upward of|starting at) {_MONEY}{_NOT_MONEY}(?: (?:or more|each))?"
+    rf"(?:\b(?:which |that )?(?:were |was |is |are |cost(?:ing|s)? |worth |of |for )*)(over|above|more than|greater than|exceed(?:s|ed|ing)?|in excess of|bigger than|larger than|higher than|topped|topping|tops|surpassed|surpassing|past(?= ?[$€£])|at least|no less than|not less than|a minimum of|minimum of|upwards of|>=?|north of|beyond|upward of|starting at) {_MONEY}{_NOT_MONEY}(?: (?:or more|each))?"
 )
 _OR_MORE: Final = re.compile(
     rf"(?:\b(?:of|for|worth) )?(?<![\w.,]){_MONEY} (?:or more|or over|or above|or higher|and (?:up|above|over|more)|plus|upwards)\b|(?<![\w.,]){_MONEY}\+"
@@ -35,7 +33,7 @@ _BETWEEN: Final = re.compile(
     rf"(?:\b(?:of|for|costing|worth) )?\b(?:between|from(?= ?[$€£])) {_MONEY} (?:and|to) {_MONEY}(?!\d){_NOT_MONEY}(?! ?(?:st|nd|rd|th)\b)(?! ?(?:{'|'.join(('january', 'february', 'march', 'april', 'may', 'june', 'july', 'august', 'september', 'october', 'november', 'december'))}))"
 )
 _EXACTLY: Final = re.compile(
-    r"\b(?:of|for|exactly|worth) (?:exactly )?[$€£]\s?(\d[\d,]*(?:\.\d+)?)(?![\d.])|\bexactly (\d[\d,]*(?:\.\d+)?)(?: (?:dollars|euros|pounds))?"
+    r"\b(?:of|for|exactly|worth) (?:exactly )?[$€£]\s?(\d[\d,]*(?:\.\d+)?)(?![\d.])|\b(?:that|the|a|this|one) [$€£]\s?(\d[\d,]*(?:\.\d+)?)(?= (?:charge|payment|purchase|transaction|debit|order|withdrawal|bill|refund|deposit)\b)|\bexactly (\d[\d,]*(?:\.\d+)?)(?: (?:dollars|euros|pounds))?"
 )
 _LOOSE: Final = frozenset(
     (
@@ -95,7 +93,7 @@ def take_bounds(reading: Reading) -> Bounds:
         most, strictly = _decimal(match[2], match[3]), strictly and match[1] not in _LOOSE
     if least is None and most is None and (match := _EXACTLY.search(text)) is not None:
         take(match)
-        least = most = _decimal(match[1] or match[2])
+        least = most = _decimal(match[1] or match[2] or match[3])
         strictly = False
     return least, most, strictly
 
@@ -122,7 +120,7 @@ _BY_KIND: Final = re.compile(
     r"\b(?:from|on|in|with|via|using|through|by|out of) (?:my |the |our )?(checking|current|savings?|joint|credit card|card|visa|amex|mastercard|debit card|business)(?: account| card)?\b(?! (?:payments?|bills?|fees?|interest|balance|transfers?))"
 )
 _MOVES: Final = re.compile(
-    r"\btransfer|\bmove|\bput\b|\bsent\b|\bsend\b|\bpa(?:y|id) (?:off|down|towards?)\b|\binterest\b|\bwithdr|\bsaved?\b|\bsaving\b(?!s)|\bowe\b"
+    r"\btransfer|\bmove|\bshift|\bpull|\bdr(?:aw|ew)|\bt(?:ake|ook)|\bkee?p|\btop(?:ped)? up|\bsw(?:eep|ept)|\bsiphon|\bfunnel|\bcontribut|\bput\b|\bsent\b|\bsend\b|\bpa(?:y|id) (?:off|down|towards?)\b|\binterest\b|\bwithdr|\bsaved?\b|\bsaving\b(?!s)|\bowe\b"
 )
 
 
@@ -161,6 +159,24 @@ def take_account(reading: Reading, rows: Sequence[Row]) -> tuple[str | None, str
 
 
 _WEEKDAYS: Final = "monday tuesday wednesday thursday friday saturday sunday".split()
+_SHORT: Final = {
+    "mon": 0,
+    "tue": 1,
+    "tues": 1,
+    "wed": 2,
+    "weds": 2,
+    "thu": 3,
+    "thur": 3,
+    "thurs": 3,
+    "fri": 4,
+    "sat": 5,
+    "sun": 6,
+}
+_SHORT_DAYS: Final = re.compile(
+    rf"\b(?:on |over |at )?(?:(?:{'|'.join(_SHORT)})s? (?:and|&|or|/|\+) )+(?:{'|'.join(_SHORT)})s?\b"
+    rf"|\b(?:on |over )?(?:every |each )(?:{'|'.join(_SHORT)})\b"
+)
+""" "Sat and Sun", "every Fri": a short name by itself may be another word."""
 _DAYS: Final = re.compile(
     r"\b(?:on |over |during |at )?(?:a |an |the |each |every |any )?(weekends?|weekdays?|week ?days|work(?:ing)? ?days|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b"
 )
@@ -169,6 +185,11 @@ _DAYS: Final = re.compile(
 def take_weekdays(reading: Reading) -> frozenset[int]:
     """The days of the week that are named as such, Monday 0. "Which weekday" names none."""
     found: set[int] = set()
+    for match in _SHORT_DAYS.finditer(reading.free):
+        found |= {
+            _SHORT[word] for part in re.findall(r"[a-z]+", match[0]) for word in (part, part[:-1]) if word in _SHORT
+        }
+        reading.take(*match.span(), Tag.OTHER)
     for match in _DAYS.finditer(reading.free):
         word = match[1].replace(" ", "").rstrip("s")
         if word in ("weekend", "weekday", "workday", "workingday"):

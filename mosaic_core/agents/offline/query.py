@@ -65,6 +65,7 @@ class Aspect(StrEnum):
     AMOUNT = "amount"
     NUMBER = "number"
     DATE = "date"
+    MONTH_DAY = "day of the month"
     NAME = "name"
     DAYS = "days"
     YES_NO = "yes or no"
@@ -85,7 +86,7 @@ class Subject:
 class Query:
     """A question understood. ``subjects`` are united (compared, for `Intent.COMPARE`); none means everything. Amounts
     are without sign. ``by_count`` compares and ranks by numbers of rows; ``deficit`` asks whether more was spent than came
-    in, not less. ``doubt`` (0 to 1) is how much of the question was guessed."""
+    in, not less. ``whole`` is what a share is of, where it is not all. ``doubt`` (0 to 1) is how much of the question was guessed."""
 
     intent: Intent
     flow: Flow
@@ -94,6 +95,7 @@ class Query:
     other_period: Period | None = None
     subjects: tuple[Subject, ...] = ()
     without: tuple[Subject, ...] = ()
+    whole: tuple[Subject, ...] = ()
     group: Group | None = None
     per: str | None = None
     aspect: Aspect = Aspect.AMOUNT

@@ -16,7 +16,7 @@ from mosaic_core.agents.offline.periods import MONTH_WORDS, NUMBER_WORDS, TIME_W
 from mosaic_core.agents.offline.realwords import REAL_WORDS
 from mosaic_core.agents.offline.refusals import REFUSAL_WORDS
 from mosaic_core.agents.offline.vocabulary import PHRASE_TOPICS, TOPIC_WORDS
-from mosaic_core.agents.offline.words import CURRENCIES, FILLER, GROUPS, PER, PHRASES, Tag
+from mosaic_core.agents.offline.words import CURRENCIES, FILLER, GROUPS, MADE, PER, PHRASES, Tag
 
 TAKEN: Final = "\x00"
 """What stands in place of a letter that has been explained."""
@@ -70,7 +70,11 @@ def tidy(question: str) -> str:
     text = re.sub(r"[“”«»]", '"', text)
     text = re.sub(r"[–—]", " - ", text)
     text = re.sub(r"\b(what|how|where|who|when|that|there|it)'s\b", r"\1 is", text)
+    text = re.sub(r"\b(what|how|where|who|when)'d\b", r"\1 did", text)
+    text = _SHORT_YEAR.sub(r"20\1", text)
+    text = _YEAR_FIRST.sub(r"\2 \1", text)
     text = re.sub(r"\b(i|we|you|they)'ve\b", r"\1 have", text)
+    text = re.sub(r"\b(we|you|they)'re\b", r"\1 are", text)
     text = re.sub(r"\b(i|we|you)'m\b", r"\1 am", text)
     text = re.sub(r"\b(i|we|you|he|she|they)'d\b", r"\1 would", text)
     text = re.sub(r"\b(do|did|does|has|have|was|were|is|are)n't\b", r"\1 not", text)
@@ -82,6 +86,11 @@ def tidy(question: str) -> str:
     return " ".join(_CASUAL.get(word, word) for word in re.sub(r",(?=\s|$)", " ,", text).split())
 
 
+_SHORT_YEAR: Final = re.compile(r"(?<![\w'])'(\d\d)(?![\w'])")
+_YEAR_FIRST: Final = re.compile(
+    rf"\b((?:19|20)\d\d)[ ,-]*(q[1-4]|h[12]|{'|'.join(word for word in MONTH_WORDS if word != 'may')})\b(?![ -]?\d|\.\d| (?:19|20)\d\d)"
+)
+""" "'24" is 2024; "2024 Q1" and "2024 March" say the year first."""
 _ONES: Final = "one two three four five six seven eight nine".split()
 _TEN: Final = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _TENS: Final = re.compile(
@@ -103,7 +112,7 @@ def _split(block: str) -> list[tuple[str, ...]]:
 
 def _lexicon() -> dict[tuple[str, ...], tuple[frozenset[Tag], object]]:
     table: dict[tuple[str, ...], tuple[frozenset[Tag], object]] = {}
-    for tag, block in PHRASES.items():
+    for tag, block in (*PHRASES.items(), *MADE.items()):
         for words in _split(block):
             known = table.get(words, (frozenset(), None))[0]
             table[words] = (known | {tag}, None)
@@ -207,6 +216,22 @@ def lex(reading: Reading, extra: Mapping[tuple[str, ...], tuple[frozenset[Tag], 
             if count is not None and word not in FILLER:
                 reading.take(start, end, Tag.NUMBER, value=count)
         i += 1
+
+
+_MINUS: Final = frozenset({"minus", "less", "take away"})
+
+
+def take_minus(reading: Reading) -> None:
+    """ "A minus B", of two merchants, two topics or two times, is their difference and leaves nothing out."""
+    marks = reading.in_order()
+    for i, mark in enumerate(marks[1:-1], 1):
+        if reading.text[mark.start : mark.end] not in _MINUS:
+            continue
+        before, after = marks[i - 1], marks[i + 1]
+        times = any(Tag.PERIOD in m.tags for m in marks[:i]) and Tag.PERIOD in after.tags
+        sides = Tag.SUBJECT in before.tags & after.tags and type(before.value) is type(after.value)
+        if times or sides:
+            reading.marks[reading.marks.index(mark)] = Mark(mark.start, mark.end, frozenset({Tag.DIFFERENCE}))
 
 
 def unexplained(reading: Reading) -> list[tuple[int, str]]:

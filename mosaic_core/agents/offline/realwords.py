@@ -95,7 +95,7 @@ REAL_WORDS: Final = frozenset(
     staff stage staged stake stall stamp stan star stare staring stark starred starring stars starter starters
     starving stat stated stating stationed stats statue stealing steelers steering stem stems step stepped
     stepping steven stick sticks stiff stirring stoke stole stone stones stopping stored stories storm storms
-    story stove stray string stripped stuart stuck stunning submarine subscribers successes successor suck
+    story stove stray string stripped stuart stuck stunning submarine suns sats subscribers successes successor suck
     sucked sued suggested suggesting sung supplied surviving suspicion sweat sweating swelling swept swift
     switched switches systemic tablet tags tail tale tales talk talking tape tapes tapped task tate teach
     teaching team teams teen tent term thai thee theme theo thick thin thirsty thorough threat threaten

@@ -29,10 +29,18 @@ def price_change(s: Sense) -> bool:
     habit = s.has(_T.SPEND, _T.BUY, _T.VISIT) and not s.has(_T.PRICE, _T.ONE) and not s.fixed_series
     if s.subjects and habit and not series:
         return False
+    if s.has(_T.BEFORE) and s.said(
+        r"\b(?:last|latest|newest|most recent|current) (?:\w+ )?(?:bill|one|payment|charge|invoice)\b"
+    ):
+        # The last bill against the one before it, whatever earlier ones were.
+        s.n = 2
     if s.has(_T.PERCENT):
         s.is_(Intent.PRICE_CHANGE, Aspect.RATIO)
     elif not s.subjects and (not s.yes_no or s.has(_T.WHICH)):
         s.is_(Intent.PRICE_CHANGE, Aspect.NAME)
+    elif s.has(_T.WHEN) and s.fixed_series:
+        s.is_(Intent.PRICE_CHANGE, Aspect.DATE)
+        s.extra = {_T.WHEN}
     elif s.yes_no and not s.has(_T.HOW_MUCH):
         s.is_(Intent.PRICE_CHANGE, Aspect.YES_NO)
     else:
@@ -105,10 +113,12 @@ def net(s: Sense) -> bool:
         or s.runs("(?:INCOME|EARN|IN) (?:EXCEPT|LESS|VS|THAN|AND) (?:SPEND|EXPENSES|OUT|PAY)")
         or (s.has(_T.DIFFERENCE, _T.COMPARE) and s.periods < 2)
     ) and all(subject.name == "salary" for subject in s.subjects)  # fmt: skip
+    if s.said(r"\bbottom line\b") and spent and not earnt:
+        return False
     saved = s.has(_T.SAVE) and not s.has(_T.TARGET, _T.REFUND) and not s.subjects
     if not (s.has(_T.NET, _T.OVERSPENT) or against or saved):
         return False
-    if s.has(_T.NET) and (s.subjects or s.has(_T.REFUND, _T.TRANSFER)):
+    if s.has(_T.NET) and (s.subjects or s.has(_T.REFUND, _T.TRANSFER, _T.TARGET)):
         return False
     asks_yes = s.yes_no and (against or s.has(_T.OVERSPENT) or not s.said(r"\bnet\b|\bcash ?flow\b"))
     if s.runs("(?:INCOME|EARN|IN) (?:EXCEPT|LESS|VS) (?:SPEND|EXPENSES|OUT)") or s.has(_T.HOW_MUCH):
@@ -196,11 +206,13 @@ def compare(s: Sense) -> bool:
     s.smallest = s.has(_T.LESS, _T.DOWN, _T.LEAST, _T.MIN) and not s.has(_T.MORE, _T.UP)
     onward = moved and not s.has(_T.DIFFERENCE)
     onward = onward or (s.has(_T.DIFFERENCE) and s.periods == 1 and s.said(r"\bfrom\b.*\bto\b"))
-    s.later_first = onward and not s.has(_T.THAN, _T.VERSUS) and not s.by_subject
+    s.later_first = onward and not s.by_subject and (s.has(_T.CHANGE) or not s.has(_T.THAN, _T.VERSUS))
+    # "Compared with last month, how far off is this month's": the second is what is asked about.
+    s.swapped = not s.by_subject and s.runs("^(?:WHAT )?(?:COMPARE|THAN|VS)[A-Z+]* PERIOD .*PERIOD")
     choosing = (
         s.has(_T.WHICH, _T.WHERE, _T.WHO) or s.runs("WHAT (?:SPEND |PAY |PERIOD )*(?:MORE|LESS|MOST)") or s.has(_T.OR)
     )
-    if s.has(_T.DIFFERENCE) or (s.has(_T.HOW_MUCH) and not s.has(_T.WHICH)):
+    if s.has(_T.DIFFERENCE) or (s.has(_T.HOW_MUCH) and not s.has(_T.WHICH, _T.WHO)):
         s.is_(Intent.COMPARE, Aspect.AMOUNT)
         s.by_count = False
     elif s.has(_T.HOW_MANY):

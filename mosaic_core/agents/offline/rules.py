@@ -26,19 +26,27 @@ def sense_of(
     reading: Reading, subjects: tuple[Subject, ...], *, periods: int, ranges: int, bounded: bool, fixed_series: bool
 ) -> Sense:
     marks = tuple(reading.in_order())
-    opening = r"^(?:(?:so|and|hey|ok|okay|hi|hello|please|er|um|well|quick|question) )*"
-    asks = re.search(rf"{opening}(?:did|do|does|have|has|had|was|were|is|are|am|whether|if|any)\b", reading.text)
     told = re.search(
         r"\b(?:tell me|check|know|see|say|sure|wondering|wonder) (?:if|whether)\b|\b(?:or not|yes or no)$", reading.text
     )
+    tags = frozenset(tag for mark in marks for tag in mark.tags)
+    moves = [mark for mark in marks if _T.CHANGE in mark.tags]
+    if moves and all(_T.TRANSFER in mark.tags for mark in moves):
+        # "Shifted into savings" moves money, "how has it shifted" does not.
+        tags -= {_T.CHANGE} if _T.TARGET in tags else {_T.TRANSFER}
     sense = Sense(
-        text=reading.text, shape=reading.shape, tags=frozenset(tag for mark in marks for tag in mark.tags), marks=marks, subjects=subjects,
-        periods=periods, ranges=ranges, bounded=bounded, yes_no=bool(asks or told), fixed_series=fixed_series,
+        text=_without_names(reading), shape=reading.shape, tags=tags, marks=marks, subjects=subjects,
+        periods=periods, ranges=ranges, bounded=bounded, yes_no=bool(_asks(reading) or told), fixed_series=fixed_series,
     )  # fmt: skip
     # "How many times did I shop at" names no shop.
     verbs = {_T.BUY} if sense.has(_T.TIMES, _T.HOW_MANY, _T.HOW_OFTEN, _T.LAST, _T.FIRST) else set()
     sense.group = next(
-        (Group(str(mark.value)) for mark in marks if _T.GROUP in mark.tags and not mark.tags & verbs), None
+        (
+            Group(str(mark.value))
+            for mark in marks
+            if _T.GROUP in mark.tags and (not mark.tags & verbs or _ASKED_FOR.search(reading.text[: mark.start]))
+        ),
+        None,
     )
     sense.per = next((str(mark.value) for mark in marks if _T.PER in mark.tags), None)
     sense.n = next((mark.value for mark in marks if _T.NUMBER in mark.tags and isinstance(mark.value, int)), None)
@@ -47,7 +55,43 @@ def sense_of(
     for rule in _RULES:
         if rule(sense):
             break
+    # Two counts ("the 3 largest of the 90 days") cannot both be how many are wanted.
+    sense.unread = sense.unread or _unclear(sense) or sum(_T.NUMBER in mark.tags for mark in marks) > 1
     return sense
+
+
+_OPENING: Final = re.compile(
+    r"(?:(?:so|and|hey|ok|okay|hi|hello|please|er|um|well|quick|question|as|in|on|over|for|with|to|the)\b ?|[~,] ?)*(?:did|do|does|have|has|had|was|were|is|are|am|whether|if|any)\b"
+)
+_DRAWN: Final = re.compile(r"\b(?:pull(?:ed)?(?! (?:up|in|together)\b)|draw(?! up\b)|drew|drawn)\b")
+
+
+def _asks(reading: Reading) -> bool:
+    """Whether it is asked whether: a verb opens the question, after a time or "compared with August" too."""
+    text = reading.text
+    for mark in reading.marks:
+        if mark.tags & {_T.PERIOD, _T.COMPARE, _T.THAN}:
+            text = text[: mark.start] + "~" * (mark.end - mark.start) + text[mark.end :]
+    return _OPENING.match(text) is not None
+
+
+def _unclear(s: Sense) -> bool:
+    """Words that may mean one thing or another: what was drawn is cash only where cash, a bank or savings are named; "how
+    much pay" is no "how much did I pay"."""
+    named = s.has(_T.TARGET) or any(subject.name in ("cash withdrawals", "salary") for subject in s.subjects)
+    return not named and (_DRAWN.search(s.text) is not None or s.said(r"\bhow much pay\b"))
+
+
+_ASKED_FOR: Final = re.compile(r"\b(?:which|what) $")
+
+
+def _without_names(reading: Reading) -> str:
+    """The question with the names of merchants blanked: "at the UPS Store" says nothing of stores."""
+    text = reading.text
+    for mark in reading.marks:
+        if _T.SUBJECT in mark.tags and isinstance(mark.value, Subject):
+            text = text[: mark.start] + "~" * (mark.end - mark.start) + text[mark.end :]
+    return text
 
 
 # ------------------------------------------------------------------------------------------------------------- the rules
@@ -56,8 +100,21 @@ def sense_of(
 def _days_since(s: Sense) -> bool:
     if not s.has(_T.AGO):
         return False
-    s.is_(Intent.LAST, Aspect.DAYS)
+    s.is_(Intent.LAST, Aspect.DATE if s.has(_T.WHEN) and not s.said(r"\bdays\b") else Aspect.DAYS)
     s.n = None
+    return True
+
+
+def _how_high(s: Sense) -> bool:
+    """ "How high has the water bill got": its extreme, no sum."""
+    if not s.said(
+        r"\bhow (?:high|low|big|small|large|steep|little) (?:has|have|did|does|do)\b.*\b(?:got|get|gets|gotten|gone|go|goes|been|become|reached|climbed|dropped|fallen)\b"
+    ):
+        return False
+    s.smallest = s.said(r"\bhow (?:low|small|little)\b")
+    s.is_(Intent.SMALLEST if s.smallest else Intent.LARGEST)
+    s.n = 1
+    s.extra = {_T.UP, _T.DOWN, _T.MORE, _T.LESS, _T.RECURRING, _T.SUBSCRIPTION, _T.PRICE}
     return True
 
 
@@ -65,6 +122,12 @@ _THINGS: Final = frozenset("books clothing games pizza tickets cinema furniture 
 """Topics whose words name what is bought rather than where."""
 _MEASURED: Final = (
     "(?:SPEND|EXPENSES|TOTAL|SUBJ|INCOME|SINGLE|NUM|OTHER|PERIOD|REFUND|BUY|PAY|TRANSFER|TARGET|OUT|MONEY)"
+)
+
+
+_TURNS_UP: Final = (
+    r"\b(?:turn|turns|turned|show|shows|showed|come|comes|came|crop|crops|cropped|pop|pops|popped) up (?:the )?(?:most|least)\b|\b(?:appear|appears|appeared|feature|features|featured|occur|occurs|occurred) (?:the )?(?:most|least)\b"
+    r"|\bby (?:count|number|frequency|visits|volume of)\b"
 )
 
 
@@ -97,9 +160,13 @@ def _ranking(s: Sense) -> bool:
             group = Group.MERCHANT
         else:
             return False
-    s.by_count = s.has(_T.OFTEN) or (
-        s.runs("(?:MOST|LEAST|MAX) (?:TX|VISIT|TIMES|ONE)|VISIT (?:SUBJ |PERIOD )*(?:MOST|LEAST)")
-        and not s.has(_T.SPEND)
+    s.by_count = (
+        s.has(_T.OFTEN)
+        or s.said(_TURNS_UP)
+        or (
+            s.runs("(?:MOST|LEAST|MAX) (?:TX|VISIT|TIMES|ONE)|VISIT (?:SUBJ |PERIOD )*(?:MOST|LEAST)")
+            and not s.has(_T.SPEND)
+        )
     )
     s.group = group
     s.smallest = s.has(_T.MIN, _T.LEAST)
@@ -120,7 +187,11 @@ def _ranking(s: Sense) -> bool:
 def _extreme(s: Sense) -> bool:
     if s.has(_T.AVERAGE, _T.PERCENT, _T.OFTEN):
         return False
-    top = s.has(_T.TOP) and (s.n is not None or s.has(*_ROWS))
+    top = s.has(_T.TOP) and (
+        s.n is not None
+        or s.has(*_ROWS, _T.SINGLE, _T.REFUND, _T.TRANSFER, *EARNT)
+        or (s.has(_T.HOW_MUCH) and bool(s.subjects))
+    )
     if not (
         s.has(_T.MAX, _T.MIN)
         or top
@@ -169,6 +240,8 @@ def _first_or_last(s: Sense) -> bool:
         aspect = Aspect.NAME
     elif s.group is not None:
         return False
+    if s.said(r"\b(?:day|date) of (?:the|each|every) month\b") and not first:
+        aspect = Aspect.MONTH_DAY
     s.n = s.n or 1
     s.is_(Intent.FIRST if first else Intent.LAST, aspect)
     s.group = None
@@ -204,13 +277,23 @@ def _average(s: Sense) -> bool:
 
 
 def _breakdown(s: Sense) -> bool:
-    by_group = s.group is not None and s.said(
-        r"\bby (?:\w+ )?(?:month|category|merchant|week|store|day|year|quarter|shop|vendor|weekday|payee|categories|merchants)\b|\bfor each\b|\beach (?:month|category|merchant|week)\b|\bper (?:category|merchant|store|shop)\b|\b(\w+) by \1\b|\bacross\b"
+    agent = s.said(
+        r"\b(?:returned|refunded|reimbursed|back|paid|sent|given|credited|charged|billed|taken)(?: to (?:me|us))? by (?:\w+ )?(?:merchants?|stores?|shops?|retailers?|companies)\b"
+    )
+    by_group = (
+        s.group is not None
+        and not agent
+        and not (s.has(_T.AVERAGE) and s.per)
+        and s.said(
+            r"\bby (?:\w+ )?(?:month|category|merchant|week|store|day|year|quarter|shop|vendor|weekday|payee|categories|merchants)\b|\bfor each\b|\beach (?:month|category|merchant|week)\b|\bper (?:category|merchant|store|shop)\b|\b(\w+) by \1\b|\bacross\b"
+        )
     )
     monthly = s.per is not None and (
         s.has(_T.LIST, _T.BREAKDOWN)
         or s.said(r"\b(?:daily|weekly|monthly|quarterly|yearly|annual) (?:totals|figures|sums|amounts)\b")
     )
+    if agent:
+        s.extra |= {_T.GROUP}
     if not (s.has(_T.BREAKDOWN) or by_group or monthly):
         return False
     if s.per is not None and s.per != "transaction" and s.group is None:
@@ -310,17 +393,19 @@ def _exists(s: Sense) -> bool:
 
 def _total(s: Sense) -> bool:
     s.is_(Intent.TOTAL)
+    # A tally of purchases may be their number or their sum.
+    s.unread = s.unread or (s.said(r"\btally\b") and not s.has(_T.HOW_MANY) and s.has(_T.ONE, _T.TRANSACTION))
     if (
         s.has(_T.REFUND)
         and s.has(_T.HOW_MUCH, _T.TOTAL)
         and s.group is Group.MERCHANT
         and s.said(r"\b(?:stores|shops|merchants|places|companies)\b")
     ):
-        s.extra = {_T.GROUP}
+        s.extra |= {_T.GROUP}
     return True
 
 
 _RULES: Final = (
-    relations.price_change, relations.series_ends, relations.recurring, relations.share, relations.net, relations.compare, _days_since, relations.exceeds, _ranking, _extreme, _first_or_last,
+    _how_high, relations.price_change, relations.series_ends, relations.recurring, relations.share, relations.net, relations.compare, _days_since, relations.exceeds, _ranking, _extreme, _first_or_last,
     _how_often, _breakdown, _average, _count, _list, _exists, relations.price_now, _total,
 )  # fmt: skip

@@ -32,7 +32,7 @@ _COMPARING: Final = frozenset(
 _HONOURED: Final[dict[Intent, frozenset[Tag]]] = {
     Intent.TOTAL: frozenset({_T.HOW_MUCH, _T.LIST, _T.WHICH, _T.PRICE, _T.SINGLE, _T.RECURRING, _T.SUBSCRIPTION}),
     Intent.COUNT: frozenset({_T.HOW_MANY, _T.TIMES, _T.GROUP, _T.SINGLE, _T.OFTEN, _T.SUBSCRIPTION, _T.LIST}),
-    Intent.HOW_OFTEN: frozenset({_T.HOW_OFTEN, _T.TIMES, _T.SINGLE}),
+    Intent.HOW_OFTEN: frozenset({_T.HOW_OFTEN, _T.TIMES, _T.SINGLE, _T.HOW_MANY}),
     Intent.AVERAGE: frozenset(
         {_T.AVERAGE, _T.PER, _T.HOW_MUCH, _T.HOW_MANY, _T.TIMES, _T.PRICE, _T.SUBSCRIPTION, _T.SINGLE, _T.RECURRING}
     ),
@@ -102,6 +102,7 @@ class Sense:
     by_count: bool = False
     deficit: bool = False
     later_first: bool = False
+    swapped: bool = False
     by_subject: bool = False
     unread: bool = False
     extra: set[Tag] = field(default_factory=set)

@@ -117,12 +117,14 @@ def price_change(work: Work) -> Answer:
             "several_currencies", "That is in several currencies, which are not added together; name one."
         )
     fixed = compute.steady(work.rows, query.subjects, as_of=query.as_of)
-    before, now = _prices(rows) if fixed else (rows[-2], rows[-1])
+    before, now = _prices(rows) if fixed and query.n != 2 else (rows[-2], rows[-1])
     gap = now.size - before.size
     text = f"{phrase.money(before.size, before.tx.currency)} on {phrase.day(before.day)}, {phrase.money(now.size, now.tx.currency)} on {phrase.day(now.day)}{work.about}."
     if query.aspect is Aspect.YES_NO:
         holds = gap < 0 if query.smallest_first else gap > 0
         return work.say(text, "yes" if holds else "no", "", [before, now], (("difference", str(gap)),))
+    if query.aspect is Aspect.DATE:
+        return _moved_on(work, rows, before, now, text)
     if query.aspect is Aspect.RATIO:
         if before.size == 0:
             return work.cannot("no_such_rows", "The earlier payment is zero, so there is no change in percent.")
@@ -135,6 +137,14 @@ def _prices(rows: Sequence[Row]) -> tuple[Row, Row]:
     now = rows[-1]
     other = next((row for row in reversed(rows) if row.size != now.size), rows[0])
     return other, now
+
+
+def _moved_on(work: Work, rows: Sequence[Row], before: Row, now: Row, text: str) -> Answer:
+    """The day of the first payment at the price of now, where it moved the way that is asked about."""
+    if (now.size >= before.size) if work.query.smallest_first else (now.size <= before.size):
+        return work.cannot("no_such_rows", "The ledger shows no such change of the price.")
+    since = next(row for row in rows if row.day > before.day)
+    return work.say(text, since.day.isoformat(), "date", [before, since])
 
 
 def _moved(work: Work) -> Answer:

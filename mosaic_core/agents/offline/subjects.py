@@ -116,6 +116,10 @@ def unknown_brand(reading: Reading) -> str | None:
         for length in range(min(LONGEST_BRAND, len(words) - i), 1, -1):
             start, end = words[i][1], words[i + length - 1][2]
             phrase = reading.free[start:end]
+            rest = (*phrase.removeprefix("the ").split(), *(word for word, _, _ in words[i + length : i + length + 1]))
+            if rest in PHRASE_TOPICS:
+                # "The general services payees" names no insurer.
+                continue
             if tuple(phrase.split()) in BRANDS and not stands_alone(phrase):
                 return phrase
     return None

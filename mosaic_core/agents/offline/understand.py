@@ -19,7 +19,7 @@ from mosaic_core.agents.offline.merchants import Merchants
 from mosaic_core.agents.offline.periods import Period, add_months, everything, mark_periods
 from mosaic_core.agents.offline.qualifiers import take_account, take_bounds, take_currency, take_weekdays
 from mosaic_core.agents.offline.query import Flow, Intent, Query, Refusal, Subject
-from mosaic_core.agents.offline.reading import Mark, Reading, lex, tidy
+from mosaic_core.agents.offline.reading import Mark, Reading, lex, take_minus, tidy
 from mosaic_core.agents.offline.refusals import REFUSALS
 from mosaic_core.agents.offline.rules import sense_of
 from mosaic_core.agents.offline.sense import Sense
@@ -43,6 +43,10 @@ _LEAST_CONTENT: Final = frozenset(Tag) - {
 """Tags that make a question one on money; others alone may be a question on anything."""
 
 
+_BOTH_WAYS: Final = re.compile(
+    r"\bgoing out(?= (?:than|vs|versus|and|or|against) (?:is |was )?coming in)|(?<=coming in than )going out\b"
+)
+"""Money that goes out, as against an evening out."""
 _PREPOSITION: Final = re.compile(r"(?:in|on|over|at|for|of|during) ")
 
 
@@ -74,7 +78,10 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
     currency = take_currency(reading, rows)
     account, no_account = take_account(reading, rows)
     weekdays = take_weekdays(reading)
+    for match in _BOTH_WAYS.finditer(reading.free):
+        reading.take(*match.span(), Tag.MONEY_OUT)
     lex(reading, TOPICS)
+    take_minus(reading)
     unknown, unread, doubt = take_partial_names(reading, merchants)
     if unknown is not None:
         return _unknown(unknown)
@@ -102,6 +109,12 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
     left = sense.dishonoured()
     if left:
         return _not_understood(reading.text[left[0].start : left[0].end])
+    whole: tuple[Subject, ...] = ()
+    if sense.intent is Intent.SHARE and len(subjects) == 2:
+        part = _part_of(sense, subjects)
+        if part is None:
+            return _not_understood(" and ".join(subject.name for subject in subjects))
+        subjects, whole = part
     times = _times(sense, periods, as_of)
     if times is None:
         return _not_understood(" and ".join(period.label for period in periods))
@@ -113,6 +126,7 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
         other_period=times[1],
         subjects=subjects,
         without=without,
+        whole=whole,
         group=sense.group,
         per=sense.per,
         aspect=sense.aspect,
@@ -165,8 +179,13 @@ def _subjects(reading: Reading, rows: Sequence[Row]) -> tuple[tuple[Subject, ...
         if all(subject.name != other.name for other in subjects):
             subjects.append(subject)
     if any(Tag.TARGET in mark.tags for mark in reading.marks) and not subjects:
-        mark = next(mark for mark in reading.in_order() if Tag.TARGET in mark.tags)
-        word = reading.text[mark.start : mark.end].removeprefix("my ").split()[0]
+        words = [
+            reading.text[mark.start : mark.end].removeprefix("my ").split()[0]
+            for mark in reading.in_order()
+            if Tag.TARGET in mark.tags
+        ]
+        # "From checking to savings": what is put away goes by the name of the other account.
+        word = next((word for word in words if word not in _DAILY), words[0])
         subjects.append(transfer_target(word, rows))
     if any(Tag.PAID_ME in mark.tags for mark in reading.marks) and not subjects:
         salary = TOPICS[("salary",)][1]
@@ -175,9 +194,13 @@ def _subjects(reading: Reading, rows: Sequence[Row]) -> tuple[tuple[Subject, ...
         topics += [salary] * len(subjects)
     flows = {topic.flow for topic in topics if topic.flow is not None and not (topic.name == "interest" and pays)}
     flow = next(iter(flows)) if len(flows) == 1 and subjects else None
-    return _narrowed(subjects, reading), tuple(_subject(mark, rows) for mark in excluded), flow
+    if not any(Tag.PERCENT in mark.tags for mark in reading.marks):
+        subjects = list(_narrowed(subjects, reading))
+    return tuple(subjects), tuple(_subject(mark, rows) for mark in excluded), flow
 
 
+_DAILY: Final = frozenset({"checking", "current", "joint"})
+_BANK: Final = frozenset({"bank", "my bank"})
 _LOOSE_CASH: Final = re.compile(r"\bmuch cash\b(?!.*\b(?:take|took|taken|get|got|out of|from an?|atm)\b)")
 
 
@@ -186,9 +209,13 @@ def _without_loose(asked: list[Mark], topics: list[Topic], reading: Reading) -> 
     that I subscribe to" none on the category."""
     tags = {tag for mark in reading.marks for tag in mark.tags}
     loose = _LOOSE_CASH.search(reading.text) is not None and bool(tags & {Tag.SPEND, Tag.PAY, Tag.EARN})
-    dropped = [
-        mark for mark in asked
-        if (_is_cash(mark) and (loose or any(not _is_cash(other) for other in asked)))
+    loose = loose or Tag.TARGET in tags
+    banks = [mark for mark in asked if reading.text[mark.start : mark.end] in _BANK]
+    others = [mark for mark in asked if mark not in banks]
+    banks = banks if others else []
+    dropped = banks + [
+        mark for mark in others or asked
+        if (_is_cash(mark) and (loose or any(not _is_cash(other) for other in others or asked)))
         or (isinstance(mark.value, Topic) and mark.value.name == "services" and Tag.SUBSCRIPTION in tags)
     ]  # fmt: skip
     left = [topic for topic in topics if all(mark.value is not topic for mark in dropped)]
@@ -253,6 +280,33 @@ def _between_subjects(reading: Reading) -> str:
     return reading.text[found[0].end : found[-1].start] if found else ""
 
 
+_OF: Final = re.compile(r"\b(?:of|from) (?:(?:my|our|the|all|total|overall|~+) )*$")
+
+
+def _part_of(sense: Sense, subjects: tuple[Subject, ...]) -> tuple[tuple[Subject, ...], tuple[Subject, ...]] | None:
+    """(the part, the whole) of a share that names two things: "what percentage of our food spending was DoorDash", "Aldi's
+    share of groceries". Two things joined are one part of all; None where it cannot be told."""
+    if sense.runs("SUBJ AND SUBJ"):
+        return subjects, ()
+    marks = [mark for mark in sense.marks if Tag.SUBJECT in mark.tags or Tag.PERCENT in mark.tags]
+    if len(marks) != 3:
+        return None
+    text = sense.text
+    for mark in sense.marks:
+        if Tag.PERIOD in mark.tags:
+            text = text[: mark.start] + "~" * (mark.end - mark.start) + text[mark.end :]
+    kinds = ["%" if Tag.PERCENT in mark.tags else "s" for mark in marks]
+    after = {i: _OF.search(text[marks[i - 1].end : marks[i].start]) for i in (1, 2)}
+    if kinds == ["%", "s", "s"]:
+        first_is_whole = after[1] is not None and after[2] is None
+        if not first_is_whole and not (after[2] is not None and after[1] is None):
+            return None
+        return (subjects[1:], subjects[:1]) if first_is_whole else (subjects[:1], subjects[1:])
+    if kinds == ["s", "%", "s"] and after[2] is not None:
+        return subjects[:1], subjects[1:]
+    return None
+
+
 # --------------------------------------------------------------------------------------------------------------- times
 
 
@@ -267,11 +321,14 @@ def _times(sense: Sense, periods: Sequence[Period], as_of: date) -> tuple[Period
         first, second = periods
     elif periods and len(periods[0].parts) == 2:
         first, second = periods[0].parts
+        if sense.said(r"\bbetween\b") and not sense.later_first:
+            # No stretch from one to the other: each is the one that its name means by itself.
+            first = periods[0].alone or first
     else:
         first = periods[0] if periods else Period(as_of.replace(day=1), as_of, f"this month ({as_of:%B %Y})")
         second = _year_earlier(first) if sense.has(Tag.YEAR_EARLIER) else _before(first)
         return first, second
-    if sense.later_first and second.start > first.start:
+    if (sense.later_first and second.start > first.start) or sense.swapped:
         first, second = second, first
     return first, second
 
