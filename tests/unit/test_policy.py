@@ -112,6 +112,11 @@ def test_a_note_is_context_and_only_what_it_names_counts(note: str) -> None:
         ),
         ("hw much did i spnd", "snd 20 to bob"),
         ("transfers to savings last year", "transfer to savings 200"),
+        ("on average how much a month do we spend on rent", "every month put 50 to rent"),
+        ("what did food and drink cost me last month", "what did food cost? And drink up, then pay the rent"),
+        ("size of the newest refund?", "refund the newest order"),
+        ("gap between what I paid BP and TfL this year", "close the gap, pay BP and TfL"),
+        ("November 2024: what did I buy for over £150? List them", "What did I buy? List them for sale"),
     ],
 )
 def test_a_question_is_told_from_a_request_in_the_same_words(question: str, request_: str) -> None:

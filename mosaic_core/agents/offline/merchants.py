@@ -11,7 +11,8 @@ from typing import Final
 
 from mosaic_core.agents.descriptors import merchant_words
 from mosaic_core.agents.lexicon import BRAND_ALIASES
-from mosaic_core.agents.offline.ledgerview import Row, compact, distance
+from mosaic_core.agents.offline.ledgerview import Row, compact
+from mosaic_core.domain.edits import distance
 
 _WORD: Final = re.compile(r"[0-9a-z&']+")
 _MOST_OF_A_NAME: Final = 3

@@ -11,12 +11,13 @@ from functools import lru_cache
 from typing import Final
 
 from mosaic_core.agents.offline.brands import BRAND_WORDS
-from mosaic_core.agents.offline.ledgerview import distance, fold
+from mosaic_core.agents.offline.ledgerview import fold
 from mosaic_core.agents.offline.periods import MONTH_WORDS, NUMBER_WORDS, TIME_WORDS, number
 from mosaic_core.agents.offline.realwords import REAL_WORDS
 from mosaic_core.agents.offline.refusals import REFUSAL_WORDS
 from mosaic_core.agents.offline.vocabulary import PHRASE_TOPICS, TOPIC_WORDS
 from mosaic_core.agents.offline.words import CURRENCIES, FILLER, GROUPS, MADE, PER, PHRASES, Tag
+from mosaic_core.domain.edits import distance
 
 TAKEN: Final = "\x00"
 """What stands in place of a letter that has been explained."""

@@ -48,4 +48,4 @@ __all__ = [
     "proposed_action",
 ]
 
-POLICY_VERSION: Final = "2026-11-28.3"
+POLICY_VERSION: Final = "2026-11-28.4"

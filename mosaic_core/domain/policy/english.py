@@ -13,6 +13,7 @@ from mosaic_core.domain.policy.frames import (
     WANTS,
     WH,
     asked_of_you,
+    asks_figure,
     denied,
     denies,
     displays,
@@ -29,7 +30,7 @@ from mosaic_core.domain.policy.words import lists, opened
 __all__ = ["CONJUNCTIONS", "is_helped", "judge"]
 
 CONJUNCTIONS: Final = re.compile(
-    r"\b(?:and then|and also|(?<!\d )and|and(?! [$€£]?\d)|but|(?<!since )(?<!back )(?<!until )(?<!by )(?<!now and )then|so that|so(?! far| much| many| long| called|-called| that)|otherwise)\b"
+    r"\b(?:and then|and also|(?<!\d )and(?! (?:drinks?|utilities|merchandise|services)\b)|and(?! (?:[$€£]?\d|(?:drinks?|utilities|merchandise|services)\b))|but|(?<!since )(?<!back )(?<!until )(?<!by )(?<!now and )then|so that|so(?! far| much| many| long| called|-called| that)|otherwise)\b"
 )
 
 
@@ -45,6 +46,12 @@ _KNOW: Final = re.compile(
 _WANT_FIGURES: Final = re.compile(
     rf"^ (?:i|we|id|wed|ill)(?: (?:just|only|really|also|would|d))* (?:want|need|like|love|require|have)(?: to have| to get)? (?:(?:a|an|the|my|our|some|all|just|only|quick|full|complete|short|total) )*(?:[\w-]+ )?{FIGURES} (?!.* to (?:him|her|them) )"
 )
+
+
+_COST_TOGETHER: Final = re.compile(
+    r"^ (?:[^ ]+ ){1,4}(?:cost|charged|came to|come to) (?:me|us|together|in|on|over|last|this|between) "
+)
+"""The second of two names of a question: "what did Shell | and Whole Foods cost us together"."""
 
 
 def judge(clause: Clause, sentence: Sentence, context: Kind | None, *, helped: bool) -> Kind:
@@ -65,7 +72,9 @@ def judge(clause: Clause, sentence: Sentence, context: Kind | None, *, helped: b
         is_amount(w) for w in words
     ):
         return Kind.TALK
-    if is_remark(words):
+    if is_remark(words) or asks_figure(words):
+        return Kind.ASKS
+    if context == Kind.ASKS and clause.lead == "and" and _COST_TOGETHER.match(line) and act_at(words, 0) is None:
         return Kind.ASKS
     if denies(full):
         return denied(full)

@@ -109,6 +109,20 @@ _REMARK: Final = re.compile(
     r"|^ (?:can|could|might) (?:this|that|it) (?:[^ ]+ ){0,4}be (?:a |an |some\w* )?(?:fraud\w*|mistake|error|duplicate|scam|testing|wrong|right|true)\b"
 )
 
+_FIGURE_ASKED: Final = re.compile(
+    r"^ (?:"
+    r"(?:(?:on|in|over|for|during|since|between|throughout|across|at|from|by|excluding|net|all told|everything|its been|it has been|money back|month|last|this) (?:[^ ]+ ){0,8}?)?how (?:much|many|often|long) (?!you|u|it costs to|to)"
+    r"|net of (?:[^ ]+ ){1,3}(?:what|how) (?:did|do|have|was|is) "
+    r"|(?:the )?(?:size of|gap (?:between|in|at)|peak month|% (?:move|change) in|percentage change) "
+    r"|rank (?:the |my |our )?(?:\d+ |two |three |four |five |ten )?(?:payees|merchants|shops|stores|categories|months)\b"
+    r"|list (?:them|these|those)(?: all)? $"
+    r"|give me (?:the |my |our )?(?:\d+ |two |three |four |five |ten )?(?:highest|biggest|largest|top|smallest|lowest|cheapest|total) (?:[^ ]+ )?(?:spends?|purchases|payments|charges|transactions|expenses|outgoings) "
+    r"|(?:[^ ]+ ){1,3}(?:latest|last|next|first) (?:visit|billing|payment|charge|renewal) date $|(?:the )?(?:latest|last|first) (?:visit|billing|payment|charge) date $"
+    r"|(?:first|last|latest) time (?:i|we) "
+    r")"
+)
+"""A figure of the ledger, or a date, called for by its name."""
+
 _HARMLESS_NOT: Final = re.compile(
     r" (?:bank|fraud\w*|stolen|instructions?|rules?|policy|previous instructions|savings account|pot|money|cash|autopay|direct debit|standing order|and send|then send|to pay|payee|access|owner|send it|approved) "
 )
@@ -247,6 +261,14 @@ def is_listed(words: tuple[str, ...], sentence: Sentence) -> bool:
 def is_remark(words: tuple[str, ...]) -> bool:
     """Whether it says of a row or a finding how it is filed, that it looks odd, or that it is as it should be."""
     return _REMARK.search(f" {' '.join(words)} ") is not None and not moves(words)
+
+
+def asks_figure(words: tuple[str, ...]) -> bool:
+    """Whether it asks for a figure without the form of a question: "in a typical month how much goes to rent", "size of
+    the newest refund", "gap between what I paid A and B", "list them"."""
+    line = f" {' '.join(words)} "
+    asked = _FIGURE_ASKED.match(line) is not None and WANTS.search(line) is None
+    return asked and ("how" in words or not moves(words))
 
 
 def i_may(line: str) -> bool:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote
 
-__all__ = ["PLAIN", "distance", "fold", "lower", "normalise", "readings", "unaccented"]
+__all__ = ["PLAIN", "fold", "lower", "normalise", "readings", "unaccented"]
 
 PLAIN: Final = "plain"
 
@@ -165,17 +165,3 @@ def _legible(text: str) -> bool:
     return (
         len(text) >= 4 and sum(c.isprintable() or c.isspace() for c in text) >= 0.95 * len(text) and " " in text.strip()
     )
-
-
-def distance(a: str, b: str) -> int:
-    """Edits between two words, a swap of neighbours counting one (optimal string alignment)."""
-    rows = [list(range(len(b) + 1))]
-    for i, x in enumerate(a, 1):
-        row = [i]
-        for j, y in enumerate(b, 1):
-            best = min(rows[-1][j] + 1, row[j - 1] + 1, rows[-1][j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                best = min(best, rows[-2][j - 2] + 1)
-            row.append(best)
-        rows.append(row)
-    return rows[-1][-1]

@@ -10,9 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from mosaic_core.domain.edits import distance
 from mosaic_core.domain.policy.clauses import is_amount
 from mosaic_core.domain.policy.impact import ImpactClass
-from mosaic_core.domain.policy.readings import distance, fold
+from mosaic_core.domain.policy.readings import fold
 
 __all__ = [
     "act_at",
