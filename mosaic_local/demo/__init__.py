@@ -19,7 +19,7 @@ from mosaic_local.errors import StackError
 
 app = typer.Typer(add_completion=False)
 
-SETTINGS = {"Drill__Enabled": "true", "Retry__Seconds": "0.2,0.3,0.4,0.5", "Sweep__LookbackDays": "730"}
+SETTINGS = {"Drill__Enabled": "true", "Retry__Seconds": "0.1,0.1,0.2,0.2", "Sweep__LookbackDays": "730"}
 """The waits between attempts are shortened, so that a command that fails five times ends within the demo; the sweep
 looks back over the whole sample, in which the anomalies are planted."""
 

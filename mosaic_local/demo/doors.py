@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, cast
@@ -42,12 +42,12 @@ class Doors:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        # each takes its time to close: all at once
+        closing: list[Awaitable[Any]] = [link.close() for link in (*self._senders.values(), *self._peekers.values())]
         if self._listening is not None:
             self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
-        await self._http.close()
-        links = (*self._senders.values(), *self._peekers.values())
-        await asyncio.gather(*(link.close() for link in links), return_exceptions=True)
+            closing.append(self._listening)
+        await asyncio.gather(self._http.close(), *closing, return_exceptions=True)
         await self._bus.close()
 
     async def call(

@@ -5,6 +5,7 @@ A chain that the ledger lacks is an unknown name, whatever its words mean by the
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from mosaic_core.agents.lexicon import read
@@ -16,13 +17,24 @@ _NO_MERCHANTS: Final = frozenset({"INCOME", "TRANSFER_IN", "TRANSFER_OUT", "LOAN
 _COMMON: Final = frozenset("more than less any every day all the best one next of for to in my".split())
 """A chain of nothing but these is what people say of other things ("More Than", an insurer)."""
 
-BRANDS: Final = frozenset(
-    tuple(words)
-    for primary, lists in read("chains").items()
-    if primary not in _NO_MERCHANTS
-    for place in _ENGLISH
-    for name in lists.get(place, "").replace("\n", " ").split(",")
-    if (words := name.split()) and not words[-1].endswith("?") and not _COMMON.issuperset(words)
-)
-BRAND_WORDS: Final = frozenset(words[0] for words in BRANDS if len(words) == 1)
-LONGEST_BRAND: Final = max(len(words) for words in BRANDS)
+LONGEST_BRAND: Final = 6
+"""Words."""
+
+
+@cache
+def brands() -> frozenset[tuple[str, ...]]:
+    """The chains by the words of their names. Read when first asked for: most questions name none that is unknown."""
+    return frozenset(
+        tuple(words)
+        for primary, lists in read("chains").items()
+        if primary not in _NO_MERCHANTS
+        for place in _ENGLISH
+        for name in lists.get(place, "").replace("\n", " ").split(",")
+        if (words := name.split()) and not words[-1].endswith("?") and not _COMMON.issuperset(words)
+    )
+
+
+@cache
+def brand_words() -> frozenset[str]:
+    """The names of one word."""
+    return frozenset(words[0] for words in brands() if len(words) == 1)

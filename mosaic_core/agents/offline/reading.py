@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from mosaic_core.agents.offline.brands import BRAND_WORDS
+from mosaic_core.agents.offline.brands import brand_words
 from mosaic_core.agents.offline.ledgerview import fold
 from mosaic_core.agents.offline.periods import MONTH_WORDS, NUMBER_WORDS, TIME_WORDS, number
 from mosaic_core.agents.offline.realwords import REAL_WORDS
@@ -146,10 +146,10 @@ def known_word(word: str) -> bool:
     English."""
     return (
         word in REAL_WORDS
-        or word in BRAND_WORDS
         or word in _KNOWN
         or word.rstrip("s") in _KNOWN
         or word.removesuffix("'s") in _KNOWN
+        or word in brand_words()
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mosaic_core.agents.offline.brands import BRANDS, LONGEST_BRAND
+from mosaic_core.agents.offline.brands import LONGEST_BRAND, brands
 from mosaic_core.agents.offline.ledgerview import Row, compact, fold, in_topic
 from mosaic_core.agents.offline.merchants import Merchant, Merchants
 from mosaic_core.agents.offline.query import Subject
@@ -120,7 +120,7 @@ def unknown_brand(reading: Reading) -> str | None:
             if rest in PHRASE_TOPICS:
                 # "The general services payees" names no insurer.
                 continue
-            if tuple(phrase.split()) in BRANDS and not stands_alone(phrase):
+            if tuple(phrase.split()) in brands() and not stands_alone(phrase):
                 return phrase
     return None
 
