@@ -223,10 +223,6 @@ def anything(t: Transaction) -> bool:
     return True
 
 
-def money_out_all(t: Transaction) -> bool:
-    return t.amount < 0
-
-
 MONTHS_26, MONTHS_ALL = 11, 24
 
 QUESTIONS = [

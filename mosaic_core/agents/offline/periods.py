@@ -265,12 +265,6 @@ def _until(match: re.Match[str], as_of: date) -> Period | None:
     return Period(_EARLIEST, end, f"{match['w']} {point.label}")
 
 
-def _half(match: re.Match[str], as_of: date) -> Period:
-    first = match["h"] in ("first", "1st", "h1")
-    year = _year_of(match["y"], as_of) or as_of.year
-    return Period(date(year, 1 if first else 7, 1), date(year, 6 if first else 12, 30 if first else 31), f"the {'first' if first else 'second'} half of {year}")  # fmt: skip
-
-
 def _season(match: re.Match[str], as_of: date) -> Period:
     month = _SEASONS[match["s"]]
     year = _year_of(match["y"], as_of)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from mosaic_core.agents.offline.compute import Sum, rounded
 from mosaic_core.agents.offline.ledgerview import Row
 from mosaic_core.agents.offline.periods import Period
-from mosaic_core.agents.offline.query import Flow, Query, Subject
+from mosaic_core.agents.offline.query import Flow, Subject
 
 _FLOW_VERB = {
     Flow.SPENDING: "You spent",
@@ -74,11 +74,3 @@ def rows_noun(flow: Flow, count: int) -> str:
 
 def line(row: Row) -> str:
     return f"{row.day.isoformat()} {row.name} {money(row.size, row.tx.currency)}"
-
-
-def computed_from(query: Query, rows: Sequence[Row]) -> str:
-    names = ", ".join(s.name for s in query.subjects)
-    parts = [f"{query.intent.value} of {query.flow.value}", f"over {len(rows)} rows", query.period.label]
-    if names:
-        parts.insert(1, f"for {names}")
-    return "; ".join(parts)

@@ -12,7 +12,7 @@ from typing import Final
 
 from mosaic_core.agents.offline import phrase
 from mosaic_core.agents.offline.ledgerview import Row, compact, in_topic
-from mosaic_core.agents.offline.merchants import find_merchant
+from mosaic_core.agents.offline.merchants import Merchants
 from mosaic_core.agents.offline.periods import Period, find_periods
 from mosaic_core.agents.offline.qualifiers import take_bounds
 from mosaic_core.agents.offline.reading import TAKEN, Reading, tidy
@@ -73,11 +73,12 @@ _AMOUNT: Final = re.compile(
 def choose(what: str, rows: Sequence[Row], *, as_of: date, one_meant: bool) -> Chosen | Unclear:
     """The rows that ``what`` names: those of a merchant, of a day or stretch of days, of an amount. ``one_meant``: "the
     charge" is a single one, and is asked back where several fit."""
-    words = _words(what, rows, as_of)
+    merchants = Merchants(rows)
+    words = _words(what, merchants, as_of)
     if isinstance(words, Unclear):
         return words
     if words.name:
-        found = _named(words.name, rows)
+        found = _named(words.name, rows, merchants)
         if isinstance(found, Unclear):
             return found
         candidates, name, exact = found
@@ -90,9 +91,9 @@ def choose(what: str, rows: Sequence[Row], *, as_of: date, one_meant: bool) -> C
         return Unclear(
             "no_such_row", f"The ledger has no row{_of(name)} that fits {_quoted(what)}.{_newest(name, candidates)}"
         )
-    merchants = _merchants(fitting)
-    if len(merchants) > 1 and " and " not in name:
-        return Unclear("several_merchants", f"{_quoted(what)} may be any of {_listed(merchants)}; say which.")
+    several = _merchants(fitting)
+    if len(several) > 1 and " and " not in name:
+        return Unclear("several_merchants", f"{_quoted(what)} may be any of {_listed(several)}; say which.")
     newest = sorted(fitting, key=lambda r: (r.day, r.tx.transaction_id), reverse=True)
     if words.newest:
         newest = newest[:1]
@@ -123,11 +124,12 @@ def finding(what: str, findings: Sequence[OpenFinding], rows: Sequence[Row], *, 
         " ~ ",
         text,
     )
-    words = _words(text, rows, as_of)
+    merchants = Merchants(rows)
+    words = _words(text, merchants, as_of)
     if isinstance(words, Unclear):
         return words
     by_id = {row.tx.transaction_id: row for row in rows}
-    merchant = find_merchant(words.name, rows) if words.name else None
+    merchant = merchants.find(words.name) if words.name else None
     named = merchant.ids if merchant is not None else frozenset()
     said = re.compile(rf"(?<!\w){re.escape(words.name)}(?!\w)", re.IGNORECASE)
 
@@ -160,7 +162,7 @@ def amounts_in(text: str, as_of: date) -> tuple[list[Decimal], str]:
 # --------------------------------------------------------------------------------------------------------------- words
 
 
-def _words(what: str, rows: Sequence[Row], as_of: date) -> _Words | Unclear:
+def _words(what: str, merchants: Merchants, as_of: date) -> _Words | Unclear:
     text = tidy(what)
     periods, rest = find_periods(text, as_of)
     if len(periods) > 1:
@@ -169,7 +171,7 @@ def _words(what: str, rows: Sequence[Row], as_of: date) -> _Words | Unclear:
     low, high, strictly = take_bounds(reading)
     rest = reading.free.replace(TAKEN, " ")
     name, keeps = _stripped(rest), _within(low, high, strictly)
-    known = find_merchant(name, rows) if name else None
+    known = merchants.find(name) if name else None
     if (known is None or not known.exact) and _AMOUNT.search(rest):
         # not part of a name such as "7 Eleven": an amount
         amounts, rest = amounts_in(rest, as_of)
@@ -213,13 +215,13 @@ def _decimal(digits: str) -> Decimal:
 # --------------------------------------------------------------------------------------------------------------- names
 
 
-def _named(name: str, rows: Sequence[Row]) -> tuple[list[Row], str, bool] | Unclear:
+def _named(name: str, rows: Sequence[Row], merchants: Merchants) -> tuple[list[Row], str, bool] | Unclear:
     parts = [_stripped(part) for part in re.split(r",|\band\b", name)]
     if len(parts) > 1 and all(parts) and not any(_is_named(row, name) for row in rows):
-        several = _several(parts, rows)
+        several = _several(parts, rows, merchants)
         if several is not None:
             return several
-    merchant = find_merchant(name, rows)
+    merchant = merchants.find(name)
     if merchant is not None:
         return [row for row in rows if row.tx.transaction_id in merchant.ids], merchant.name, merchant.exact
     topic = next((topic for pattern, topic in TOPICS if pattern.fullmatch(name)), None)
@@ -232,10 +234,12 @@ def _is_named(row: Row, name: str) -> bool:
     return compact(name) in (compact(row.name), "".join(row.words).replace("&", "and"))
 
 
-def _several(parts: Sequence[str], rows: Sequence[Row]) -> tuple[list[Row], str, bool] | Unclear | None:
+def _several(
+    parts: Sequence[str], rows: Sequence[Row], merchants: Merchants
+) -> tuple[list[Row], str, bool] | Unclear | None:
     """Merchants that are named side by side; None where the parts are no merchants, or all of them the same one, whose
     name has an "and" in it."""
-    found = [find_merchant(part, rows) for part in parts]
+    found = [merchants.find(part) for part in parts]
     known = [merchant for merchant in found if merchant is not None]
     if len({merchant.ids for merchant in known}) <= 1 and len(known) != 1:
         return None
