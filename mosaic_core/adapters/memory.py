@@ -78,8 +78,13 @@ class _Table:
     def read(self, key: RowKey) -> _Kept | None:
         return self._rows.get(key)
 
-    def delete(self, key: RowKey) -> bool:
-        return self._rows.pop(key, None) is not None
+    def delete(self, key: RowKey, etag: ETag | None = None) -> bool:
+        """One that is gone is as good as removed. False: it was written since ``etag``."""
+        there = self._rows.get(key)
+        if there is not None and etag is not None and there.etag != etag:
+            return False
+        self._rows.pop(key, None)
+        return True
 
     def under(self, *prefix: str) -> Iterable[tuple[RowKey, Row]]:
         """Rows whose key starts with ``prefix``, ordered by key."""

@@ -6,6 +6,7 @@ MosaicError                    code, and a rationale that carries ids and field 
 │   └── InvalidEnvelopeError     invalid_envelope
 ├── TransientError             the same again may work
 │   ├── StoreUnreachableError    tables or blobs did not answer: not an attempt
+│   ├── BusyError                another command works on what this one needs: not an attempt
 │   └── QueueUnavailableError    the broker did not take a message
 ├── LaneError                  an attempt failed; the lane says with which code
 ├── LeaseLostError             another delivery owns the command now
@@ -54,6 +55,17 @@ class StoreUnreachableError(TransientError):
     """A storage request had no usable answer (connection, timeout, 5xx, 429). A write may or may not have landed."""
 
     code = "store_unreachable"
+
+
+class BusyError(TransientError):
+    """Another command is at work on what this one needs (its conversation). Not an attempt: look again after ``wait``
+    seconds."""
+
+    code = "in_progress"
+
+    def __init__(self, rationale: str, *, wait: float) -> None:
+        super().__init__(rationale)
+        self.wait = wait
 
 
 class QueueUnavailableError(TransientError):

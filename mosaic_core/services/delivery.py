@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from mosaic_core import telemetry
 from mosaic_core.domain import ids, reservation, signals
 from mosaic_core.domain.envelope import Envelope, decode
-from mosaic_core.domain.errors import LaneError, StoreUnreachableError
+from mosaic_core.domain.errors import BusyError, LaneError, StoreUnreachableError
 from mosaic_core.domain.lanes import KEY_LIFETIME_DAYS, STORE_BACKOFF_MAX_SECONDS, STORE_GIVE_UP_SECONDS, Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus, StageStatus
 from mosaic_core.domain.records import Command, Key, Run, Signal, Stage
@@ -390,6 +390,9 @@ class Delivery:
             return Reschedule(self._clock.now() + timedelta(seconds=lease.key.lease_seconds), "lease_lost")
         if isinstance(task.exception(), StoreUnreachableError):
             return self._away()
+        if isinstance(busy := task.exception(), BusyError):
+            await self._step_release()
+            return Reschedule(self._clock.now() + timedelta(seconds=busy.wait), "in_progress")
         self._ended(task.result())
         return self._step_reread if lease.lost else self._step_stages
 
@@ -412,7 +415,7 @@ class Delivery:
                     )
                 async with asyncio.timeout(self._service.limits.lane_deadline):
                     return await self._service.handlers[self._lane](context)
-        except StoreUnreachableError:
+        except (StoreUnreachableError, BusyError):
             raise
         except TimeoutError:
             code, rationale = "lane_timeout", "the lane did not end within its deadline"

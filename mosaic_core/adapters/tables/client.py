@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Final
 
+from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ClientAuthenticationError, DeserializationError, HttpResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
@@ -62,8 +63,8 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One request as it was sent: ``kind`` is insert, update, read, query, transaction or create; times are nanoseconds
-    since the epoch; ``status`` is 0 where no answer came."""
+    """One request as it was sent: ``kind`` is insert, update, delete, read, query, transaction or create; times are
+    nanoseconds since the epoch; ``status`` is 0 where no answer came."""
 
     kind: str
     table: str
@@ -116,6 +117,23 @@ class TableService:
             raise ValueError("an update needs the ETag that was read")
         work = self._writes_to(table).update(partition, row_key, row, etag)
         return await self._answer("update", table, work, _is_another)
+
+    async def delete(self, table: str, partition: str, row_key: str, etag: ETag) -> bool:
+        """Remove the row; one that is gone is as good as removed. False: it was written since ``etag``."""
+        if not etag or etag == "*":
+            raise ValueError("a delete needs the ETag that was read")
+        work = self._table(table).delete_entity(
+            partition, row_key, etag=etag, match_condition=MatchConditions.IfNotModified, **_CALL
+        )
+        written_since = False
+
+        def is_another(status: int, _code: str) -> bool:
+            nonlocal written_since
+            written_since = status == 412
+            return written_since
+
+        await self._answer("delete", table, work, is_another)
+        return not written_since
 
     async def read(self, table: str, partition: str, row_key: str, *select: str) -> Entity | None:
         date = ""
@@ -344,8 +362,8 @@ class _Observed(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 def _kind(request: HttpRequest) -> str:
-    if request.method == "PUT":
-        return "update"
+    if request.method in {"PUT", "DELETE"}:
+        return "update" if request.method == "PUT" else "delete"
     path = request.url.partition("?")[0]
     if request.method == "GET":
         return "query" if path.endswith("()") else "read"
