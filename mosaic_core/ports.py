@@ -269,7 +269,8 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingMessage:
-    """One delivery. ``delivery_count`` counts from 1; ``enqueued_at`` is the broker's time."""
+    """One delivery. ``delivery_count`` counts from 1; ``enqueued_at`` is the broker's time. ``crowded``: this process
+    has no place for another delivery of the lane."""
 
     queue: str
     body: bytes
@@ -281,6 +282,7 @@ class IncomingMessage:
     correlation_id: str = ""
     subject: str = ""
     properties: Mapping[str, str | bool | int] = field(default_factory=dict)
+    crowded: bool = False
 
 
 class CommandSender(Protocol):

@@ -13,15 +13,16 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from mosaic_core.adapters.credentials import app_identity
 from mosaic_core.config import Connection
+from mosaic_core.domain.body import deflate
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.ports import OutgoingMessage
 
@@ -176,6 +177,7 @@ class _Item:
 
     message: ServiceBusMessage
     message_id: str
+    smaller: Callable[[], ServiceBusMessage]
     context: Context = field(default_factory=copy_context)
     acknowledged: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -199,7 +201,7 @@ class _Link:
 
     async def send(self, message: OutgoingMessage, due: datetime | None) -> None:
         try:
-            item = _Item(_to_sdk(message, due), message.message_id)
+            item = _Item(_to_sdk(message, due), message.message_id, lambda: _to_sdk(_smaller(message), due))
         except (TypeError, ValueError) as error:
             raise QueueUnavailableError(
                 f"message {message.message_id} is none that {self._queue} takes ({_name(error)})"
@@ -261,13 +263,14 @@ class _Link:
         was taken from the queue."""
         from azure.servicebus.exceptions import MessageSizeExceededError, MessagingEntityNotFoundError
 
+        smaller = False
         for last in (False, True):
             try:
                 async with asyncio.timeout(self._attempt_seconds):
                     sender = await self._open()
                     batch = await sender.create_message_batch()
                     again = deque(sent)
-                    self._fill(batch, again or self._waiting, [] if again else sent)
+                    self._fill(batch, again or self._waiting, [] if again else sent, smaller=smaller)
                     if again:
                         raise MessageSizeExceededError(message="what fitted into one batch no longer does")
                     if sent:
@@ -276,12 +279,14 @@ class _Link:
                 self._discard()
                 if last or isinstance(error, MessagingEntityNotFoundError):
                     raise
+                # the SDK reckons a batch a little smaller than the broker does
+                smaller = isinstance(error, MessageSizeExceededError)
                 log.info("reopening a link", extra={"target": self._queue, "error": _name(error)})
             else:
                 self._proven_at = time.monotonic()
                 return
 
-    def _fill(self, batch: ServiceBusMessageBatch, waiting: deque[_Item], taken: list[_Item]) -> None:
+    def _fill(self, batch: ServiceBusMessageBatch, waiting: deque[_Item], taken: list[_Item], *, smaller: bool) -> None:
         from azure.servicebus.exceptions import MessageSizeExceededError
 
         while waiting and len(taken) < _MAX_BATCH:
@@ -290,11 +295,15 @@ class _Link:
                 waiting.popleft()  # given up by its caller
                 continue
             try:
-                item.context.run(batch.add_message, item.message)
+                try:
+                    item.context.run(batch.add_message, item.smaller() if smaller else item.message)
+                except MessageSizeExceededError:
+                    if taken or smaller:
+                        return
+                    # a copy bears more than the message that was received, and that one may have just fitted
+                    item.context.run(batch.add_message, item.smaller())
             except Exception as error:
                 too_large = isinstance(error, MessageSizeExceededError)
-                if too_large and taken:
-                    return
                 # this one alone: those that wait behind it have nothing to do with it
                 why = "is too large" if too_large else f"cannot be encoded ({_name(error)})"
                 failure = QueueUnavailableError(f"message {item.message_id} {why} for {self._queue}")
@@ -326,6 +335,11 @@ class _Link:
         self._proven_at = float("-inf")
         if sender is not None:
             self._namespace.close_later(sender)
+
+
+def _smaller(message: OutgoingMessage) -> OutgoingMessage:
+    body, properties = deflate(message.body, message.properties)
+    return replace(message, body=body, properties=properties)
 
 
 def _to_sdk(message: OutgoingMessage, due: datetime | None) -> ServiceBusMessage:

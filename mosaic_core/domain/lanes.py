@@ -40,10 +40,16 @@ RULES: Final[dict[Lane, LaneRules]] = {
 }
 
 MAX_ATTEMPTS: Final = 5
-"""Attempts that count, that is Attempt - Excused; the last of them rejects the command."""
+"""Attempts that count (`reservation.counted`); the last of them rejects the command."""
 
 RETRY_SECONDS: Final = (1, 5, 30, 120)
 """Wait after the first, second, … failed attempt; jittered by the caller."""
+
+MAX_DELIVERIES: Final = 10
+"""Deliveries of one message after which the broker dead-letters it by itself (the queues' setting)."""
+
+LEAST_WAIT_SECONDS: Final = 1
+"""What any wait takes at least, so that a clock that is wrong never makes it a loop."""
 
 STORE_BACKOFF_MAX_SECONDS: Final = 60
 STORE_GIVE_UP_SECONDS: Final = 24 * 3600

@@ -34,9 +34,10 @@ class Command:
 class Key:
     """IdempotencyKeys: who may execute a command, and how it ended.
 
-    ``attempt`` never goes down; ``excused`` of them were ended by a drain. ``owner_token`` is the delivery that took it
-    last and stays after a release. ``lease_seconds`` counts from the row's storage timestamp, 0 = released.
-    ``sequence_number`` is the message that it was last taken for.
+    ``attempt`` never goes down; ``excused`` of them do not count: a drain or an outage of storage ended them, or they
+    died beside a process killer. ``owner_token`` is the delivery that took it last and stays after a release.
+    ``lease_seconds`` counts from the row's storage timestamp, 0 = released. ``sequence_number`` is the message that it
+    was last taken for. ``solo`` says whether this attempt has to run by itself, and why (`reservation`).
     """
 
     queue: str
@@ -52,6 +53,7 @@ class Key:
     sequence_number: int
     created_at: datetime
     expires_at: datetime
+    solo: int = 0
     next_attempt_at: datetime | None = None
     finalized_at: datetime | None = None
     resolution_code: str | None = None

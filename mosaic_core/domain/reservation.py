@@ -6,6 +6,7 @@ paragraph of the protocol, "first line that fits".
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,6 +18,15 @@ from mosaic_core.domain.records import Key, Run
 
 DUE_SLACK: Final = timedelta(milliseconds=250)
 """A copy that the broker's clock lets out this much early is due all the same, instead of going round once more."""
+
+IN_COMPANY: Final = 0
+SUSPECTED: Final = 1
+"""The attempt before this one ended without a word, in company: whoever killed the process, it may have been another.
+It does not count before this attempt, which runs by itself, has told."""
+
+CONVICTED: Final = 2
+"""The attempt before this one ended without a word although it ran by itself: it counts, and so does a suspected one
+before it. This one runs by itself as well."""
 
 
 # ------------------------------------------------------------------------------------------------------ the key exists
@@ -49,7 +59,8 @@ class InProgress:
 
 @dataclass(frozen=True, slots=True)
 class Free:
-    """Nobody owns it: ``taken`` is the key as I take it over (If-Match)."""
+    """Nobody owns it: ``taken`` is the key as I take it over (If-Match). Where its `Key.solo` is set the attempt has to
+    run by itself in its process."""
 
     taken: Key
 
@@ -66,9 +77,11 @@ def judge_key(
     owner_token: str,
     sequence_number: int,
     lease_seconds: int,
+    storage_ended: Collection[str] = (),
 ) -> KeyVerdict:
     """The key exists: what it means for a delivery with this hash, token and sequence number.
-    ``lease_left`` is in seconds on the storage service's clock."""
+    ``lease_left`` is in seconds on the storage service's clock. ``storage_ended`` are tokens of attempts of
+    which this message knows that an outage of storage ended them."""
     if key.request_hash != request_hash:
         return HashMismatch()
     if key.status == KeyStatus.COMPLETED:
@@ -79,19 +92,35 @@ def judge_key(
         return InProgress(now + timedelta(seconds=lease_left), "in_progress")
     if key.next_attempt_at is not None and key.next_attempt_at > now + DUE_SLACK:
         return InProgress(key.next_attempt_at, "not_yet_due")
-    return Free(take_over(key, owner_token, sequence_number, lease_seconds))
+    return Free(take_over(key, owner_token, sequence_number, lease_seconds, storage_ended=storage_ended))
 
 
-def take_over(key: Key, owner_token: str, sequence_number: int, lease_seconds: int) -> Key:
+def take_over(
+    key: Key, owner_token: str, sequence_number: int, lease_seconds: int, *, storage_ended: Collection[str] = ()
+) -> Key:
+    """The key as its next owner writes it. An owner that was not heard of again (the lease was not released) may have
+    been killed by its own lane or by a neighbour's: the next attempt runs by itself, which tells the two apart."""
     lifecycle.check(key.status, KeyStatus.RESERVED)
+    excused, solo = key.excused, IN_COMPANY
+    if key.lease_seconds and key.owner_token in storage_ended:
+        excused = _acquitted(key).excused + 1
+    elif key.lease_seconds:
+        solo = CONVICTED if key.solo else SUSPECTED
     return replace(
         key,
         attempt=key.attempt + 1,
+        excused=excused,
+        solo=solo,
         owner_token=owner_token,
         sequence_number=sequence_number,
         lease_seconds=lease_seconds,
         next_attempt_at=None,
     )
+
+
+def _acquitted(key: Key) -> Key:
+    """The key of an attempt that told its end: a suspected one before it was killed by somebody else."""
+    return replace(key, excused=key.excused + (key.solo == SUSPECTED), solo=IN_COMPANY)
 
 
 # ---------------------------------------------------------------------------------------------------------- at the run
@@ -167,14 +196,19 @@ def judge_run(
     return RejectExhausted() if exhausted(key) else Adopt()
 
 
+def counted(key: Key) -> int:
+    """The attempts that count, this one among them; a suspected one does not yet."""
+    return key.attempt - key.excused - (key.solo == SUSPECTED)
+
+
 def exhausted(key: Key) -> bool:
     """Is this attempt over the limit, so that it may only be rejected?"""
-    return key.attempt - key.excused > MAX_ATTEMPTS
+    return counted(key) > MAX_ATTEMPTS
 
 
 def is_last(key: Key) -> bool:
     """Is a failure of this attempt final?"""
-    return key.attempt - key.excused >= MAX_ATTEMPTS
+    return counted(key) >= MAX_ATTEMPTS
 
 
 # -------------------------------------------------------------------------------------------- the rows as they change
@@ -242,7 +276,7 @@ def reject(key: Key, *, now: datetime, rationale: str) -> Key:
 def _finalise(key: Key, status: KeyStatus, now: datetime, code: str, rationale: str) -> Key:
     lifecycle.check(key.status, status)
     return replace(
-        key,
+        _acquitted(key),
         status=status,
         lease_seconds=0,
         next_attempt_at=None,
@@ -253,12 +287,18 @@ def _finalise(key: Key, status: KeyStatus, now: datetime, code: str, rationale: 
 
 
 def await_retry(key: Key, next_attempt_at: datetime) -> Key:
-    """Lease released, to be taken again at ``next_attempt_at``."""
+    """A failure that counts: lease released, to be taken again at ``next_attempt_at``."""
     lifecycle.check(key.status, KeyStatus.RESERVED)
-    return replace(key, lease_seconds=0, next_attempt_at=next_attempt_at)
+    return replace(_acquitted(key), lease_seconds=0, next_attempt_at=next_attempt_at)
 
 
 def excuse(key: Key) -> Key:
-    """A drain ends the attempt: lease released, and the attempt does not count."""
+    """A drain, an outage of storage or a busy conversation ends the attempt: lease released, and it does not count."""
     lifecycle.check(key.status, KeyStatus.RESERVED)
-    return replace(key, lease_seconds=0, excused=key.excused + 1)
+    acquitted = _acquitted(key)
+    return replace(acquitted, lease_seconds=0, excused=acquitted.excused + 1)
+
+
+def is_released(key: Key) -> bool:
+    """Has its last owner given it back?"""
+    return key.lease_seconds == 0

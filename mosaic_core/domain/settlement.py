@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
+
+FIRST_ENQUEUED: Final = "firstEnqueuedAtUtc"
+"""On every copy: when the command was first put on the queue."""
+
+AWAY_SINCE: Final = "storeAwaySinceUtc"
+"""On a copy that waits for storage: when this outage began. The 24 hours count from here."""
+
+STORAGE_ENDED: Final = "storageEnded"
+"""On a copy: the owner token of an attempt that an outage of storage ended, where the key could not be told."""
+
+FAILED_STEPS: Final = "failedSteps"
+"""On a copy: how many deliveries of this message a step has failed for another reason than storage's silence."""
+
+PASSING: Final = frozenset({AWAY_SINCE, STORAGE_ENDED})
+"""Marks that hold only for the delivery that the copy was sent by; what it still has to tell it says again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +32,12 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class Reschedule:
-    """Send a copy (same MessageId, same body) that becomes visible at ``due`` (UTC), then complete the original."""
+    """Send a copy (same MessageId, same body) that becomes visible at ``due`` (UTC), then complete the original.
+    ``marks`` are the properties that the copy bears beside the original's."""
 
     due: datetime
     why: str
+    marks: Mapping[str, str | int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,24 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import azure.functions as func
 
 from mosaic_core.config import QUEUE_SETTINGS
+from mosaic_core.domain.body import inflate
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.ports import IncomingMessage
 from mosaic_core.services.deliver import DeliveryService
 
 CONNECTION: Final = "ServiceBusConnection"
+
+WAITERS: Final = 4
+WAIT_SECONDS: Final = 5.0
+"""How many deliveries may wait for a place in their lane within their invocation, and how long. More, or longer, and
+they would outlive the host's limits for an invocation: those go back to the queue for a while."""
 
 
 def create_blueprint(
@@ -47,9 +54,31 @@ def _queue_name(lane: Lane) -> str:
 def _handler(
     lane: Lane, service: Callable[[], DeliveryService], queue: str, gate: asyncio.Semaphore
 ) -> Callable[[func.ServiceBusMessage], Coroutine[Any, Any, None]]:
+    waiting = 0
+
+    async def place() -> bool:
+        nonlocal waiting
+        if gate.locked() and waiting >= WAITERS:
+            return False
+        waiting += 1
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await gate.acquire()
+        except TimeoutError:
+            return False
+        finally:
+            waiting -= 1
+        return True
+
     async def handle(msg: func.ServiceBusMessage) -> None:
-        async with gate:
-            await service().deliver(lane, incoming(msg, queue))
+        message = incoming(msg, queue)
+        if not await place():
+            await service().deliver(lane, replace(message, crowded=True))
+            return
+        try:
+            await service().deliver(lane, message)
+        finally:
+            gate.release()
 
     # the worker loads functions by name
     handle.__name__ = handle.__qualname__ = f"{lane.value}_lane"
@@ -60,9 +89,10 @@ def incoming(message: func.ServiceBusMessage, queue: str) -> IncomingMessage:
     """A trigger's message as the services know it. A message without an id is known by its sequence number."""
     sequence_number = message.sequence_number or 0
     enqueued = message.enqueued_time_utc or datetime.now(UTC)
+    body, properties = inflate(message.get_body(), _properties(message))
     return IncomingMessage(
         queue=queue,
-        body=message.get_body(),
+        body=body,
         lock_token=message.lock_token or "",
         message_id=message.message_id or f"seq-{sequence_number}",
         sequence_number=sequence_number,
@@ -70,7 +100,7 @@ def incoming(message: func.ServiceBusMessage, queue: str) -> IncomingMessage:
         enqueued_at=enqueued if enqueued.tzinfo else enqueued.replace(tzinfo=UTC),
         correlation_id=message.correlation_id or "",
         subject=message.subject or message.label or "",
-        properties=_properties(message),
+        properties=properties,
     )
 
 

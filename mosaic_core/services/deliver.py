@@ -5,29 +5,46 @@ The protocol's steps are in `delivery`; this is what stands around them.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
+import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from mosaic_core import telemetry
 from mosaic_core.domain import ids, signals
 from mosaic_core.domain.envelope import Envelope, decode, iso
 from mosaic_core.domain.errors import PoisonError, QueueUnavailableError, StoreUnreachableError
-from mosaic_core.domain.lanes import Lane
-from mosaic_core.domain.settlement import Abandon, Complete, DeadLetter, Reschedule, Settlement
+from mosaic_core.domain.lanes import LEAST_WAIT_SECONDS, STORE_BACKOFF_MAX_SECONDS, STORE_GIVE_UP_SECONDS, Lane
+from mosaic_core.domain.settlement import (
+    FIRST_ENQUEUED,
+    PASSING,
+    Abandon,
+    Complete,
+    DeadLetter,
+    Reschedule,
+    Settlement,
+)
 from mosaic_core.lanes.context import LaneHandler
 from mosaic_core.ports import Clock, CommandSender, EventPublisher, IncomingMessage, OutgoingMessage, Settler, Stores
-from mosaic_core.services.delivery import Delivery
+from mosaic_core.services.company import Company
+from mosaic_core.services.delivery import DRAINS_OF_A_MESSAGE, MAX_UNANSWERED, Delivery, first_enqueued
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.limits import DeliveryLimits
 
 log = logging.getLogger(__name__)
 
 DESCRIPTION_LENGTH: Final = 1024
+
+_SEND_AGAIN_SECONDS: Final = 10.0
+"""How often a copy that could not be sent is tried again while its message is held."""
+
+_CROWDED_SECONDS: Final = (2.0, 30.0)
+"""The first wait of a delivery that finds its lane full, and the longest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +60,10 @@ class DeliveryService:
     policy_version: str
     limits: DeliveryLimits = field(default_factory=DeliveryLimits)
     drain: Drain = field(default_factory=Drain)
+    company: Company = field(default_factory=Company)
     jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
     new_token: Callable[[], str] = lambda: uuid.uuid4().hex
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def deliver(self, lane: Lane, message: IncomingMessage) -> Settlement:
         """Execute one delivery and settle it.
@@ -52,17 +71,32 @@ class DeliveryService:
         Returns the settlement that was decided. Where carrying it out failed, the broker delivers the message again,
         which the protocol makes harmless.
         """
+        hold = _Hold(time.monotonic())
         with (
             self.drain.delivery(),
             telemetry.correlated(messageId=message.message_id, queue=message.queue, lane=lane.value),
         ):
             settlement = await self._decide(lane, message)
+            while isinstance(settlement, Reschedule) and not await self._copied(message, settlement, hold):
+                if self._room(hold) > 0:
+                    # due, and still no copy: this delivery goes on as the copy would have
+                    message = replace(message, properties=_properties(message, settlement))
+                    settlement = await self._decide(lane, message)
+                elif message.delivery_count < self.limits.max_deliveries or self.drain.draining:
+                    settlement = Abandon(settlement.why)
+                else:
+                    settlement = await self._end(lane, message)
+                    break
             await self._settle(message, settlement)
             return settlement
 
     async def _decide(self, lane: Lane, message: IncomingMessage) -> Settlement:
         if self.drain.draining:
+            if message.delivery_count >= DRAINS_OF_A_MESSAGE:
+                return self._untouched(message, LEAST_WAIT_SECONDS, "draining")
             return Abandon("draining")
+        if message.crowded:
+            return self._untouched(message, self._crowded_wait(message), "lane_full")
         try:
             envelope = decode(message.body, lane)
         except PoisonError as poison:
@@ -84,9 +118,25 @@ class DeliveryService:
                 },
             ) as span,
         ):
-            settlement = await Delivery(self, lane, message, envelope).run()
+            async with self.company.place() as place:
+                if await place.take(self.limits.company):
+                    settlement = await Delivery(self, lane, message, envelope, place).run()
+                else:
+                    settlement = self._untouched(message, self._crowded_wait(message), "suspect_at_work")
             span.set_attribute("mosaic.settlement", type(settlement).__name__)
             return settlement
+
+    async def _end(self, lane: Lane, message: IncomingMessage) -> Settlement:
+        """The last delivery that the broker allows, and no copy can be sent: the command ends here, told, rather than
+        as the broker's own dead letter with its key Reserved."""
+        log.error("no copy could be sent in any delivery of the message")
+        try:
+            envelope = decode(message.body, lane)
+        except PoisonError as poison:
+            return _refused(message, poison)
+        async with self.company.place() as place:
+            delivery = Delivery(self, lane, message, envelope, place)
+            return await delivery.end_as_failed("queue_unavailable", "its retry could not be sent in any delivery")
 
     async def _refuse(self, message: IncomingMessage, poison: PoisonError) -> Settlement:
         """A message that never decodes: a signal for a person, and the dead-letter queue on the first delivery."""
@@ -99,44 +149,107 @@ class DeliveryService:
             rationale=poison.rationale,
             now=now,
         )
+        for _ in range(MAX_UNANSWERED):
+            try:
+                await self.stores.signals.insert(signal)
+                break
+            except StoreUnreachableError:
+                continue
+            except Exception:
+                # the message itself is kept in the dead-letter queue with its reason; only the list of signals lacks it
+                log.exception("the signal of a refused message cannot be stored")
+                break
+        else:
+            waited = self._after(message, 0.0) - first_enqueued(message)
+            if waited < timedelta(seconds=STORE_GIVE_UP_SECONDS):
+                wait = min(STORE_BACKOFF_MAX_SECONDS, max(1.0, waited.total_seconds() / 2) * self.jitter())
+                return Reschedule(self._after(message, wait), "store_unreachable")
+            log.error("the signal of a refused message could not be stored within a day")
         try:
-            await self.stores.signals.insert(signal)
-        except StoreUnreachableError:
-            # the message itself is kept in the dead-letter queue with its reason; only the list of signals lacks it
-            log.exception("the signal of a refused message could not be stored")
-        self.publisher.publish(telemetry.message_event("dead_lettered", message, outcome=poison.code, at=now))
-        return DeadLetter(poison.code, f"{poison.code}; message={message.message_id[:120]}; {poison.rationale}")
+            self.publisher.publish(telemetry.message_event("dead_lettered", message, outcome=poison.code, at=now))
+        except Exception:
+            log.warning("an event could not be published", exc_info=True)
+        return _refused(message, poison)
+
+    # -------------------------------------------------------------------------------------------------------- settling
 
     async def _settle(self, message: IncomingMessage, settlement: Settlement) -> None:
         try:
             match settlement:
-                case Complete():
+                case Complete() | Reschedule():
                     await self.settler.complete(message)
                 case DeadLetter(reason, description):
                     await self.settler.dead_letter(message, reason, description[:DESCRIPTION_LENGTH])
                 case Abandon():
                     await self.settler.abandon(message)
-                case Reschedule(due):
-                    await self._send_copy(message, due)
         except QueueUnavailableError as error:
             log.warning("settlement failed", extra={"settlement": type(settlement).__name__, "rationale": str(error)})
 
-    async def _send_copy(self, message: IncomingMessage, due: datetime) -> None:
+    async def _copied(self, message: IncomingMessage, settlement: Reschedule, hold: _Hold) -> bool:
         """A retry is a scheduled copy, sent before the original is completed: waiting holds no slot, and a crash
-        between the two leaves two copies, which the key makes harmless."""
-        first = message.properties.get("firstEnqueuedAtUtc") or iso(message.enqueued_at)
+        between the two leaves two copies, which the key makes harmless.
+
+        Where it cannot be sent the message is held, and the send tried again, until the copy would have been due; given
+        back at once, ten deliveries would be spent in an instant. False: it could not be sent all that time.
+        """
         copy = OutgoingMessage(
             queue=message.queue,
             body=message.body,
             message_id=message.message_id,
             correlation_id=message.correlation_id,
             subject=message.subject,
-            properties={**message.properties, "firstEnqueuedAtUtc": first},
+            properties=_properties(message, settlement),
         )
-        try:
-            await self.sender.send(copy, due=due)
-        except QueueUnavailableError:
-            log.warning("a copy could not be sent; the message goes back", exc_info=True)
-            await self.settler.abandon(message)
-        else:
-            await self.settler.complete(message)
+        wait = (settlement.due - self._after(message, 0.0)).total_seconds()
+        while True:
+            try:
+                await self.sender.send(copy, due=settlement.due)
+            except QueueUnavailableError:
+                log.warning("a copy could not be sent", exc_info=True, extra={"why": settlement.why})
+            else:
+                return True
+            nap = min(wait, self._room(hold), _SEND_AGAIN_SECONDS)
+            if nap <= 0:
+                return False
+            await self.drain.pause(self.sleep(nap))
+            hold.held += nap
+            wait -= nap
+
+    def _room(self, hold: _Hold) -> float:
+        """Seconds for which a message may still be held; 0 while draining."""
+        if self.drain.draining:
+            return 0.0
+        return min(self.limits.hold - hold.held, self.limits.delivery - (time.monotonic() - hold.began))
+
+    def _untouched(self, message: IncomingMessage, wait: float, why: str) -> Reschedule:
+        """The message as it is, later: nothing of it has been looked at."""
+        marks = {name: value for name, value in message.properties.items() if name in PASSING}
+        return Reschedule(self._after(message, wait), why, marks)
+
+    def _crowded_wait(self, message: IncomingMessage) -> float:
+        """The longer it has waited, the longer it waits: those that are at work have to end first."""
+        least, most = _CROWDED_SECONDS
+        waited = (self._after(message, 0.0) - first_enqueued(message)).total_seconds()
+        return min(most, max(least, waited / 4)) * self.jitter()
+
+    def _after(self, message: IncomingMessage, seconds: float) -> datetime:
+        """By the later of this worker's clock and the broker's."""
+        return max(self.clock.now(), message.enqueued_at) + timedelta(seconds=seconds)
+
+
+@dataclass(slots=True)
+class _Hold:
+    """When a delivery began (monotonic), and for how long it has held its message since."""
+
+    began: float
+    held: float = 0.0
+
+
+def _properties(message: IncomingMessage, settlement: Reschedule) -> dict[str, str | bool | int]:
+    """A copy's: the original's, without what held only for this delivery, and the marks."""
+    kept = {name: value for name, value in message.properties.items() if name not in PASSING}
+    return {FIRST_ENQUEUED: iso(message.enqueued_at), **kept, **settlement.marks}
+
+
+def _refused(message: IncomingMessage, poison: PoisonError) -> DeadLetter:
+    return DeadLetter(poison.code, f"{poison.code}; message={message.message_id[:120]}; {poison.rationale}")

@@ -6,35 +6,65 @@ delivery. Any step may be the last thing that this process does: they are ordere
 way from what is stored.
 
 Lost races come back as values. An answer that never came is treated the same way: read what is there, then decide.
+
+What ends an attempt without its lane's doing (an outage of storage, a drain, a busy conversation) releases the key and
+excuses the attempt; where the key cannot be told, the copy says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from mosaic_core import telemetry
+from mosaic_core.concurrency import together
 from mosaic_core.domain import ids, reservation, signals
-from mosaic_core.domain.envelope import Envelope, decode
+from mosaic_core.domain.envelope import Envelope, decode, iso
 from mosaic_core.domain.errors import BusyError, LaneError, StoreUnreachableError
-from mosaic_core.domain.lanes import KEY_LIFETIME_DAYS, STORE_BACKOFF_MAX_SECONDS, STORE_GIVE_UP_SECONDS, Lane
+from mosaic_core.domain.lanes import (
+    KEY_LIFETIME_DAYS,
+    LEAST_WAIT_SECONDS,
+    MAX_ATTEMPTS,
+    STORE_BACKOFF_MAX_SECONDS,
+    STORE_GIVE_UP_SECONDS,
+    Lane,
+)
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus, StageStatus
 from mosaic_core.domain.records import Command, Key, Run, Signal, Stage
-from mosaic_core.domain.settlement import Abandon, Complete, DeadLetter, Reschedule, Settlement
+from mosaic_core.domain.settlement import (
+    AWAY_SINCE,
+    FAILED_STEPS,
+    FIRST_ENQUEUED,
+    STORAGE_ENDED,
+    Abandon,
+    Complete,
+    DeadLetter,
+    Reschedule,
+    Settlement,
+)
 from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, StageLog, describe
 from mosaic_core.ports import Clock, ETag, EventPublisher, IncomingMessage, StoredKey, Stores
+from mosaic_core.services.company import Place
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.lease import Lease, owns
 from mosaic_core.services.limits import DeliveryLimits
+from mosaic_core.services.threads import Threads
 
 log = logging.getLogger(__name__)
 
 MAX_UNANSWERED: Final = 3
 """Requests of one delivery that may go unanswered before the tables count as away."""
+
+TRIES_TO_EXCUSE: Final = 3
+"""How often the key is told that an attempt does not count, before that is left to the copy."""
+
+DRAINS_OF_A_MESSAGE: Final = 5
+"""Deliveries of one message after which a drain sends a copy, which begins to count anew, instead of giving it back."""
 
 
 class Worker(Protocol):
@@ -66,13 +96,14 @@ type _Next = Callable[[], Awaitable[_Next | Settlement]] | Settlement
 class Delivery:
     """The state of one delivery between its steps: what it owns, and what its lane has come to."""
 
-    def __init__(self, service: Worker, lane: Lane, message: IncomingMessage, envelope: Envelope) -> None:
+    def __init__(self, service: Worker, lane: Lane, message: IncomingMessage, envelope: Envelope, place: Place) -> None:
         self._service = service
         self._stores = service.stores
         self._clock = service.clock
         self._lane = lane
         self._message = message
         self._envelope = envelope
+        self._place = place
         self._run_id = ids.run_id(message.queue, envelope.command_id)
         self._token = service.new_token()
         self._trace_parent = telemetry.trace_parent()
@@ -87,6 +118,9 @@ class Delivery:
         self._after_conflict = False
         self._run_was_there = False
         self._unanswered = 0
+        self._in_doubt = False  # may the key be mine although no answer has said so?
+        self._untold = _tokens(message)
+        self._giving_up = False
 
     async def run(self) -> Settlement:
         """Take the steps until one of them ends the delivery."""
@@ -96,7 +130,24 @@ class Delivery:
                 step = await step()
             except StoreUnreachableError as error:
                 step = self._no_answer(error)
+            except Exception as error:  # whatever fails, on any step: the limit holds
+                step = await self._broken(error)
         return step
+
+    def _now(self) -> datetime:
+        """By the later of two clocks, this worker's and the broker's when it let the message out: what is to wait must
+        not be over before it began."""
+        return max(self._clock.now(), self._message.enqueued_at)
+
+    def _later(self, due: datetime, why: str, **marks: str | int) -> Reschedule:
+        """A copy for ``due``, a second from now at the earliest. It tells what the key does not know yet, until the key
+        is read and does; a wait for that is part of the outage."""
+        untold = [*self._untold, self._token] if self._in_doubt else self._untold
+        if untold:
+            marks[STORAGE_ENDED] = " ".join(untold[-_TOKENS_KEPT:])
+            marks = {**_kept(self._message, AWAY_SINCE), **marks}
+        due = max(due, self._now() + timedelta(seconds=LEAST_WAIT_SECONDS))
+        return Reschedule(due, why, {**_kept(self._message, FAILED_STEPS), **marks})
 
     # ----------------------------------------------------------------------------------------------- tables away
 
@@ -104,19 +155,156 @@ class Delivery:
         """An owner reads what is there and decides again; where that has no answer either, the tables are away."""
         self._unanswered += 1
         log.warning("a storage request had no answer", extra={"rationale": error.rationale})
+        if self._giving_up:
+            return self._given_up()
         if self._lease is None or self._unanswered >= MAX_UNANSWERED:
-            return self._away()
+            return self._step_away
         return self._step_reread
 
-    def _away(self) -> Settlement:
-        """Look again later, without counting an attempt; after a day give up."""
-        now = self._clock.now()
-        age = (now - first_enqueued(self._message)).total_seconds()
-        if age >= STORE_GIVE_UP_SECONDS:
-            self._event("dead_lettered", "store_unreachable")
-            return self._dead_letter("store_unreachable", "store_unreachable", "storage did not answer for 24 hours")
-        wait = min(STORE_BACKOFF_MAX_SECONDS, max(1.0, age / 2) * self._service.jitter())
-        return Reschedule(now + timedelta(seconds=wait), "store_unreachable")
+    async def _step_away(self) -> _Next:
+        """Look again later, without counting an attempt; a day after the outage began give up."""
+        now = self._now()
+        since = min(now, _time(self._message, AWAY_SINCE) or now)
+        away = (now - since).total_seconds()
+        if away >= STORE_GIVE_UP_SECONDS:
+            return await self._step_give_up()
+        await self._excuse()
+        wait = min(STORE_BACKOFF_MAX_SECONDS, max(1.0, away / 2) * self._service.jitter())
+        return self._later(now + timedelta(seconds=wait), "store_unreachable", **{AWAY_SINCE: iso(since)})
+
+    async def _step_give_up(self) -> _Next:
+        """Where the key is mine its run ends, as far as storage answers: what is final is rolled forward, all else has
+        failed. Then the message is a dead letter."""
+        self._giving_up = True
+        if self._lease is None:
+            return self._given_up()
+        stored = await self._stores.runs.read(self._run_id)
+        if stored is None or not stored.value.is_final:
+            return await self.end_as_failed("store_unreachable", _GIVEN_UP)
+        self._run_row, self._run_etag, self._outcome = stored.value, stored.etag, stored.value.attempt_outcome
+        return self._step_signals
+
+    def _given_up(self) -> Settlement:
+        self._event("dead_lettered", "store_unreachable")
+        return self._dead_letter("store_unreachable", "store_unreachable", _GIVEN_UP)
+
+    async def _excuse(self, *, tries: int = TRIES_TO_EXCUSE) -> None:
+        """K, where it is mine ▶ lease released, the attempt does not count. No answer: read whether it landed. What K
+        cannot be told the copy tells."""
+        lease, self._lease = self._lease, None
+        if lease is None:
+            return
+        self._in_doubt = True
+        key, etag = lease.key, lease.etag
+        for _ in range(tries):
+            with suppress(StoreUnreachableError):
+                if await self._stores.keys.update(reservation.excuse(key), etag) is not None:
+                    self._in_doubt = False
+                    return
+            with suppress(StoreUnreachableError):
+                stored = await self._stores.keys.read(key.queue, key.command_id)
+                if stored is None or not owns(stored.value, self._token) or reservation.is_released(stored.value):
+                    self._in_doubt = False
+                    return
+                key, etag = stored.value, stored.etag
+        log.warning("the key could not be told that storage ended the attempt; the copy says so")
+
+    # ------------------------------------------------------------------------------------- a step that nothing excuses
+
+    async def _broken(self, error: Exception) -> Settlement:
+        """A row that cannot be read, a request that storage refuses, a bug. Counted on the message, since the rows
+        cannot be relied on: the fifth ends the command as far as it can be."""
+        code, rationale = describe(error)
+        failed = _whole(self._message, FAILED_STEPS) + 1
+        log.error("a step failed", extra={"code": code, "rationale": rationale, "failedSteps": failed}, exc_info=error)
+        if failed >= MAX_ATTEMPTS:
+            return await self.end_as_failed(code, rationale)
+        with suppress(Exception):
+            await self._excuse()
+        waits = self._service.limits.retry
+        wait = waits[min(failed, len(waits)) - 1] * self._service.jitter()
+        return self._later(self._now() + timedelta(seconds=wait), "step_failed", **{FAILED_STEPS: failed})
+
+    async def end_as_failed(self, code: str, rationale: str) -> Settlement:
+        """The command ends here, whatever state its rows are in: F open, R final, K Rejected, each where it is this
+        delivery's to write and can be written; then the dead-letter queue."""
+        try:
+            settled = await self._take_what_is_free()
+            if settled is not None:
+                return settled
+            run = await self._end_run(code, rationale)
+            if run.attempt_outcome == AttemptOutcome.FAILED:
+                failure = signals.command_failed(
+                    run, message_id=self._message.message_id, attempt=run.attempt, now=self._clock.now()
+                )
+                await _as_far_as_possible(self._write_failure(failure))
+            if self._lease is not None:
+                await _as_far_as_possible(self._stores.keys.update(_ended_key(self._lease.key, run), self._lease.etag))
+        except StoreUnreachableError as error:
+            log.warning("a storage request had no answer", extra={"rationale": error.rationale})
+            if self._giving_up:
+                return self._given_up()
+            await self._excuse()
+            since = _time(self._message, AWAY_SINCE) or self._now()
+            due = self._now() + timedelta(seconds=STORE_BACKOFF_MAX_SECONDS)
+            return self._later(due, "store_unreachable", **{AWAY_SINCE: iso(since)})
+        self._event("dead_lettered", code)
+        return self._dead_letter("store_unreachable" if self._giving_up else "processing_failed", code, rationale)
+
+    async def _take_what_is_free(self) -> Settlement | None:
+        """Own K where it can be read and nobody is at work on it. A settlement where K says what becomes of the message
+        without its run: it is another's now, it has ended, or it stands for another request."""
+        self._lease = None
+        stored = await _as_far_as_possible(self._stores.keys.read(self._message.queue, self._envelope.command_id))
+        if stored is None:
+            return None
+        if owns(stored.value, self._token):
+            self._own(stored.value, stored.etag)
+            return None
+        judged = self._judge_key(stored)
+        if not callable(judged):
+            return judged
+        if stored.value.request_hash != self._envelope.request_hash:
+            mismatch = "the command id was used before for another request"
+            return self._dead_letter(signals.HASH_MISMATCH, signals.HASH_MISMATCH, mismatch)
+        taken = reservation.take_over(
+            stored.value, self._token, self._message.sequence_number, self._service.limits.lease
+        )
+        etag = await _as_far_as_possible(self._stores.keys.update(taken, stored.etag))
+        if etag is not None:
+            self._own(taken, etag)
+        return None
+
+    async def _end_run(self, code: str, rationale: str) -> Run:
+        """R final, where it is mine to write; otherwise what the signal is to say of it."""
+        now, owned = self._clock.now(), self._lease
+        attempt = owned.key.attempt if owned is not None else 1
+        blank = replace(
+            self._new_run(now, attempt=attempt),
+            attempt_outcome=AttemptOutcome.FAILED,
+            failure_code=code[:120],
+            failure_rationale=rationale[:500],
+        )
+        try:
+            stored = await self._stores.runs.read(self._run_id)
+        except StoreUnreachableError:
+            raise
+        except Exception:
+            log.warning("the run cannot be read; it is left as it is", exc_info=True)
+            return blank
+        if stored is not None and stored.value.is_final:
+            return stored.value if stored.value.attempt_outcome is not None else blank
+        if owned is None:
+            return blank
+        row = stored.value if stored is not None else self._new_run(now, attempt=attempt)
+        ended = reservation.fail(
+            row, owned.key, code=code[:120], rationale=rationale[:500], now=now, next_attempt_at=None
+        )
+        if stored is not None:
+            await _as_far_as_possible(self._stores.runs.update(ended, stored.etag))
+        else:
+            await _as_far_as_possible(self._stores.runs.insert(ended))
+        return ended
 
     # ------------------------------------------------------------------------------------------- 0 and 1: reserve
 
@@ -146,6 +334,7 @@ class Delivery:
     async def _step_reserve(self) -> _Next:
         """1: insert K ∥ insert R."""
         now = self._clock.now()
+        self._in_doubt = True
         key = Key(
             queue=self._message.queue,
             command_id=self._envelope.command_id,
@@ -162,21 +351,17 @@ class Delivery:
             expires_at=now + timedelta(days=KEY_LIFETIME_DAYS),
         )
         run = self._new_run(now, attempt=1)
-        index, key_answer, run_answer = await asyncio.gather(
-            self._index(), self._stores.keys.insert(key), self._stores.runs.insert(run), return_exceptions=True
+        index, key_answer, run_answer = await together(
+            _answer(self._index()), _answer(self._stores.keys.insert(key)), _answer(self._stores.runs.insert(run))
         )
-        for answer in (key_answer, run_answer, index):
-            if isinstance(answer, BaseException):
-                if not isinstance(answer, StoreUnreachableError):
-                    raise answer
-                self._unanswered += 1
-        if index is not None:  # a command that its conversation does not list would be lost to its reader
-            return self._away()
+        self._unanswered += sum(isinstance(a, StoreUnreachableError) for a in (index, key_answer, run_answer))
+        self._in_doubt = isinstance(key_answer, StoreUnreachableError)
         self._run_row, self._run_etag = (run, run_answer) if isinstance(run_answer, str) else (None, None)
         if isinstance(key_answer, str):
             self._own(key, key_answer)
-            return self._reserved()
-        return self._step_key_exists
+        if index is not None:  # a command that its conversation does not list would be lost to its reader
+            return self._step_away
+        return self._reserved() if self._lease is not None else self._step_key_exists
 
     async def _index(self) -> None:
         """List a command that came past the API under its conversation."""
@@ -203,7 +388,7 @@ class Delivery:
         """K was there, or its insert had no answer. With my own token it is the latter: new and mine."""
         stored = await self._stores.keys.read(self._message.queue, self._envelope.command_id)
         if stored is None:
-            return self._step_reserve if self._unanswered < MAX_UNANSWERED else self._away()
+            return self._step_reserve if self._unanswered < MAX_UNANSWERED else self._step_away
         if owns(stored.value, self._token):
             self._own(stored.value, stored.etag)
             return self._reserved()
@@ -222,16 +407,18 @@ class Delivery:
         return self._judge_key(stored)
 
     def _judge_key(self, stored: StoredKey) -> _Next:
-        self._lease = None
-        key = stored.value
+        self._lease, self._in_doubt = None, False
+        key, now = stored.value, self._now()
+        self._untold = [token for token in self._untold if owns(key, token) and not reservation.is_released(key)]
         verdict = reservation.judge_key(
             key,
             lease_left=stored.lease_left,
-            now=self._clock.now(),
+            now=now,
             request_hash=self._envelope.request_hash,
             owner_token=self._token,
             sequence_number=self._message.sequence_number,
             lease_seconds=self._service.limits.lease,
+            storage_ended=self._untold,
         )
         match verdict:
             case reservation.HashMismatch():
@@ -246,14 +433,26 @@ class Delivery:
                 self._event("dead_lettered", reason, key.attempt)
                 return self._dead_letter(reason, reason, key.resolution_rationale or "rejected", key.attempt)
             case reservation.InProgress(until, why):
-                return Reschedule(until, why)
+                return self._later(until, why)
+            case reservation.Free(taken) if taken.solo and not self._place.is_alone:
+                return self._step_alone
             case reservation.Free(taken):
                 return lambda: self._take_over(taken, stored.etag)
+
+    async def _step_alone(self) -> _Next:
+        """The last owner was never heard of again: this attempt runs by itself. Nothing is owned while it waits."""
+        limits = self._service.limits
+        log.warning("the last attempt ended without a word; the next one runs by itself")
+        if not await self._place.be_alone(limits.solitude):
+            return self._later(self._now() + timedelta(seconds=limits.company * self._service.jitter()), "in_company")
+        return self._step_key_exists
 
     async def _take_over(self, taken: Key, etag: ETag) -> _Next:
         """5 of the key exists."""
         # owned before the answer: where none comes, what is there says whose it is
+        untold = self._untold
         self._own(taken, etag)
+        self._in_doubt, self._untold = True, untold
         written = await self._stores.keys.update(taken, etag)
         if written is None:
             return self._step_reread
@@ -262,6 +461,7 @@ class Delivery:
         return self._step_run
 
     def _own(self, key: Key, etag: ETag) -> None:
+        self._in_doubt, self._untold = False, []
         self._lease = Lease(self._stores.keys, key, etag, renew_seconds=self._service.limits.lease_renew)
 
     # ------------------------------------------------------------------------------------------------- at the run
@@ -324,13 +524,8 @@ class Delivery:
 
     def _reject(self) -> _Next:
         """Over the limit: final `failed` without running."""
-        self._ended(
-            LaneResult(
-                outcome=AttemptOutcome.FAILED,
-                code="attempts_exhausted",
-                rationale="every attempt ended without an outcome; rejected without running again",
-            )
-        )
+        rationale = "every attempt ended without an outcome; rejected without running again"
+        self._ended(_failed("attempts_exhausted", rationale))
         return self._step_outcome
 
     async def _step_ahead(self) -> _Next:
@@ -366,38 +561,54 @@ class Delivery:
     # ------------------------------------------------------------------------------------------------ 2: the lane
 
     async def _step_lane(self) -> _Next:
-        lease = self._owned
+        lease, drain = self._owned, self._service.drain
         self._stage_log = StageLog(self._clock.now)
         self._result = None
+        stopped, threads = False, Threads()
         with telemetry.correlated(attempt=lease.key.attempt):
             self._event("started", "running")
-            task = asyncio.ensure_future(self._run_lane(lease.key.attempt))
-            stop = task.cancel
-            self._service.drain.listen(stop)
+            task = asyncio.ensure_future(self._run_lane(lease.key.attempt, threads))
+
+            def stop() -> None:
+                nonlocal stopped
+                stopped = True
+                task.cancel()
+
+            drain.listen(stop)
             lease.hold(stop)
             try:
                 await asyncio.wait({task})
+                if not drain.draining and not await threads.ended(self._service.limits.threads):
+                    log.error("threads of an attempt that has ended are still at work")
             except asyncio.CancelledError:
                 task.cancel()
                 raise
             finally:
-                self._service.drain.forget(stop)
+                drain.forget(stop)
                 await lease.let_go()
-        if task.cancelled():
-            if self._service.drain.draining and not lease.lost:
+        if task.cancelled() and stopped:
+            if drain.draining and not lease.lost:
                 return self._step_release
+            if lease.unrenewed:
+                return self._step_away
             # never a second run of the lane under this number: another delivery, or a later attempt, goes on
-            return Reschedule(self._clock.now() + timedelta(seconds=lease.key.lease_seconds), "lease_lost")
-        if isinstance(task.exception(), StoreUnreachableError):
-            return self._away()
-        if isinstance(busy := task.exception(), BusyError):
-            await self._step_release()
-            return Reschedule(self._clock.now() + timedelta(seconds=busy.wait), "in_progress")
-        self._ended(task.result())
+            self._lease = None
+            return self._later(self._now() + timedelta(seconds=lease.key.lease_seconds), "lease_lost")
+        if task.cancelled():
+            self._ended(_failed("lane_cancelled", "what the lane awaited was cancelled, and not by the runtime"))
+        elif isinstance(task.exception(), StoreUnreachableError):
+            return self._step_away
+        elif isinstance(busy := task.exception(), BusyError):
+            await self._excuse()
+            return self._later(self._now() + timedelta(seconds=busy.wait * self._service.jitter()), "in_progress")
+        else:
+            self._ended(task.result())
         return self._step_reread if lease.lost else self._step_stages
 
-    async def _run_lane(self, attempt: int) -> LaneResult:
-        """The lane's result; a failed attempt is a result, too. `StoreUnreachableError` passes: it is none."""
+    async def _run_lane(self, attempt: int, threads: Threads) -> LaneResult:
+        """The lane's result; a failed attempt is a result, too. `StoreUnreachableError` and `BusyError` pass: they are
+        none."""
+        threads.begin()
         context = LaneContext(
             envelope=self._envelope,
             run_id=self._run_id,
@@ -424,18 +635,16 @@ class Delivery:
             if code == "unexpected_error":
                 log.exception("the lane failed unexpectedly")
         log.warning("attempt failed", extra={"code": code, "rationale": rationale})
-        return LaneResult(outcome=AttemptOutcome.FAILED, code=code, rationale=rationale)
+        return _failed(code, rationale)
 
     def _ended(self, result: LaneResult) -> None:
         self._result, self._result_attempt, self._outcome = result, self._owned.key.attempt, result.outcome
 
     async def _step_release(self) -> _Next:
         """Drain: lease released, the attempt excused; whatever the answer, the message goes back."""
-        lease = self._owned
-        try:
-            await self._stores.keys.update(reservation.excuse(lease.key), lease.etag)
-        except StoreUnreachableError:
-            log.warning("the lease could not be released while draining; it runs out by itself")
+        await self._excuse(tries=1)
+        if self._message.delivery_count >= DRAINS_OF_A_MESSAGE:
+            return self._later(self._now(), "draining")
         return Abandon("draining")
 
     # ----------------------------------------------------------------------------------------------------- 3 to 6
@@ -468,7 +677,7 @@ class Delivery:
                     code=result.code[:120],
                     rationale=result.rationale[:500],
                     now=now,
-                    next_attempt_at=None if reservation.is_last(key) else now + self._retry_wait(key),
+                    next_attempt_at=None if reservation.is_last(key) else self._now() + self._retry_wait(key),
                 )
         run = replace(
             run,
@@ -484,8 +693,8 @@ class Delivery:
 
     def _retry_wait(self, key: Key) -> timedelta:
         waits = self._service.limits.retry
-        nth = min(max(key.attempt - key.excused, 1), len(waits))
-        return timedelta(seconds=waits[nth - 1] * self._service.jitter())
+        nth = min(max(reservation.counted(key), 1), len(waits))
+        return timedelta(seconds=max(LEAST_WAIT_SECONDS, waits[nth - 1] * self._service.jitter()))
 
     async def _step_signals(self) -> _Next:
         """5: F carries the writer's attempt, open and resolved alike; a plain success has none."""
@@ -529,7 +738,7 @@ class Delivery:
         elif run.is_final:
             key = reservation.reject(lease.key, now=now, rationale=f"{code}: {rationale}"[:500])
         else:
-            key = reservation.await_retry(lease.key, run.next_attempt_at or now)
+            key = reservation.await_retry(lease.key, run.next_attempt_at or self._now())
         if await self._stores.keys.update(key, lease.etag) is None:
             return self._step_reread
         if not failed:
@@ -542,7 +751,7 @@ class Delivery:
             reason = "idempotency_rejected" if self._run_was_there else "processing_failed"
             return self._dead_letter(reason, code, rationale)
         self._event("attempt_failed", code)
-        return Reschedule(run.next_attempt_at or now, "retry")
+        return self._later(run.next_attempt_at or self._now(), "retry")
 
     async def _step_mismatch(self) -> _Next:
         """The id stands for another request: a signal, and the dead-letter queue; nothing else is touched."""
@@ -634,27 +843,87 @@ class Delivery:
         return DeadLetter(reason, f"{code}; {where}; {rationale}")
 
     def _event(self, kind: telemetry.EventKind, outcome: str, attempt: int | None = None) -> None:
-        self._service.publisher.publish(
-            telemetry.command_event(
-                kind,
-                envelope=self._envelope,
-                message=self._message,
-                run_id=self._run_id,
-                attempt=attempt if attempt is not None else self._lease.key.attempt if self._lease else 0,
-                outcome=outcome,
-                at=self._clock.now(),
+        """Telemetry neither delays nor fails a command: not even a publisher that raises, or an event that cannot be
+        built."""
+        try:
+            self._service.publisher.publish(
+                telemetry.command_event(
+                    kind,
+                    envelope=self._envelope,
+                    message=self._message,
+                    run_id=self._run_id,
+                    attempt=attempt if attempt is not None else self._lease.key.attempt if self._lease else 0,
+                    outcome=outcome,
+                    at=self._clock.now(),
+                )
             )
-        )
+        except Exception:
+            log.warning("an event could not be published", exc_info=True, extra={"event": kind})
+
+
+_TOKENS_KEPT: Final = 3
+"""Attempts that a copy can tell of."""
+
+_GIVEN_UP: Final = "storage did not answer for 24 hours"
+
+
+def _failed(code: str, rationale: str) -> LaneResult:
+    return LaneResult(outcome=AttemptOutcome.FAILED, code=code, rationale=rationale)
+
+
+def _ended_key(key: Key, run: Run) -> Key:
+    """K as its run's end says, at the run's own time."""
+    at, said = run.completed_at or run.last_modified_at, run.failure_rationale or "done"
+    if run.attempt_outcome == AttemptOutcome.FAILED:
+        return reservation.reject(key, now=at, rationale=f"{run.failure_code}: {said}"[:500])
+    return reservation.complete(key, now=at, code=completion_code(run), rationale=said)
+
+
+async def _answer[T](request: Coroutine[object, object, T]) -> T | StoreUnreachableError:
+    """What a request comes to, one without an answer as a value: its siblings' answers are waited for."""
+    try:
+        return await request
+    except StoreUnreachableError as error:
+        return error
+
+
+async def _as_far_as_possible[T](request: Coroutine[object, object, T]) -> T | None:
+    """None where the request fails for whatever reason but storage's silence."""
+    try:
+        return await request
+    except StoreUnreachableError:
+        raise
+    except Exception:
+        log.warning("left as it is: it can be neither read nor written", exc_info=True)
+        return None
+
+
+def _kept(message: IncomingMessage, *names: str) -> dict[str, str | int]:
+    return {name: message.properties[name] for name in names if name in message.properties}
+
+
+def _tokens(message: IncomingMessage) -> list[str]:
+    return str(message.properties.get(STORAGE_ENDED, "")).split()
+
+
+def _whole(message: IncomingMessage, name: str) -> int:
+    value = message.properties.get(name, 0)
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def _time(message: IncomingMessage, name: str) -> datetime | None:
+    """A time that a copy bears; None where it bears none that can be read."""
+    text = message.properties.get(name)
+    try:
+        moment = datetime.fromisoformat(str(text)) if text else None
+        return moment.astimezone(UTC) if moment is not None and moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def first_enqueued(message: IncomingMessage) -> datetime:
     """When the command was first put on the queue, however many copies of it came since."""
-    text = message.properties.get("firstEnqueuedAtUtc")
-    try:
-        moment = datetime.fromisoformat(str(text)) if text else message.enqueued_at
-    except ValueError:
-        return message.enqueued_at
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return _time(message, FIRST_ENQUEUED) or message.enqueued_at
 
 
 def completion_code(run: Run) -> str:

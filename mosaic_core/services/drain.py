@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 
@@ -35,6 +35,19 @@ class Drain:
     def forget(self, listener: Callable[[], object]) -> None:
         with suppress(ValueError):
             self._listeners.remove(listener)
+
+    async def pause(self, sleep: Awaitable[object]) -> None:
+        """Wait for ``sleep``, or for the drain's beginning."""
+        begun = asyncio.Event()
+        self.listen(begun.set)
+        waits = [asyncio.ensure_future(sleep), asyncio.ensure_future(begun.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.forget(begun.set)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.wait(waits)
 
     @contextmanager
     def delivery(self) -> Iterator[None]:

@@ -31,6 +31,8 @@ class Lease:
         self.key = key
         self.etag = etag
         self.lost = False
+        self.unrenewed = False
+        """Lost because storage did not answer, as far as is known to nobody else."""
 
     def hold(self, on_lost: Callable[[], object]) -> None:
         """Begin to renew; costs nothing for a lane that ends before the first renewal."""
@@ -79,7 +81,7 @@ class Lease:
             self.etag, self._taken = etag, time.monotonic()
         except StoreUnreachableError:
             if time.monotonic() - self._taken > self.key.lease_seconds:
-                self.lost = True
+                self.lost = self.unrenewed = True
 
 
 def owns(key: Key, owner_token: str) -> bool:

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mosaic_core.domain.lanes import RETRY_SECONDS
+from mosaic_core.domain.lanes import MAX_DELIVERIES, RETRY_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryLimits:
-    """All in seconds. A lease is renewed every ``lease_renew``; ``retry`` are the waits after failed attempts."""
+    """All in seconds, but ``max_deliveries``.
+
+    A lease is renewed every ``lease_renew``; ``retry`` are the waits after failed attempts. ``hold``: how long a
+    message may be held where its copy cannot be sent, and ``delivery``: at most so long after its beginning (below the
+    host's lock renewal). ``company``: how long a delivery waits while a suspect works alone, ``solitude``: how long a
+    suspect waits to be alone. ``threads``: how long an attempt waits for its own threads. ``max_deliveries`` is the
+    queues' setting.
+    """
 
     lease: int = 30
     lease_renew: float = 10.0
     lane_deadline: float = 240.0
     retry: tuple[float, ...] = tuple(float(s) for s in RETRY_SECONDS)
+    hold: float = 120.0
+    delivery: float = 450.0
+    company: float = 5.0
+    solitude: float = 90.0
+    threads: float = 60.0
+    max_deliveries: int = MAX_DELIVERIES

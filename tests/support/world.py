@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker, MemoryPublisher
 from mosaic_core.domain import ids
+from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus, StageStatus
 from mosaic_core.domain.settlement import Settlement
@@ -61,9 +64,12 @@ class Work:
     keyed: list[int] = field(default_factory=list)
     began: list[int] = field(default_factory=list)
 
+    def end_of(self, attempt: int) -> str:
+        return self.ends[min(attempt, len(self.ends)) - 1]
+
     async def __call__(self, context: LaneContext) -> LaneResult:
         self.began.append(context.attempt)
-        end = self.ends[min(context.attempt, len(self.ends)) - 1]
+        end = self.end_of(context.attempt)
         async with context.log.stage("work", "test") as stage:
             await asyncio.sleep(0)
             if not self.first:
@@ -79,18 +85,43 @@ class Work:
         return LaneResult(outcome=AttemptOutcome.SUCCEEDED, code="worked", rationale="done")
 
 
+@dataclass(frozen=True)
+class Skewed:
+    """A clock that is that many seconds ahead of another."""
+
+    clock: ManualClock
+    seconds: float
+
+    def now(self) -> datetime:
+        return self.clock.now() + timedelta(seconds=self.seconds)
+
+
 class World:
+    """``stored`` is what there is; ``stores`` is how the workers reach it, which a test may replace."""
+
     def __init__(
-        self, handler: LaneHandler, *, plan: Plan | None = None, max_deliveries: int = 50, lease: int = 30
+        self,
+        handler: LaneHandler,
+        *,
+        plan: Plan | None = None,
+        max_deliveries: int = 50,
+        lease: int = 30,
+        storage_skew: float = 0,
+        broker_skew: float = 0,
+        worker_skew: float = 0,
     ) -> None:
+        """The skews are how many seconds the clocks of storage, broker and workers are ahead of the world's."""
         self.clock = ManualClock()
-        self.stores: Stores = memory_stores(self.clock)
-        self.broker = MemoryBroker(self.clock, lock_seconds=60, max_deliveries=max_deliveries)
+        self.stored: Stores = memory_stores(Skewed(self.clock, storage_skew))
+        self.stores = self.stored
+        self.broker = MemoryBroker(Skewed(self.clock, broker_skew), lock_seconds=60, max_deliveries=max_deliveries)
+        self.broker_skew, self.worker_skew = broker_skew, worker_skew
         self.publisher = MemoryPublisher()
         self.plan = plan or Plan()
         self.handler = handler
         self.lease = lease
         self.settlements: list[Settlement] = []
+        self._held: list[IncomingMessage] = []
         self.deaths = 0
 
     def service(self, handler: LaneHandler | None = None) -> DeliveryService:
@@ -99,12 +130,20 @@ class World:
             sender=faulty_messaging(self.broker, "sender", self.plan),
             settler=faulty_messaging(self.broker, "settler", self.plan),
             publisher=self.publisher,
-            clock=self.clock,
+            clock=Skewed(self.clock, self.worker_skew),
             handlers=dict.fromkeys(Lane, handler or self.handler),
             policy_version="test",
             limits=DeliveryLimits(lease=self.lease),
             jitter=lambda: 1.0,
+            sleep=self._sleep,
         )
+
+    async def _sleep(self, seconds: float) -> None:
+        """Time passes; the host renews the locks of what its worker holds."""
+        self.clock.advance(seconds)
+        for message in self._held:
+            with suppress(QueueUnavailableError):
+                self.broker.renew(message)
 
     async def send(self, payload: bytes | None = None, *, recorded: bool = False, message_id: str = COMMAND_ID) -> None:
         properties: dict[str, str | bool | int] = {"recorded": True} if recorded else {}
@@ -114,11 +153,14 @@ class World:
 
     async def deliver(self, message: IncomingMessage, lane: Lane = Lane.CONVERSATION) -> Settlement | None:
         """One delivery by a worker of its own; None where it died."""
+        self._held.append(message)
         try:
             settlement = await self.service().deliver(lane, message)
         except ProcessDied:
             self.deaths += 1
             return None
+        finally:
+            self._held.remove(message)
         self.settlements.append(settlement)
         return settlement
 
@@ -151,7 +193,8 @@ class World:
             change = self.broker.next_change()
             if change is None:
                 return None
-            self.clock.advance(max(0.0, (change - self.clock.now()).total_seconds()))
+            now = Skewed(self.clock, self.broker_skew).now()
+            self.clock.advance(max(0.0, (change - now).total_seconds()))
         return message
 
     async def run(self, *, most: int = 200) -> None:
@@ -164,21 +207,25 @@ class World:
         raise AssertionError(f"not at an end after {most} steps: {self.settlements[-5:]}")
 
     async def key(self) -> Any:
-        stored = await self.stores.keys.read(QUEUE, COMMAND_ID)
+        stored = await self.stored.keys.read(QUEUE, COMMAND_ID)
         return stored.value if stored else None
 
     async def run_row(self) -> Any:
-        stored = await self.stores.runs.read(RUN_ID)
+        stored = await self.stored.runs.read(RUN_ID)
         return stored.value if stored else None
 
     async def failure(self) -> Any:
-        stored = await self.stores.signals.read(ids.failure_signal_id(RUN_ID))
+        stored = await self.stored.signals.read(ids.failure_signal_id(RUN_ID))
         return stored.value if stored else None
+
+    async def listed(self) -> list[tuple[str, str]]:
+        """The conversation as its reader sees it."""
+        return [entry async for entry in self.stored.commands.conversation(HOUSEHOLD, CONVERSATION)]
 
     async def check_end(self) -> None:
         """What the protocol promises once faults have stopped."""
         key, run, failure = await self.key(), await self.run_row(), await self.failure()
-        stages = await self.stores.stages.of_run(RUN_ID)
+        stages = await self.stored.stages.of_run(RUN_ID)
         assert key is not None
         assert key.status in (KeyStatus.COMPLETED, KeyStatus.REJECTED), key
         assert key.finalized_at is not None
@@ -193,7 +240,7 @@ class World:
             assert failure is None or failure.is_resolved
             assert not dead, dead
             if run.status == RunStatus.NEEDS_REVIEW:
-                review = await self.stores.signals.read(ids.review_signal_id(RUN_ID))
+                review = await self.stored.signals.read(ids.review_signal_id(RUN_ID))
                 assert review is not None
                 assert review.value.requires_human_review
         else:
