@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
+import os
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,12 +16,15 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from azure.servicebus import ServiceBusMessage as SdkMessage
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
+from azure.servicebus.exceptions import MessageSizeExceededError
 
 from mosaic_core.adapters.memory_messaging import MemoryBroker
 from mosaic_core.adapters.servicebus import ServiceBusProbe, ServiceBusSender
 from mosaic_core.config import Connection
+from mosaic_core.domain.body import inflate
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.ports import CommandSender, OutgoingMessage
 from tests.contract.messaging import QUEUES, Proxy, connection, running_broker
@@ -156,12 +161,41 @@ async def test_large_messages_at_once_do_not_have_to_fit_together(sender: Servic
 
 
 async def test_one_that_is_too_large_fails_alone(sender: ServiceBusSender, receive: Receive) -> None:
-    huge, fine = message(body=bytes(2 * 1024 * 1024)), message()
+    huge, fine = message(body=os.urandom(2 * 1024 * 1024)), message()
     outcomes = await asyncio.gather(sender.send(huge), sender.send(fine), return_exceptions=True)
     assert isinstance(outcomes[0], QueueUnavailableError)
     assert "too large" in str(outcomes[0])
     assert outcomes[1] is None
     assert [one.message_id for one in await receive(1)] == [fine.message_id]
+
+
+async def test_whatever_was_received_has_a_copy(sender: ServiceBusSender, receive: Receive, port: int) -> None:
+    """The largest message that a producer gets through: its copy bears more properties, and is not refused."""
+    client = ServiceBusClient.from_connection_string(connection(port).connection_string, retry_total=0)
+    largest = 0
+    async with client, client.get_queue_sender(QUEUE) as producer:
+        for size in range(256 * 1024, 0, -32):
+            body = json.dumps({"message": "x" * (size - 14)}).encode()
+            try:
+                await producer.send_messages(SdkMessage(body, message_id="first", content_type="application/json"))
+            except MessageSizeExceededError:
+                continue
+            largest = len(body)
+            break
+    [received] = await receive(1)
+    assert len(b"".join(received.body)) == largest
+    marks: dict[str, str | bool | int] = {
+        "firstEnqueuedAtUtc": "2026-11-24T09:00:00.123456Z",
+        "storeAwaySinceUtc": "2026-11-24T09:00:00.123456Z",
+        "storageEnded": " ".join(["0" * 32] * 3),
+        "failedSteps": 4,
+    }
+    await sender.send(message(body=body, **marks), due=datetime.now(UTC))
+    [copy] = await receive(1)
+    told = texts(copy.application_properties)
+    whole, properties = inflate(b"".join(copy.body), told)  # type: ignore[arg-type]
+    assert whole == body
+    assert marks.items() <= properties.items()
 
 
 @pytest.mark.parametrize("odd", [replace(message(), message_id="m" * 129), message(count=2**64)])

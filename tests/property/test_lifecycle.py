@@ -473,7 +473,7 @@ class Lifecycle(RuleBasedStateMachine):
         fate = self.usual if then == "usual" else then
         match fate:
             case "pause":
-                pass
+                self.ended_early += 1
             case "drain":
                 self.ended_early += 1
                 worker.drain.begin()
@@ -509,6 +509,8 @@ class Lifecycle(RuleBasedStateMachine):
                 for request in worker.waiting:
                     request.go.cancel()  # a dead process waits for nothing
                 await asyncio.sleep(0)
+            if not worker.task.cancelled():
+                worker.task.exception()  # ProcessDied: nobody is left to hear it
         await self._settle_down()
 
     async def _finish(self, worker: Worker) -> None:

@@ -14,9 +14,10 @@ import pytest
 from azure.functions.meta import Datum
 from azure.functions.servicebus import ServiceBusMessageInConverter
 
+from mosaic_core.domain.body import deflate
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.settlement import Complete, Settlement
-from mosaic_core.entrypoints.queues import create_blueprint, incoming
+from mosaic_core.entrypoints.queues import WAITERS, create_blueprint, incoming
 from mosaic_core.ports import IncomingMessage
 
 QUEUES = {lane: f"real-{lane.value}" for lane in Lane}
@@ -260,3 +261,57 @@ async def test_the_service_is_built_at_the_first_message_and_not_before() -> Non
     assert built == []
     await handler(message())
     assert len(built) == 1
+
+
+async def test_what_would_wait_too_long_within_its_invocation_goes_back_to_the_queue() -> None:
+    """32 slow deliveries and one place: a few wait for it, the others are told that there is none."""
+    go, crowded, at_work = asyncio.Event(), list[IncomingMessage](), 0
+
+    class Slow:
+        async def deliver(self, lane: Lane, message: IncomingMessage) -> Settlement:
+            nonlocal at_work
+            if message.crowded:
+                crowded.append(message)
+                return Complete()
+            at_work += 1
+            assert at_work == 1
+            await go.wait()
+            at_work -= 1
+            return Complete()
+
+    sweep = functions(Slow(), sweep=1)["sweep_lane"].get_user_function()
+    work = [asyncio.create_task(sweep(message(MessageId=f"m-{n}"))) for n in range(32)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(crowded) == 32 - 1 - WAITERS
+    assert sum(task.done() for task in work) == len(crowded)
+    go.set()
+    await asyncio.gather(*work)
+    assert len(crowded) == 32 - 1 - WAITERS
+
+
+async def test_a_wait_for_a_place_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mosaic_core.entrypoints.queues.WAIT_SECONDS", 0.001)
+    go, crowded = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def deliver(self, lane: Lane, message: IncomingMessage) -> Settlement:
+            if message.crowded:
+                crowded.set()
+            else:
+                await go.wait()
+            return Complete()
+
+    sweep = functions(Slow(), sweep=1)["sweep_lane"].get_user_function()
+    first, second = asyncio.create_task(sweep(message())), asyncio.create_task(sweep(message(MessageId="m-2")))
+    await crowded.wait()
+    await second
+    go.set()
+    await first
+    await sweep(message(MessageId="m-3"))
+
+
+def test_a_deflated_body_is_inflated() -> None:
+    body, properties = deflate(b'{"a": 1}' * 100, {"recorded": True})
+    got = incoming(message(body, properties), "q")
+    assert (got.body, got.properties) == (b'{"a": 1}' * 100, {"recorded": True})
