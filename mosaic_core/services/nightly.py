@@ -157,9 +157,14 @@ class NightlySweep:
     async def _again(self, progress: SweepProgress, due: date) -> tuple[SweepProgress, int, list[_Failed]]:
         """Try those that were left behind. The progress without who went through, how many that were, and of whom a
         person is to be told. Who failed again goes to the end, so that it holds up no other."""
-        waiting = [it for text in progress.left_behind if (it := _of_left(text)) is not None]
-        failed: list[_Failed] = []
         oldest = due - timedelta(days=self.catch_up_nights - 1)
+        known = [it for text in progress.left_behind if (it := _of_left(text)) is not None]
+        waiting = [it for it in known if it[0] >= oldest]
+        if len(waiting) < len(known):
+            log.error(
+                "households stay without a sweep of a night that is too old", extra={"count": len(known) - len(waiting)}
+            )
+        failed: list[_Failed] = []
         kept: list[tuple[date, str]] = []
         enqueued = 0
         for at in range(0, len(waiting), self.page):
@@ -167,16 +172,15 @@ class NightlySweep:
             outcomes = await each(part, lambda it: self._try_again(*it))
             lost = [outcome for outcome in outcomes if outcome is not None]
             enqueued += len(part) - len(lost)
-            if len(lost) == len(part) > 1 and all(it.in_passing for it in lost):
-                kept = waiting[at:] + kept  # an outage: nobody's own failure
+            several = len({it.household_id for it in lost}) > 1
+            if several and len(lost) == len(part) and all(it.in_passing for it in lost):
+                # an outage, so nobody's own failure; but one of a day is a person's affair
+                failed += [it for it in lost if it.night < due]
+                kept = waiting[at:] + kept
                 break
             failed += lost
             kept += [(it.night, it.household_id) for it in lost]
-        given_up = [it for it in kept if it[0] < oldest]
-        if given_up:
-            log.error("households stay without a sweep of a night that is too old", extra={"count": len(given_up)})
-        left = tuple(_left(*it) for it in kept if it not in given_up)
-        return replace(progress, left_behind=left), enqueued, failed
+        return replace(progress, left_behind=tuple(_left(*it) for it in kept)), enqueued, failed
 
     async def _try_again(self, night: date, household_id: str) -> _Failed | None:
         failed = await self._try(household_id, night)
