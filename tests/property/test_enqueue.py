@@ -16,6 +16,7 @@ from mosaic_core.domain import ids
 from mosaic_core.domain.errors import RequestError, TransientError
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import KeyStatus
+from mosaic_core.domain.records import Command
 from mosaic_core.ports import OutgoingMessage, Principal
 from mosaic_core.services.membership import Caller
 from mosaic_core.services.outbox import UnsentCommands
@@ -83,7 +84,7 @@ async def judge(acts: list[Act], faults: dict[int, Kind], waits: list[float]) ->
     plan = Plan(faults)
     inserted = real.insert
 
-    async def noted(command: records.Command) -> bool:
+    async def noted(command: Command) -> bool:
         new = await inserted(command)
         if new:
             recorded[command.command_id] = command.queue

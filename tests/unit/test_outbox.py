@@ -54,7 +54,7 @@ def sent(world: ApiWorld) -> list[str]:
 
 def same_shard(count: int) -> list[str]:
     """Client ids whose commands share a shard of the outbox."""
-    shard, found, number = ids.outbox_shard(command_id("c-0")), [], 0
+    shard, found, number = ids.outbox_shard(command_id("c-0")), list[str](), 0
     while len(found) < count:
         if ids.outbox_shard(command_id(f"c-{number}")) == shard:
             found.append(f"c-{number}")

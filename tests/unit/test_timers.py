@@ -49,7 +49,7 @@ class Unsent:
 def timers(nightly: Any = None, unsent: Any = None) -> dict[str, Any]:
     app = func.FunctionApp()
     app.register_functions(create_blueprint(lambda: nightly, lambda: unsent))
-    return {found.get_function_name(): found for found in app.get_functions()}
+    return {f"{found.get_function_name()}": found for found in app.get_functions()}
 
 
 def timer(nightly: Any) -> Any:
