@@ -188,9 +188,10 @@ class UnsentCommands:
             if age >= REFUSED_AFTER:
                 await self._refuse(stored, why=why)
                 return
+            # the signal after the entry that knows of it: whoever sends the command resolves it
+            await self._replace(stored, replace(entry, tries=tries, due_at=now + wait))
             if why or age >= TOLD_AT_THE_LATEST or (counts and tries >= TOLD_AFTER):
                 await self._tell(entry, why or "could not be sent: storage or its queue did not answer")
-            await self._replace(stored, replace(entry, tries=tries, due_at=now + wait))
         except (StoreUnreachableError, StoreRefusedError) as error:
             log.warning("an outbox entry stays where it is", extra={**_of(stored), "rationale": error.rationale})
 

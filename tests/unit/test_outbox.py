@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, cast
@@ -23,6 +24,7 @@ from mosaic_core.services.enqueue import OUTBOX_GRACE
 from mosaic_core.services.outbox import ABSENT_FOR, PER_SHARD, OutboxReport, UnsentCommands
 from tests.support import records
 from tests.support.api import ALICE_HOUSEHOLD, CONVERSATION, ApiWorld
+from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_messaging, faulty_stores
 from tests.unit.test_enqueue import CALLER, left, line, listed
 
 QUEUE = RULES[Lane.CONVERSATION].default_queue
@@ -463,3 +465,31 @@ def test_a_recorded_command_of_an_earlier_version_is_read() -> None:
     )
     message = Recorded.of(command).message()
     assert dict(message.properties) == {"recorded": True, "householdId": "h", "conversationId": "k"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mended", [False, True])
+async def test_a_tick_that_dies_or_hears_nothing_loses_neither_the_command_nor_its_signal(
+    kind: Kind, mended: bool
+) -> None:
+    """At each operation of a tick that puts a sick command back, and of one that sends it once it is mended."""
+    for at in range(1, 12):
+        world = ApiWorld()
+        await leave(world, "c-1")
+        world.clock.advance(DUE)
+        unsent = broken_commands(world, StoredRowError("lacks Envelope"), "c-1")
+        if mended:
+            assert (await unsent.tick()).failed == 1
+            world.clock.advance(HOUR)
+            unsent = world.unsent
+        plan = Plan({at: kind})
+        stores = faulty_stores(unsent.stores, plan)
+        with suppress(ProcessDied):
+            await replace(unsent, stores=stores, sender=faulty_messaging(world.sender, "sender", plan)).tick()
+        for _ in range(4):
+            world.clock.advance(HOUR)
+            await world.unsent.tick()
+        assert set(sent(world)) == {command_id("c-1")}
+        assert await left(world) == []
+        told = await signal(world, "c-1")
+        assert told is None or told.is_resolved
