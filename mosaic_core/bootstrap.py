@@ -44,6 +44,7 @@ from mosaic_core.services.health import HealthService
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.membership import MembershipService
 from mosaic_core.services.nightly import NightlySweep
+from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.read_models import ReadModels
 
 log = logging.getLogger(__name__)
@@ -171,7 +172,13 @@ class Container:
             hour_utc=settings.sweep_hour_utc,
             lookback_days=settings.sweep_lookback_days,
             catch_up_nights=settings.sweep_catch_up_nights,
+            signals=self.stores.signals,
+            queue=settings.queues[Lane.SWEEP],
         )
+
+    @cached_property
+    def unsent(self) -> UnsentCommands:
+        return UnsentCommands(stores=self.stores, sender=self.sender, publisher=self.publisher, clock=self.clock)
 
     async def finish(self) -> None:
         """After the drain: once the last delivery has let go, tell what is still to be told and close the links."""

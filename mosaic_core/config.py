@@ -189,7 +189,8 @@ class Settings:
             create_tables=env.flag("Stores__CreateTables", False),
             agent=env.agent(),
         )
-        env.read("Sweep__Schedule")
+        for schedule in ("Sweep__Schedule", "Outbox__Schedule"):
+            env.read(schedule)
         if settings.lease_renew_seconds * 2 >= settings.lease_seconds:
             env.fault(
                 "Lease__RenewSeconds",

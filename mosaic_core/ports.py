@@ -27,6 +27,7 @@ from mosaic_core.domain.records import (
     Key,
     Membership,
     OpenFinding,
+    OutboxEntry,
     Run,
     Signal,
     Stage,
@@ -216,6 +217,28 @@ class HouseholdStore(Protocol):
         ...
 
 
+class Outbox(Protocol):
+    """Commands that are not known to be sent, in AgentIndex: spread over shards, each of one queue, and within a shard
+    by ``due_at``, the earliest first."""
+
+    async def insert(self, entry: OutboxEntry) -> ETag | None:
+        """None: this very entry is there."""
+        ...
+
+    async def remove(self, entry: OutboxEntry, etag: ETag) -> bool:
+        """One that is gone is as good as removed. False: it was written since ``etag``."""
+        ...
+
+    def shards(self) -> AsyncIterator[str]:
+        """Names of the shards that hold an entry, one request for each as it is asked for and one more at the end."""
+        ...
+
+    async def due(self, shard: str, now: datetime, limit: int) -> list[Stored[OutboxEntry]]:
+        """The first ``limit`` entries with ``due_at`` at or before ``now``. One that cannot be read is left out, with
+        an error in the log."""
+        ...
+
+
 class MemberStore(Protocol):
     """HouseholdMembers, by the token's subject."""
 
@@ -250,6 +273,7 @@ class Stores:
     blobs: BlobStore
     conversations: ConversationStore
     annotations: AnnotationStore
+    outbox: Outbox
 
 
 # --------------------------------------------------------------------------------------------------------- messaging

@@ -3,17 +3,23 @@
 `publish` puts the event into a bounded buffer and returns. A task that lives while there is something to send gathers
 for a moment, sends one batch per household (its partition key), and keeps what could not be sent for the next try.
 A full buffer drops its oldest. Whatever goes wrong is one warning for each time that it begins, never an error.
+
+One household's partition that does not take its events stops no other's: they are held aside and tried by themselves,
+one household a round and behind all others, until they go through or have waited too long. Where nobody's events go
+through the hub is away: everything is kept. An event that cannot be encoded is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Iterable
 from contextvars import Context
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from mosaic_core.adapters.credentials import app_identity
@@ -34,6 +40,18 @@ _SEND_SECONDS: Final = 10.0
 _FLUSH_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 1.0
 _MAX_BATCH: Final = 500
+_ENCODED_AT_ONCE: Final = 200
+_MAX_KEY: Final = 128
+"""Characters of a partition key that the service takes."""
+
+_HELD_SECONDS: Final = 300.0
+"""How long a household's events are held aside before they are dropped."""
+
+_HELD_RETRY_SECONDS: Final = 2.0
+"""What one try with a held household's events may cost the others. A partition that is there answers at once."""
+
+_AWAY: Final = 2
+"""Households in a row whose events do not go through: the round ends. Where nobody's did, the hub is away."""
 
 
 def cloud_event(event: RuntimeEvent) -> dict[str, Any]:
@@ -56,11 +74,31 @@ def cloud_event(event: RuntimeEvent) -> dict[str, Any]:
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """An event as it is sent."""
+
+    event_id: str
+    household_id: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class _Held:
+    """A household's events that its partition did not take. Times are the loop's."""
+
+    since: float
+    due: float
+    wait: float
+    events: deque[_Encoded] = field(default_factory=deque)
+
+
 class EventHubsPublisher:
     """The `EventPublisher` of a deployment. Connects when there is first something to send.
 
-    ``capacity`` events are kept while the hub is away; ``linger`` seconds are waited for a batch to grow; ``retry`` is
-    the first and the longest wait after a failure. ``published`` and ``dropped`` count since the start."""
+    ``capacity`` events are kept while the hub is away, a tenth of them of a household that is held aside for
+    ``held_seconds`` at most; ``linger`` seconds are waited for a batch to grow; ``retry`` is the first and the longest
+    wait after a failure. ``published`` and ``dropped`` count since the start."""
 
     def __init__(
         self,
@@ -71,6 +109,7 @@ class EventHubsPublisher:
         linger: float = _LINGER,
         send_timeout: float = _SEND_SECONDS,
         retry: tuple[float, float] = (1.0, 30.0),
+        held_seconds: float = _HELD_SECONDS,
     ) -> None:
         self._connection = connection
         self._hub = hub
@@ -78,10 +117,13 @@ class EventHubsPublisher:
         self._linger = linger
         self._send_timeout = send_timeout
         self._retry = retry
-        self._buffer: deque[RuntimeEvent] = deque()
+        self._held_seconds = held_seconds
+        self._buffer: deque[RuntimeEvent | _Encoded] = deque()
+        self._held: dict[str, _Held] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
+        self._more = asyncio.Event()
         self._producer: EventHubProducerClient | None = None
         self._credential: Any = None
         self._failing = False
@@ -104,15 +146,18 @@ class EventHubsPublisher:
     async def close(self) -> None:
         """Send what is buffered, for 2 s at most, and disconnect. A later `publish` connects anew."""
         self._hurry.set()
+        self._more.set()
         task = self._task
         if task is not None and self._loop is asyncio.get_running_loop():
             await asyncio.wait({task}, timeout=_FLUSH_SECONDS)
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        if self._buffer:
-            self.dropped += len(self._buffer)
-            log.warning("closed with events that were not published", extra={"count": len(self._buffer)})
+            await asyncio.wait({task})
+        left = len(self._buffer) + sum(len(held.events) for held in self._held.values())
+        if left:
+            self.dropped += left
+            log.warning("closed with events that were not published", extra={"count": left})
             self._buffer.clear()
+            self._held.clear()
         await self._disconnect()
         self._hurry.clear()
 
@@ -136,24 +181,33 @@ class EventHubsPublisher:
                 return  # the app is being imported: the next event takes this one along
             # what belonged to a loop that is gone is gone with it
             self._loop, self._task, self._producer, self._credential = here, None, None, None
-            self._hurry = asyncio.Event()
+            self._hurry, self._more = asyncio.Event(), asyncio.Event()
+            self._release()
         if self._loop is here:
             self._start()
-        elif self._task is None or self._task.done() or len(self._buffer) == 1:
+        elif self._task is None or self._task.done() or self._held or len(self._buffer) == 1:
             self._loop.call_soon_threadsafe(self._start)
 
     def _start(self) -> None:
+        self._more.set()
         if self._loop is not None and self._buffer and (self._task is None or self._task.done()):
             # a context of its own: this work belongs to no delivery's trace, nor do its log lines
-            self._task = self._loop.create_task(self._send_buffered(), context=Context())
+            self._task = self._loop.create_task(self._send_buffered(self._loop), context=Context())
 
-    async def _send_buffered(self) -> None:
+    async def _send_buffered(self, loop: asyncio.AbstractEventLoop) -> None:
         wait, longest = self._retry
-        while self._buffer:
-            await self._pause(self._linger)
-            try:
-                await self._send_once()
-            except Exception as error:
+        while self._buffer or self._held:
+            if not self._buffer:
+                self._more.clear()
+                await self._until(self._more, min(held.due for held in self._held.values()) - loop.time())
+            await self._until(self._hurry, self._linger)
+            error = await self._round(loop)
+            if error is None:
+                wait = self._retry[0]
+                if self._failing:
+                    self._failing = False
+                    log.info("events are published again", extra={"dropped": self.dropped})
+            else:
                 if not self._failing:
                     self._failing = True
                     log.warning(
@@ -164,66 +218,163 @@ class EventHubsPublisher:
                             "capacity": self._capacity,
                         },
                     )
-                await self._disconnect()
-                if self._hurry.is_set():
-                    return
-                await self._pause(wait)
+                await self._until(self._hurry, wait)
                 wait = min(wait * 2, longest)
-            else:
-                wait = self._retry[0]
+            if self._hurry.is_set() and (error is not None or not self._buffer):
+                return
         self._overflowing = False
 
-    async def _pause(self, seconds: float) -> None:
+    async def _until(self, event: asyncio.Event, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._hurry.wait()
+            async with asyncio.timeout(max(0.0, seconds)):
+                await event.wait()
 
-    async def _send_once(self) -> None:
-        """Send a batch for each household that has events. Raises on the first that fails; it and those after it are
-        back in the buffer, before what came meanwhile, as far as there is room."""
-        taken: dict[str, list[RuntimeEvent]] = {}
-        while self._buffer:
-            event = self._buffer.popleft()
-            taken.setdefault(event.household_id, []).append(event)
+    async def _round(self, loop: asyncio.AbstractEventLoop) -> Exception | None:
+        """Send what is buffered, household by household, then what is held of one. The error where nobody's events
+        went through: all are kept then, and nobody's are held."""
+        waiting: dict[str, deque[_Encoded]] = {}
+        failed: dict[str, Exception] = {}
+        any_sent, in_a_row = False, 0
         try:
-            for household in list(taken):
-                async with asyncio.timeout(self._send_timeout):
-                    producer = await self._connected()
-                    while taken[household]:
-                        sent = await self._send_batch(producer, household, taken[household])
-                        del taken[household][:sent]
-        except BaseException:
-            self._put_back(event for events in taken.values() for event in events)
-            raise
-        if self._failing:
-            self._failing = False
-            log.info("events are published again", extra={"dropped": self.dropped})
+            await self._take(waiting)
+            for household in list(waiting):
+                error = await self._send(waiting[household], self._send_timeout)
+                if error is None:
+                    del waiting[household]
+                    any_sent, in_a_row = True, 0
+                    continue
+                failed[household] = error
+                in_a_row += 1
+                if in_a_row == _AWAY:
+                    break
+            if any_sent:
+                for household, error in failed.items():
+                    self._hold(household, waiting.pop(household), error, loop.time())
+                failed.clear()
+        finally:
+            # behind those that were not tried: the next round begins with others
+            again = [*(h for h in waiting if h not in failed), *(h for h in waiting if h in failed)]
+            self._put_back(event for household in again for event in waiting[household])
+        if failed:
+            self._release()
+            return next(iter(failed.values()))
+        await self._retry_held(loop)
+        return None
 
-    async def _send_batch(self, producer: EventHubProducerClient, household: str, events: list[RuntimeEvent]) -> int:
-        """Send the first of the events, as many as fit; how many of them are done with."""
-        batch: EventDataBatch = await producer.create_batch(partition_key=household or None)
+    async def _take(self, waiting: dict[str, deque[_Encoded]]) -> None:
+        """What is buffered, by household. What belongs to one that is held joins it there."""
+        for number in itertools.count(1):
+            if not self._buffer:
+                return
+            event = self._encoded(self._buffer.popleft())
+            if event is not None and event.household_id in self._held:
+                self._join(self._held[event.household_id], event)
+            elif event is not None:
+                waiting.setdefault(event.household_id, deque()).append(event)
+            if number % _ENCODED_AT_ONCE == 0:
+                await asyncio.sleep(0)  # an outage's backlog holds the loop up for milliseconds only
+
+    async def _send(self, events: deque[_Encoded], seconds: float) -> Exception | None:
+        """Send one household's events, taking from the left what is done with. The error that stopped it."""
+        try:
+            while events:
+                async with asyncio.timeout(seconds):
+                    await self._send_batch(await self._connected(), events)
+        except Exception as error:
+            await self._disconnect()  # in the middle of a transfer no link is to be trusted
+            return error
+        return None
+
+    async def _send_batch(self, producer: EventHubProducerClient, events: deque[_Encoded]) -> None:
+        """Send the first of the events, as many as fit."""
+        batch: EventDataBatch = await producer.create_batch(partition_key=events[0].household_id or None)
         count = 0
-        for event in events[:_MAX_BATCH]:
+        for event in itertools.islice(events, _MAX_BATCH):
             try:
                 batch.add(_event_data(event))
-            except (TypeError, ValueError) as error:  # it does not fit any more
+            except Exception as error:  # it does not fit any more
                 if count == 0:  # or never will
-                    self._drop_unfit(event, error)
-                    return 1
+                    self._drop_unfit(events.popleft(), error)
+                    return
                 break
             count += 1
         await producer.send_batch(batch)
         self.published += count
-        return count
+        for _ in range(count):
+            events.popleft()
 
-    def _drop_unfit(self, event: RuntimeEvent, error: Exception) -> None:
-        self.dropped += 1
+    # ---------------------------------------------------------------------------------- a household that is held aside
+
+    def _hold(self, household: str, events: deque[_Encoded], error: Exception, now: float) -> None:
+        first = self._retry[0]
+        self._held[household] = held = _Held(since=now, due=now + first, wait=first)
+        for event in events:
+            self._join(held, event)
         log.warning(
-            "an event is too large or not encodable; dropped",
-            extra={"eventId": event.event_id, "eventType": event.type, "error": type(error).__name__},
+            "one household's events cannot be published; they are held aside",
+            extra={"householdId": household, "error": type(error).__name__, "details": str(error)[:200]},
         )
 
-    def _put_back(self, events: Iterable[RuntimeEvent]) -> None:
+    def _join(self, held: _Held, event: _Encoded) -> None:
+        held.events.append(event)
+        room = max(1, self._capacity // 10)
+        if len(held.events) > room or sum(len(it.events) for it in self._held.values()) > self._capacity:
+            held.events.popleft()
+            self.dropped += 1
+
+    def _release(self) -> None:
+        """The hub is away: a household that is held is none of its own any more."""
+        for held in self._held.values():
+            self._buffer.extend(held.events)
+        self._held.clear()
+
+    async def _retry_held(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Try the household that has been due for longest, if one is. In a hurry all of them, as there is no later."""
+        for household, held in sorted(self._held.items(), key=lambda item: item[1].due):
+            if held.due > loop.time() and not self._hurry.is_set():
+                break
+            error = await self._send(held.events, min(self._send_timeout, _HELD_RETRY_SECONDS))
+            now = loop.time()
+            if error is None:
+                del self._held[household]
+                log.info("a household's events are published again", extra={"householdId": household})
+            elif now - held.since >= self._held_seconds:
+                del self._held[household]
+                self.dropped += len(held.events)
+                log.warning(
+                    "a household's events could not be published for too long; dropped",
+                    extra={"householdId": household, "count": len(held.events)},
+                )
+            else:
+                held.wait = min(held.wait * 2, self._retry[1])
+                held.due = now + held.wait
+            if not self._hurry.is_set():
+                break
+
+    # ------------------------------------------------------------------------------------------------------ one event
+
+    def _encoded(self, event: RuntimeEvent | _Encoded) -> _Encoded | None:
+        """None where there is no way to send it: it is dropped."""
+        if isinstance(event, _Encoded):
+            return event
+        try:
+            body = json.dumps(cloud_event(event), separators=(",", ":"), ensure_ascii=False).encode()
+            if not isinstance(event.household_id, str) or len(event.household_id) > _MAX_KEY:
+                raise ValueError("no partition key")
+            return _Encoded(str(event.event_id), event.household_id, body)
+        except Exception as error:  # whatever it is, the next event is none the worse
+            self._drop_unfit(event, error)
+            return None
+
+    def _drop_unfit(self, event: RuntimeEvent | _Encoded, error: Exception) -> None:
+        self.dropped += 1
+        event_id = str(event.event_id) if isinstance(event, RuntimeEvent | _Encoded) else ""
+        log.warning(
+            "an event is too large or not encodable; dropped",
+            extra={"eventId": event_id, "error": type(error).__name__},
+        )
+
+    def _put_back(self, events: Iterable[_Encoded]) -> None:
         kept = list(events)
         room = max(0, self._capacity - len(self._buffer))
         self.dropped += max(0, len(kept) - room)
@@ -253,10 +404,10 @@ class EventHubsPublisher:
                 await _within(part.close(), _CLOSE_SECONDS)
 
 
-def _event_data(event: RuntimeEvent) -> EventData:
+def _event_data(event: _Encoded) -> EventData:
     from azure.eventhub import EventData
 
-    data = EventData(json.dumps(cloud_event(event), separators=(",", ":"), ensure_ascii=False).encode())
+    data = EventData(event.body)
     data.content_type = CONTENT_TYPE
     data.message_id = event.event_id
     return data

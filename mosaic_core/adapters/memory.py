@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 
 from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row
+from mosaic_core.domain import ids
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.records import (
@@ -24,6 +25,7 @@ from mosaic_core.domain.records import (
     Key,
     Membership,
     OpenFinding,
+    OutboxEntry,
     Run,
     Signal,
     Stage,
@@ -50,6 +52,7 @@ def memory_stores(clock: Clock) -> Stores:
         blobs=MemoryBlobs(),
         conversations=MemoryConversations(clock),
         annotations=MemoryAnnotations(clock),
+        outbox=MemoryOutbox(clock),
     )
 
 
@@ -275,6 +278,27 @@ class MemoryHouseholds(_Store):
     async def save_sweep_progress(self, progress: SweepProgress, etag: ETag | None) -> ETag | None:
         row = rows.SWEEP_PROGRESS.encode(progress)
         return self.table.insert(("sweep",), row) if etag is None else self.table.update(("sweep",), row, etag)
+
+
+class MemoryOutbox(_Store):
+    async def insert(self, entry: OutboxEntry) -> ETag | None:
+        return self.table.insert(_outbox_key(entry), rows.OUTBOX_ENTRY.encode(entry))
+
+    async def remove(self, entry: OutboxEntry, etag: ETag) -> bool:
+        return self.table.delete(_outbox_key(entry), etag)
+
+    async def shards(self) -> AsyncIterator[str]:
+        for shard in sorted({key[0] for key, _ in self.table.under()}):
+            yield shard
+
+    async def due(self, shard: str, now: datetime, limit: int) -> list[Stored[OutboxEntry]]:
+        there = [self.table.read(key) for key, _ in self.table.under(shard) if key[1] <= rows.oldest_first(now)]
+        return [Stored(rows.OUTBOX_ENTRY.decode(kept.row), kept.etag) for kept in there[:limit] if kept is not None]
+
+
+def _outbox_key(entry: OutboxEntry) -> RowKey:
+    shard = f"{entry.queue} {ids.outbox_shard(entry.command_id)}"
+    return shard, rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id
 
 
 class MemoryMembers(_Store):

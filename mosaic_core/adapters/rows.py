@@ -29,6 +29,7 @@ from mosaic_core.domain.records import (
     Key,
     Membership,
     OpenFinding,
+    OutboxEntry,
     Run,
     Signal,
     Stage,
@@ -183,6 +184,7 @@ DECISION: Final = Codec(Decision)
 MEMBERSHIP: Final = Codec(Membership)
 TRANSACTION: Final = Codec(Transaction)
 SWEEP_PROGRESS: Final = Codec(SweepProgress)
+OUTBOX_ENTRY: Final = Codec(OutboxEntry)
 ANNOTATION: Final = Codec(Annotation)
 TURN: Final = Codec(Turn)
 _CONVERSATION: Final = Codec(Conversation)
@@ -277,6 +279,11 @@ FINDINGS_LISTED: Final = 100
 def newest_first(time: datetime) -> str:
     """18 digits that sort a later time before an earlier one."""
     return f"{_LAST_MICROSECOND - (_utc(time) - _FIRST) // _MICROSECOND:018}"
+
+
+def oldest_first(time: datetime) -> str:
+    """18 digits that sort an earlier time before a later one."""
+    return f"{(_utc(time) - _FIRST) // _MICROSECOND:018}"
 
 
 def newest_day_first(day: date) -> str:

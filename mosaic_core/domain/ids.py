@@ -50,6 +50,14 @@ def failure_signal_id(run: str) -> str:
     return derive("signal", run, "worker_command_failed")
 
 
+def unsent_signal_id(queue: str, command_id: str) -> str:
+    return derive("signal", queue, command_id, "command_not_sent")
+
+
+def sweep_enqueue_signal_id(household_id: str, night: str) -> str:
+    return derive("signal", household_id, night, "sweep_enqueue_failed")
+
+
 def review_signal_id(run: str) -> str:
     return derive("signal", run, "review")
 
@@ -69,6 +77,11 @@ def finding_signal_id(household_id: str, finding_key: str) -> str:
 
 def approval_id(run: str, action_hash: str) -> str:
     return derive("approval", run, action_hash)
+
+
+def outbox_shard(command_id: str) -> str:
+    """One of 16, by a hexadecimal digit: so many partitions do a queue's outbox entries spread over."""
+    return derive("outbox", command_id)[0]
 
 
 def stage_id(run: str, attempt: int, order: int) -> str:

@@ -212,11 +212,29 @@ class Membership:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepProgress:
     """How far the nightly enqueueing has come: every household of every night up to ``completed_night``, and those of
-    ``current_night`` up to ``cursor`` (the last household id of the last full page)."""
+    ``current_night`` up to ``cursor`` (the last household id of the last full page). ``left_behind`` are the exceptions
+    that are tried again, as ``{night}:{household}``."""
 
     completed_night: str
     current_night: str = ""
     cursor: str = ""
+    left_behind: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEntry:
+    """A command that is recorded, or about to be, and not known to be sent. Never changed: put back, it is another row.
+
+    ``entry_id`` tells the tries apart that may announce one command; ``announced_at`` is when this one began, on its
+    clock. ``due_at`` is when the timer looks next, ``tries`` how often that failed for a reason of the command's own.
+    """
+
+    entry_id: str
+    command_id: str
+    queue: str
+    announced_at: datetime
+    due_at: datetime
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,8 @@ from mosaic_core.domain.records import Run, Signal
 COMMAND_FAILED: Final = "worker_command_failed"
 COMMAND_REJECTED: Final = "command_rejected"
 HASH_MISMATCH: Final = "idempotency_hash_mismatch"
+NOT_SENT: Final = "command_not_sent"
+SWEEP_NOT_ENQUEUED: Final = "sweep_enqueue_failed"
 
 
 def command_failed(run: Run, *, message_id: str, attempt: int, now: datetime) -> Signal:
@@ -102,4 +104,34 @@ def hash_mismatch(
         message_id=message_id[:200],
         correlation_id=correlation_id,
         household_id=household_id or None,
+    )
+
+
+def command_not_sent(*, queue: str, command_id: str, household_id: str, why: str, now: datetime) -> Signal:
+    """A recorded command that the timer cannot send, or will not send any more."""
+    return Signal(
+        signal_id=ids.unsent_signal_id(queue, command_id),
+        queue=queue,
+        signal_code=NOT_SENT,
+        severity=Severity.ERROR,
+        summary=why[:200],
+        requires_human_review=True,
+        raised_at=now,
+        command_id=command_id,
+        household_id=household_id or None,
+    )
+
+
+def sweep_not_enqueued(*, queue: str, household_id: str, night: str, why: str, now: datetime) -> Signal:
+    """A household whose sweep of one night (yyyymmdd) could not be enqueued."""
+    return Signal(
+        signal_id=ids.sweep_enqueue_signal_id(household_id, night),
+        queue=queue,
+        signal_code=SWEEP_NOT_ENQUEUED,
+        severity=Severity.ERROR,
+        summary=f"the sweep of {night} could not be enqueued: {why}"[:200],
+        requires_human_review=True,
+        raised_at=now,
+        command_id=ids.sweep_command_id(household_id, night),
+        household_id=household_id,
     )

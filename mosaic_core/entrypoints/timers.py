@@ -10,6 +10,7 @@ from typing import Final
 import azure.functions as func
 
 from mosaic_core.services.nightly import NightlySweep
+from mosaic_core.services.outbox import OutboxReport, UnsentCommands
 
 log = logging.getLogger(__name__)
 
@@ -18,15 +19,51 @@ DEFAULT_SCHEDULE: Final = "0 */10 * * * *"
 """Every ten minutes: a tick with nothing to do is one point read, and one that died half way is soon gone on with."""
 
 
-def create_blueprint(nightly: Callable[[], NightlySweep]) -> func.Blueprint:
+OUTBOX_SCHEDULE_SETTING: Final = "Outbox__Schedule"
+DEFAULT_OUTBOX_SCHEDULE: Final = "30 * * * * *"
+"""Every minute: a tick with nothing to do is one query of an empty range."""
+
+
+def create_blueprint(nightly: Callable[[], NightlySweep], unsent: Callable[[], UnsentCommands]) -> func.Blueprint:
     blueprint = func.Blueprint()
-    schedule = f"%{SCHEDULE_SETTING}%" if os.environ.get(SCHEDULE_SETTING) else DEFAULT_SCHEDULE
 
     @blueprint.function_name("nightly_sweep_timer")
-    @blueprint.timer_trigger(arg_name="timer", schedule=schedule, run_on_startup=False, use_monitor=True)
+    @blueprint.timer_trigger(
+        arg_name="timer",
+        schedule=_schedule(SCHEDULE_SETTING, DEFAULT_SCHEDULE),
+        run_on_startup=False,
+        use_monitor=True,
+    )
     async def nightly_sweep_timer(timer: func.TimerRequest) -> None:
         report = await nightly().tick()
         if report.nights:
             log.info("nightly sweeps enqueued", extra={"nights": len(report.nights), "households": report.enqueued})
+        if report.left_behind:
+            log.warning("households are left behind by the nightly sweep", extra={"households": report.left_behind})
+
+    @blueprint.function_name("unsent_commands_timer")
+    @blueprint.timer_trigger(
+        arg_name="timer",
+        schedule=_schedule(OUTBOX_SCHEDULE_SETTING, DEFAULT_OUTBOX_SCHEDULE),
+        run_on_startup=False,
+        use_monitor=True,
+    )
+    async def unsent_commands_timer(timer: func.TimerRequest) -> None:
+        report = await unsent().tick()
+        if report != OutboxReport():
+            log.warning(
+                "the outbox was not empty",
+                extra={
+                    "sent": report.sent,
+                    "refused": report.refused,
+                    "failed": report.failed,
+                    "stopped": report.stopped,
+                },
+            )
 
     return blueprint
+
+
+def _schedule(setting: str, default: str) -> str:
+    """The setting's name for the host to resolve, which refuses a name that it cannot."""
+    return f"%{setting}%" if os.environ.get(setting) else default

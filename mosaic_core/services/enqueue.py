@@ -1,22 +1,23 @@
-"""Enqueue a command: record it, then send it. What the caller is told is true only when both have been acknowledged.
+"""Enqueue a command: record it, list it in its conversation, send it. What the caller is told is true only when all of
+them have been acknowledged.
 
-A command that is already recorded under the same id is sent again as it was recorded: the delivery protocol makes the
-second message harmless, and a client that never saw its answer gets the same one.
+A command is announced in the outbox before it is recorded and withdrawn once it is sent, so a timer finds what was
+recorded and not sent. One that is already recorded under the same id is sent again as it was recorded: the delivery
+protocol makes the second message harmless, and a client that never saw its answer gets the same one. Only what was
+rejected is not sent again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import logging
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
-from mosaic_core import telemetry
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import (
     AgentApprovalSubmitted,
@@ -28,18 +29,26 @@ from mosaic_core.domain.envelope import (
     encode,
     request_hash,
 )
-from mosaic_core.domain.errors import RequestError, StoreUnreachableError
+from mosaic_core.domain.errors import Detail, MosaicError, RequestError, StoredRowError, StoreUnreachableError
 from mosaic_core.domain.lanes import CommandType, Lane, lane_of
+from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.policy import assess_message
-from mosaic_core.domain.records import Command
-from mosaic_core.ports import Clock, CommandSender, EventPublisher, OutgoingMessage, Stores
+from mosaic_core.domain.records import Command, Key, OutboxEntry
+from mosaic_core.ports import Clock, CommandSender, EventPublisher, Stored, Stores
 from mosaic_core.services.batch import Batch
+from mosaic_core.services.dispatch import Recorded, dispatch, enqueueing
 from mosaic_core.services.membership import Caller
 
 log = logging.getLogger(__name__)
 
 INLINE_BYTES: Final = 190 * 1024
 """A larger envelope would come near the broker's 256 KB: its transactions go to a blob."""
+
+OUTBOX_GRACE: Final = timedelta(minutes=2)
+"""How long the API has for a command before the timer looks. Clocks that are further apart than this cost a message
+more, which is harmless."""
+
+_WITHDRAW_SECONDS: Final = 1.0
 
 type Decision = Literal["Approve", "Reject"]
 
@@ -59,7 +68,8 @@ class Enqueued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnqueueService:
-    """Raises `StoreUnreachableError` and `QueueUnavailableError` where the command may or may not have been enqueued.
+    """Raises `StoreUnreachableError` and `QueueUnavailableError` where the command may or may not have been enqueued;
+    what was recorded by then is sent by the outbox's timer.
 
     ``queues`` are the lanes' real names.
     """
@@ -80,7 +90,8 @@ class EnqueueService:
         user_note: str | None = None,
         client_id: str | None = None,
     ) -> Enqueued:
-        """Raises `RequestError` 409 ``client_reference_conflict`` where ``client_id`` already names another request."""
+        """Raises `RequestError` 409: ``client_reference_conflict`` where ``client_id`` already names another request,
+        ``command_rejected`` where it names one that was rejected."""
         payload = AgentMessagePosted(
             household_id=caller.household_id,
             conversation_id=conversation_id,
@@ -133,7 +144,7 @@ class EnqueueService:
     ) -> Enqueued:
         """The transactions travel in the message where they are few and small, else in a blob; which of the two depends
         on nothing but the batch itself. The batch id is the client's reference: the same batch again is the same
-        command, another one under its id is `RequestError` 409 ``client_reference_conflict``.
+        command. Raises `RequestError` 409 as `enqueue_message`.
         """
         command_id = ids.client_command_id(caller.household_id, "ingestion", batch_id)
         draft = _Draft(
@@ -168,7 +179,7 @@ class EnqueueService:
 
     async def enqueue_sweep(self, household_id: str, sweep_date: date, lookback_days: int) -> Enqueued:
         """The household's sweep of one night. The same night again sends what was first recorded, whatever
-        ``lookback_days`` says by then."""
+        ``lookback_days`` says by then; nothing where that was rejected."""
         night = f"{sweep_date:%Y%m%d}"
         command_id = ids.sweep_command_id(household_id, night)
         draft = _Draft(
@@ -204,6 +215,8 @@ class EnqueueService:
         return await self._enqueue(draft, payload, draft.envelope(payload, now), now)
 
     async def _enqueue(self, draft: _Draft, payload: Payload, envelope: str, now: datetime) -> Enqueued:
+        """Announce, record, list, send, withdraw. Whatever ends this in between, the outbox's timer finds the command
+        by what was announced first."""
         lane = lane_of(draft.command_type)
         assert lane is not None
         command = Command(
@@ -215,66 +228,80 @@ class EnqueueService:
             envelope=envelope,
             recorded_at=now,
         )
-        with (
-            telemetry.correlated(
-                commandId=command.command_id,
-                messageId=command.command_id,
-                correlationId=draft.correlation_id,
-                householdId=draft.household_id,
-                queue=command.queue,
-            ),
-            telemetry.span(
-                "runtime.command.enqueue",
-                service=telemetry.API,
-                kind="producer",
-                attributes={
-                    "messaging.destination.name": command.queue,
-                    "mosaic.command.type": command.command_type,
-                },
-            ),
-        ):
+        with enqueueing(command, draft.correlation_id):
+            announced = await self._announce(command)
             if not await self.stores.commands.insert(command):
-                command = await self._recorded(draft, command)
+                there = await self._recorded(command)
+                if there.recorded_at != command.recorded_at:
+                    # whoever recorded it has announced it: a client that repeats itself all through an outage leaves
+                    # no trail. The same time is this very insert, whose answer was lost
+                    await self._withdraw(announced)
+                    announced = None
+                if there.request_hash != command.request_hash and not draft.first_request_stands:
+                    raise RequestError(
+                        409, "client_reference_conflict", "this client reference already names another request"
+                    )
+                command = there
+                rejected = await self._rejected(command)
+                if rejected is not None:
+                    return self._repeated(draft, command, rejected)
                 log.info("command sent again as it was recorded")
-            enqueued = _enqueued(command, draft)
-            await self._send_and_index(command, payload, enqueued)
-            self.publisher.publish(
-                telemetry.enqueued_event(
-                    command_id=enqueued.command_id,
-                    correlation_id=enqueued.correlation_id,
-                    command_type=enqueued.command_type,
-                    queue=enqueued.queue,
-                    household_id=draft.household_id,
-                    at=enqueued.queued_at,
-                )
-            )
+            recorded = Recorded.of(command)
+            await dispatch(recorded, stores=self.stores, sender=self.sender, publisher=self.publisher)
+            await self._withdraw(announced)
             log.info("command enqueued", extra={"commandType": command.command_type})
-            return enqueued
+            return _enqueued(recorded)
 
-    async def _recorded(self, draft: _Draft, command: Command) -> Command:
+    async def _announce(self, command: Command) -> Stored[OutboxEntry] | None:
+        """From here on the timer knows of the command. None: it does, and the answer that says so was lost."""
+        entry = OutboxEntry(
+            entry_id=uuid.uuid4().hex,
+            command_id=command.command_id,
+            queue=command.queue,
+            announced_at=command.recorded_at,
+            due_at=command.recorded_at + OUTBOX_GRACE,
+        )
+        etag = await self.stores.outbox.insert(entry)
+        return Stored(entry, etag) if etag is not None else None
+
+    async def _withdraw(self, announced: Stored[OutboxEntry] | None) -> None:
+        """As far as it can be done in a moment: an entry that stays costs the timer a look, the caller nothing."""
+        if announced is None:
+            return
+        try:
+            async with asyncio.timeout(_WITHDRAW_SECONDS):
+                await self.stores.outbox.remove(announced.value, announced.etag)
+        except (TimeoutError, MosaicError) as error:
+            log.info("an outbox entry is left to the timer", extra={"error": type(error).__name__})
+
+    async def _recorded(self, command: Command) -> Command:
         recorded = await self.stores.commands.read(command.command_id)
         if recorded is None:
             raise StoreUnreachableError("the command is said to be recorded, and is not there")
-        if recorded.request_hash != command.request_hash and not draft.first_request_stands:
-            raise RequestError(409, "client_reference_conflict", "this client reference already names another request")
         return recorded
 
-    async def _send_and_index(self, command: Command, payload: Payload, enqueued: Enqueued) -> None:
-        """Both are idempotent and neither needs the other. The first error is raised when both have ended."""
-        work = [self.sender.send(_message(command, payload, enqueued))]
-        if enqueued.conversation_id:
-            work.append(
-                self.stores.commands.index_conversation(
-                    command.household_id,
-                    enqueued.conversation_id,
-                    enqueued.queued_at,
-                    command.queue,
-                    command.command_id,
-                )
-            )
-        for outcome in await asyncio.gather(*work, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
+    async def _rejected(self, command: Command) -> Key | None:
+        """The command's key where it says that the command was rejected. Where it cannot be read the command is sent
+        again: the worker knows better, and what it makes of it is at worst a dead letter."""
+        try:
+            stored = await self.stores.keys.read(command.queue, command.command_id)
+        except (StoreUnreachableError, StoredRowError) as error:
+            log.warning("whether a repeated command was rejected cannot be told", extra={"rationale": error.rationale})
+            return None
+        return stored.value if stored is not None and stored.value.status == KeyStatus.REJECTED else None
+
+    def _repeated(self, draft: _Draft, command: Command, rejected: Key) -> Enqueued:
+        """A command that was rejected is not sent again. A night's sweep that ended so is done; a client is told."""
+        log.info("a repeated command was rejected before", extra={"runId": rejected.run_id})
+        if draft.first_request_stands:
+            return _enqueued(Recorded.of(command))
+        raise RequestError(
+            409,
+            "command_rejected",
+            f"the command of this client reference was rejected; run {rejected.run_id} says why, and another reference "
+            "is another command",
+            [Detail("runId", rejected.run_id)],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,40 +327,15 @@ class _Draft:
         )
 
 
-def _enqueued(command: Command, draft: _Draft) -> Enqueued:
+def _enqueued(recorded: Recorded) -> Enqueued:
     """The answer, out of the command as it is recorded."""
-    disposition = json.loads(command.envelope)["payload"].get("policyDisposition")
+    command = recorded.command
     return Enqueued(
         command_id=command.command_id,
-        correlation_id=draft.correlation_id,
+        correlation_id=recorded.correlation_id,
         command_type=command.command_type,
         queue=command.queue,
         queued_at=command.recorded_at,
-        conversation_id=draft.conversation_id,
-        policy_disposition=disposition,
-    )
-
-
-def _message(command: Command, payload: Payload, enqueued: Enqueued) -> OutgoingMessage:
-    """``recorded`` tells the worker that the command is in AgentCommands already."""
-    properties: dict[str, str | bool | int] = {"recorded": True, "householdId": command.household_id}
-    match payload:
-        case AgentMessagePosted():
-            properties["conversationId"] = payload.conversation_id
-            properties["householdUserId"] = payload.household_user_id
-        case AgentApprovalSubmitted():
-            properties["conversationId"] = payload.conversation_id
-            properties["householdUserId"] = payload.household_user_id
-            properties["approvalId"] = payload.approval_id
-        case _:
-            pass
-    if enqueued.policy_disposition:
-        properties["policyDisposition"] = enqueued.policy_disposition
-    return OutgoingMessage(
-        queue=command.queue,
-        body=command.envelope.encode(),
-        message_id=command.command_id,
-        correlation_id=enqueued.correlation_id,
-        subject=command.command_type,
-        properties={**properties, **telemetry.inject()},
+        conversation_id=recorded.conversation_id,
+        policy_disposition=recorded.policy_disposition,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from mosaic_core.concurrency import each, together
 from mosaic_core.domain import approval as approvals_of
 from mosaic_core.domain import ids
 from mosaic_core.domain.assignment import assignee
@@ -56,19 +57,13 @@ class ReadModels:
         """
         # taken first: what changes while the rows are read is at or after it, and in the next answer
         as_of = self.clock.now()
-        undecided, (known, runs) = await asyncio.gather(
+        undecided, (known, runs) = await together(
             self._undecided(household_id, conversation_id),
             self._runs(household_id, conversation_id, since),
         )
         if not known:
             raise _not_found("conversation")
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def stages(run: Run) -> list[Stage]:
-            async with gate:
-                return await self.stores.stages.of_run(run.run_id)
-
-        found = await asyncio.gather(*(stages(run) for run in runs))
+        found = await each(runs, lambda run: self.stores.stages.of_run(run.run_id), at_once=_AT_ONCE)
         return ConversationStream(
             conversation_id=conversation_id,
             as_of_utc=as_of,
@@ -162,31 +157,28 @@ class ReadModels:
 
     async def _runs(self, household_id: str, conversation_id: str, since: datetime | None) -> tuple[bool, list[Run]]:
         """Whether the conversation is known, and its runs, newest command first. A command that no worker has begun
-        has no run yet."""
+        has no run yet. One that is listed at two places (by an earlier version) has one run."""
         known, looked_at = False, 0
         runs: list[Run] = []
+        seen: set[tuple[str, str]] = set()
         commands = self.stores.commands.conversation(household_id, conversation_id)
         while len(runs) < STREAM_RUNS and looked_at < STREAM_LOOKED_AT:
             page = await _take(commands, STREAM_RUNS)
             if not page:
                 break
             known, looked_at = True, looked_at + len(page)
+            fresh = [place for place in dict.fromkeys(page) if place not in seen]
+            seen.update(fresh)
             runs += [
                 run
-                for run in await self._read([ids.run_id(queue, command_id) for queue, command_id in page])
+                for run in await self._read([ids.run_id(queue, command_id) for queue, command_id in fresh])
                 if run.household_id == household_id and (since is None or run.last_modified_at >= since)
             ]
         return known, runs[:STREAM_RUNS]
 
     async def _read(self, run_ids: Sequence[str]) -> list[Run]:
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(run_id: str) -> Run | None:
-            async with gate:
-                stored = await self.stores.runs.read(run_id)
-                return stored.value if stored else None
-
-        return [run for run in await asyncio.gather(*(one(run_id) for run_id in run_ids)) if run is not None]
+        found = await each(run_ids, self.stores.runs.read, at_once=_AT_ONCE)
+        return [stored.value for stored in found if stored is not None]
 
 
 async def _take(source: AsyncIterator[tuple[str, str]], count: int) -> list[tuple[str, str]]:

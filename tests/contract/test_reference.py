@@ -51,3 +51,4 @@ def test_the_defaults_are_the_described_ones() -> None:
     assert len(defaults) >= 19
     assert Settings.from_env(MINIMAL | defaults) == Settings.from_env(MINIMAL)
     assert defaults["Sweep__Schedule"] == timers.DEFAULT_SCHEDULE
+    assert defaults["Outbox__Schedule"] == timers.DEFAULT_OUTBOX_SCHEDULE

@@ -12,13 +12,23 @@ from typing import Any
 
 import pytest
 
+from mosaic_core.adapters import rows
 from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.tables import open_table_stores
 from mosaic_core.domain.conversation import land
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
-from mosaic_core.domain.records import Annotation, Approval, Conversation, Key, OpenFinding, SweepProgress, Turn
+from mosaic_core.domain.records import (
+    Annotation,
+    Approval,
+    Conversation,
+    Key,
+    OpenFinding,
+    OutboxEntry,
+    SweepProgress,
+    Turn,
+)
 from mosaic_core.ports import ETag, Stores
 from tests.support import records
 from tests.support.records import LATER, NOW, new_id
@@ -752,3 +762,120 @@ async def test_a_confidence_comes_back_exactly(stores: Stores, confidence: float
     decision = replace(records.DECISION, run_id=new_id(), confidence=confidence)
     assert await stores.decisions.insert(decision)
     assert await stores.decisions.of_run(decision.run_id) == [decision]
+
+
+# -------------------------------------------------------------------------------------------------------------- outbox
+
+
+def an_entry(number: int = 0, **changes: Any) -> OutboxEntry:
+    """Entries of one shard's: their commands have one id, and tell apart by the entry's."""
+    entry = OutboxEntry(
+        entry_id=f"{number:032x}",
+        command_id="c" * 32,
+        queue="queue",
+        announced_at=NOW,
+        due_at=NOW + timedelta(microseconds=number),
+    )
+    return replace(entry, **changes)
+
+
+async def shards(stores: Stores, queue: str) -> list[str]:
+    """Those that belong to the queue, whatever else the tests of the suite have left."""
+    far = NOW + timedelta(days=3650)
+    found = []
+    for shard in await listed(stores.outbox.shards()):
+        if [it for it in await stores.outbox.due(shard, far, 1000) if it.value.queue == queue]:
+            found.append(shard)
+    return found
+
+
+async def test_an_outbox_entry_comes_back_as_it_was_and_goes_by_its_etag(stores: Stores) -> None:
+    queue = new_id()
+    entry = an_entry(7, queue=queue, tries=3)
+    etag = await stores.outbox.insert(entry)
+    assert etag is not None
+    assert await stores.outbox.insert(entry) is None
+    [shard] = await shards(stores, queue)
+    [stored] = await stores.outbox.due(shard, LATER, 10)
+    assert (stored.value, stored.etag) == (entry, etag)
+    assert not await stores.outbox.remove(entry, 'W/"another"')
+    assert await stores.outbox.remove(entry, stored.etag)
+    assert await stores.outbox.remove(entry, stored.etag)  # gone is as good as removed
+    assert await shards(stores, queue) == []
+
+
+async def test_the_outbox_gives_what_is_due_the_earliest_first_and_no_more_than_asked_for(stores: Stores) -> None:
+    queue = new_id()
+    numbers = [5, 0, 9, 3, 1, 7]
+    for number in numbers:
+        await stores.outbox.insert(an_entry(number, queue=queue))
+    await stores.outbox.insert(an_entry(1, queue=queue, entry_id="f" * 32))  # another try at the same time
+    [shard] = await shards(stores, queue)
+
+    async def due(at: int, limit: int = 100) -> list[int]:
+        found = await stores.outbox.due(shard, NOW + timedelta(microseconds=at), limit)
+        return [(it.value.due_at - NOW).microseconds for it in found]
+
+    assert await due(-1) == []
+    assert await due(0) == [0]
+    assert await due(5) == [0, 1, 1, 3, 5]
+    assert await due(100) == [0, 1, 1, 3, 5, 7, 9]
+    assert await due(100, 3) == [0, 1, 1]
+
+
+async def test_the_outbox_is_spread_over_shards_of_one_queue_each(stores: Stores) -> None:
+    mine, other = new_id(), f"{new_id()}/with a slash"
+    for queue in (mine, other):
+        for number in range(40):
+            await stores.outbox.insert(an_entry(number, queue=queue, command_id=new_id()))
+    for queue in (mine, other):
+        found = await shards(stores, queue)
+        assert 8 <= len(found) <= 16
+        entries = [it.value for shard in found for it in await stores.outbox.due(shard, LATER, 100)]
+        assert len(entries) == 40
+        assert {it.queue for it in entries} == {queue}
+
+
+async def test_an_outbox_without_entries_is_one_request(azurite: Any) -> None:
+    asked: list[str] = []
+    opened = open_table_stores(azurite.tables, azurite.blobs, observer=lambda it: asked.append(it.kind))
+    for shard in await listed(opened.stores.outbox.shards()):
+        for stored in await opened.stores.outbox.due(shard, NOW + timedelta(days=3650), 1000):
+            assert await opened.stores.outbox.remove(stored.value, stored.etag)
+    asked.clear()
+    assert await listed(opened.stores.outbox.shards()) == []
+    assert asked == ["query"]
+    await opened.close()
+
+
+async def test_an_outbox_entry_that_cannot_be_read_stops_no_other(
+    azurite: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = open_table_stores(azurite.tables, azurite.blobs)
+    queue = new_id()
+    for number in range(3):
+        await opened.stores.outbox.insert(an_entry(number, queue=queue))
+    [shard] = await shards(opened.stores, queue)
+    row_key = f"{rows.oldest_first(NOW - timedelta(days=1))}!{'c' * 32}!{'0' * 32}"
+    await opened.tables.insert("AgentIndex", shard, row_key, {"Queue": queue, "Novelty": "of a later version"})
+    found = await opened.stores.outbox.due(shard, LATER, 2)
+    assert [it.value.entry_id for it in found] == [f"{0:032x}", f"{1:032x}"]
+    assert "cannot be read" in caplog.text
+    await opened.close()
+
+
+async def test_an_outbox_entry_of_this_version_reads_without_what_has_a_default() -> None:
+    row = rows.OUTBOX_ENTRY.encode(an_entry())
+    assert set(row) == {"EntryId", "CommandId", "Queue", "AnnouncedAtUtc", "DueAtUtc", "Tries"}
+    assert rows.OUTBOX_ENTRY.decode({**row, "Tries": None}) == an_entry()
+
+
+async def test_who_was_left_behind_by_the_sweep_comes_back(stores: Stores) -> None:
+    left = tuple(f"20261124:{new_id()}" for _ in range(200))
+    stored = await stores.households.sweep_progress()
+    progress = SweepProgress(completed_night="2026-11-24", left_behind=left)
+    etag = await stores.households.save_sweep_progress(progress, stored.etag if stored else None)
+    assert etag is not None
+    stored = await stores.households.sweep_progress()
+    assert stored is not None
+    assert stored.value == progress

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -234,9 +236,21 @@ async def test_row_telemetry_publish_failed() -> None:
     nowhere = f"Endpoint=sb://localhost:9;{key};UseDevelopmentEmulator=true;"
     with Stack(StackOptions(app_settings={**FAST, "EventHubsConnection": nowhere})) as stack:
         async with live(stack) as mine:
-            journey = await mine.finish(await mine.send(CONVERSATION, message()), seconds=10)
+            sent = await mine.send(CONVERSATION, message())
+            journey = await mine.finish(sent, seconds=10)
             assert journey.run is not None
-            assert journey.run.status == RunStatus.COMPLETED
+            assert (journey.run.status, journey.run.attempt) == (RunStatus.COMPLETED, 1)
+            assert journey.settlement == "completed"
+            assert journey.signals == []
+
+            async def warnings() -> list[dict[str, Any]]:
+                text = (stack.state_dir / "telemetry" / "logs.jsonl").read_text("utf-8")
+                told = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]  # whole lines
+                return [line for line in told if "events cannot be published" in line["message"]]
+
+            [warning] = await mine.until(warnings, bool)
+            assert (warning["level"], warning["logger"]) == ("WARNING", "mosaic_core.adapters.eventhubs")
+            assert warning["capacity"] == 10_000
 
 
 async def test_row_agent_model_not_reachable() -> None:

@@ -24,6 +24,7 @@ from mosaic_core.ports import Principal, Stores
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import MembershipService
+from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.read_models import ReadModels
 from mosaic_local.host.routes import RouteTemplate
 
@@ -95,6 +96,7 @@ class ApiWorld:
             clock=self.clock,
             queues={lane: rules.default_queue for lane, rules in RULES.items()},
         )
+        self.unsent = UnsentCommands(stores=self.stores, sender=self.sender, publisher=self.publisher, clock=self.clock)
         self.read_models = ReadModels(self.stores, self.clock)
         self.health = HealthService(
             Build(version="9.9.9", commit="abcdef0", package_digest="0" * 64),

@@ -74,6 +74,7 @@ def test_every_setting_is_read() -> None:
             "Sweep__LookbackDays": "730",
             "Sweep__CatchUpNights": "3",
             "Sweep__Schedule": "0 * * * * *",
+            "Outbox__Schedule": "0 */2 * * * *",
             "Approval__ExpiryHours": "1",
             "Review__CategoryConfidence": "0.75",
             "Drill__Enabled": "TRUE",

@@ -14,9 +14,10 @@ from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, TransactionLine, decode
 from mosaic_core.domain.errors import RequestError, StoreUnreachableError
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
 from mosaic_core.domain.records import Approval
 from mosaic_core.services.batch import MOST_TRANSACTIONS, Batch
+from tests.support import records
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, BOB_HOUSEHOLD, CONVERSATION, Answer, ApiWorld
 
 MESSAGES = f"/conversations/{CONVERSATION}/messages"
@@ -133,6 +134,24 @@ async def test_a_client_id_for_another_request_is_a_conflict(world: ApiWorld, ch
     assert len(world.sender.sent) == 1
 
 
+async def test_a_repetition_of_a_rejected_command_is_a_409_that_names_its_run(world: ApiWorld) -> None:
+    body = {"message": "What did I spend?", "clientMessageId": "c-1"}
+    first = (await world.post(MESSAGES, body)).json
+    run = ids.run_id(first["queue"], first["commandId"])
+    key = replace(
+        records.KEY, command_id=first["commandId"], queue=first["queue"], run_id=run, status=KeyStatus.REJECTED
+    )
+    await world.stores.keys.insert(key)
+    for _ in range(3):
+        answer = await world.post(MESSAGES, body)
+        assert (answer.status, answer.code) == (409, "command_rejected")
+        assert answer.json["error"]["details"] == [{"field": "runId", "issue": run}]
+        assert run in answer.json["error"]["message"]
+    assert len(world.sender.sent) == 1
+    # and a new reference is a new command
+    assert (await world.post(MESSAGES, body | {"clientMessageId": "c-2"})).status == 202
+
+
 async def test_client_ids_of_two_households_do_not_meet(world: ApiWorld) -> None:
     body = {"message": "What did I spend?", "clientMessageId": "c-1"}
     first = await world.post(MESSAGES, body)
@@ -175,6 +194,7 @@ async def test_an_index_that_cannot_be_written_is_no_202(world: ApiWorld, monkey
 
     monkeypatch.setattr(world.stores.commands, "index_conversation", away)
     assert (await world.post(MESSAGES, {"message": "Hello"})).code == "store_unavailable"
+    assert world.sender.sent == []
 
 
 async def test_what_nobody_expected_is_500_without_internals(

@@ -180,6 +180,16 @@ async def test_at_most_fifty_runs(world: ApiWorld, history: History) -> None:
     assert [r["commandId"] for r in runs] == [f"{n:032x}" for n in range(STREAM_RUNS + 5, 5, -1)]
 
 
+async def test_a_command_that_is_listed_at_two_places_has_one_run(world: ApiWorld, history: History) -> None:
+    """As earlier versions may have left it: once by the recorded time, once by the message's own."""
+    for number in range(3):
+        await history.run(number)
+    for days in (1, 200):
+        await history.command(1, world.clock.now() - timedelta(days=days))
+    runs = (await world.get(STREAM)).json["runs"]
+    assert [run["commandId"] for run in runs] == [f"{number:032x}" for number in (2, 1, 0)]
+
+
 async def test_since_counts_the_modification_not_the_age(world: ApiWorld, history: History) -> None:
     later = world.clock.now() + timedelta(hours=1)
     await history.run(1, last_modified_at=later)

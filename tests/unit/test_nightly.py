@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -14,12 +15,14 @@ from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import NightlyAnomalySweep, decode
-from mosaic_core.domain.errors import QueueUnavailableError, StoreUnreachableError
+from mosaic_core.domain.errors import QueueUnavailableError, StoredRowError, StoreUnreachableError
 from mosaic_core.domain.lanes import RULES, Lane
-from mosaic_core.domain.records import SweepProgress
+from mosaic_core.domain.lifecycle import KeyStatus, Severity
+from mosaic_core.domain.records import Signal, SweepProgress
 from mosaic_core.ports import ETag, HouseholdStore, Stored
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.nightly import NightlyReport, NightlySweep, merged, months
+from tests.support import records
 
 NIGHT = date(2026, 11, 24)
 HOUSEHOLDS = [f"{n:032x}" for n in range(1, 8)]
@@ -72,7 +75,9 @@ class NightWorld:
             clock=self.clock,
             queues={lane: rules.default_queue for lane, rules in RULES.items()},
         )
-        nightly = NightlySweep(households=self.watched, enqueuer=enqueuer, clock=self.clock, page=3)
+        nightly = NightlySweep(
+            households=self.watched, enqueuer=enqueuer, clock=self.clock, page=3, signals=self.stores.signals
+        )
         return replace(nightly, **changes)  # type: ignore[arg-type]
 
     async def activate(self, *households: str, day: date = NIGHT) -> None:
@@ -94,6 +99,10 @@ class NightWorld:
 
     async def progress(self) -> SweepProgress | None:
         stored = await self.stores.households.sweep_progress()
+        return stored.value if stored else None
+
+    async def signal(self, household: str, night: str = "20261124") -> Signal | None:
+        stored = await self.stores.signals.read(ids.sweep_enqueue_signal_id(household, night))
         return stored.value if stored else None
 
 
@@ -279,7 +288,7 @@ async def test_a_tick_that_died_in_a_page_is_gone_on_with_from_the_cursor(world:
         async def send(self, message: object, *, due: datetime | None = None) -> None:
             nonlocal sends
             sends += 1
-            if sends == 5:  # the second page is under way
+            if sends > 3:  # from the second page on
                 raise QueueUnavailableError("no answer")
             await world.sender.send(message, due=due)  # type: ignore[arg-type]
 
@@ -350,6 +359,218 @@ async def test_two_ticks_at_once_enqueue_the_same_commands_and_one_stops(world: 
     assert sorted(r.enqueued for r in reports) == [3, 7]
     assert len({s.message.message_id for s in world.sender.sent}) == 7
     assert await world.progress() == SweepProgress(completed_night="2026-11-24")
+
+
+# ------------------------------------------------------------------------------------------------ one stops nobody else
+
+
+@dataclass
+class Sick:
+    """The real enqueueing, except that some households fail, each with its error, and ``down`` with everybody."""
+
+    enqueuer: object
+    errors: dict[str, Exception] = field(default_factory=dict)
+    down: Exception | None = None
+    tried: list[str] = field(default_factory=list)
+
+    async def enqueue_sweep(self, household_id: str, sweep_date: date, lookback_days: int) -> object:
+        self.tried.append(household_id)
+        error = self.down or self.errors.get(household_id)
+        if error is not None:
+            raise error
+        return await self.enqueuer.enqueue_sweep(household_id, sweep_date, lookback_days)  # type: ignore[attr-defined]
+
+
+ERRORS = [
+    StoredRowError("a stored Command lacks RequestHash"),
+    StoreUnreachableError("its partition does not answer"),
+    QueueUnavailableError("its message does not get through"),
+    ValueError("nobody expected this"),
+]
+
+
+def sick(world: NightWorld, *households: str, error: Exception = ERRORS[0]) -> tuple[NightlySweep, Sick]:
+    nightly = world.sweep()
+    enqueuer = Sick(nightly.enqueuer, dict.fromkeys(households, error))
+    return replace(nightly, enqueuer=enqueuer), enqueuer
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("place", range(7))
+async def test_a_household_that_cannot_be_enqueued_stops_nobody(
+    world: NightWorld, place: int, error: Exception
+) -> None:
+    """Wherever it stands, also all by itself in the last page, and whatever its trouble is, for three nights."""
+    await world.activate(*HOUSEHOLDS)
+    one = HOUSEHOLDS[place]
+    nightly, enqueuer = sick(world, one, error=error)
+    for _ in range(3 * 144 - 1):
+        await nightly.tick()
+        world.clock.advance(600)
+    nights = [NIGHT + timedelta(days=n) for n in range(3)]
+    assert sorted(world.sent()) == [(night, h) for night in nights for h in HOUSEHOLDS if h != one]
+    signal = await world.signal(one)
+    assert signal is not None
+    assert (signal.signal_code, signal.severity) == ("sweep_enqueue_failed", Severity.ERROR)
+    assert (signal.requires_human_review, signal.is_resolved, signal.household_id) == (True, False, one)
+    enqueuer.errors.clear()
+    report = await nightly.tick()
+    assert (report.enqueued, report.left_behind) == (3, 0)  # all three nights of it
+    assert {(night, h) for night, h in world.sent() if h == one} == {(night, one) for night in nights}
+    for night in nights:
+        told = await world.signal(one, f"{night:%Y%m%d}")
+        assert told is not None
+        assert (told.is_resolved, told.resolution_note) == (True, "enqueued")
+
+
+async def test_one_failure_does_not_cancel_its_neighbours(world: NightWorld) -> None:
+    """The household that fails does so while the others of its page are under way."""
+    await world.activate(*HOUSEHOLDS[:3])
+    nightly, _ = sick(world, HOUSEHOLDS[0])
+    under_way, failed = asyncio.Event(), asyncio.Event()
+    real = nightly.enqueuer
+
+    class Slow:
+        async def enqueue_sweep(self, household_id: str, sweep_date: date, lookback_days: int) -> object:
+            if household_id == HOUSEHOLDS[0]:
+                await under_way.wait()
+                failed.set()
+            else:
+                under_way.set()
+                await failed.wait()
+            return await real.enqueue_sweep(household_id, sweep_date, lookback_days)
+
+    report = await replace(nightly, enqueuer=Slow()).tick()
+    assert (report.enqueued, report.left_behind) == (2, 1)
+    assert [h for _, h in world.sent()] == HOUSEHOLDS[1:3]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+async def test_an_outage_stops_the_tick_and_accuses_no_household(world: NightWorld, error: Exception) -> None:
+    await world.activate(*HOUSEHOLDS)
+    nightly, enqueuer = sick(world)
+    enqueuer.down = error
+    for _ in range(6):
+        with pytest.raises(type(error)):
+            await nightly.tick()
+        world.clock.advance(600)
+    assert set(enqueuer.tried) == set(HOUSEHOLDS[:3])
+    assert await world.progress() is None
+    assert [await world.signal(h) for h in HOUSEHOLDS] == [None] * 7
+    enqueuer.down = None
+    assert await nightly.tick() == NightlyReport((NIGHT,), 7)
+
+
+async def test_an_outage_over_fewer_than_a_page_accuses_nobody_either(world: NightWorld) -> None:
+    await world.activate(*HOUSEHOLDS)
+    nightly, enqueuer = sick(world)
+    enqueuer.down = StoreUnreachableError("503")
+    with pytest.raises(StoreUnreachableError):
+        await replace(nightly, page=100).tick()
+    assert [await world.signal(h) for h in HOUSEHOLDS] == [None] * 7
+    enqueuer.down = None
+    assert await replace(nightly, page=100).tick() == NightlyReport((NIGHT,), 7)
+
+
+async def test_a_last_page_of_sick_households_holds_up_no_later_night(world: NightWorld) -> None:
+    """Two of five, both in the last page and both unreachable: the others get every night."""
+    await world.activate(*HOUSEHOLDS[:5])
+    nightly, _ = sick(world, *HOUSEHOLDS[3:5], error=StoreUnreachableError("their partition is away"))
+    for _ in range(3 * 144):
+        with contextlib.suppress(StoreUnreachableError):
+            await nightly.tick()
+        world.clock.advance(600)
+    nights = [NIGHT + timedelta(days=n) for n in range(3)]
+    assert sorted(world.sent()) == [(night, h) for night in nights for h in HOUSEHOLDS[:3]]
+    assert None not in [await world.signal(h) for h in HOUSEHOLDS[3:5]]
+
+
+async def test_an_outage_while_some_are_left_behind_accuses_nobody_and_forgets_nobody(world: NightWorld) -> None:
+    await world.activate(*HOUSEHOLDS)
+    nightly, enqueuer = sick(world, HOUSEHOLDS[0], HOUSEHOLDS[3], error=StoreUnreachableError("away"))
+    assert (await nightly.tick()).left_behind == 2
+    assert [await world.signal(h) for h in HOUSEHOLDS] == [None] * 7  # it may pass
+    enqueuer.down = StoreUnreachableError("everything is away")
+    world.clock.advance(600)
+    assert (await nightly.tick()).left_behind == 2
+    assert [await world.signal(h) for h in HOUSEHOLDS] == [None] * 7
+    enqueuer.down, enqueuer.errors = None, {}
+    assert (await nightly.tick()) == NightlyReport((), 2, 0)
+    assert {h for _, h in world.sent()} == set(HOUSEHOLDS)
+
+
+async def test_who_is_left_behind_is_remembered_in_bounds_and_told_of_beyond(
+    world: NightWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mosaic_core.services.nightly.LEFT_BEHIND", 2)
+    many = [f"{n:032x}" for n in range(1, 13)]
+    bad = [h for n, h in enumerate(many) if n % 3]
+    await world.activate(*many)
+    nightly, enqueuer = sick(world, *bad, error=StoreUnreachableError("away"))
+    assert (await nightly.tick()) == NightlyReport((NIGHT,), 4, 2)
+    assert [h for h in bad if await world.signal(h) is not None] == bad[2:]
+    enqueuer.errors.clear()
+    assert (await nightly.tick()).enqueued == 2
+
+
+async def test_a_night_that_became_too_old_is_tried_no_more(world: NightWorld) -> None:
+    await world.activate(*HOUSEHOLDS)
+    nightly, enqueuer = sick(world, HOUSEHOLDS[0])
+    nightly = replace(nightly, catch_up_nights=2)
+    await nightly.tick()
+    enqueuer.errors.clear()
+    world.clock.advance(2 * 86_400)
+    assert (await nightly.tick()).left_behind == 0
+    assert (NIGHT, HOUSEHOLDS[0]) not in world.sent()
+    signal = await world.signal(HOUSEHOLDS[0])
+    assert signal is not None
+    assert not signal.is_resolved
+
+
+async def test_a_tick_that_died_after_a_retry_resolves_the_signal_the_next_time(world: NightWorld) -> None:
+    await world.activate(*HOUSEHOLDS)
+    nightly, enqueuer = sick(world, HOUSEHOLDS[0])
+    await nightly.tick()
+    enqueuer.errors.clear()
+
+    class Away:
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.stores.signals, name)
+
+        async def update(self, *_: object) -> None:
+            raise StoreUnreachableError("no answer")
+
+    assert (await replace(nightly, signals=Away()).tick()).left_behind == 1  # type: ignore[arg-type]
+    assert (await nightly.tick()).left_behind == 0
+    signal = await world.signal(HOUSEHOLDS[0])
+    assert signal is not None
+    assert signal.is_resolved
+
+
+async def test_a_progress_row_of_an_earlier_version_or_one_that_somebody_edited_is_read(world: NightWorld) -> None:
+    await world.activate(*HOUSEHOLDS)
+    await world.stores.households.save_sweep_progress(
+        SweepProgress(completed_night="2026-11-23", left_behind=("nonsense", f"20261123:{HOUSEHOLDS[1]}")), None
+    )
+    report = await world.sweep().tick()
+    assert (report.enqueued, report.left_behind) == (8, 0)
+
+
+async def test_a_sweep_that_was_rejected_is_done_and_adds_no_dead_letter(world: NightWorld) -> None:
+    """The cursor is lost, the night comes round again, and one household's sweep was rejected meanwhile."""
+    await world.activate(*HOUSEHOLDS)
+    await world.sweep().tick()
+    command_id = ids.sweep_command_id(HOUSEHOLDS[2], "20261124")
+    queue = RULES[Lane.SWEEP].default_queue
+    key = replace(records.KEY, command_id=command_id, queue=queue, status=KeyStatus.REJECTED)
+    assert await world.stores.keys.insert(key)
+    world.clear()
+    world.watched.store = memory_stores(world.clock).households
+    for household in HOUSEHOLDS:
+        await world.watched.store.mark_active(household, NIGHT)
+    assert await world.sweep().tick() == NightlyReport((NIGHT,), 7)
+    assert HOUSEHOLDS[2] not in {h for _, h in world.sent()}
+    assert len(world.sent()) == 6
 
 
 async def test_a_household_that_becomes_active_while_the_night_runs_comes_the_next_night(world: NightWorld) -> None:

@@ -11,8 +11,15 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from mosaic_core.entrypoints.timers import DEFAULT_SCHEDULE, SCHEDULE_SETTING, create_blueprint
+from mosaic_core.entrypoints.timers import (
+    DEFAULT_OUTBOX_SCHEDULE,
+    DEFAULT_SCHEDULE,
+    OUTBOX_SCHEDULE_SETTING,
+    SCHEDULE_SETTING,
+    create_blueprint,
+)
 from mosaic_core.services.nightly import NightlyReport
+from mosaic_core.services.outbox import OutboxReport
 from mosaic_local.host.schedule import Schedule
 
 
@@ -29,11 +36,24 @@ class Nightly:
         return self.report
 
 
-def timer(nightly: Any) -> Any:
+@dataclass
+class Unsent:
+    report: OutboxReport = field(default_factory=OutboxReport)
+    ticks: int = 0
+
+    async def tick(self) -> OutboxReport:
+        self.ticks += 1
+        return self.report
+
+
+def timers(nightly: Any = None, unsent: Any = None) -> dict[str, Any]:
     app = func.FunctionApp()
-    app.register_functions(create_blueprint(lambda: nightly))
-    [found] = app.get_functions()
-    return found
+    app.register_functions(create_blueprint(lambda: nightly, lambda: unsent))
+    return {f"{found.get_function_name()}": found for found in app.get_functions()}
+
+
+def timer(nightly: Any) -> Any:
+    return timers(nightly)["nightly_sweep_timer"]
 
 
 def own(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
@@ -43,7 +63,8 @@ def own(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 @pytest.fixture(autouse=True)
 def no_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(SCHEDULE_SETTING, raising=False)
+    for setting in (SCHEDULE_SETTING, OUTBOX_SCHEDULE_SETTING):
+        monkeypatch.delenv(setting, raising=False)
 
 
 def test_the_sweeps_timer() -> None:
@@ -89,3 +110,34 @@ async def test_a_tick_with_nothing_to_do_says_nothing(caplog: pytest.LogCaptureF
 async def test_a_tick_that_fails_is_a_failed_invocation() -> None:
     with pytest.raises(RuntimeError, match="tables are away"):
         await timer(Nightly(error=RuntimeError("tables are away"))).get_user_function()(None)
+
+
+async def test_a_tick_says_how_many_are_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+    await timer(Nightly(NightlyReport((), 0, 3))).get_user_function()(None)
+    [record] = own(caplog)
+    assert (record.levelname, record.__dict__["households"]) == ("WARNING", 3)
+
+
+def test_the_outbox_s_timer() -> None:
+    trigger = timers()["unsent_commands_timer"].get_trigger().get_dict_repr()
+    assert (trigger["type"], trigger["schedule"]) == ("timerTrigger", DEFAULT_OUTBOX_SCHEDULE)
+    assert (trigger["runOnStartup"], trigger["useMonitor"]) == (False, True)
+    moment = datetime(2026, 12, 31, 23, 59, 1, tzinfo=UTC)
+    assert Schedule.parse(DEFAULT_OUTBOX_SCHEDULE).next_after(moment) - moment <= timedelta(minutes=1)
+
+
+def test_the_outbox_s_schedule_comes_from_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OUTBOX_SCHEDULE_SETTING, "0 */5 * * * *")
+    found = timers()
+    assert found["unsent_commands_timer"].get_trigger().get_dict_repr()["schedule"] == f"%{OUTBOX_SCHEDULE_SETTING}%"
+    assert found["nightly_sweep_timer"].get_trigger().get_dict_repr()["schedule"] == DEFAULT_SCHEDULE
+
+
+@pytest.mark.parametrize(("report", "said"), [(OutboxReport(), 0), (OutboxReport(sent=2, stopped=1), 1)])
+async def test_the_outbox_s_tick_says_what_it_found(
+    caplog: pytest.LogCaptureFixture, report: OutboxReport, said: int
+) -> None:
+    unsent = Unsent(report)
+    await timers(unsent=unsent)["unsent_commands_timer"].get_user_function()(None)
+    assert unsent.ticks == 1
+    assert [(r.__dict__["sent"], r.__dict__["stopped"]) for r in own(caplog)] == [(2, 1)] * said

@@ -20,6 +20,7 @@ from mosaic_core.adapters.tables.stores import (
     TableKeys,
     TableLedger,
     TableMembers,
+    TableOutbox,
     TableRuns,
     TableSignals,
     TableStages,
@@ -79,6 +80,7 @@ def open_table_stores(
         blobs=blob_store,
         conversations=TableConversations(service),
         annotations=TableAnnotations(service),
+        outbox=TableOutbox(service),
     )
     return TableStores(stores, service, blob_store, accounts, transport)
 

@@ -162,6 +162,19 @@ class TableService:
 
         ``conditions`` are (property, operator, text), all of which hold; the text is a parameter, whatever it holds.
         """
+        async for row, _ in self.query_with_etags(table, partition, conditions, select=select, page=page):
+            yield row
+
+    async def query_with_etags(
+        self,
+        table: str,
+        partition: str,
+        conditions: Iterable[tuple[str, str, str]] = (),
+        *,
+        select: Sequence[str],
+        page: int = 1000,
+    ) -> AsyncIterator[tuple[dict[str, Any], ETag]]:
+        """As `query`, each row with the ETag to update or remove it by."""
         terms = [("PartitionKey", "eq", partition), *conditions]
         pages = (
             self._table(table)
@@ -176,7 +189,7 @@ class TableService:
         )
         while (entities := await self._answer("query", table, anext(pages, None))) is not None:
             async for entity in entities:
-                yield _row(entity)
+                yield _row(entity), entity.metadata["etag"] or ""
 
     async def partitions(self, table: str, prefix: str) -> AsyncIterator[str]:
         """Keys of the partitions that begin with ``prefix``, ascending, as they are asked for: a request of one row for

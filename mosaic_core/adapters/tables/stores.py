@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row
 from mosaic_core.adapters.tables.client import MAX_TRANSACTION, TableService
 from mosaic_core.adapters.tables.keys import SEPARATOR, encode, join
+from mosaic_core.domain import ids as derived
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
@@ -24,12 +26,15 @@ from mosaic_core.domain.records import (
     Key,
     Membership,
     OpenFinding,
+    OutboxEntry,
     Run,
     Signal,
     Stage,
     SweepProgress,
 )
 from mosaic_core.ports import BlobStore, ETag, LedgerWrite, Stored, StoredKey
+
+log = logging.getLogger(__name__)
 
 COMMANDS: Final = "AgentCommands"
 KEYS: Final = "IdempotencyKeys"
@@ -375,6 +380,41 @@ class TableHouseholds(_Store):
         if etag is None:
             return await self._tables.insert(INDEX, "sweep", "progress", row)
         return await self._tables.update(INDEX, "sweep", "progress", row, etag)
+
+
+class TableOutbox(_Store):
+    async def insert(self, entry: OutboxEntry) -> ETag | None:
+        return await self._tables.insert(INDEX, *_outbox_keys(entry), rows.OUTBOX_ENTRY.encode(entry))
+
+    async def remove(self, entry: OutboxEntry, etag: ETag) -> bool:
+        return await self._tables.delete(INDEX, *_outbox_keys(entry), etag)
+
+    async def shards(self) -> AsyncIterator[str]:
+        async for partition in self._tables.partitions(INDEX, _OUTBOX):
+            yield partition
+
+    async def due(self, shard: str, now: datetime, limit: int) -> list[Stored[OutboxEntry]]:
+        until = [("RowKey", "lt", rows.oldest_first(now + timedelta(microseconds=1)))]
+        select = rows.OUTBOX_ENTRY.properties
+        found: list[Stored[OutboxEntry]] = []
+        async for row, etag in self._tables.query_with_etags(INDEX, shard, until, select=select, page=min(limit, 1000)):
+            try:
+                found.append(Stored(rows.OUTBOX_ENTRY.decode(row), etag))
+            except StoredRowError as error:
+                log.error("an outbox entry cannot be read", extra={"shard": shard, "rationale": error.rationale})
+            if len(found) == limit:
+                break
+        return found
+
+
+_OUTBOX: Final = "outbox" + SEPARATOR
+
+
+def _outbox_keys(entry: OutboxEntry) -> tuple[str, str]:
+    return (
+        join("outbox", entry.queue, derived.outbox_shard(entry.command_id)),
+        join(rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id),
+    )
 
 
 class TableMembers(_Store):

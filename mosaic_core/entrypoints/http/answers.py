@@ -23,6 +23,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "role_required": (403, "The caller's token lacks the role."),
     "not_found": (404, "It is not there, or belongs to another household."),
     "client_reference_conflict": (409, "The client's reference already names another request."),
+    "command_rejected": (409, "The client's reference names a command that was rejected; details name its run."),
     "payload_too_large": (413, "The body is too large."),
     "unsupported_media_type": (415, "The body is of a type that this route does not take."),
     "internal_error": (500, "A fault of the service; the trace id finds it in the log."),

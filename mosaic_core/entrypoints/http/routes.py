@@ -81,7 +81,7 @@ class Route:
         return sorted(codes)
 
 
-_ENQUEUE_ERRORS: Final = ("client_reference_conflict", "queue_unavailable")
+_ENQUEUE_ERRORS: Final = ("client_reference_conflict", "command_rejected", "queue_unavailable")
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
@@ -91,7 +91,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Post a message to the household's agent",
         description=(
             "202 means that the command is recorded and that the queue has acknowledged it. Repeated with the same "
-            "`clientMessageId` it is the same command, with the same answer."
+            "`clientMessageId` it is the same command, with the same answer; 409 `command_rejected` where that command "
+            "was rejected meanwhile."
         ),
         handler=handlers.post_message,
         body=PostMessage,
