@@ -5,13 +5,13 @@ Another household's ids answer exactly as ids that do not exist.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from mosaic_core.concurrency import each, together
 from mosaic_core.domain import approval as approvals_of
 from mosaic_core.domain import ids
 from mosaic_core.domain.assignment import assignee
@@ -56,19 +56,13 @@ class ReadModels:
         """
         # taken first: what changes while the rows are read is at or after it, and in the next answer
         as_of = self.clock.now()
-        undecided, (known, runs) = await asyncio.gather(
+        undecided, (known, runs) = await together(
             self._undecided(household_id, conversation_id),
             self._runs(household_id, conversation_id, since),
         )
         if not known:
             raise _not_found("conversation")
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def stages(run: Run) -> list[Stage]:
-            async with gate:
-                return await self.stores.stages.of_run(run.run_id)
-
-        found = await asyncio.gather(*(stages(run) for run in runs))
+        found = await each(runs, lambda run: self.stores.stages.of_run(run.run_id), at_once=_AT_ONCE)
         return ConversationStream(
             conversation_id=conversation_id,
             as_of_utc=as_of,
@@ -82,7 +76,7 @@ class ReadModels:
         if stored is None or stored.value.household_id != household_id:
             raise _not_found("run")
         run = stored.value
-        stages, signals, decisions, undecided = await asyncio.gather(
+        stages, signals, decisions, undecided = await together(
             self.stores.stages.of_run(run_id),
             self.stores.signals.of_run(run_id),
             self.stores.decisions.of_run(run_id),
@@ -100,7 +94,7 @@ class ReadModels:
         asked: Sequence[ApprovalStatus | None] = [status]
         if status == ApprovalStatus.EXPIRED:  # nobody needs to have noticed yet
             asked = [ApprovalStatus.EXPIRED, ApprovalStatus.PENDING]
-        lists = await asyncio.gather(*(self.stores.approvals.of_household(household_id, one) for one in asked))
+        lists = await each(asked, lambda one: self.stores.approvals.of_household(household_id, one))
         now = self.clock.now()
         views = [_approval(approval, now) for approvals in lists for approval in approvals]
         views.sort(key=lambda view: view.created_at_utc, reverse=True)
@@ -179,14 +173,8 @@ class ReadModels:
         return known, runs[:STREAM_RUNS]
 
     async def _read(self, run_ids: Sequence[str]) -> list[Run]:
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(run_id: str) -> Run | None:
-            async with gate:
-                stored = await self.stores.runs.read(run_id)
-                return stored.value if stored else None
-
-        return [run for run in await asyncio.gather(*(one(run_id) for run_id in run_ids)) if run is not None]
+        stored = await each(run_ids, self.stores.runs.read, at_once=_AT_ONCE)
+        return [one.value for one in stored if one is not None]
 
 
 async def _take(source: AsyncIterator[tuple[str, str]], count: int) -> list[tuple[str, str]]:
