@@ -359,6 +359,13 @@ def test_fields_have_one_spelling_only() -> None:
         decode(body(value), Lane.CONVERSATION)
 
 
+def test_the_header_s_fields_have_one_spelling_only() -> None:
+    value = message()
+    value["command_id"] = value.pop("commandId")
+    with pytest.raises(InvalidEnvelopeError, match="commandId"):
+        decode(body(value), Lane.CONVERSATION)
+
+
 def test_an_approval_has_no_default_decision() -> None:
     payload = {"householdId": HOUSEHOLD, "conversationId": CONVERSATION, "householdUserId": USER, "approvalId": USER}
     with pytest.raises(InvalidEnvelopeError, match=r"payload\.decision"):
