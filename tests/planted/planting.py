@@ -25,6 +25,8 @@ _LINKED: Final = (".mosaic", "docs", "evals", "requirements")
 _ONE_SECONDS: Final = 60
 """Of one test: one that a defect lets wait for ever fails then."""
 _RUN_SECONDS: Final = 110
+_PLUGINS: Final = ("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout")
+"""The others take two seconds to import, at each of some hundred runs."""
 _LATER: Final = itertools.count(1)
 
 
@@ -76,10 +78,10 @@ class Tree:
             os.utime(path, (times.st_atime, times.st_mtime))
 
     def test(self, node_ids: Sequence[str], *, seconds: float = _RUN_SECONDS, stop: bool = True) -> Outcome:
-        plain = ["-q", "-rfs", "--tb=short", "-p", "no:cacheprovider", "-p", "no:xdist", f"--timeout={_ONE_SECONDS}"]
+        plain = ["-q", "-rfs", "--tb=short", "-p", "no:cacheprovider", *_PLUGINS, f"--timeout={_ONE_SECONDS}"]
         argv = [sys.executable, "-m", "pytest", *plain, *(["-x"] if stop else []), *node_ids]
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
-        environ["PYTHONPATH"] = str(self._folder)
+        environ |= {"PYTHONPATH": str(self._folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         try:
             ran = subprocess.run(
                 argv,

@@ -129,7 +129,7 @@ def test_invalid_json(raw: bytes, why: str) -> None:
 
 def test_sixty_four_levels_are_still_json() -> None:
     with pytest.raises(InvalidEnvelopeError):
-        decode(b'{"a": ' + b"[" * 63 + b"]" * 63 + b"}", Lane.CONVERSATION)
+        decode(b'{"a": ' + b"[" * 63 + b"]" * 63 + b', "b": [[], {}]}', Lane.CONVERSATION)
 
 
 @pytest.mark.parametrize(
