@@ -26,12 +26,14 @@ def outcomes(
     """Of each defect that this session asks for; they are planted in the order of the tests that wait for them."""
     planting = Planting(tmp_path_factory.mktemp("planted"))
     asked = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    defects = [item.callspec.params["defect"] for item in asked if item.originalname == "test_planted"]
+    named = {f"test_planted[{defect.name}]": defect for defect in DEFECTS}
+    defects = [named[item.name] for item in asked if item.name in named]
     yield {defect.name: planting.plant(defect) for defect in defects}
     planting.close()
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @EACH
 def test_planted(defect: Defect, outcomes: Mapping[str, Future[Outcome]]) -> None:
     outcome = outcomes[defect.name].result()
