@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from mosaic_core.adapters.credentials import app_identity
+from mosaic_core.concurrency import each
 from mosaic_core.config import Connection
 from mosaic_core.domain.body import deflate
 from mosaic_core.domain.errors import QueueUnavailableError
@@ -104,7 +105,7 @@ class ServiceBusProbe:
 
     async def check(self) -> bool:
         if time.monotonic() >= self._until:
-            good = all(await asyncio.gather(*(self._sender.reachable(queue) for queue in self._queues)))
+            good = all(await each(self._queues, self._sender.reachable))
             self._good, self._until = good, time.monotonic() + (_GOOD_FOR if good else _BAD_FOR)
         return self._good
 
@@ -165,7 +166,7 @@ class _Namespace:
             await asyncio.wait(self._background, timeout=_CLOSE_SECONDS)
         for task in list(self._background):
             task.cancel()
-        await asyncio.gather(*(link.close() for link in self._links.values()))
+        await each(self._links.values(), _Link.close)
         for part in (self._client, self._credential):
             if part is not None:
                 await _closed(part.close())

@@ -2,6 +2,9 @@
 
 Poison has two names. `InvalidJsonError`: the bytes are no JSON object that everyone reads alike.
 `InvalidEnvelopeError`: a field is missing, empty or of the wrong type. Both name the field, never its value.
+
+The limits of size, depth, numbers and times are the constants below, not those of a library: what decodes can be
+calculated with (a month added to a day, an hour to a time), stored, and encoded again.
 """
 
 from __future__ import annotations
@@ -24,11 +27,28 @@ from mosaic_core.domain.errors import InvalidEnvelopeError, InvalidJsonError
 from mosaic_core.domain.ids import normalise_guid
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
 
+MAX_BODY_BYTES: Final = 1024 * 1024
+"""Of a message. A queue's own limit is 256 KiB, or 1 MiB where a namespace is premium and left as it comes."""
+
 MAX_DEPTH: Final = 64
-_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_NUMBER_CHARACTERS: Final = 40
+"""Of a number as it is spelt, sign and point included."""
+
+TIMES: Final = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+"""The first time that is taken, and the first that is not any more, in UTC."""
+
+DAYS: Final = (date(1900, 1, 1), date(9999, 1, 1))
+"""The same for days: both sides leave room to calculate."""
+
+_INT32_MAX: Final = 2**31 - 1
+_EXACT: Final = 2**53
+"""Up to here a float holds every whole number."""
+
 _DECIMAL: Final = re.compile(r"[+-]?\d{1,15}(\.\d{1,8})?", re.ASCII)
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+# possessive, and an end that is missing is the end of the text: linear in whatever it is given
+_BETWEEN_BRACKETS: Final = re.compile(r'(?:"(?:[^"\\]++|\\.?)*+"?|[^"\[\]{}]++)++', re.DOTALL)
 
 
 # --------------------------------------------------------------------------------------------------------- field types
@@ -46,13 +66,20 @@ def _no_control(value: str) -> str:
     return value
 
 
+def _time_text(value: object) -> object:
+    """ISO 8601. A number as text would be taken for seconds, or milliseconds, by its size."""
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d{2}-\d{2}[Tt ]", value.strip(), re.ASCII):
+        raise ValueError("is not a time such as 2026-01-31T08:00:00Z")
+    return value
+
+
 def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("has no time zone")
-    value = value.astimezone(UTC)
-    if value < _EARLIEST:
-        raise ValueError("is before 1970")
-    return value
+    # compared as it is: at the edge of the calendar there is no such time in UTC
+    if not TIMES[0] <= value < TIMES[1]:
+        raise ValueError(f"is not within the years {TIMES[0].year} to {TIMES[1].year - 1}")
+    return value.astimezone(UTC)
 
 
 def _decimal(value: object) -> Decimal:
@@ -73,9 +100,9 @@ def _plain_date(value: object) -> object:
     return value
 
 
-def _not_ancient(value: date) -> date:
-    if value.year < 1900:
-        raise ValueError("is before 1900")
+def _within_days(value: date) -> date:
+    if not DAYS[0] <= value < DAYS[1]:
+        raise ValueError(f"is not within the years {DAYS[0].year} to {DAYS[1].year - 1}")
     return value
 
 
@@ -86,12 +113,14 @@ def _batch_id(value: str) -> str:
     except ValueError:
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,44}", value, re.ASCII):
             raise ValueError("is neither a GUID nor 1 to 44 of letters, digits, '.', '_', '-'") from None
+        if re.fullmatch(r"[0-]{32,}", value):
+            raise
         return value
 
 
 type Guid = Annotated[str, BeforeValidator(_require_text), AfterValidator(normalise_guid)]
-type Utc = Annotated[datetime, BeforeValidator(_require_text), AfterValidator(_utc)]
-type Day = Annotated[date, BeforeValidator(_plain_date), AfterValidator(_not_ancient)]
+type Utc = Annotated[datetime, BeforeValidator(_time_text), AfterValidator(_utc)]
+type Day = Annotated[date, BeforeValidator(_plain_date), AfterValidator(_within_days)]
 type Amount = Annotated[Decimal, BeforeValidator(_decimal)]
 type Currency = Annotated[str, AfterValidator(_currency)]
 type Line = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_no_control)]
@@ -205,7 +234,7 @@ class _Header(Model):
     created_at_utc: Annotated[Utc, Field(strict=False)]
     client_reference_id: Annotated[str, Field(max_length=120)] | None = None
     replay_of_command_id: Guid | None = None
-    schema_version: int | None = None
+    schema_version: Annotated[int, Field(ge=0, le=_INT32_MAX)] | None = None
     payload: dict[str, Any]
 
 
@@ -233,25 +262,41 @@ class Envelope:
 def decode(body: bytes, lane: Lane) -> Envelope:
     """Decode a message body as a command of ``lane``.
 
-    Raises `InvalidJsonError` or `InvalidEnvelopeError`.
+    Raises `InvalidJsonError` or `InvalidEnvelopeError`, and nothing else whatever the bytes are. (A `MemoryError` gets
+    through: it is about the process, and the next one may have room.)
     """
-    raw = parse_json(body)
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidJsonError(f"is larger than {MAX_BODY_BYTES} bytes")
     try:
-        header = _Header.model_validate(raw, by_alias=True, by_name=False)
+        return _decode(parse_json(body), lane)
+    except (InvalidJsonError, InvalidEnvelopeError, MemoryError):
+        raise
     except ValidationError as error:
         raise InvalidEnvelopeError(explain(error)) from None
-    kind = next((t for t in RULES[lane].command_types if t == header.command_type), None)
+    except Exception as error:
+        # whatever it is, the same bytes would raise it again: poison, not a reason to deliver them ten times
+        raise InvalidEnvelopeError(f"body: cannot be read ({type(error).__name__})") from None
+
+
+def _decode(raw: Mapping[str, Any], lane: Lane) -> Envelope:
+    """Raises `ValidationError` for a field of the header, `InvalidEnvelopeError` for one of the payload."""
+    header = _Header.model_validate(raw, by_alias=True, by_name=False)
+    payload = None
+    known = next((kind for kind in CommandType if kind == header.command_type), None)
+    supported = known in RULES[lane].command_types
     try:
-        payload = PAYLOADS[kind].model_validate(header.payload, by_alias=True, by_name=False) if kind else None
+        if known is not None:
+            payload = PAYLOADS[known].model_validate(header.payload, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise InvalidEnvelopeError(explain(error, "payload.")) from None
-    if payload is None:
-        household, conversation = (_guid_or_empty(header.payload.get(k)) for k in ("householdId", "conversationId"))
-        fingerprint: Mapping[str, Any] = header.payload
-    else:
+        if supported:
+            raise InvalidEnvelopeError(explain(error, "payload.")) from None
+    if supported and payload is not None:
         household = getattr(payload, "household_id", "")
         conversation = getattr(payload, "conversation_id", "")
-        fingerprint = payload_json(payload, without_hint=True)
+    else:
+        household, conversation = (_guid_or_empty(header.payload.get(k)) for k in ("householdId", "conversationId"))
+    # the same request hashes alike on whichever queue it is read; only what no lane would run is hashed as it came
+    content = payload_json(payload, without_hint=True) if payload is not None else _by_value(header.payload)
     return Envelope(
         command_id=header.command_id,
         correlation_id=header.correlation_id,
@@ -259,11 +304,25 @@ def decode(body: bytes, lane: Lane) -> Envelope:
         created_at=header.created_at_utc,
         client_reference_id=header.client_reference_id,
         replay_of_command_id=header.replay_of_command_id,
-        payload=payload,
+        payload=payload if supported else None,
         household_id=household,
         conversation_id=conversation or None,
-        request_hash=hash_request(header.command_type, fingerprint),
+        request_hash=hash_request(header.command_type, content),
     )
+
+
+def _by_value(value: Any) -> Any:
+    """JSON with each number in one spelling: 1, 1.0 and 1e0 are the same, 0.0 and -0.0 as well. (Where a float holds no
+    whole number exactly any more, 1e300 and its digits stay two.)"""
+    match value:
+        case float() if value.is_integer() and abs(value) <= _EXACT:
+            return int(value)
+        case dict():
+            return {key: _by_value(item) for key, item in value.items()}
+        case list():
+            return [_by_value(item) for item in value]
+        case _:
+            return value
 
 
 def _guid_or_empty(value: object) -> str:
@@ -365,8 +424,8 @@ def faults(error: ValidationError) -> list[tuple[str, str]]:
 def parse_json(body: bytes) -> dict[str, Any]:
     """The one reading of ``body`` that all JSON parsers share, as a dict.
 
-    Raises `InvalidJsonError` for what is not UTF-8, not JSON, no object at the top, NaN, infinities, numbers too large,
-    duplicate keys, lone surrogates, and nesting deeper than `MAX_DEPTH`.
+    Raises `InvalidJsonError` for what is not UTF-8, not JSON, no object at the top, NaN, infinities, numbers too large
+    or too long, duplicate keys, lone surrogates, and nesting deeper than `MAX_DEPTH`.
     """
     try:
         text = body.decode("utf-8")
@@ -374,26 +433,35 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise InvalidJsonError(f"not UTF-8 at byte {error.start}") from None
     if text.startswith("\ufeff"):
         raise InvalidJsonError("starts with a byte order mark")
+    # before the parser, which recurses: a thread's stack may be smaller than what the interpreter counts with
+    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(text):
+        raise InvalidJsonError(f"nested deeper than {MAX_DEPTH} levels")
     try:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_bounded
         )
     except InvalidJsonError:
         raise
-    except RecursionError:
-        raise InvalidJsonError(f"nested deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError as error:
         raise InvalidJsonError(f"not JSON at line {error.lineno} column {error.colno}") from None
     if not isinstance(value, dict):
         raise InvalidJsonError("not an object at the top")
-    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise InvalidJsonError(f"nested deeper than {MAX_DEPTH} levels")
     if _SURROGATE.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise InvalidJsonError("contains half of a surrogate pair") from None
     return value
+
+
+def _is_deep(text: str) -> bool:
+    """More than `MAX_DEPTH` brackets open at once, those within strings not counted."""
+    level = 0
+    for bracket in _BETWEEN_BRACKETS.sub("", text):
+        level += 1 if bracket in "[{" else -1
+        if level > MAX_DEPTH:
+            return True
+    return False
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -408,25 +476,17 @@ def _no_constant(name: str) -> None:
 
 
 def _finite(text: str) -> float:
-    value = float(text)
+    value = float(_short(text))
     if value in (float("inf"), float("-inf")):
         raise InvalidJsonError("contains a number that is too large")
     return value
 
 
 def _bounded(text: str) -> int:
-    if len(text) > 40:
-        raise InvalidJsonError("contains a number that is too large")
-    return int(text)
+    return int(_short(text))
 
 
-def _depth(value: Any) -> int:
-    deepest, left = 0, [(value, 1)]
-    while left:
-        node, level = left.pop()
-        deepest = max(deepest, level)
-        if level > MAX_DEPTH:
-            return level
-        children = node.values() if isinstance(node, dict) else node
-        left.extend((child, level + 1) for child in children if isinstance(child, (dict, list)))
-    return deepest
+def _short(text: str) -> str:
+    if len(text) > MAX_NUMBER_CHARACTERS:
+        raise InvalidJsonError(f"contains a number that is too large or too long ({MAX_NUMBER_CHARACTERS} characters)")
+    return text

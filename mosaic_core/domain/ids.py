@@ -18,13 +18,16 @@ _DIGITS: Final = re.compile(
 def normalise_guid(text: str) -> str:
     """32 lower-case hex digits from any usual spelling (plain, hyphens, braces, parentheses, urn:uuid:).
 
-    Raises ValueError where the text is no GUID.
+    Raises ValueError where the text is no GUID, or the one of zeros only, which is how some clients spell "none".
     """
     found = _GUID.fullmatch(text.strip()) if len(text) <= 64 else None
     digits = next((g for g in found.groups() if g is not None), "") if found else ""
     if not _DIGITS.fullmatch(digits):
         raise ValueError("is not a GUID")
-    return digits.replace("-", "").lower()
+    guid = digits.replace("-", "").lower()
+    if not guid.strip("0"):
+        raise ValueError("is the empty GUID")
+    return guid
 
 
 def derive(*parts: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from mosaic_core.concurrency import each
 from mosaic_core.config import Build
 from mosaic_core.ports import HealthProbe
 from mosaic_core.services.views import DependencyState, Health
@@ -43,10 +44,10 @@ class HealthService:
         """``ready`` where every dependency answered within `PROBE_SECONDS`."""
         async with self._asking:
             if self._kept is None or self.monotonic() - self._kept[0] >= KEPT_SECONDS:
-                states = await asyncio.gather(*(self._state(probe) for probe in self.probes))
+                states = await each(self.probes, self._state)
                 ready = all(state.state == "up" for state in states)
                 health = self.live().model_copy(
-                    update={"status": "ready" if ready else "not_ready", "dependencies": list(states)}
+                    update={"status": "ready" if ready else "not_ready", "dependencies": states}
                 )
                 self._kept = (self.monotonic(), health)
             return self._kept[1]

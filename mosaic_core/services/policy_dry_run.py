@@ -6,11 +6,11 @@ decided on the proposals that came of it. Nothing here carries a message's text 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mosaic_core.concurrency import each, together
 from mosaic_core.domain import ids
 from mosaic_core.domain.approval import REQUEST, Action, stored_action
 from mosaic_core.domain.envelope import AgentMessagePosted, decode
@@ -189,14 +189,12 @@ class PolicyDryRun:
             return DryRun()
         stored = await self.stores.conversations.read(household_id, conversation_id)
         state = stored.value if stored is not None else None
-        gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(queue: str, command_id: str) -> DryRun:
-            async with gate:
-                return await self._command(household_id, ids.run_id(queue, command_id), state)
+        async def one(entry: tuple[str, str]) -> DryRun:
+            return await self._command(household_id, ids.run_id(*entry), state)
 
         total = DryRun(is_complete=is_complete)
-        for found in await asyncio.gather(*(one(*entry) for entry in listed)):
+        for found in await each(listed, one, at_once=_AT_ONCE):
             total += found
         return total
 
@@ -205,9 +203,7 @@ class PolicyDryRun:
         if stored is None or stored.value.household_id != household_id:
             return DryRun(commands=1, undecided=1)
         run = stored.value
-        stages, decisions = await asyncio.gather(
-            self.stores.stages.of_run(run_id), self.stores.decisions.of_run(run_id)
-        )
+        stages, decisions = await together(self.stores.stages.of_run(run_id), self.stores.decisions.of_run(run_id))
         found: list[Comparison | Unknown] = []
         if (policy := _last(stages, run, "policy")) is not None:
             found.append(await self._message(run, policy))

@@ -5,7 +5,6 @@ Another household's ids answer exactly as ids that do not exist.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ class ReadModels:
         if stored is None or stored.value.household_id != household_id:
             raise _not_found("run")
         run = stored.value
-        stages, signals, decisions, undecided = await asyncio.gather(
+        stages, signals, decisions, undecided = await together(
             self.stores.stages.of_run(run_id),
             self.stores.signals.of_run(run_id),
             self.stores.decisions.of_run(run_id),
@@ -95,7 +94,7 @@ class ReadModels:
         asked: Sequence[ApprovalStatus | None] = [status]
         if status == ApprovalStatus.EXPIRED:  # nobody needs to have noticed yet
             asked = [ApprovalStatus.EXPIRED, ApprovalStatus.PENDING]
-        lists = await asyncio.gather(*(self.stores.approvals.of_household(household_id, one) for one in asked))
+        lists = await each(asked, lambda one: self.stores.approvals.of_household(household_id, one))
         now = self.clock.now()
         views = [_approval(approval, now) for approvals in lists for approval in approvals]
         views.sort(key=lambda view: view.created_at_utc, reverse=True)

@@ -1,6 +1,7 @@
 """``./mosaic check``: everything that can be said about the source without running it.
 
 ``command`` lists the parts and runs them; the other modules are the parts that no tool brings along:
-``leaks`` (secrets, hard-coded endpoints), ``tracked`` (what git holds), ``pins`` and ``platforms`` (dependencies).
+``concurrency`` (no work that outlives its caller), ``leaks`` (secrets, hard-coded endpoints), ``tracked`` (what git
+holds), ``pins`` and ``platforms`` (dependencies).
 A part returns the list of what is wrong, a line each, and nothing else.
 """

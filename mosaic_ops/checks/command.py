@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mosaic_ops.checks import leaks, pins, platforms, tracked
+from mosaic_ops.checks import concurrency, leaks, pins, platforms, tracked
 from mosaic_ops.checks.sources import tracked_files
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -42,6 +42,7 @@ def parts(*, with_platforms: bool) -> list[Part]:
         Part("layers", lambda: _program("lint-imports", "--no-logo")),
         Part("format", lambda: _program("ruff", "format", "--check", "--output-format", "concise", ".")),
         Part("lint", lambda: _program("ruff", "check", "--output-format", "concise", ".")),
+        Part("concurrency", lambda: "\n".join(concurrency.problems(ROOT))),
         Part("leaks", lambda: "\n".join(leaks.find(tracked_files(ROOT)))),
         Part("tracked files", lambda: "\n".join(tracked.problems(ROOT, tracked_files(ROOT)))),
         Part("pins", lambda: "\n".join(pins.problems(ROOT))),

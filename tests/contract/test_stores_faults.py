@@ -198,6 +198,19 @@ async def test_a_passing_fault_is_tried_again(fake: FakeService, tables: TableSe
     assert await TableKeys(tables).insert(records.KEY) == 'W/"7"'
 
 
+async def test_a_condition_s_text_is_a_parameter_whatever_it_holds(fake: FakeService, tables: TableService) -> None:
+    asked: list[str] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        asked.append(request.query["$filter"])
+        return web.Response(body=b'{"value":[]}', headers={"Content-Type": JSON})
+
+    fake.handle = handle
+    text = "x' or PartitionKey ne 'h"
+    assert [row async for row in tables.query("Any", "h", [("Name", "eq", text)], select=["Name"])] == []
+    assert asked == ["PartitionKey eq 'h' and Name eq 'x'' or PartitionKey ne ''h'"]
+
+
 @pytest.mark.parametrize("status", [400, 405, 413, 302])
 async def test_a_request_that_is_refused_is_a_bug_and_is_not_repeated(
     fake: FakeService, tables: TableService, status: int

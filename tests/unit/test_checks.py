@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mosaic_ops.checks import command, leaks, pins, tracked
+from mosaic_ops.checks import command, concurrency, leaks, pins, tracked
 from mosaic_ops.checks.sources import TrackedFile, tracked_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,6 +146,59 @@ def test_pins_that_are_not_exact_or_not_of_one_mind(
 ) -> None:
     edit(pinned / name, change)
     assert any(what in finding for finding in pins.problems(pinned)), pins.problems(pinned)
+
+
+def test_the_app_leaves_no_work_behind_without_a_reason() -> None:
+    assert concurrency.problems(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("await asyncio.gather(one(), two())", "gather"),
+        ("await asyncio.gather(one(), return_exceptions=True)", "gather"),
+        ("each_of = asyncio.gather", "gather"),
+        ("asyncio.create_task(one())", "create_task"),
+        ("asyncio.get_running_loop().create_task(one())", "create_task"),
+        ("loop.create_task(one())", "create_task"),
+        ("asyncio.Task(one())", "Task"),
+        ("asyncio.ensure_future(one())", "ensure_future"),
+        ("asyncio.run_coroutine_threadsafe(one(), loop)", "run_coroutine_threadsafe"),
+        ("await asyncio.shield(one())", "shield"),
+        ("for done in asyncio.as_completed([one()]): await done", "as_completed"),
+        ("await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)", "wait"),
+        ("await asyncio.wait(tasks, timeout=1, return_when=asyncio.FIRST_EXCEPTION)", "wait"),
+        ("await asyncio.wait(tasks, return_when=when)", "wait"),
+        ("from asyncio import gather", "gather"),
+        ("from asyncio import wait", "wait"),
+        ("import asyncio as aio", "asyncio under another name"),
+    ],
+)
+def test_work_that_may_outlive_its_caller_is_found(tmp_path: Path, line: str, call: str) -> None:
+    source = f"import asyncio\n\n\nclass Lane:\n    async def step(self):\n        def inner():\n            {line}\n"
+    file(tmp_path, "mosaic_core/lanes/new.py", source)
+    (found,) = concurrency.problems(tmp_path, {})
+    assert found.startswith(f"mosaic_core/lanes/new.py:7: {call} in Lane.step.inner: ")
+    allowed = {("mosaic_core/lanes/new.py", "Lane.step.inner", call): "because"}
+    assert concurrency.problems(tmp_path, allowed) == []
+    elsewhere = {("mosaic_core/lanes/new.py", "Lane.step", call): "because"}
+    assert len(concurrency.problems(tmp_path, elsewhere)) == 2
+
+
+def test_a_permission_that_nothing_uses_is_found(tmp_path: Path) -> None:
+    file(tmp_path, "mosaic_core/lanes/new.py", "async def step():\n    await together(one(), two())\n")
+    allowed = {("mosaic_core/lanes/new.py", "step", "gather"): "because"}
+    assert concurrency.problems(tmp_path, allowed) == [
+        "mosaic_core/lanes/new.py: step has no gather any more: drop its permission"
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["await asyncio.wait({task})", "await asyncio.wait(tasks, return_when=asyncio.ALL_COMPLETED)", "gather()"]
+)
+def test_waiting_for_all_of_it_is_no_finding(tmp_path: Path, line: str) -> None:
+    file(tmp_path, "mosaic_core/lanes/new.py", f"import asyncio\n\nasync def step():\n    {line}\n")
+    assert concurrency.problems(tmp_path, {}) == []
 
 
 def test_every_part_runs_and_the_failures_are_shown(

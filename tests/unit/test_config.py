@@ -205,6 +205,13 @@ def test_the_shipped_host_json_fits_the_defaults() -> None:
     assert check_host_json(Settings.from_env(MINIMAL), json.loads((ROOT / "host.json").read_text())) == []
 
 
+def test_the_shipped_host_json_leaves_settling_and_waiting_to_the_app() -> None:
+    service_bus = json.loads((ROOT / "host.json").read_text())["extensions"]["serviceBus"]
+    # the app settles when its commit point is passed, and no message's lock runs out in a buffer
+    assert service_bus["autoCompleteMessages"] is False
+    assert service_bus["prefetchCount"] == 0
+
+
 @pytest.mark.parametrize(
     ("host_json", "said"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,6 +13,7 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.settlement import Reschedule
 from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
+from mosaic_core.ports import IncomingMessage
 from tests.support.world import QUEUE, Skewed, Work, World, body
 
 APART = (-300.0, 0.0, 300.0)
@@ -27,6 +28,12 @@ def world_of(work: object, storage: float, broker: float, worker: float) -> Worl
         broker_skew=broker,
         worker_skew=worker,
     )
+
+
+def received(world: World) -> IncomingMessage:
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    return message
 
 
 @pytest.mark.parametrize(("storage", "broker", "worker"), CLOCKS)
@@ -57,7 +64,7 @@ async def test_a_lease_excludes_whoever_s_clock_is_wrong(
         entered.append(context.attempt)
         if len(entered) == 1:
             for _ in range(3):
-                settlement = await second.deliver(Lane.CONVERSATION, replace(copies[0], enqueued_at=now(broker)))
+                settlement = await second.deliver(Lane.CONVERSATION, replace(other, enqueued_at=now(broker)))
                 assert isinstance(settlement, Reschedule)
                 assert settlement.why == "in_progress"
                 wait = (settlement.due - max(now(-worker), now(broker))).total_seconds()
@@ -66,16 +73,14 @@ async def test_a_lease_excludes_whoever_s_clock_is_wrong(
 
     world = world_of(lane, storage, broker, worker)
 
-    def now(skew: float) -> object:
+    def now(skew: float) -> datetime:
         return Skewed(world.clock, skew).now()
 
     second = replace(world.service(), clock=Skewed(world.clock, -worker))
     for _ in range(2):
         created = (world.clock.now() + timedelta(seconds=api)).isoformat()
         await world.send(body(createdAtUtc=created), recorded=True)
-    copies = [world.broker.receive(QUEUE) for _ in range(2)]
-    first, copies = copies[0], copies[1:]
-    assert first is not None
+    first, other = (received(world) for _ in range(2))
     await world.deliver(first)
     assert entered == [1]
 

@@ -189,7 +189,11 @@ async def test_what_a_full_lane_puts_off_keeps_what_the_copy_tells() -> None:
     await world.send(recorded=True)
     message = world.broker.receive(QUEUE)
     assert message is not None
-    told = {"storageEnded": "a b", "storeAwaySinceUtc": "2026-01-01T00:00:00Z", "failedSteps": 2}
+    told: dict[str, str | bool | int] = {
+        "storageEnded": "a b",
+        "storeAwaySinceUtc": "2026-01-01T00:00:00Z",
+        "failedSteps": 2,
+    }
     await world.deliver(replace(message, crowded=True, properties={**message.properties, **told}))
     [copy] = world.broker.peek(QUEUE)
     assert told.items() <= copy.properties.items()

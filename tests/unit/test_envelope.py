@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from mosaic_core.domain import envelope as envelope_module
 from mosaic_core.domain.envelope import (
+    MAX_BODY_BYTES,
     AgentMessagePosted,
     IngestionCompleted,
     PolicyDisposition,
@@ -106,11 +108,18 @@ def test_guids_are_accepted_in_any_usual_spelling(spelling: str) -> None:
         (b'{"a": -Infinity}', "NaN or Infinity"),
         (b'{"a": 1e999}', "too large"),
         (b'{"a": ' + b"9" * 5000 + b"}", "too large"),
+        (b'{"a": ' + b"9" * 41 + b"}", "too long"),
+        (b'{"a": 0.' + b"1" * 40 + b"}", "too long"),
+        (b'{"a": -1e400}', "too large"),
+        (b'{"a": "' + b"x" * MAX_BODY_BYTES + b'"}', "larger than"),
         (b'{"a": 1, "a": 2}', "twice"),
         (b'{"a": {"b": 1, "b": 1}}', "twice"),
         (b'{"a": ' + b"[" * 64 + b"]" * 64 + b"}", "deeper"),
         (b'{"a":' * 100_000, "deeper"),
         (b'{"a": "\\ud800"}', "surrogate"),
+        (b'{"\\udfff": 1}', "surrogate"),
+        (b'{"a": [{"b": "\\udc00\\ud800"}]}', "surrogate"),
+        (b'{"a": "\xed\xa0\x80"}', "not UTF-8"),
     ],
 )
 def test_invalid_json(raw: bytes, why: str) -> None:
@@ -120,7 +129,7 @@ def test_invalid_json(raw: bytes, why: str) -> None:
 
 def test_sixty_four_levels_are_still_json() -> None:
     with pytest.raises(InvalidEnvelopeError):
-        decode(b'{"a": ' + b"[" * 63 + b"]" * 63 + b"}", Lane.CONVERSATION)
+        decode(b'{"a": ' + b"[" * 63 + b"]" * 63 + b', "b": [[], {}]}', Lane.CONVERSATION)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +148,12 @@ def test_sixty_four_levels_are_still_json() -> None:
         ({"createdAtUtc": "0001-01-01T00:00:00Z"}, "createdAtUtc"),
         ({"createdAtUtc": "2026-11-24T00:00:00"}, "createdAtUtc"),
         ({"createdAtUtc": 1700000000}, "createdAtUtc"),
+        ({"createdAtUtc": "1700000000"}, "createdAtUtc"),
+        ({"createdAtUtc": "1e400"}, "createdAtUtc"),
+        ({"commandId": "0" * 32}, "commandId"),
+        ({"replayOfCommandId": "00000000-0000-0000-0000-000000000000"}, "replayOfCommandId"),
+        ({"schemaVersion": 2**31}, "schemaVersion"),
+        ({"schemaVersion": -1}, "schemaVersion"),
         ({"schemaVersion": "1"}, "schemaVersion"),
         ({"schemaVersion": True}, "schemaVersion"),
         ({"payload": []}, "payload"),
@@ -161,6 +176,9 @@ def test_invalid_envelope_names_the_field(changes: dict[str, Any], field: str) -
         ({"amount": 12.5}, "amount"),
         ({"amount": "1" * 30}, "amount"),
         ({"postedOn": "0000-01-01"}, "postedOn"),
+        ({"postedOn": "1899-12-31"}, "postedOn"),
+        ({"postedOn": "9999-01-01"}, "postedOn"),
+        ({"postedOn": "9999-12-31"}, "postedOn"),
         ({"postedOn": "2026-02-30"}, "postedOn"),
         ({"postedOn": "2026-01-31T00:00:00"}, "postedOn"),
         ({"currency": "usd"}, "currency"),
@@ -173,6 +191,93 @@ def test_invalid_envelope_names_the_field(changes: dict[str, Any], field: str) -
 def test_a_bad_transaction_is_named(line: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidEnvelopeError, match=rf"payload\.transactions\.0\.{field}"):
         decode(body(batch(**line)), Lane.INGESTION)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "9999-12-31T23:59:59-14:00",
+        "9999-12-31T23:59:59Z",
+        "9999-01-01T00:00:00Z",
+        "9998-12-31T23:59:59-00:01",
+        "1969-12-31T23:59:59.999999Z",
+        "1970-01-01T00:00:00+00:01",
+        "0001-01-01T00:00:00+14:00",
+    ],
+)
+def test_a_time_at_the_edge_of_the_calendar_is_poison(time: str) -> None:
+    with pytest.raises(InvalidEnvelopeError, match=r"createdAtUtc: is not within the years 1970 to 9998"):
+        decode(body(message(createdAtUtc=time)), Lane.CONVERSATION)
+
+
+@pytest.mark.parametrize("time", ["1970-01-01T00:00:00Z", "9999-01-01T13:59:59+14:00", "9998-12-31T23:59:59.999999Z"])
+def test_the_first_and_the_last_times_are_taken(time: str) -> None:
+    assert decode(body(message(createdAtUtc=time)), Lane.CONVERSATION).supported
+
+
+@pytest.mark.parametrize("day", ["1900-01-01", "9998-12-31"])
+def test_the_first_and_the_last_days_are_taken(day: str) -> None:
+    assert decode(body(batch(postedOn=day)), Lane.INGESTION).supported
+
+
+@pytest.mark.parametrize("day", ["1899-12-31", "9999-01-01", "9999-12-31"])
+def test_a_sweep_of_a_night_that_cannot_be_calculated_with_is_poison(day: str) -> None:
+    sweep = message(commandType="nightly_anomaly_sweep", payload={"householdId": HOUSEHOLD, "sweepDate": day})
+    with pytest.raises(InvalidEnvelopeError, match=r"payload\.sweepDate"):
+        decode(body(sweep), Lane.SWEEP)
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_depth_is_found_before_the_parser_recurses(monkeypatch: pytest.MonkeyPatch, opening: bytes) -> None:
+    def parser(*_: object, **__: object) -> None:
+        raise AssertionError("a thread with a small stack would be gone by now")
+
+    monkeypatch.setattr(json, "loads", parser)
+    with pytest.raises(InvalidJsonError, match="deeper"):
+        decode(b'{"a":' + opening * 100_000, Lane.CONVERSATION)
+
+
+@pytest.mark.parametrize("note", ["[" * 200, '\\"' + "{" * 200, '"' * 100 + "[" * 100, "\\" * 99 + "[" * 100])
+def test_brackets_of_a_text_are_no_depth(note: str) -> None:
+    value = message()
+    value["payload"]["userNote"] = note
+    assert decode(body(value), Lane.CONVERSATION).supported
+
+
+@pytest.mark.parametrize("field", ["householdId", "conversationId", "householdUserId"])
+def test_a_guid_of_zeros_is_an_empty_field(field: str) -> None:
+    value = message()
+    value["payload"][field] = "00000000-0000-0000-0000-000000000000"
+    with pytest.raises(InvalidEnvelopeError, match=rf"payload\.{field}: is the empty GUID"):
+        decode(body(value), Lane.CONVERSATION)
+
+
+@pytest.mark.parametrize("spelt", ["0" * 32, "00000000-0000-0000-0000-000000000000"])
+def test_a_batch_has_no_id_of_zeros(spelt: str) -> None:
+    value = batch()
+    value["payload"]["batchId"] = spelt
+    with pytest.raises(InvalidEnvelopeError, match=r"payload\.batchId"):
+        decode(body(value), Lane.INGESTION)
+
+
+def test_what_nobody_thought_of_is_poison_that_names_the_type_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError("my card is 4111 1111")
+
+    monkeypatch.setattr(envelope_module, "hash_request", broken)
+    with pytest.raises(InvalidEnvelopeError) as caught:
+        decode(body(message()), Lane.CONVERSATION)
+    assert caught.value.rationale == "body: cannot be read (ZeroDivisionError)"
+    assert caught.value.__suppress_context__
+
+
+def test_a_process_without_memory_condemns_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr(envelope_module, "hash_request", full)
+    with pytest.raises(MemoryError):
+        decode(body(message()), Lane.CONVERSATION)
 
 
 def test_five_hundred_and_one_transactions_are_too_many() -> None:
@@ -209,10 +314,55 @@ def test_a_type_of_another_lane_is_unsupported_not_poison(lane: Lane) -> None:
     assert envelope.household_id == HOUSEHOLD
 
 
+@pytest.mark.parametrize("lane", list(Lane))
+def test_the_hash_does_not_depend_on_the_lane_that_reads_it(lane: Lane) -> None:
+    spelt = message()
+    spelt["payload"] = dict(reversed(spelt["payload"].items())) | {
+        "householdId": "{A11CE000-0000-0000-0000-000000000001}",
+        "policyDisposition": "advisory_only",
+    }
+    ours = decode(body(message()), Lane.CONVERSATION).request_hash
+    assert decode(body(message()), lane).request_hash == ours
+    assert decode(body(spelt), lane).request_hash == ours
+    amounts = {decode(body(batch(amount=a)), lane).request_hash for a in ("-12.5", "-12.50")}
+    assert amounts == {decode(body(batch()), Lane.INGESTION).request_hash}
+
+
+def test_a_type_of_another_lane_whose_payload_does_not_hold_is_unsupported_all_the_same() -> None:
+    value = message(commandType="ingestion_completed")
+    with pytest.raises(InvalidEnvelopeError):
+        decode(body(value), Lane.INGESTION)
+    one, other = decode(body(value), Lane.CONVERSATION), decode(body(value), Lane.SWEEP)
+    assert not one.supported
+    assert one.household_id == HOUSEHOLD
+    assert one.conversation_id == CONVERSATION
+    assert one.request_hash == other.request_hash
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_an_unknown_type_hashes_by_what_it_says_not_by_how_it_is_spelt(lane: Lane) -> None:
+    def of(payload: str) -> str:
+        text = json.dumps(message(commandType="a_newer_type", payload="here")).replace('"here"', payload)
+        return decode(text.encode(), lane).request_hash
+
+    one = of('{"a": 1, "b": [0.5, 100, {"c": "é"}], "d": 0}')
+    assert of('{"d":-0.0,"b":[5e-1,1e2,{"c":"\\u00e9"}],"a":1.0}') == one
+    assert of('{"a": 2, "b": [0.5, 100, {"c": "é"}], "d": 0}') != one
+    assert of('{"a": true, "b": [0.5, 100, {"c": "é"}], "d": 0}') != one
+    assert of('{"a": 1, "b": [0.5, {"c": "é"}, 100], "d": 0}') != one
+
+
 def test_fields_have_one_spelling_only() -> None:
     value = message()
     value["payload"]["household_id"] = value["payload"].pop("householdId")
     with pytest.raises(InvalidEnvelopeError, match="householdId"):
+        decode(body(value), Lane.CONVERSATION)
+
+
+def test_the_header_s_fields_have_one_spelling_only() -> None:
+    value = message()
+    value["command_id"] = value.pop("commandId")
+    with pytest.raises(InvalidEnvelopeError, match="commandId"):
         decode(body(value), Lane.CONVERSATION)
 
 

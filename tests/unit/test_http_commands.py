@@ -305,7 +305,9 @@ async def test_a_guid_is_taken_in_any_usual_spelling(world: ApiWorld, spelt: str
     assert answer.json["conversationId"] == CONVERSATION
 
 
-@pytest.mark.parametrize("bad", ["1", "x" * 1024, "c000000000000000000000000000000g", "%00", "a%27%20or%201%20eq%201"])
+@pytest.mark.parametrize(
+    "bad", ["1", "x" * 1024, "c000000000000000000000000000000g", "%00", "a%27%20or%201%20eq%201", "0" * 32]
+)
 async def test_a_bad_guid_is_400(world: ApiWorld, bad: str) -> None:
     answer = await world.post(f"/conversations/{bad}/messages", {"message": "hi"})
     assert (answer.status, answer.code, answer.fields) == (400, "validation_failed", ["conversationId"])
@@ -504,6 +506,7 @@ def test_a_batch_that_no_run_could_write_is_refused() -> None:
         ({"postedOn": "0000-01-01"}, "transactions.0.postedOn"),
         ({"postedOn": "2026-02-30"}, "transactions.0.postedOn"),
         ({"postedOn": "1700-01-01"}, "transactions.0.postedOn"),
+        ({"postedOn": "9999-12-31"}, "transactions.0.postedOn"),
         ({"currency": "XYZ"}, "transactions.0.currency"),
         ({"transactionId": ""}, "transactions.0.transactionId"),
         ({"description": "x" * 201}, "transactions.0.description"),
@@ -551,6 +554,11 @@ async def test_a_bad_batch_is_named(world: ApiWorld, change: dict[str, object], 
         (b"[]\n", "line 1"),
         (lines([transaction(1), transaction(1, amount="1")]), "transactions"),
         (b" " * 70_000 + b"{}\n", "line 1"),
+        (b'{"transactionId": "\\udfff"}\n', "line 1"),
+        (b'{"\\ud800": 1}\n', "line 1"),
+        (b'{"amount": 1e999999}\n', "line 1"),
+        (b'{"amount": ' + b"9" * 5000 + b"}\n", "line 1"),
+        (b'{"a":' * 5_000 + b"\n", "line 1"),
     ],
 )
 async def test_bad_lines_are_named(world: ApiWorld, body: bytes, field: str) -> None:

@@ -236,6 +236,15 @@ async def test_another_household_s_conversation_is_not_there(world: ApiWorld, hi
     assert foreign.json["error"]["message"] == absent.json["error"]["message"]
 
 
+async def test_a_run_of_another_household_is_in_no_stream(world: ApiWorld, history: History) -> None:
+    mine = await history.run(1)
+    foreign = await history.run(2, household=BOB_HOUSEHOLD)
+    await history.command(2)  # the index says so, the run knows better
+    assert foreign.run_id == ids.run_id(QUEUE, await history.command(2))
+    runs = (await world.get(STREAM)).json["runs"]
+    assert [r["runId"] for r in runs] == [mine.run_id]
+
+
 async def test_a_conversation_is_there_from_its_first_message_on(world: ApiWorld) -> None:
     assert (await world.get(STREAM)).status == 404
     await world.post(f"/conversations/{CONVERSATION}/messages", {"message": "hi"})

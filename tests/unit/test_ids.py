@@ -61,6 +61,12 @@ def test_what_is_no_guid_is_refused(text: str) -> None:
         ids.normalise_guid(text)
 
 
+@pytest.mark.parametrize("text", ["0" * 32, "00000000-0000-0000-0000-000000000000", "{" + "0" * 32 + "}"])
+def test_the_guid_of_zeros_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="is the empty GUID"):
+        ids.normalise_guid(text)
+
+
 def test_derived_ids_stay_as_they_are() -> None:
     """Rows of the version before are found by these: a changed derivation is a lost row."""
     assert {

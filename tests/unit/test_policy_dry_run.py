@@ -199,7 +199,7 @@ async def test_proposals_after_a_decision_are_judged_and_a_persons_word_is_not()
 
 async def test_a_run_without_any_decision_of_the_policy_is_counted() -> None:
     world = world_of()
-    await decide(world, "0" * 32, "Approve")
+    await decide(world, "f" * 32, "Approve")
     found = await dry_run(world, default_policy())
     assert (found.commands, found.undecided, found.comparisons) == (1, 1, ())
 

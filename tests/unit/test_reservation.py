@@ -126,13 +126,15 @@ def test_the_fifth_counted_attempt_is_the_last() -> None:
     assert not reservation.is_last(replace(KEY, attempt=7, excused=3))
 
 
-def test_nothing_follows_a_final_run() -> None:
+@pytest.mark.parametrize("status", [RunStatus.COMPLETED, RunStatus.NEEDS_REVIEW])
+def test_nothing_follows_a_final_run(status: RunStatus) -> None:
+    final = replace(DONE, status=status)
     with pytest.raises(IllegalTransitionError):
-        reservation.adopt(DONE, KEY, request_hash="a", now=NOW, trace_parent="")
+        reservation.adopt(final, KEY, request_hash="a", now=NOW, trace_parent="")
     with pytest.raises(IllegalTransitionError):
-        reservation.succeed(DONE, now=NOW, review=None)
+        reservation.succeed(final, now=NOW, review=None)
     with pytest.raises(IllegalTransitionError):
-        reservation.fail(DONE, KEY, code="x", rationale="y", now=NOW, next_attempt_at=None)
+        reservation.fail(final, KEY, code="x", rationale="y", now=NOW, next_attempt_at=None)
 
 
 @pytest.mark.parametrize("status", [KeyStatus.COMPLETED, KeyStatus.REJECTED])

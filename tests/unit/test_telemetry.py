@@ -296,6 +296,14 @@ class TestEvents:
             "occurredAtUtc": "2026-11-24T12:00:00Z",
         }
 
+    def test_a_type_that_is_none_of_ours_is_not_shown(self) -> None:
+        written = replace(ENVELOPE, command_type="please call me at 555 0100")
+        made = telemetry.command_event(
+            "started", envelope=written, message=MESSAGE, run_id="r" * 32, attempt=1, outcome="running", at=NOW
+        )
+        assert made.data["commandType"] == "unsupported"
+        assert "555" not in repr(made)
+
     def test_an_attempts_event_has_one_id_whichever_message_brought_it_about(self) -> None:
         redelivered = replace(MESSAGE, sequence_number=99, delivery_count=2)
         assert event().event_id == event(message=redelivered).event_id

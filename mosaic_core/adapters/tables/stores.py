@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -13,6 +12,7 @@ from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row
 from mosaic_core.adapters.tables.client import MAX_TRANSACTION, TableService
 from mosaic_core.adapters.tables.keys import SEPARATOR, encode, join
+from mosaic_core.concurrency import each
 from mosaic_core.domain import ids as derived
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
@@ -183,15 +183,12 @@ class TableSignals(_Store):
         return await self._tables.update(SIGNALS, encode(signal.signal_id), "signal", row, etag)
 
     async def of_run(self, run_id: str) -> list[Signal]:
-        gate = asyncio.Semaphore(READS_AT_ONCE)
-
         async def read(signal_id: str) -> Signal | None:
-            async with gate:
-                stored = await self.read(signal_id)
+            stored = await self.read(signal_id)
             return stored.value if stored and stored.value.run_id == run_id else None
 
         listed = self._tables.query(INDEX, join("run", run_id), select=("SignalId",))
-        found = await asyncio.gather(*[read(row["SignalId"]) async for row in listed])
+        found = await each([row["SignalId"] async for row in listed], read, at_once=READS_AT_ONCE)
         return sorted(filter(None, found), key=lambda signal: (signal.raised_at, signal.signal_id))
 
     async def index_finding(
@@ -205,11 +202,8 @@ class TableSignals(_Store):
         )
 
     async def open_findings(self, household_id: str) -> list[OpenFinding]:
-        gate = asyncio.Semaphore(READS_AT_ONCE)
-
         async def read(row: Row) -> OpenFinding | None:
-            async with gate:
-                stored = await self.read(str(row["SignalId"]))
+            stored = await self.read(str(row["SignalId"]))
             if stored is None or not rows.is_open(stored.value, household_id):
                 return None
             return OpenFinding(signal=stored.value, transaction_ids=rows.finding_rows(row))
@@ -220,7 +214,7 @@ class TableSignals(_Store):
             listed.append(row)
             if len(listed) == rows.FINDINGS_LISTED:
                 break
-        return rows.one_of_each_finding(await asyncio.gather(*map(read, listed)))
+        return rows.one_of_each_finding(await each(listed, read, at_once=READS_AT_ONCE))
 
 
 class TableLedger(_Store):
@@ -274,15 +268,13 @@ class TableLedger(_Store):
                 break
         else:
             return there
-        gate = asyncio.Semaphore(READS_AT_ONCE)
 
         async def read(key: str) -> tuple[str, str] | None:
-            async with gate:
-                found = await self._tables.read(LEDGER, partition, key, "ContentHash")
+            found = await self._tables.read(LEDGER, partition, key, "ContentHash")
             return (key, str(found.row["ContentHash"])) if found else None
 
-        rest = [read(key) for key in keys if key > reached]
-        return there | dict(filter(None, await asyncio.gather(*rest)))
+        rest = await each([key for key in keys if key > reached], read, at_once=READS_AT_ONCE)
+        return there | dict(filter(None, rest))
 
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
         days = (("PostedOn", "ge", first.isoformat()), ("PostedOn", "le", last.isoformat()))

@@ -1,0 +1,13 @@
+"""What the app is made of follows the settings."""
+
+from __future__ import annotations
+
+from mosaic_core.bootstrap import Container
+from mosaic_core.config import Settings
+from tests.unit.test_config import MINIMAL
+
+
+async def test_the_platform_s_header_counts_where_a_setting_says_so() -> None:
+    assert Container(Settings.from_env(MINIMAL)).api.platform_principal is None
+    trusted = Settings.from_env({**MINIMAL, "WEBSITE_AUTH_ENABLED": "True"})
+    assert Container(trusted).api.platform_principal is not None
