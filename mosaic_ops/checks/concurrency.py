@@ -63,9 +63,6 @@ ALLOWED: Final[Mapping[tuple[str, str, str], str]] = {
     ("mosaic_core/adapters/servicebus.py", "_Namespace.start", "create_task"): (
         "one send for all that wait on the link, and closing what was given up; close waits for both"
     ),
-    ("mosaic_core/adapters/eventhubs.py", "EventHubsPublisher.close", "gather"): (
-        "waits for the one task that was just cancelled"
-    ),
     ("mosaic_core/adapters/eventhubs.py", "EventHubsPublisher._start", "create_task"): (
         "telemetry delays no command; close ends it"
     ),
