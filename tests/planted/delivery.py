@@ -1,0 +1,284 @@
+"""Defects of the delivery: what is recorded and reserved, counted, renewed, copied, waited for, and ended."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.planted.defect import Defect
+
+_DELIVERY = "mosaic_core/services/delivery.py"
+_DELIVER = "mosaic_core/services/deliver.py"
+_LEASE = "mosaic_core/services/lease.py"
+_RESERVATION = "mosaic_core/domain/reservation.py"
+_OUTAGES = "tests/unit/test_delivery_outages.py::"
+_COPIES = "tests/unit/test_delivery_copies.py::"
+_ENDS = "tests/unit/test_delivery_ends.py::"
+_UNIT = "tests/unit/test_deliver.py::"
+_RENEWALS = "tests/unit/test_lease.py::"
+
+DEFECTS: Final = (
+    # ------------------------------------------------------------------------------------------- recorded and reserved
+    Defect(
+        name="hash-at-recording-skipped",
+        file=_DELIVERY,
+        old="            if recorded.request_hash != envelope.request_hash:\n                return self._step_mismatch\n",
+        new="",
+        caught_by=(
+            "tests/unit/test_delivery_recording.py::"
+            "test_a_message_that_says_other_than_the_record_is_refused_before_it_takes_the_id",
+        ),
+        what="a message takes the id of a command that the API has recorded otherwise",
+    ),
+    Defect(
+        name="listed-by-the-message-s-own-time",
+        file=_DELIVERY,
+        old="            self._index_from = decode(recorded.envelope.encode(), self._lane).created_at\n",
+        new="",
+        caught_by=(
+            "tests/unit/test_delivery_recording.py::test_a_repeated_message_is_listed_once_by_the_record_s_time",
+        ),
+        what="one command is listed twice, at times that its sender chooses",
+    ),
+    Defect(
+        name="failed-listing-ignored",
+        file=_DELIVERY,
+        old="        if index is not None:  # a command",
+        new="        if False:  # a command",
+        caught_by=(f"{_OUTAGES}test_a_listing_that_storage_does_not_take_begins_no_lane",),
+        what="a command runs that its conversation does not show",
+    ),
+    Defect(
+        name="lane-before-the-run-is-read",
+        file=_DELIVERY,
+        old="        self._run_was_there = True\n        return self._step_run\n",
+        new="        self._run_was_there = True\n        return self._step_lane\n",
+        caught_by=(f"{_UNIT}test_a_purged_key_does_not_make_a_final_run_run_again",),
+        what="a finished command runs again once its key has been purged",
+    ),
+    # ----------------------------------------------------------------------------------------------------- what counts
+    Defect(
+        name="outage-counts",
+        file=_DELIVERY,
+        old="        await self._excuse()\n        wait = min(STORE_BACKOFF_MAX_SECONDS, max(1.0, away / 2) * self._service.jitter())",
+        new="        self._lease = None\n        wait = min(STORE_BACKOFF_MAX_SECONDS, max(1.0, away / 2) * self._service.jitter())",
+        caught_by=(f"{_OUTAGES}test_an_outage_inside_the_lane_excuses_the_attempt_and_releases_the_key",),
+        what="a table that is away uses up a command's attempts",
+    ),
+    Defect(
+        name="copy-tells-nothing-of-the-outage",
+        file=_DELIVERY,
+        old="        if untold:\n            marks[STORAGE_ENDED]",
+        new="        if False:\n            marks[STORAGE_ENDED]",
+        caught_by=(f"{_OUTAGES}test_what_the_key_cannot_be_told_the_copy_tells",),
+        what="an attempt whose key could not be told makes a suspect, and then counts",
+    ),
+    Defect(
+        name="excused-twice",
+        file=_DELIVERY,
+        old=" or reservation.is_released(stored.value):\n                    self._in_doubt",
+        new=":\n                    self._in_doubt",
+        caught_by=(f"{_OUTAGES}test_only_the_lane_s_own_failures_count", f"{_OUTAGES}test_a_brownout_rejects_nobody"),
+        what="one lost answer excuses an attempt more than once: a command has more than five",
+    ),
+    Defect(
+        name="silent-attempts-never-count",
+        file=_RESERVATION,
+        old="        solo = CONVICTED if key.solo else SUSPECTED",
+        new="        solo = SUSPECTED\n        excused += 1",
+        caught_by=(f"{_ENDS}test_a_process_killer_takes_only_itself",),
+        what="a process killer is begun until the broker gives up",
+    ),
+    Defect(
+        name="suspects-run-in-company",
+        file=_DELIVERY,
+        old="            case reservation.Free(taken) if taken.solo and not self._place.is_alone:\n",
+        new="            case reservation.Free(taken) if False:\n",
+        caught_by=(f"{_ENDS}test_a_process_killer_takes_only_itself",),
+        what="a process killer takes its neighbours along, five times",
+    ),
+    Defect(
+        name="no-acquittal",
+        file=_RESERVATION,
+        old="    return replace(key, excused=key.excused + (key.solo == SUSPECTED), solo=IN_COMPANY)",
+        new="    return replace(key, solo=IN_COMPANY)",
+        caught_by=(f"{_ENDS}test_a_process_killer_takes_only_itself",),
+        what="the neighbour of a process killer loses an attempt",
+    ),
+    Defect(
+        name="six-attempts",
+        file=_RESERVATION,
+        old="    return counted(key) >= MAX_ATTEMPTS",
+        new="    return counted(key) > MAX_ATTEMPTS",
+        caught_by=(f"{_UNIT}test_five_failed_attempts_dead_letter",),
+        what="a sixth attempt",
+    ),
+    Defect(
+        name="cancelled-await-is-a-lost-lease",
+        file=_DELIVERY,
+        old="        if task.cancelled() and stopped:",
+        new="        if task.cancelled():",
+        caught_by=(f"{_COPIES}test_a_lane_whose_own_await_is_cancelled_has_failed",),
+        what="a lane that a library cancels ends without a reason",
+    ),
+    # ------------------------------------------------------------------------------------------------------- the lease
+    Defect(
+        name="renewed-etag-not-followed",
+        file=_LEASE,
+        old="            self.etag, self._taken = etag, time.monotonic()",
+        new="            self._taken = time.monotonic()",
+        caught_by=(f"{_RENEWALS}test_the_etag_of_every_renewal_is_followed",),
+        what="an owner loses the race for its key against itself",
+    ),
+    Defect(
+        name="renewal-without-answer-ends-the-lane",
+        file=_LEASE,
+        old="            if time.monotonic() - self._taken > self.key.lease_seconds:\n                self.lost",
+        new="            if True:\n                self.lost",
+        caught_by=(f"{_RENEWALS}test_a_renewal_that_finds_the_tables_away_is_tried_again_and_kills_nothing",),
+        what="one unanswered renewal ends a lane that owns its key for twenty seconds more",
+    ),
+    Defect(
+        name="renewal-without-answer-is-the-last",
+        file=_LEASE,
+        old="        except StoreUnreachableError:\n            if time.monotonic()",
+        new="        except StoreUnreachableError as gone:\n            if not self.lost:\n"
+        "                raise asyncio.CancelledError from gone\n            if time.monotonic()",
+        caught_by=(f"{_RENEWALS}test_a_renewal_that_finds_the_tables_away_is_tried_again_and_kills_nothing",),
+        what="after one unanswered renewal the lease is never renewed again",
+    ),
+    Defect(
+        name="live-leases-are-taken-over",
+        file=_RESERVATION,
+        old="    if lease_left > 0:",
+        new="    if lease_left > 60:",
+        caught_by=(f"{_UNIT}test_a_duplicate_in_progress_waits_for_the_lease",),
+        what="two workers run one command at once",
+    ),
+    # ------------------------------------------------------------------------------------------------------ the copies
+    Defect(
+        name="copy-loses-its-properties",
+        file=_DELIVER,
+        old="    return {FIRST_ENQUEUED: iso(message.enqueued_at), **kept, **settlement.marks}",
+        new="    return {FIRST_ENQUEUED: str(kept.get(FIRST_ENQUEUED) or iso(message.enqueued_at)), **settlement.marks}",
+        caught_by=(f"{_COPIES}test_a_copy_bears_what_the_message_bore",),
+        what="a retry has lost household, trace and whether it is recorded",
+    ),
+    Defect(
+        name="first-enqueued-moves",
+        file=_DELIVER,
+        old="    return {FIRST_ENQUEUED: iso(message.enqueued_at), **kept, **settlement.marks}",
+        new="    return {**kept, FIRST_ENQUEUED: iso(message.enqueued_at), **settlement.marks}",
+        caught_by=(f"{_COPIES}test_a_copy_bears_what_the_message_bore",),
+        what="nobody knows any more since when a command waits",
+    ),
+    Defect(
+        name="completed-though-the-copy-was-not-sent",
+        file=_DELIVER,
+        old="            if nap <= 0:\n                return False\n",
+        new="            if nap <= 0:\n                return True\n",
+        caught_by=(f"{_COPIES}test_ten_deliveries_are_not_spent_in_an_instant",),
+        what="a retry that could not be sent is lost",
+    ),
+    Defect(
+        name="given-back-at-once",
+        file=_DELIVER,
+        old="        return min(self.limits.hold - hold.held, ",
+        new="        return min(0.0, self.limits.hold - hold.held, ",
+        caught_by=(
+            f"{_COPIES}test_while_no_copy_can_be_sent_the_delivery_goes_on_in_place",
+            f"{_COPIES}test_ten_deliveries_are_not_spent_in_an_instant",
+        ),
+        what="ten deliveries are spent in an instant",
+    ),
+    Defect(
+        name="waits-by-the-worker-s-clock-alone",
+        file=_DELIVERY,
+        old="        return max(self._clock.now(), self._message.enqueued_at)",
+        new="        return self._clock.now()",
+        caught_by=("tests/unit/test_delivery_clocks.py::test_no_wait_becomes_a_loop",),
+        what="a worker whose clock is behind makes every wait a loop",
+    ),
+    Defect(
+        name="the-day-counts-from-the-first-enqueueing",
+        file=_DELIVERY,
+        old="        since = min(now, _time(self._message, AWAY_SINCE) or now)",
+        new="        since = min(now, first_enqueued(self._message))",
+        caught_by=(f"{_OUTAGES}test_a_backlog_is_not_given_up_by_the_first_hiccup",),
+        what="the backlog of a weekend is given up by the first hiccup",
+    ),
+    Defect(
+        name="what-is-given-up-runs-for-ever",
+        file=_DELIVERY,
+        old='            return await self.end_as_failed("store_unreachable", _GIVEN_UP)',
+        new="            return self._given_up()",
+        caught_by=(f"{_OUTAGES}test_what_is_given_up_has_an_end_as_far_as_storage_answers",),
+        what="a dead letter whose run is Running and whose key is Reserved",
+    ),
+    # --------------------------------------------------------------------------------------------------------- the end
+    Defect(
+        name="broken-steps-are-not-counted",
+        file=_DELIVERY,
+        old='"step_failed", **{FAILED_STEPS: failed})',
+        new='"step_failed")',
+        caught_by=(f"{_ENDS}test_a_run_row_that_cannot_be_read_ends_the_command_told",),
+        what="a row that cannot be read goes round for ever",
+    ),
+    Defect(
+        name="publisher-that-raises",
+        file=_DELIVERY,
+        old='        except Exception:\n            log.warning("an event could not be published"',
+        new='        except ZeroDivisionError:\n            log.warning("an event could not be published"',
+        caught_by=(f"{_COPIES}test_a_publisher_that_raises_neither_fails_nor_delays_a_command",),
+        what="a finished command fails because of its telemetry",
+    ),
+    Defect(
+        name="commit-before-the-run",
+        file=_DELIVERY,
+        old="        await self._stores.stages.insert_all(stages or [self._dispatch_stage()])\n        return self._step_outcome",
+        new="        await self._stores.stages.insert_all(stages or [self._dispatch_stage()])\n        return self._step_signals",
+        caught_by=(f"{_UNIT}test_success",),
+        what="a key that is Completed before its run is",
+    ),
+    Defect(
+        name="drains-count",
+        file=_DELIVERY,
+        old="        await self._excuse(tries=1)\n",
+        new="        self._lease = None\n",
+        caught_by=(f"{_UNIT}test_a_drain_ends_a_lane_without_counting_the_attempt",),
+        what="five deployments reject a command",
+    ),
+    Defect(
+        name="first-reason-forgotten",
+        file=_RESERVATION,
+        old="        return AlreadyRejected(first=key.sequence_number == sequence_number)",
+        new="        return AlreadyRejected(first=False)",
+        caught_by=(f"{_UNIT}test_a_rejected_key_refuses_other_messages_and_repeats_its_first_reason",),
+        what="a dead letter whose reason is not why the command failed",
+    ),
+    Defect(
+        name="refusal-without-its-signal",
+        file=_DELIVER,
+        old="        for _ in range(MAX_UNANSWERED):\n            try:\n                await self.stores.signals.insert(signal)",
+        new="        for _ in range(1):\n            try:\n                raise StoreUnreachableError('')",
+        caught_by=(f"{_OUTAGES}test_poison_keeps_its_signal_through_unanswered_requests",),
+        what="poison that nobody is told of",
+    ),
+    Defect(
+        name="attempt-ends-before-its-threads",
+        file="mosaic_core/services/threads.py",
+        old="        left = {asyncio.wrap_future(future) for future in tuple(self._begun)}",
+        new="        left = set[asyncio.Future[Any]]()",
+        caught_by=("tests/unit/test_threads.py::test_no_attempt_begins_beside_the_thread_of_one_before_it",),
+        what="the threads of five attempts burn beside one another",
+    ),
+    Defect(
+        name="whole-lane-waits-within-its-invocation",
+        file="mosaic_core/entrypoints/queues.py",
+        old="        if gate.locked() and waiting >= WAITERS:\n            return False\n",
+        new="",
+        caught_by=(
+            "tests/unit/test_queues.py::test_what_would_wait_too_long_within_its_invocation_goes_back_to_the_queue",
+        ),
+        what="deliveries outlive the host's limit within a queue of their own, and the host kills the worker",
+    ),
+)
