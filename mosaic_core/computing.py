@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar, copy_context
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ async def compute[**P, T](work: Callable[P, T], *args: P.args, **kwargs: P.kwarg
         raise
 
 
-def _look_at(running: asyncio.Future[object]) -> None:
+def _look_at(running: asyncio.Future[Any]) -> None:
     """Whatever it came to is nobody's; unread, the loop would tell of it as a fault."""
     if not running.cancelled():
         running.exception()

@@ -29,15 +29,11 @@ def steps(function: Callable[[], object]) -> int:
 
     tool = sys.monitoring.PROFILER_ID
     sys.monitoring.use_tool_id(tool, "steps")
-    watched = events.PY_START | events.PY_RESUME | events.JUMP
     try:
         for event in (events.PY_START, events.PY_RESUME, events.JUMP):
             sys.monitoring.register_callback(tool, event, counted)
-        sys.monitoring.set_events(tool, watched)
+        sys.monitoring.set_events(tool, events.PY_START | events.PY_RESUME | events.JUMP)
         function()
     finally:
-        sys.monitoring.set_events(tool, 0)
-        for event in (events.PY_START, events.PY_RESUME, events.JUMP):
-            sys.monitoring.register_callback(tool, event, None)
-        sys.monitoring.free_tool_id(tool)
+        sys.monitoring.free_tool_id(tool)  # with its events and callbacks
     return count

@@ -218,7 +218,7 @@ async def test_a_lane_over_its_deadline_leaves_no_thread_behind() -> None:
             with lock:
                 at_work -= 1
 
-    async def lane(_context: LaneContext) -> LaneResult:
+    async def lane(context: LaneContext) -> LaneResult:
         await compute(grind)
         return succeeded("never", "never")
 

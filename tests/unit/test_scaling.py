@@ -188,6 +188,7 @@ def test_detection_grows_as_the_ledger_does(ledger: Callable[[int], Rows]) -> No
     assert max(growths(detect, 600)) < MOST
 
 
+@pytest.mark.slow  # detection rests on them; this is about them alone
 @pytest.mark.parametrize("ledger", LEDGERS)
 def test_recurring_series_grow_as_the_ledger_does(ledger: Callable[[int], Rows]) -> None:
     def series(n: int) -> Callable[[], object]:
