@@ -127,22 +127,39 @@ class SignalStore(Protocol):
         self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]
     ) -> None:
         """List a finding under its household, by the day that it is about; before its signal is inserted. The same call
-        again changes nothing. Of very many rows the first are kept."""
+        again changes nothing. Of very many rows the first are kept. A finding that is listed (`listed_findings`) is not
+        listed again because its day has moved: each day would be a row of its own."""
+        ...
+
+    async def listed_findings(self, household_id: str) -> dict[str, frozenset[str]]:
+        """The signal ids of every finding that the household ever listed, each with the transaction ids that it was
+        listed with."""
         ...
 
     async def open_findings(self, household_id: str) -> list[OpenFinding]:
-        """Those of the household's newest 100 findings that are not resolved, newest day first."""
+        """Those of the household's newest 100 findings that are not resolved, newest day first. Of a finding that is
+        listed again and again the newest row counts; at most 1,000 rows are looked at."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRow:
+    """A transaction that was in the ledger with the same content: as it stands there, with the category that was stored
+    with it, and the run that inserted it."""
+
+    transaction: Transaction
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerWrite:
     """What became of a batch: ids of transactions that were inserted, that were there with the same content, and that
-    are there with other content (left as they are)."""
+    are there with other content (left as they are). ``standing`` are the present ones by id."""
 
     inserted: tuple[str, ...]
     present: tuple[str, ...]
     conflicts: tuple[str, ...]
+    standing: Mapping[str, StandingRow] = field(default_factory=dict)
 
 
 class LedgerStore(Protocol):
@@ -152,7 +169,8 @@ class LedgerStore(Protocol):
         self, household_id: str, transactions: Sequence[Transaction], *, run_id: str, batch_id: str
     ) -> LedgerWrite:
         """Insert each transaction that is not there; never overwrite. Content is everything that the source reports
-        (not the category). Repeating it, wholly or in part, changes nothing and reports the rows as present."""
+        (not the category). Repeating it, wholly or in part, changes nothing and reports the rows as present, with the
+        category that they were first stored with and the run that stored it."""
         ...
 
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
@@ -204,7 +222,8 @@ class HouseholdStore(Protocol):
     """Households: which are active (for the sweep), and how far the nightly enqueueing has come."""
 
     async def mark_active(self, household_id: str, day: date) -> None:
-        """The household had ledger activity in the month of ``day``. Repeating it changes nothing."""
+        """The household had ledger activity in the month of ``day``. Repeating it changes nothing, and within one
+        process mostly costs nothing."""
         ...
 
     def active(self, month: str, after: str = "") -> AsyncIterator[str]:

@@ -31,7 +31,7 @@ from mosaic_core.domain.records import (
     Stage,
     SweepProgress,
 )
-from mosaic_core.ports import Clock, ETag, LedgerWrite, Stored, StoredKey, Stores
+from mosaic_core.ports import Clock, ETag, LedgerWrite, StandingRow, Stored, StoredKey, Stores
 
 type RowKey = tuple[str, ...]
 
@@ -199,13 +199,18 @@ class MemorySignals(_Store):
         key = household_id, rows.newest_day_first(day), signal_id
         self._findings.insert(key, rows.encode_finding(signal_id, transaction_ids))
 
+    async def listed_findings(self, household_id: str) -> dict[str, frozenset[str]]:
+        return rows.listed_with(row for _, row in self._findings.under(household_id))
+
     async def open_findings(self, household_id: str) -> list[OpenFinding]:
+        newest: dict[str, Row] = {}
+        for _, row in list(self._findings.under(household_id))[: rows.FINDINGS_READ]:
+            newest.setdefault(str(row["SignalId"]), row)
         found = []
-        for _, row in list(self._findings.under(household_id))[: rows.FINDINGS_LISTED]:
-            stored = await self.read(str(row["SignalId"]))
-            if stored is not None and rows.is_open(stored.value, household_id):
-                found.append(OpenFinding(signal=stored.value, transaction_ids=rows.finding_rows(row)))
-        return rows.one_of_each_finding(found)
+        for signal_id, row in list(newest.items())[: rows.FINDINGS_LISTED]:
+            stored = await self.read(signal_id)
+            found.append(rows.open_finding(stored.value if stored else None, row, household_id))
+        return [finding for finding in found if finding is not None]
 
 
 class MemoryLedger(_Store):
@@ -213,7 +218,7 @@ class MemoryLedger(_Store):
         self, household_id: str, transactions: Sequence[Transaction], *, run_id: str, batch_id: str
     ) -> LedgerWrite:
         inserted: list[str] = []
-        present: list[str] = []
+        standing: dict[str, StandingRow] = {}
         conflicts: list[str] = []
         batch, own_conflicts = rows.one_of_each(transactions)
         for transaction in batch:
@@ -226,10 +231,10 @@ class MemoryLedger(_Store):
                 self.table.insert(key, row)
                 inserted.append(transaction.transaction_id)
             elif there.row["ContentHash"] == row["ContentHash"]:
-                present.append(transaction.transaction_id)
+                standing[transaction.transaction_id] = rows.standing(transaction, there.row)
             else:
                 conflicts.append(transaction.transaction_id)
-        return rows.ledger_write(inserted, present, conflicts + own_conflicts)
+        return rows.ledger_write(inserted, conflicts + own_conflicts, standing)
 
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
         found = [rows.TRANSACTION.decode(row) for _, row in self.table.under(household_id)]

@@ -36,7 +36,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
     Turn,
 )
-from mosaic_core.ports import LedgerWrite
+from mosaic_core.ports import LedgerWrite, StandingRow
 
 type Value = str | bool | int | float | datetime
 type Row = dict[str, Value]
@@ -215,18 +215,25 @@ def finding_rows(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(json.loads(row["TransactionIds"]))
 
 
+def listed_with(listed: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """Signal ids of rows of `encode_finding`, each with the transaction ids of all its rows."""
+    found: dict[str, frozenset[str]] = {}
+    for row in listed:
+        signal_id = str(row["SignalId"])
+        found[signal_id] = found.get(signal_id, frozenset()).union(finding_rows(row))
+    return found
+
+
 def is_open(signal: Signal, household_id: str) -> bool:
     """Whether a listed finding is the household's, and nobody has resolved it."""
     return signal.household_id == household_id and not signal.is_resolved
 
 
-def one_of_each_finding(found: Iterable[OpenFinding | None]) -> list[OpenFinding]:
-    """The first of each signal: a finding that grew is listed under two days."""
-    first: dict[str, OpenFinding] = {}
-    for finding in found:
-        if finding is not None:
-            first.setdefault(finding.signal.signal_id, finding)
-    return list(first.values())
+def open_finding(signal: Signal | None, row: Mapping[str, Any], household_id: str) -> OpenFinding | None:
+    """The finding of a row of `encode_finding`, where its signal says that it is the household's and still open."""
+    if signal is None or not is_open(signal, household_id):
+        return None
+    return OpenFinding(signal=signal, transaction_ids=finding_rows(row))
 
 
 def _fitting(ids: Sequence[str]) -> tuple[str, ...]:
@@ -274,6 +281,8 @@ _LAST_MICROSECOND: Final = (datetime.max.replace(tzinfo=UTC) - _FIRST) // _MICRO
 
 APPROVALS_LISTED: Final = 200
 FINDINGS_LISTED: Final = 100
+FINDINGS_READ: Final = 1000
+"""Rows that are looked at for the findings that are listed: older versions listed one under many days."""
 
 
 def newest_first(time: datetime) -> str:
@@ -317,9 +326,33 @@ def one_of_each(transactions: Iterable[Transaction]) -> tuple[list[Transaction],
     return list(first.values()), conflicts
 
 
-def ledger_write(inserted: Iterable[str], present: Iterable[str], conflicts: Iterable[str]) -> LedgerWrite:
+def ledger_write(inserted: Iterable[str], conflicts: Iterable[str], standing: Mapping[str, StandingRow]) -> LedgerWrite:
     """Each id once per list, in the order in which they came."""
-    return LedgerWrite(*(tuple(dict.fromkeys(ids)) for ids in (inserted, present, conflicts)))
+    return LedgerWrite(tuple(dict.fromkeys(inserted)), tuple(standing), tuple(dict.fromkeys(conflicts)), standing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Category:
+    category: str = ""
+    category_confidence: float = 0.0
+    category_source: str = ""
+
+
+_CATEGORY: Final = Codec(_Category)
+STANDING: Final = ("ContentHash", "RunId", *_CATEGORY.properties)
+"""What is read of a row that was there: is it the same, and what was it stored with."""
+
+
+def standing(transaction: Transaction, row: Mapping[str, Any]) -> StandingRow:
+    """``transaction`` with the category of its stored ``row``, whose content is the same."""
+    found = _CATEGORY.decode(row)
+    stands = replace(
+        transaction,
+        category=found.category,
+        category_confidence=found.category_confidence,
+        category_source=found.category_source,
+    )
+    return StandingRow(stands, str(row.get("RunId", "")))
 
 
 def content_hash(transaction: Transaction) -> str:

@@ -119,13 +119,21 @@ _KEEP_DIGITS = re.compile(
 _LONELY = frozenset("a an and & n of the at in to by".split())
 
 
+_LONGEST = 400
+"""Characters of a folded descriptor that are read: twice what a source may send. A letter may fold into eighteen."""
+
+
+def _folded(description: str) -> str:
+    return fold(description)[:_LONGEST]
+
+
 @lru_cache(maxsize=8192)
 def descriptor_words(description: str) -> tuple[str, ...]:
     """All words of a descriptor that can carry meaning, lower case, noise (dates, masks, phone numbers) removed.
 
     Keeps words such as "payroll" or "transfer", which say what the row is even though they name no merchant.
     """
-    text = _PHONE.sub(" ", fold(description))
+    text = _PHONE.sub(" ", _folded(description))
     text = _MASK.sub(" ", _DATE.sub(" ", text))
     text = _URL_HEAD.sub(" ", text)
     text = _DOMAIN_TAIL.sub(" ", text)
@@ -157,7 +165,7 @@ def _strip_place(words: list[str]) -> list[str]:
 
 @lru_cache(maxsize=8192)
 def _merchant_words(description: str) -> tuple[str, ...]:
-    text = fold(description)
+    text = _folded(description)
     for _ in range(4):
         shorter = _PREFIXES.sub("", text, count=1)
         if shorter == text or not shorter.strip():
@@ -210,7 +218,7 @@ def _merchant_words(description: str) -> tuple[str, ...]:
     while len(meaningful) > 1 and meaningful[0] in _LONELY:
         meaningful = meaningful[1:]
     if not meaningful:
-        meaningful = [w for w in _NOT_WORD.split(text) if w] or [w for w in _NOT_WORD.split(fold(description)) if w]
+        meaningful = [w for w in _NOT_WORD.split(text) if w] or [w for w in _NOT_WORD.split(_folded(description)) if w]
     return tuple(meaningful)
 
 

@@ -7,8 +7,10 @@ ones, so that the 31st, February and a weekend's shift stay small deviations ins
 from __future__ import annotations
 
 import calendar
+import heapq
 import itertools
 import math
+from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from typing import Final
 from mosaic_core.agents.categorise import categorise
 from mosaic_core.agents.descriptors import clean_descriptor, merchant_words
 from mosaic_core.agents.lexicon import trade_words
+from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.ledger import Transaction
 
 
@@ -157,10 +160,10 @@ def charges(transactions: Iterable[Transaction], *, as_of: date | None = None) -
             rows.setdefault(tx.transaction_id, tx)
     merchants = resolve_merchants(rows.values())
     decided: dict[tuple[str, bool], Counter[str]] = defaultdict(Counter)
-    for tx in rows.values():
+    for tx in unless_stopped(rows.values()):
         decided[(merchants[tx.transaction_id], tx.amount > 0)][tx.category or categorise(tx).category] += 1
     result = []
-    for tx in rows.values():
+    for tx in unless_stopped(rows.values()):
         size = abs(float(tx.amount))
         # What most of a merchant's rows are, all are: noise in one descriptor changes no analysis.
         votes = decided[(merchants[tx.transaction_id], tx.amount > 0)]
@@ -193,17 +196,17 @@ def resolve_merchants(transactions: Iterable[Transaction]) -> dict[str, str]:
     """
     rows = list(transactions)
     named: dict[tuple[str, ...], dict[tuple[str, ...], int]] = defaultdict(lambda: defaultdict(int))
-    for tx in rows:
+    for tx in unless_stopped(rows):
         if tx.merchant_name and tx.merchant_name.strip():
             named[merchant_words(tx.description)][merchant_words(tx.description, tx.merchant_name)] += 1
+    usual = {own: min(known, key=lambda w: (-known[w], w)) for own, known in named.items()}
     words_of: dict[str, tuple[str, ...]] = {}
-    for tx in rows:
+    for tx in unless_stopped(rows):
         if tx.merchant_name and tx.merchant_name.strip():
             words_of[tx.transaction_id] = merchant_words(tx.description, tx.merchant_name)
         else:
             own = merchant_words(tx.description)
-            known = named.get(own)
-            words_of[tx.transaction_id] = min(known, key=lambda w: (-known[w], w)) if known else own
+            words_of[tx.transaction_id] = usual.get(own, own)
     counts = Counter(words_of.values())
     canonical = _merge_names(counts, _with_references(rows, words_of))
     for words, head in _wandering_tails(counts).items():
@@ -255,8 +258,8 @@ def _merge_names(
     canonical: dict[tuple[str, ...], str] = {}
     exact: dict[tuple[str, ...], str] = {}
     skeletons: dict[str, tuple[str, str]] = {}
-    compacts: list[tuple[str, str]] = []
-    for words in ordered:
+    compacts: dict[str, str] = {}
+    for words in unless_stopped(ordered):
         compact = "".join(words)
         key = None
         for cut in range(len(words) - 1, 0, -1):
@@ -277,21 +280,14 @@ def _merge_names(
             alike = skeletons.get(_skeleton(words))
             key = alike[1] if alike is not None and _abbreviates(alike[0], compact) else None
         if key is None:
-            key = next(
-                (
-                    known
-                    for short, known in compacts
-                    if len(short) >= 9 and compact.startswith(short) and len(compact) - len(short) <= 6
-                ),
-                None,
-            )
-        if key is None:
-            key = compact
+            # the shortest name of nine letters or more that this one continues by six at most
+            cuts = (compact[:length] for length in range(max(9, len(compact) - 6), len(compact) + 1))
+            key = next((compacts[short] for short in cuts if short in compacts), compact)
         canonical[words] = key
         exact[words] = key
         if len(_skeleton(words)) >= 4:
             skeletons.setdefault(_skeleton(words), (compact, key))
-        compacts.append((compact, key))
+        compacts.setdefault(compact, key)
     return canonical
 
 
@@ -307,24 +303,32 @@ def _collapse(rows: Sequence[Charge], within: int = 2) -> list[Charge]:
     return kept
 
 
+def _gap(before: Charge, after: Charge, cadence: Cadence) -> tuple[int, float]:
+    """How many periods lie between the two (0: no whole number of them), and the deviation from that in periods."""
+    gap = (after.month - before.month if cadence.monthly else float(after.day - before.day)) / cadence.step
+    periods = max(1, round(gap))
+    deviation = abs(gap - periods)
+    # Longer silences may drift further, by nothing more than a period's own tolerance.
+    return (0 if deviation > cadence.tolerance else periods), deviation
+
+
 def _fit(rows: Sequence[Charge], cadence: Cadence) -> tuple[float, float, tuple[int, ...]] | None:
     """(share of gaps of exactly one period, typical deviation in days, periods per gap), or None without a fit."""
     steps: list[int] = []
     deviations: list[float] = []
     for before, after in itertools.pairwise(rows):
-        gap = (after.month - before.month if cadence.monthly else float(after.day - before.day)) / cadence.step
-        periods = max(1, round(gap))
-        deviation = abs(gap - periods)
-        # Longer silences may drift further, by nothing more than a period's own tolerance.
-        if deviation > cadence.tolerance:
-            periods = 0
-        else:
+        periods, deviation = _gap(before, after, cadence)
+        if periods:
             deviations.append(deviation * cadence.days)
         steps.append(periods)
     if not steps or not deviations:
         return None
     single = sum(step == 1 for step in steps) / len(steps)
     return single, median(deviations), tuple(steps)
+
+
+def _may_keep(cadence: Cadence, mean_gap: float) -> bool:
+    return 0.6 * cadence.days <= mean_gap <= 1.9 * cadence.days
 
 
 def _best_fit(rows: Sequence[Charge], *, least: float, cadences: Sequence[Cadence] = CADENCES) -> Series | None:
@@ -335,7 +339,7 @@ def _best_fit(rows: Sequence[Charge], *, least: float, cadences: Sequence[Cadenc
     mean_gap = span / (len(kept) - 1)
     best: tuple[tuple[float, float], Series] | None = None
     for cadence in cadences:
-        if not 0.6 * cadence.days <= mean_gap <= 1.9 * cadence.days:
+        if not _may_keep(cadence, mean_gap):
             continue
         fit = _fit(kept, cadence)
         if fit is None:
@@ -380,7 +384,7 @@ def find_series(rows: Sequence[Charge]) -> list[Series]:
         if not row.own_transfer:
             groups[(row.merchant, row.tx.currency, row.incoming)].append(row)
     found: list[Series] = []
-    for key in sorted(groups):
+    for key in unless_stopped(sorted(groups)):
         group = groups[key]
         if len(group) >= 3:
             found.extend(_series_of(group))
@@ -421,15 +425,13 @@ def _series_of(group: list[Charge]) -> list[Series]:
 
 def _without_strays(series: Series) -> Series:
     """The series without rows that lie out of step between two occurrences one period apart: a bonus beside the pay."""
-    kept = list(series.occurrences)
-    at = 1
-    while at < len(kept) - 1:
-        alone = _fit([kept[at - 1], kept[at + 1]], series.cadence)
-        beside = _fit(kept[at - 1 : at + 2], series.cadence)
-        if alone is not None and alone[2] == (1,) and (beside is None or 0 in beside[2]):
-            del kept[at]
-        else:
-            at += 1
+    kept = [series.occurrences[0]]
+    for row, following in itertools.pairwise(series.occurrences[1:]):
+        alone = _fit([kept[-1], following], series.cadence)
+        beside = _fit([kept[-1], row, following], series.cadence)
+        if alone is None or alone[2] != (1,) or (beside is not None and 0 not in beside[2]):
+            kept.append(row)
+    kept.append(series.occurrences[-1])
     if len(kept) == len(series.occurrences):
         return series
     return _best_fit(kept, least=0.8, cadences=(series.cadence,)) or series
@@ -482,33 +484,107 @@ def _without_extras(group: list[Charge]) -> Series | None:
 
 def _link(found: list[Series]) -> list[Series]:
     """Joins series of which one continues the other: a price that changed, a descriptor that was renamed."""
-    pending = sorted(found, key=lambda s: (s.occurrences[0].day, s.occurrences[0].tx_id))
-    linked: list[Series] = []
-    for series in pending:
-        match = next((i for i, earlier in enumerate(linked) if _continues(earlier, series)), None)
-        if match is None:
-            linked.append(series)
-            continue
-        earlier = linked[match]
-        joined = _best_fit([*earlier.occurrences, *series.occurrences], least=0.75, cadences=(earlier.cadence,))
-        if joined is None or 0 in joined.steps[len(earlier.occurrences) - 2 : len(earlier.occurrences) + 1]:
-            linked.append(series)
-        else:
-            linked[match] = joined
-    return linked
+    chains: list[_Chain] = []
+    waiting: dict[tuple[bool, str, str], _Waiting] = defaultdict(lambda: _Waiting(chains))
+    for series in unless_stopped(sorted(found, key=lambda s: (s.occurrences[0].day, s.occurrences[0].tx_id))):
+        of_its_kind = waiting[(series.incoming, series.currency, series.cadence.name)]
+        earlier = of_its_kind.first(series)
+        if earlier is None or not chains[earlier].extend(series):
+            chains.append(_Chain(series))
+            of_its_kind.add(len(chains) - 1)
+        if earlier is not None:
+            of_its_kind.add(earlier)
+    return [chain.series() for chain in chains]
 
 
-def _continues(earlier: Series, later: Series) -> bool:
-    if (
-        earlier.incoming != later.incoming
-        or earlier.currency != later.currency
-        or earlier.cadence.name != later.cadence.name
-    ):
-        return False
-    last, first = earlier.occurrences[-1], later.occurrences[0]
-    silence = (first.day - last.day) / earlier.cadence.days
-    if not 0.5 <= silence <= 2.3:
-        return False
+_JOINED: Final = 0.75
+_LOOKED_AT: Final = 64
+"""Series that are looked at for the one that another continues. No household gives up so many at once; a ledger that is
+made up of thousands of series costs no more than this for each."""
+
+
+class _Chain:
+    """A series, and those that continue it."""
+
+    def __init__(self, series: Series) -> None:
+        self.cadence = series.cadence
+        self.occurrences = list(series.occurrences)
+        self._alone: Series | None = series
+        self._last_step = series.steps[-1]
+        self._singles, self._regular = _counts(series)
+
+    @property
+    def last(self) -> Charge:
+        return self.occurrences[-1]
+
+    def extend(self, later: Series) -> bool:
+        """Join them where both keep one rhythm, at least 0.75 regular, and nothing breaks where they meet. What it
+        costs depends on ``later`` alone."""
+        gap, _ = _gap(self.last, later.occurrences[0], self.cadence)
+        if 0 in (self._last_step, gap, later.steps[0]):
+            return False
+        singles, regular = _counts(later)
+        singles, regular = self._singles + singles + (gap == 1), self._regular + regular + (gap in (1, 2))
+        steps = len(self.occurrences) + len(later.occurrences) - 1
+        mean_gap = (later.occurrences[-1].day - self.occurrences[0].day) / steps
+        if not _may_keep(self.cadence, mean_gap) or regular / steps < _JOINED or singles / steps < 0.5:
+            return False
+        self.occurrences += later.occurrences
+        self._alone, self._last_step = None, later.steps[-1]
+        self._singles, self._regular = singles, regular
+        return True
+
+    def series(self) -> Series:
+        joined = self._alone or _best_fit(self.occurrences, least=_JOINED, cadences=(self.cadence,))
+        if joined is None:
+            raise AssertionError("series were joined that keep no rhythm together")
+        return joined
+
+
+def _counts(series: Series) -> tuple[int, int]:
+    """Gaps of one period, and of one or two."""
+    return sum(step == 1 for step in series.steps), sum(step in (1, 2) for step in series.steps)
+
+
+class _Waiting:
+    """Series of one direction, currency and cadence that a later one may continue, the first found first.
+
+    Questions come in the order of the days: a series is silent for long enough once its heap says so, and for too long
+    ever after.
+    """
+
+    def __init__(self, chains: Sequence[_Chain]) -> None:
+        self._chains = chains
+        self._going_on: list[tuple[int, int]] = []
+        self._silent: list[int] = []
+
+    def add(self, place: int) -> None:
+        heapq.heappush(self._going_on, (self._chains[place].last.day, place))
+
+    def first(self, later: Series) -> int | None:
+        """The place of the first that ``later`` continues, taken out; `add` it again."""
+        day, length = later.occurrences[0].day, later.cadence.days
+        while self._going_on and (day - self._going_on[0][0]) / length >= _SILENT_FOR[0]:
+            insort(self._silent, heapq.heappop(self._going_on)[1])
+        at = 0
+        while at < min(len(self._silent), _LOOKED_AT):
+            chain = self._chains[self._silent[at]]
+            if (day - chain.last.day) / length > _SILENT_FOR[1]:
+                del self._silent[at]
+            elif _continues(chain, later):
+                return self._silent.pop(at)
+            else:
+                at += 1
+        return None
+
+
+_SILENT_FOR: Final = (0.5, 2.3)
+"""Periods between the last occurrence of a series and the first of the one that continues it."""
+
+
+def _continues(earlier: _Chain, later: Series) -> bool:
+    """Of one direction, currency and cadence, and silent for the right time: whether the amounts say so too."""
+    last, first = earlier.last, later.occurrences[0]
     moves = (
         abs(first.log - last.log),
         abs(median([c.log for c in later.occurrences[:3]]) - median([c.log for c in earlier.occurrences[-3:]])),

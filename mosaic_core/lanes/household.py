@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Final
 
+from mosaic_core.concurrency import together
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.ports import Stores
 
@@ -23,10 +23,15 @@ _EARLIEST: Final = date(1900, 1, 1)
 
 async def ledger_up_to(stores: Stores, household_id: str, day: date) -> list[Transaction]:
     """Every transaction up to ``day``, by date, a person's categories in place."""
-    transactions, chosen = await asyncio.gather(
-        stores.ledger.between(household_id, _EARLIEST, day), stores.annotations.of_household(household_id, CATEGORY)
+    transactions, chosen = await together(
+        stores.ledger.between(household_id, _EARLIEST, day), categories_chosen(stores, household_id)
     )
-    return corrected(transactions, {a.subject: a.value for a in chosen})
+    return corrected(transactions, chosen)
+
+
+async def categories_chosen(stores: Stores, household_id: str) -> dict[str, str]:
+    """The categories that the household's people chose, by transaction id."""
+    return {a.subject: a.value for a in await stores.annotations.of_household(household_id, CATEGORY)}
 
 
 def corrected(transactions: Sequence[Transaction], chosen: Mapping[str, str]) -> list[Transaction]:

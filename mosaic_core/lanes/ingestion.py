@@ -1,12 +1,12 @@
 """The ingestion lane: a batch of transactions goes to the household's ledger, each with a category and a confidence.
 
 Effects are inserts whose ids derive from the content: repeating a batch, wholly or in part, changes nothing. What the
-lane is unsure of, and what contradicts the ledger, goes to a person.
+ledger is unsure of, and what contradicts it, goes to a person: of a row that was there already, by this run's attempt
+before or by another's, that is what was stored with it, whatever would be decided today.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +17,14 @@ from pydantic import ValidationError
 
 from mosaic_core.agents.categorise import REVIEW_THRESHOLD, HouseholdContext, categorise
 from mosaic_core.agents.routing import Specialist
-from mosaic_core.agents.transfers import TRANSFERS, WITHIN_DAYS, confirmed, match_transfers
+from mosaic_core.agents.transfers import MATCHED, TRANSFERS, WITHIN_DAYS, confirmed, match_transfers
+from mosaic_core.computing import compute, unless_stopped
 from mosaic_core.domain.envelope import IngestionCompleted, TransactionLine, explain, parse_json
 from mosaic_core.domain.errors import InvalidJsonError, LaneError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.lanes.context import LaneContext, LaneResult, StageDraft, needs_review, succeeded
-from mosaic_core.lanes.household import learned_categories
+from mosaic_core.lanes.household import categories_chosen, corrected, learned_categories
+from mosaic_core.ports import LedgerWrite, Stores
 
 EXECUTOR: Final = "ingestion-lane/2"
 _NAMED: Final = 8
@@ -42,16 +44,24 @@ class IngestionLane:
         async with context.log.stage("load_batch", EXECUTOR) as stage:
             lines = await load(context, payload)
             stage.succeed("loaded", f"{len(lines)} transactions")
-        transactions = await self._categorise(context, payload, lines)
-        transactions = await self._match_transfers(context, payload.household_id, transactions)
-        await _find_income(context, transactions)
-        ids = tuple(t.transaction_id for t in transactions if t.category_confidence < self.review_below)
+        decided, categorised = await self._categorise(context, payload, lines)
+        decided, matched = await self._match_transfers(context, payload.household_id, decided)
+        async with context.log.stage("find_income", f"{Specialist.INCOME}/{EXECUTOR}") as income:
+            _tell_income(income, decided)
         async with context.log.stage("write_ledger", EXECUTOR) as stage:
             write = await context.stores.ledger.insert_all(
-                payload.household_id, transactions, run_id=context.run_id, batch_id=payload.batch_id
+                payload.household_id, decided, run_id=context.run_id, batch_id=payload.batch_id
             )
             await context.stores.households.mark_active(payload.household_id, context.now().date())
-            said = f"{len(write.inserted)} inserted, {len(write.present)} already there"
+            stands = decided
+            if write.standing or write.conflicts:
+                # what was there stays as it is, so that is what a person is told of, not what was decided just now
+                stands = await _as_it_stands(context.stores, payload.household_id, decided, write)
+                self._tell_categories(categorised, stands)
+                self._tell_transfers(matched, stands)
+                _tell_income(income, stands)
+            own = _of_this_run(context.run_id, decided, write)
+            said = f"{len(own)} inserted, {len(write.inserted) + len(write.present) - len(own)} already there"
             if write.conflicts:
                 stage.review(
                     "ledger_conflict",
@@ -60,7 +70,8 @@ class IngestionLane:
                     provenance=write.conflicts,
                 )
             else:
-                stage.succeed("written", said, provenance=write.inserted)
+                stage.succeed("written", said, provenance=own)
+        ids = tuple(t.transaction_id for t in stands if t.category_confidence < self.review_below)
         if write.conflicts:
             also = f"; {_name('uncertain category', ids)}" if ids else ""
             return needs_review(
@@ -72,28 +83,35 @@ class IngestionLane:
 
     async def _categorise(
         self, context: LaneContext, payload: IngestionCompleted, lines: Sequence[TransactionLine]
-    ) -> list[Transaction]:
+    ) -> tuple[list[Transaction], StageDraft]:
         async with context.log.stage("categorise", f"{Specialist.CATEGORISATION}/{EXECUTOR}") as stage:
             household = HouseholdContext(learned=await learned_categories(context.stores, payload.household_id))
-            transactions = await asyncio.to_thread(self._categorised, lines, payload.account_id, household)
-            self._judge(stage, [t for t in transactions if t.category not in TRANSFERS], "categorised")
-            return transactions
+            transactions = await compute(_categorised, lines, payload.account_id, household)
+            self._tell_categories(stage, transactions)
+            return transactions, stage
 
     async def _match_transfers(
         self, context: LaneContext, household_id: str, transactions: list[Transaction]
-    ) -> list[Transaction]:
+    ) -> tuple[list[Transaction], StageDraft]:
         """Transfers find their other side, in the batch or in what is already in the ledger."""
         async with context.log.stage("match_transfers", f"{Specialist.TRANSFER_MATCHING}/{EXECUTOR}") as stage:
             rows = [t for t in transactions if t.category in TRANSFERS]
-            if not rows:
-                stage.skip("no_transfers", "no row looks like a transfer")
-                return transactions
-            days, margin = sorted(t.posted_on for t in rows), timedelta(days=WITHIN_DAYS)
-            ledger = await context.stores.ledger.between(household_id, days[0] - margin, days[-1] + margin)
-            found = await asyncio.to_thread(match_transfers, rows, ledger)
-            matched = [confirmed(t) if t.transaction_id in found else t for t in transactions]
-            self._judge(stage, [t for t in matched if t.category in TRANSFERS], f"{len(found)} matched")
-            return matched
+            if rows:
+                days, margin = sorted(t.posted_on for t in rows), timedelta(days=WITHIN_DAYS)
+                ledger = await context.stores.ledger.between(household_id, days[0] - margin, days[-1] + margin)
+                transactions = await compute(_matched, transactions, rows, ledger)
+            self._tell_transfers(stage, transactions)
+            return transactions, stage
+
+    def _tell_categories(self, stage: StageDraft, transactions: Sequence[Transaction]) -> None:
+        self._judge(stage, [t for t in transactions if t.category not in TRANSFERS], "categorised")
+
+    def _tell_transfers(self, stage: StageDraft, transactions: Sequence[Transaction]) -> None:
+        rows = [t for t in transactions if t.category in TRANSFERS]
+        if rows:
+            self._judge(stage, rows, f"{sum(t.category_source == MATCHED for t in rows)} matched")
+        else:
+            stage.skip("no_transfers", "no row looks like a transfer")
 
     def _judge(self, stage: StageDraft, rows: Sequence[Transaction], said: str) -> None:
         """A stage is as sure as its least sure row; what is below the threshold goes to a person."""
@@ -104,55 +122,84 @@ class IngestionLane:
         else:
             stage.succeed("categorised", f"{len(rows)} rows, {said}", confidence=lowest)
 
-    def _categorised(
-        self, lines: Sequence[TransactionLine], account_id: str, household: HouseholdContext
-    ) -> list[Transaction]:
-        out = []
-        for line in lines:
-            transaction = Transaction(
-                transaction_id=line.transaction_id,
-                account_id=account_id,
-                posted_on=line.posted_on,
-                amount=line.amount,
-                currency=line.currency,
-                description=line.description,
-                merchant_name=line.merchant_name,
-                category_hint=line.category_hint,
-                counterparty_account_id=line.counterparty_account_id,
+
+def _categorised(lines: Sequence[TransactionLine], account_id: str, household: HouseholdContext) -> list[Transaction]:
+    out = []
+    for line in unless_stopped(lines):
+        transaction = Transaction(
+            transaction_id=line.transaction_id,
+            account_id=account_id,
+            posted_on=line.posted_on,
+            amount=line.amount,
+            currency=line.currency,
+            description=line.description,
+            merchant_name=line.merchant_name,
+            category_hint=line.category_hint,
+            counterparty_account_id=line.counterparty_account_id,
+        )
+        found = categorise(transaction, household=household)
+        out.append(
+            replace(
+                transaction, category=found.category, category_confidence=found.confidence, category_source=found.source
             )
-            found = categorise(transaction, household=household)
-            out.append(
-                replace(
-                    transaction,
-                    category=found.category,
-                    category_confidence=found.confidence,
-                    category_source=found.source,
-                )
-            )
-        return out
+        )
+    return out
 
 
-async def _find_income(context: LaneContext, transactions: Sequence[Transaction]) -> None:
-    async with context.log.stage("find_income", f"{Specialist.INCOME}/{EXECUTOR}") as stage:
-        rows = [t for t in transactions if t.category == "INCOME"]
-        if not rows:
-            stage.skip("no_income", "no row is income")
-            return
-        lowest = min(t.category_confidence for t in rows)
-        ids = tuple(t.transaction_id for t in rows)
-        stage.succeed("income_found", f"{len(rows)} rows are income", confidence=lowest, provenance=ids)
+def _matched(
+    transactions: Sequence[Transaction], rows: Sequence[Transaction], ledger: Sequence[Transaction]
+) -> list[Transaction]:
+    found = match_transfers(rows, ledger)
+    return [confirmed(t) if t.transaction_id in found else t for t in transactions]
+
+
+def _tell_income(stage: StageDraft, transactions: Sequence[Transaction]) -> None:
+    rows = [t for t in transactions if t.category == "INCOME"]
+    if not rows:
+        stage.skip("no_income", "no row is income")
+        return
+    lowest = min(t.category_confidence for t in rows)
+    ids = tuple(t.transaction_id for t in rows)
+    stage.succeed("income_found", f"{len(rows)} rows are income", confidence=lowest, provenance=ids)
+
+
+async def _as_it_stands(
+    stores: Stores, household_id: str, decided: Sequence[Transaction], write: LedgerWrite
+) -> list[Transaction]:
+    """The batch as it is in the ledger now: what was there as it was stored, with the categories that people chose
+    since; without what the ledger holds other content for."""
+    conflicts = frozenset(write.conflicts)
+    chosen = await categories_chosen(stores, household_id) if write.standing else {}
+    stands = [
+        write.standing[t.transaction_id].transaction if t.transaction_id in write.standing else t
+        for t in decided
+        if t.transaction_id not in conflicts
+    ]
+    return corrected(stands, chosen)
+
+
+def _of_this_run(run_id: str, decided: Sequence[Transaction], write: LedgerWrite) -> tuple[str, ...]:
+    """What this run inserted, in this attempt or in one that was cut off."""
+    if not any(row.run_id == run_id for row in write.standing.values()):
+        return write.inserted
+    own = {*write.inserted, *(i for i, row in write.standing.items() if row.run_id == run_id)}
+    return tuple(t.transaction_id for t in decided if t.transaction_id in own)
 
 
 async def load(context: LaneContext, payload: IngestionCompleted) -> list[TransactionLine]:
     """The batch's transactions, inline or from the household's own blob. Each id counts once: a repeated line that says
     the same is dropped, one that says something else is an error of the batch."""
-    lines = payload.transactions
-    if lines is None:
-        # a thread: seconds of parsing must not hold up lease renewals and the other deliveries of this worker
-        lines = await asyncio.to_thread(_parse, await _blob(context, payload))
+    if payload.transactions is not None:
+        return _one_of_each(payload.transactions)
+    # a thread: seconds of parsing must not hold up lease renewals and the other deliveries of this worker
+    return await compute(_parse, await _blob(context, payload))
+
+
+def _one_of_each(lines: Sequence[TransactionLine]) -> list[TransactionLine]:
     by_id: dict[str, TransactionLine] = {}
     for line in lines:
-        if by_id.setdefault(line.transaction_id, line) != line:
+        there = by_id.setdefault(line.transaction_id, line)
+        if there is not line and there != line:
             raise LaneError("one transaction id stands twice in the batch with other content", code="batch_invalid")
     return list(by_id.values())
 
@@ -172,7 +219,7 @@ async def _blob(context: LaneContext, payload: IngestionCompleted) -> bytes:
 
 def _parse(data: bytes) -> list[TransactionLine]:
     lines = []
-    for number, line in enumerate(data.splitlines(), start=1):
+    for number, line in enumerate(unless_stopped(data.splitlines()), start=1):
         if not line.strip():
             continue
         try:
@@ -183,7 +230,7 @@ def _parse(data: bytes) -> list[TransactionLine]:
             raise LaneError(f"line {number} of the batch: {explain(error)}", code="batch_invalid") from None
     if not lines:
         raise LaneError("the batch holds no transactions", code="batch_invalid")
-    return lines
+    return _one_of_each(lines)
 
 
 def _name(what: str, ids: Sequence[str]) -> str:

@@ -6,11 +6,12 @@ nothing.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 from mosaic_core.agents.anomalies import find_anomalies, finding_key
+from mosaic_core.computing import compute
+from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import NightlyAnomalySweep
 from mosaic_core.domain.errors import LaneError
@@ -21,7 +22,6 @@ from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
 from mosaic_core.lanes.household import ledger_up_to
 
 EXECUTOR: Final = "sweep-lane/1"
-_AT_ONCE: Final = 8
 
 
 async def sweep_lane(context: LaneContext) -> LaneResult:
@@ -34,7 +34,7 @@ async def sweep_lane(context: LaneContext) -> LaneResult:
         stage.succeed("loaded", f"{len(transactions)} transactions up to {payload.sweep_date}")
     async with context.log.stage("detect", EXECUTOR) as stage:
         # a thread: a second of arithmetic must not hold up the other deliveries of this worker
-        findings = await asyncio.to_thread(
+        findings = await compute(
             find_anomalies, transactions, as_of=payload.sweep_date, lookback_days=payload.lookback_days
         )
         stage.succeed(
@@ -50,11 +50,21 @@ async def sweep_lane(context: LaneContext) -> LaneResult:
 
 
 async def _raise(context: LaneContext, household_id: str, findings: Sequence[Finding]) -> int:
-    """Insert each finding's signal; how many were new."""
-    gate = asyncio.Semaphore(_AT_ONCE)
+    """Insert the signal of each finding that has none; how many were new. A night that finds what is known already
+    writes nothing: its signal is there, under whatever day it is listed."""
+    signals = context.stores.signals
+    listed = await signals.listed_findings(household_id) if findings else {}
 
     async def insert(finding: Finding) -> bool:
         signal_id = ids.finding_signal_id(household_id, finding_key(household_id, finding))
+        known = listed.get(signal_id)
+        if known is None or not known.issuperset(finding.transaction_ids):
+            # before the signal, so that no signal is without it; what older versions raised is listed here as well
+            await signals.index_finding(
+                household_id, signal_id, day=finding.date, transaction_ids=finding.transaction_ids
+            )
+        if await signals.read(signal_id) is not None:
+            return False
         signal = Signal(
             signal_id=signal_id,
             queue=context.queue,
@@ -68,14 +78,9 @@ async def _raise(context: LaneContext, household_id: str, findings: Sequence[Fin
             correlation_id=context.envelope.correlation_id,
             household_id=household_id,
         )
-        async with gate:
-            # first, so that no finding is without it; again each night, which lists what older versions raised
-            await context.stores.signals.index_finding(
-                household_id, signal_id, day=finding.date, transaction_ids=finding.transaction_ids
-            )
-            return await context.stores.signals.insert(signal) is not None
+        return await signals.insert(signal) is not None
 
-    return sum(await asyncio.gather(*(insert(finding) for finding in findings)))
+    return sum(await each(findings, insert))
 
 
 def _counts(findings: Sequence[Finding]) -> str:

@@ -451,6 +451,30 @@ async def test_a_household_lists_its_open_findings_newest_day_first(stores: Stor
     assert await stores.signals.open_findings(new_id()) == []
 
 
+async def test_what_a_household_ever_listed_is_told_with_its_rows(stores: Stores) -> None:
+    household, day = new_id(), date(2026, 11, 20)
+    for signal_id, days, rows in (("a", 0, ["t/1"]), ("a", 1, ["t/1", "ü"]), ("b", 2, []), ("a", 0, ["not again"])):
+        await stores.signals.index_finding(household, signal_id, day=day + timedelta(days=days), transaction_ids=rows)
+    assert await stores.signals.listed_findings(household) == {"a": {"t/1", "ü"}, "b": frozenset()}
+    assert await stores.signals.listed_findings(new_id()) == {}
+
+
+async def test_a_finding_that_is_listed_under_many_days_hides_no_others(stores: Stores) -> None:
+    household, day = new_id(), date(2026, 11, 20)
+    signals = [replace(records.SIGNAL, signal_id=new_id(), household_id=household, is_resolved=False) for _ in range(2)]
+    for signal in signals:
+        await stores.signals.insert(signal)
+    await stores.signals.index_finding(household, signals[0].signal_id, day=date(2020, 1, 1), transaction_ids=["t/0"])
+    for n in range(150):
+        await stores.signals.index_finding(
+            household, signals[1].signal_id, day=day - timedelta(days=n), transaction_ids=[f"t/{n}"]
+        )
+    assert await stores.signals.open_findings(household) == [
+        OpenFinding(signal=signals[1], transaction_ids=("t/0",)),
+        OpenFinding(signal=signals[0], transaction_ids=("t/0",)),
+    ]
+
+
 async def test_open_findings_are_looked_for_among_the_newest_hundred(stores: Stores) -> None:
     household, day = new_id(), date(2026, 11, 20)
     old = replace(records.SIGNAL, signal_id=new_id(), household_id=household, is_resolved=False)
@@ -541,6 +565,19 @@ async def test_a_batch_that_crashed_half_way_is_completed(stores: Stores) -> Non
     assert write.inserted == tuple(ids[:30] + ids[170:])
     assert write.present == tuple(ids[30:170])
     assert len(await everything(stores, household)) == 250
+
+
+async def test_what_was_there_is_told_as_it_stands(stores: Stores) -> None:
+    """With the category that it was stored with, and by which run."""
+    household, batch = new_id(), transactions(130)
+    await stores.ledger.insert_all(household, batch[:120], run_id="one", batch_id="b")
+    decided = [replace(t, category="OTHER", category_confidence=0.25, category_source="model 2") for t in batch]
+    decided[0] = replace(decided[0], amount=Decimal("9.99"))
+    write = await stores.ledger.insert_all(household, decided, run_id="two", batch_id="b")
+    assert tuple(write.standing) == write.present == tuple(t.transaction_id for t in batch[1:120])
+    assert [row.transaction for row in write.standing.values()] == batch[1:120]
+    assert {row.run_id for row in write.standing.values()} == {"one"}
+    assert (len(write.inserted), write.conflicts) == (10, (batch[0].transaction_id,))
 
 
 async def test_other_content_is_a_conflict_and_left_as_it_is(stores: Stores) -> None:

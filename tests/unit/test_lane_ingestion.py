@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -14,18 +15,25 @@ from typing import Any
 import pytest
 
 from mosaic_core.adapters.memory import MemoryLedger
+from mosaic_core.adapters.rows import encode_transaction
+from mosaic_core.agents.categorise import learning_key
+from mosaic_core.computing import checkpoint
 from mosaic_core.domain import ids
-from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, parse_json
+from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, TransactionLine, parse_json
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
 from mosaic_core.domain.lanes import CommandType, Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus, Severity, StageStatus
 from mosaic_core.domain.settlement import Complete, Reschedule
 from mosaic_core.lanes import ingestion
+from mosaic_core.lanes.context import LaneResult
+from mosaic_core.lanes.household import CATEGORY, LEARNED
 from mosaic_core.lanes.ingestion import IngestionLane
-from mosaic_core.ports import LedgerWrite
+from mosaic_core.ports import LedgerWrite, Stores
 from mosaic_local.sample.household import sample_household
+from tests.support import records
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld
+from tests.support.tables import MemoryTables, on_tables
 
 CHECKING = "alice-checking"
 FIRST, LAST = date(1900, 1, 1), date(2999, 12, 31)
@@ -162,23 +170,44 @@ async def test_another_spelling_of_the_same_amount_is_the_same_row(world: LaneWo
     assert again.stage("write_ledger").outcome_rationale == "0 inserted, 1 already there"
 
 
-async def test_an_attempt_that_was_cut_off_in_the_ledger_is_gone_on_with(world: LaneWorld) -> None:
-    """The tables went away half way through the batch: not an attempt, and the next one writes the rest once."""
+def torn(world: LaneWorld, rows: int | None = None) -> Stores:
+    """The tables go away in the ledger, after so many rows of the batch (all of them)."""
 
     class Torn(MemoryLedger):
         async def insert_all(self, household_id: str, transactions: Any, *, run_id: str, batch_id: str) -> LedgerWrite:
-            await world.stores.ledger.insert_all(household_id, transactions[:1], run_id=run_id, batch_id=batch_id)
+            await world.stores.ledger.insert_all(household_id, transactions[:rows], run_id=run_id, batch_id=batch_id)
             raise StoreUnreachableError("no answer")
 
+    return replace(world.stores, ledger=Torn(world.clock))
+
+
+async def test_an_attempt_that_was_cut_off_in_the_ledger_is_gone_on_with(world: LaneWorld) -> None:
+    """The tables went away half way through the batch: the next attempt writes the rest once, and tells of all that the
+    run inserted."""
     body = command(world, GROCER, PAY)
-    torn = await world.deliver(Lane.INGESTION, body, stores=replace(world.stores, ledger=Torn(world.clock)))
-    assert isinstance(torn.settlement, Reschedule)
-    assert (torn.run.status, torn.stages, torn.signals) == (RunStatus.RUNNING, [], [])
+    cut_off = await world.deliver(Lane.INGESTION, body, stores=torn(world, 1))
+    assert isinstance(cut_off.settlement, Reschedule)
+    assert (cut_off.run.status, cut_off.stages, cut_off.signals) == (RunStatus.RUNNING, [], [])
     world.clock.advance(60)
     ended = await world.deliver(Lane.INGESTION, body)
-    assert (ended.run.status, ended.run.attempt) == (RunStatus.COMPLETED, 2)
-    assert ended.stage("write_ledger").outcome_rationale == "1 inserted, 1 already there"
+    assert ended.run.status == RunStatus.COMPLETED
+    assert ended.stage("write_ledger").outcome_rationale == "2 inserted, 0 already there"
+    assert ended.stage("write_ledger").provenance == ("t-1", "t-2")
     assert len(await ledger(world)) == 2
+
+
+async def test_an_outage_inside_the_ledger_is_not_a_counted_attempt(world: LaneWorld) -> None:
+    body = command(world, GROCER, PAY)
+    for _ in range(3):
+        cut_off = await world.deliver(Lane.INGESTION, body, stores=torn(world, 1))
+        key = await world.stores.keys.read(cut_off.run.queue, cut_off.run.command_id)
+        assert key is not None
+        assert key.value.attempt - key.value.excused == 0
+        world.clock.advance(600)
+    ended = await world.deliver(Lane.INGESTION, body)
+    key = await world.stores.keys.read(ended.run.queue, ended.run.command_id)
+    assert key is not None
+    assert (key.value.status, key.value.attempt - key.value.excused) == (KeyStatus.COMPLETED, 1)
 
 
 async def test_the_sample_household_goes_in_whole_and_only_once(world: LaneWorld) -> None:
@@ -399,9 +428,213 @@ async def test_another_lanes_payload_is_refused(world: LaneWorld) -> None:
     assert raised.value.code == "unsupported_command_type"
 
 
-async def test_concurrent_batches_with_the_same_rows_write_each_row_once(world: LaneWorld) -> None:
+class Unguarded(MemoryLedger):
+    """How not to write a ledger: it looks what is there, and then writes the rest over whatever came between."""
+
+    async def insert_all(self, household_id: str, transactions: Any, *, run_id: str, batch_id: str) -> LedgerWrite:
+        there = {t.transaction_id for t in await self.between(household_id, FIRST, LAST)}
+        await asyncio.sleep(0)
+        new = [t for t in transactions if t.transaction_id not in there]
+        for transaction in new:
+            row = encode_transaction(transaction, run_id=run_id, batch_id=batch_id, recorded_at=self.clock.now())
+            self.table._write((household_id, transaction.transaction_id), row)
+        return LedgerWrite(tuple(t.transaction_id for t in new), (), ())
+
+
+async def at_once(world: LaneWorld, delays: Sequence[int]) -> bool:
+    """Three batches that share rows, each begun after so many turns of the others; whether each row was inserted by
+    one of them, and the ledger holds what that one wrote."""
     bodies = [command(world, GROCER, PAY), command(world, PAY, RENT), command(world, GROCER, RENT)]
-    results = await asyncio.gather(*(world.attempt(Lane.INGESTION, body) for body in bodies))
+
+    async def later(body: bytes, turns: int) -> LaneResult:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await world.attempt(Lane.INGESTION, body)
+
+    results = await asyncio.gather(*(later(*work) for work in zip(bodies, delays, strict=True)))
     assert [r.outcome for r in results] == [AttemptOutcome.SUCCEEDED] * 3
     assert {t.transaction_id for t in await ledger(world)} == {"t-1", "t-2", "t-3"}
-    assert sum(int(r.rationale.split()[0]) for r in results) == 3
+    return sum(int(r.rationale.split()[0]) for r in results) == 3
+
+
+@pytest.fixture
+def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which request comes first is then a matter of the turns alone, the same each time."""
+
+    async def compute[**P, T](work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        await asyncio.sleep(0)
+        return work(*args, **kwargs)
+
+    monkeypatch.setattr(ingestion, "compute", compute)
+
+
+@pytest.mark.usefixtures("without_threads")
+@pytest.mark.parametrize("second", range(6))
+@pytest.mark.parametrize("third", range(6))
+async def test_concurrent_batches_with_the_same_rows_write_each_row_once(second: int, third: int) -> None:
+    """On the ledger as it is on tables: between any two of its requests the others have theirs."""
+    world = LaneWorld({Lane.INGESTION: IngestionLane()})
+    world.stores = on_tables(world.clock, MemoryTables(), world.stores)
+    assert await at_once(world, (0, second, third))
+
+
+@pytest.mark.usefixtures("without_threads")
+async def test_a_ledger_that_does_not_guard_its_writes_would_be_seen(world: LaneWorld) -> None:
+    world.stores = replace(world.stores, ledger=Unguarded(world.clock))
+    assert not await at_once(world, (0, 0, 0))
+
+
+# ------------------------------------------------------------------------------------ a second attempt, and what stands
+
+
+async def teach(world: LaneWorld, row: dict[str, str], category: str, kind: str = LEARNED) -> None:
+    """A person chose a category: of the merchant, or of the row."""
+    line = TransactionLine.model_validate(row)
+    transaction = Transaction(
+        transaction_id=line.transaction_id,
+        account_id=CHECKING,
+        posted_on=line.posted_on,
+        amount=line.amount,
+        currency=line.currency,
+        description=line.description,
+        merchant_name=line.merchant_name,
+    )
+    subject = learning_key(transaction) if kind == LEARNED else line.transaction_id
+    annotation = replace(records.ANNOTATION, household_id=HOUSEHOLD, kind=kind, subject=subject, value=category)
+    assert await world.stores.annotations.insert(annotation)
+
+
+async def test_a_second_attempt_reviews_what_stands_and_not_what_it_would_write_now(world: LaneWorld) -> None:
+    body = command(world, GROCER, RIDDLE)
+    await world.deliver(Lane.INGESTION, body, stores=torn(world))
+    await teach(world, RIDDLE, "ENTERTAINMENT")  # since then it would be sure
+    world.clock.advance(60)
+    ended = await world.deliver(Lane.INGESTION, body)
+    riddle = next(t for t in await ledger(world) if t.transaction_id == "t-9")
+    assert riddle.category_confidence < 0.6
+    assert (ended.run.status, ended.run.failure_code) == (RunStatus.NEEDS_REVIEW, "uncertain_category")
+    assert ended.run.failure_rationale == "2 inserted, 0 already there; uncertain category: t-9"
+    stage = ended.stage("categorise")
+    assert (stage.status, stage.confidence, stage.provenance) == (
+        StageStatus.NEEDS_REVIEW,
+        riddle.category_confidence,
+        ("t-9",),
+    )
+
+
+async def test_a_second_attempt_that_would_be_unsure_now_reviews_nothing_that_stands_sure(world: LaneWorld) -> None:
+    await teach(world, RIDDLE, "INCOME")
+    body = command(world, RIDDLE)
+    await world.deliver(Lane.INGESTION, body, stores=torn(world))
+    (stored,) = await world.stores.annotations.of_household(HOUSEHOLD, LEARNED)
+    there = await world.stores.annotations.read(HOUSEHOLD, LEARNED, stored.subject)
+    assert there is not None
+    await world.stores.annotations.update(replace(stored, value="no primary at all"), there.etag)
+    world.clock.advance(60)
+    ended = await world.deliver(Lane.INGESTION, body)
+    assert (ended.run.status, ended.run.failure_code) == (RunStatus.COMPLETED, None)
+    assert ended.stage("categorise").outcome_rationale == "1 rows, categorised"
+    # income, as it was written; of what it would be now nothing is said
+    assert ended.stage("find_income").provenance == ("t-9",)
+
+
+TRANSFER = {
+    "transactionId": "t-5",
+    "postedOn": "2026-11-06",
+    "amount": "-300.00",
+    "currency": "USD",
+    "description": "TRANSFER TO SAVINGS",
+}
+
+
+async def test_a_transfer_that_was_written_unmatched_is_not_told_as_matched(world: LaneWorld) -> None:
+    body = command(world, TRANSFER)
+    await world.deliver(Lane.INGESTION, body, stores=torn(world))
+    [row] = await ledger(world)
+    other_side = replace(
+        row, transaction_id="other", account_id="savings", amount=Decimal("300.00"), category="TRANSFER_IN"
+    )
+    await world.stores.ledger.insert_all(HOUSEHOLD, [other_side], run_id="r" * 32, batch_id="savings")
+    world.clock.advance(60)
+    ended = await world.deliver(Lane.INGESTION, body)
+    stage = ended.stage("match_transfers")
+    assert stage.outcome_rationale == "1 rows, 0 matched"
+    assert stage.confidence == row.category_confidence
+    assert next(t for t in await ledger(world) if t.transaction_id == "t-5") == row
+
+
+async def test_a_repeated_batch_is_judged_by_what_the_first_one_wrote(world: LaneWorld) -> None:
+    """Another run, whose batch repeats what is there: its rows are not this run's, and stand as they are."""
+    await ingest(world, GROCER, RIDDLE)
+    await teach(world, RIDDLE, "ENTERTAINMENT")
+    again = await ingest(world, GROCER, RIDDLE, RENT)
+    assert again.stage("write_ledger").outcome_rationale == "1 inserted, 2 already there"
+    assert again.stage("write_ledger").provenance == ("t-3",)
+    assert again.run.failure_rationale == "1 inserted, 2 already there; uncertain category: t-9"
+
+
+async def test_a_row_whose_category_a_person_chose_is_not_reviewed_again(world: LaneWorld) -> None:
+    await ingest(world, GROCER, RIDDLE)
+    await teach(world, RIDDLE, "ENTERTAINMENT", kind=CATEGORY)
+    again = await ingest(world, GROCER, RIDDLE)
+    assert (again.run.status, again.run.failure_code) == (RunStatus.COMPLETED, None)
+
+
+async def test_a_category_that_was_not_written_is_not_complained_about(world: LaneWorld) -> None:
+    """The ledger holds other content under the id, so nothing of the new row's category is in it."""
+    await ingest(world, GROCER)
+    ended = await ingest(world, {**RIDDLE, "transactionId": "t-1"}, PAY)
+    assert ended.run.failure_code == "ledger_conflict"
+    assert "uncertain" not in (ended.run.failure_rationale or "")
+    assert ended.stage("categorise").status == StageStatus.SUCCEEDED
+    assert ended.stage("find_income").provenance == ("t-2",)
+
+
+@pytest.mark.parametrize("fault", ["unsent", "lost"])
+@pytest.mark.parametrize("number", range(1, 6))
+async def test_wherever_the_tables_go_away_all_that_is_told_stands(number: int, fault: str) -> None:
+    """In any request of an ingestion of two transactions' worth of rows, some of which are another run's."""
+    world, tables = LaneWorld({Lane.INGESTION: IngestionLane()}), MemoryTables()
+    world.stores = on_tables(world.clock, tables, world.stores)
+    riddles = [{**RIDDLE, "transactionId": f"r-{n:03}", "description": f"QZX {n % 7} W"} for n in range(110)]
+    await ingest(world, *riddles[:5])
+    world.stores = on_tables(world.clock, tables, world.stores)  # another process, which marks the household itself
+    tables.requests.clear()
+    getattr(tables, fault).add(number)
+    body = command(world, *riddles, GROCER, PAY)
+    cut_off = await world.deliver(Lane.INGESTION, body)
+    assert isinstance(cut_off.settlement, Reschedule)
+    await teach(world, riddles[6], "ENTERTAINMENT")
+    tables.lost.clear()
+    tables.unsent.clear()
+    world.clock.advance(60)
+    ended = await world.deliver(Lane.INGESTION, body)
+    rows = {t.transaction_id: t for t in await ledger(world)}
+    unsure = [i for i in rows if rows[i].category_confidence < 0.6]
+    assert len(rows) == 112
+    assert ended.stage("write_ledger").outcome_rationale == "107 inserted, 5 already there"
+    assert set(ended.stage("write_ledger").provenance) == set(rows) - {f"r-{n:03}" for n in range(5)}
+    assert sorted(ended.stage("categorise").provenance) == sorted(unsure)
+    assert ended.stage("categorise").confidence == min(t.category_confidence for t in rows.values())
+
+
+async def test_an_attempt_that_is_cut_off_leaves_no_thread_at_work(
+    world: LaneWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def endless(*_: object) -> list[Transaction]:
+        began.set()
+        try:
+            while True:
+                checkpoint()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(ingestion, "_categorised", endless)
+    attempt = asyncio.create_task(world.attempt(Lane.INGESTION, command(world, GROCER)))
+    assert await asyncio.to_thread(began.wait, 10)
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+    assert ended.is_set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,8 +13,10 @@ from functools import cache
 import pytest
 
 from mosaic_core.adapters.memory import MemorySignals
+from mosaic_core.adapters.tables.stores import INDEX, SIGNALS, TableSignals
 from mosaic_core.agents.anomalies import KINDS, find_anomalies, finding_key
 from mosaic_core.agents.categorise import categorise
+from mosaic_core.computing import checkpoint
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, NightlyAnomalySweep
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
@@ -21,11 +25,13 @@ from mosaic_core.domain.ledger import Finding, Transaction
 from mosaic_core.domain.lifecycle import RunStatus, Severity, StageStatus
 from mosaic_core.domain.records import Signal
 from mosaic_core.domain.settlement import Complete, Reschedule
+from mosaic_core.lanes import sweep as sweep_module
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.lanes.sweep import sweep_lane
 from mosaic_core.ports import ETag
 from mosaic_local.sample.household import sample_household
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld
+from tests.support.tables import MemoryTables, service
 
 END = date(2026, 11, 23)
 NIGHT = date(2026, 11, 24)
@@ -246,6 +252,147 @@ async def test_night_after_night_with_data_arriving_no_row_is_complained_about_t
     assert raised
     assert len({s.signal_id for s in raised}) == len(raised)
     assert [row for row, n in explained.items() if n > 1] == []
+
+
+# ------------------------------------------------------------------------------------------------ listed, and only once
+
+
+@pytest.fixture
+def tables(world: LaneWorld) -> MemoryTables:
+    """Signals and their indexes as they are on tables."""
+    tables = MemoryTables()
+    world.stores = replace(world.stores, signals=TableSignals(service(tables)))
+    return tables
+
+
+async def test_a_night_that_finds_what_is_known_writes_nothing(world: LaneWorld, tables: MemoryTables) -> None:
+    """Neither a signal nor a row that points at one, however many nights it is found again."""
+    await with_sample(world)
+    first = await sweep(world, NIGHT)
+    assert first.signals
+    for n in range(1, 4):
+        world.clock.advance(86_400)
+        before = dict(tables.rows)
+        tables.requests.clear()
+        again = await sweep(world, NIGHT + timedelta(days=n))
+        assert again.stage("raise_signals").outcome_rationale.startswith("0 new of ")
+        assert tables.rows == before
+        assert {kind for kind, _, _ in tables.requests} == {"query", "read"}
+
+
+def a_missed_bill(day: date, rows: tuple[str, ...] = ()) -> Finding:
+    return Finding(
+        kind="missed_bill",
+        transaction_ids=rows,
+        date=day,
+        severity="Warning",
+        explanation=f"as of {day}",
+        confidence=0.9,
+        series="POWER",
+        anchor="bill-7",
+    )
+
+
+async def test_a_finding_whose_day_moves_each_night_is_listed_once(
+    world: LaneWorld, tables: MemoryTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_module, "find_anomalies", lambda _rows, *, as_of, lookback_days: [a_missed_bill(as_of)])
+    for n in range(5):
+        await sweep(world, NIGHT + timedelta(days=n))
+        world.clock.advance(86_400)
+    assert [partition.partition("!")[0] for partition, _ in tables.keys(INDEX)] == ["finding", "run"]
+    [listed] = await world.stores.signals.open_findings(HOUSEHOLD)
+    assert listed.signal.summary == f"as of {NIGHT}"
+
+
+async def test_a_finding_that_grew_is_listed_with_its_rows(
+    world: LaneWorld, tables: MemoryTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ["t-1"]
+    monkeypatch.setattr(
+        sweep_module, "find_anomalies", lambda _rows, *, as_of, lookback_days: [a_missed_bill(as_of, tuple(rows))]
+    )
+    for n in range(6):
+        if n == 3:
+            rows.append("t-2")
+        await sweep(world, NIGHT + timedelta(days=n))
+        world.clock.advance(86_400)
+    assert len([key for key in tables.keys(INDEX) if key[0].startswith("finding")]) == 2
+    [listed] = await world.stores.signals.open_findings(HOUSEHOLD)
+    assert listed.transaction_ids == ("t-1", "t-2")
+
+
+async def test_what_an_older_version_raised_without_listing_it_is_listed_by_the_next_sweep(
+    world: LaneWorld, tables: MemoryTables
+) -> None:
+    await with_sample(world)
+    first = await sweep(world, NIGHT)
+    for key in [key for key in tables.rows if key[1].startswith("finding")]:
+        del tables.rows[key]
+    assert await world.stores.signals.open_findings(HOUSEHOLD) == []
+    again = await sweep(world, NIGHT + timedelta(days=1))
+    assert again.signals == []
+    listed = await world.stores.signals.open_findings(HOUSEHOLD)
+    assert {f.signal.signal_id for f in listed} == {s.signal_id for s in first.signals}
+
+
+@pytest.mark.parametrize("fault", ["unsent", "lost"])
+async def test_wherever_a_sweep_is_cut_off_no_signal_is_without_its_listing(
+    world: LaneWorld, tables: MemoryTables, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finding's index row comes before its signal; what a second attempt adds is what is missing, and no row more."""
+    found = [replace(a_missed_bill(NIGHT), anchor=f"bill-{n}") for n in range(4)]
+    monkeypatch.setattr(sweep_module, "find_anomalies", lambda _rows, *, as_of, lookback_days: found)
+    await world.attempt(Lane.SWEEP, command(world, NIGHT))
+    whole, requests = set(tables.rows), len(tables.requests)
+    assert requests > 4 * 3
+    for number in range(1, requests + 1):
+        tables = MemoryTables()
+        getattr(tables, fault).add(number)
+        world.stores = replace(world.stores, signals=TableSignals(service(tables)))
+        body = command(world, NIGHT)
+        with pytest.raises(StoreUnreachableError):
+            await world.attempt(Lane.SWEEP, body)
+        listed = await world.stores.signals.listed_findings(HOUSEHOLD)
+        for row in [row for (table, _, _), (row, _) in tables.rows.items() if table == SIGNALS]:
+            assert row["SignalId"] in listed
+            assert (INDEX, f"run!{row['RunId']}", row["SignalId"]) in tables.rows
+        await world.attempt(Lane.SWEEP, body)
+        assert set(tables.rows) == whole
+
+
+async def test_a_sweep_that_is_cut_off_leaves_no_thread_at_work(
+    world: LaneWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def endless(*_: object, **__: object) -> list[Finding]:
+        began.set()
+        try:
+            while True:
+                checkpoint()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(sweep_module, "find_anomalies", endless)
+    attempt = asyncio.create_task(world.attempt(Lane.SWEEP, command(world, NIGHT)))
+    assert await asyncio.to_thread(began.wait, 10)
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+    assert ended.is_set()
+
+
+async def test_after_a_write_that_failed_no_other_finding_is_written(world: LaneWorld, tables: MemoryTables) -> None:
+    """The siblings of the one whose request had no answer are over before the attempt is."""
+    await with_sample(world)
+    tables.unsent.add(5)
+    with pytest.raises(StoreUnreachableError):
+        await world.attempt(Lane.SWEEP, command(world, NIGHT))
+    written, requests = dict(tables.rows), len(tables.requests)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert (tables.rows, len(tables.requests)) == (written, requests)
 
 
 async def test_a_sweep_that_was_cut_off_raises_the_rest_once(world: LaneWorld) -> None:

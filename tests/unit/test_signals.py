@@ -11,6 +11,8 @@ from mosaic_core.domain import ids, lifecycle, signals
 from mosaic_core.domain.errors import IllegalTransitionError
 from mosaic_core.domain.lifecycle import AttemptOutcome, RunStatus, Severity, SignalState
 from mosaic_core.domain.records import Run, Signal
+from tests.support.faults import Plan
+from tests.support.world import RUN_ID, Work, World
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=30)
@@ -92,9 +94,8 @@ def test_a_recovery_of_a_run_that_never_recorded_a_failure_can_be_stored() -> No
     assert (signal.summary, signal.is_resolved) == ("failed: ", True)
 
 
-def test_a_review_is_the_same_whoever_rolls_the_run_forward() -> None:
+def test_a_review_is_derived_from_the_run() -> None:
     review = signals.review(RUN)
-    assert review == signals.review(replace(RUN))
     assert (review.signal_id, review.raised_at, review.severity, review.attempt) == (
         ids.review_signal_id(RUN.run_id),
         RUN.last_modified_at,
@@ -103,6 +104,25 @@ def test_a_review_is_the_same_whoever_rolls_the_run_forward() -> None:
     )
     assert (review.signal_code, review.requires_human_review) == ("lane_timeout", True)
     assert review.signal_id != ids.failure_signal_id(RUN.run_id)
+
+
+async def test_a_review_is_the_same_whoever_rolls_the_run_forward() -> None:
+    """The worker that wrote the outcome writes it; where that one died, another does, later, with a token and a message
+    of its own, from the run as it is stored."""
+    whole = World(Work(["review"]))
+    await whole.send(recorded=True)
+    await whole.run()
+    number = whole.plan.log.index("runs.update") + 1
+    taken_over = World(Work(["review"]), plan=Plan({number: "crash_after"}))
+    await taken_over.send(recorded=True)
+    await taken_over.run()
+    assert (whole.deaths, taken_over.deaths) == (0, 1)
+    assert taken_over.clock.now() > whole.clock.now()
+    reviews = [await world.stores.signals.read(ids.review_signal_id(RUN_ID)) for world in (whole, taken_over)]
+    assert reviews[0] is not None
+    assert reviews[1] is not None
+    assert reviews[1].value == reviews[0].value
+    assert reviews[1].value.raised_at == (await taken_over.run_row()).last_modified_at
 
 
 def test_a_review_without_a_code_still_says_that_one_is_needed() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -32,7 +34,7 @@ from mosaic_core.domain.records import (
     Stage,
     SweepProgress,
 )
-from mosaic_core.ports import BlobStore, ETag, LedgerWrite, Stored, StoredKey
+from mosaic_core.ports import BlobStore, ETag, LedgerWrite, StandingRow, Stored, StoredKey
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +73,13 @@ ENVELOPE_UNITS: Final = 30 * 1024
 """UTF-16 units of an envelope that stay in the row: 60 KiB of the 64 that a property holds."""
 
 READS_AT_ONCE: Final = 16
+ACTIVE_SHARDS: Final = "0123456789abcdef"
+ACTIVE_PAGE: Final = 100
+"""Households of one of a month's partitions that are read ahead."""
+
+MARKS_REMEMBERED: Final = 10_000
+"""Households that one process knows to be marked; one that it has forgotten costs an insert."""
+
 RANGE_LIMIT: Final = 1000
 """Rows that are read to find those of one transaction: one page."""
 
@@ -183,13 +192,10 @@ class TableSignals(_Store):
         return await self._tables.update(SIGNALS, encode(signal.signal_id), "signal", row, etag)
 
     async def of_run(self, run_id: str) -> list[Signal]:
-        async def read(signal_id: str) -> Signal | None:
-            stored = await self.read(signal_id)
-            return stored.value if stored and stored.value.run_id == run_id else None
-
-        listed = self._tables.query(INDEX, join("run", run_id), select=("SignalId",))
-        found = await each([row["SignalId"] async for row in listed], read, at_once=READS_AT_ONCE)
-        return sorted(filter(None, found), key=lambda signal: (signal.raised_at, signal.signal_id))
+        listed = [row["SignalId"] async for row in self._tables.query(INDEX, join("run", run_id), select=("SignalId",))]
+        found = [stored.value for stored in await each(listed, self.read, at_once=READS_AT_ONCE) if stored]
+        own = (signal for signal in found if signal.run_id == run_id)
+        return sorted(own, key=lambda signal: (signal.raised_at, signal.signal_id))
 
     async def index_finding(
         self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]
@@ -201,20 +207,28 @@ class TableSignals(_Store):
             rows.encode_finding(signal_id, transaction_ids),
         )
 
-    async def open_findings(self, household_id: str) -> list[OpenFinding]:
-        async def read(row: Row) -> OpenFinding | None:
-            stored = await self.read(str(row["SignalId"]))
-            if stored is None or not rows.is_open(stored.value, household_id):
-                return None
-            return OpenFinding(signal=stored.value, transaction_ids=rows.finding_rows(row))
+    async def listed_findings(self, household_id: str) -> dict[str, frozenset[str]]:
+        return rows.listed_with([row async for row in self._listed(household_id, page=1000)])
 
-        listed: list[Row] = []
-        partition, select = join("finding", household_id), ("SignalId", "TransactionIds")
-        async for row in self._tables.query(INDEX, partition, select=select, page=rows.FINDINGS_LISTED):
-            listed.append(row)
-            if len(listed) == rows.FINDINGS_LISTED:
+    async def open_findings(self, household_id: str) -> list[OpenFinding]:
+        newest: dict[str, Row] = {}
+        looked_at = 0
+        async for row in self._listed(household_id, page=rows.FINDINGS_LISTED):
+            newest.setdefault(str(row["SignalId"]), row)
+            looked_at += 1
+            if len(newest) == rows.FINDINGS_LISTED or looked_at == rows.FINDINGS_READ:
                 break
-        return rows.one_of_each_finding(await each(listed, read, at_once=READS_AT_ONCE))
+        found = await each(newest, self.read, at_once=READS_AT_ONCE)
+        findings = [
+            rows.open_finding(stored.value if stored else None, row, household_id)
+            for stored, row in zip(found, newest.values(), strict=True)
+        ]
+        return [finding for finding in findings if finding is not None]
+
+    def _listed(self, household_id: str, *, page: int) -> AsyncIterator[Row]:
+        """Rows of `rows.encode_finding`, newest day first."""
+        partition, select = join("finding", household_id), ("SignalId", "TransactionIds")
+        return self._tables.query(INDEX, partition, select=select, page=page)
 
 
 class TableLedger(_Store):
@@ -227,54 +241,56 @@ class TableLedger(_Store):
     ) -> LedgerWrite:
         partition, recorded_at = encode(household_id), self._now().astimezone(UTC)
         batch, conflicts = rows.one_of_each(transactions)
-        ids = {encode(transaction.transaction_id): transaction.transaction_id for transaction in batch}
-        encoded = {
-            encode(transaction.transaction_id): rows.encode_transaction(
-                transaction, run_id=run_id, batch_id=batch_id, recorded_at=recorded_at
-            )
-            for transaction in batch
-        }
-        there: dict[str, str] = {}
-        keys = list(encoded)
-        neighbours = sorted(keys)  # rows of one transaction lie together, so that reading them back is one range
-        for start in range(0, len(keys), MAX_TRANSACTION):
-            chunk = {key: encoded[key] for key in neighbours[start : start + MAX_TRANSACTION]}
-            there |= await self._insert_chunk(partition, chunk)
-        inserted = [ids[key] for key in keys if key not in there]
-        present = [ids[key] for key in keys if there.get(key) == encoded[key]["ContentHash"]]
-        other = [ids[key] for key in keys if key in there and there[key] != encoded[key]["ContentHash"]]
-        return rows.ledger_write(inserted, present, other + conflicts)
+        by_key = {encode(transaction.transaction_id): transaction for transaction in batch}
+        standing, other = dict[str, StandingRow](), set[str]()
+        neighbours = sorted(by_key)  # rows of one transaction lie together, so that reading them back is one range
+        for start in range(0, len(neighbours), MAX_TRANSACTION):
+            chunk = {
+                key: rows.encode_transaction(by_key[key], run_id=run_id, batch_id=batch_id, recorded_at=recorded_at)
+                for key in neighbours[start : start + MAX_TRANSACTION]
+            }
+            for key, there in (await self._insert_chunk(partition, chunk)).items():
+                if there["ContentHash"] == chunk[key]["ContentHash"]:
+                    standing[key] = rows.standing(by_key[key], there)
+                else:
+                    other.add(key)
+        return rows.ledger_write(
+            (t.transaction_id for key, t in by_key.items() if key not in standing and key not in other),
+            [*(t.transaction_id for key, t in by_key.items() if key in other), *conflicts],
+            {t.transaction_id: standing[key] for key, t in by_key.items() if key in standing},
+        )
 
-    async def _insert_chunk(self, partition: str, chunk: dict[str, Row]) -> dict[str, str]:
-        """Insert what is not there. Returns the content hashes of what was there, by row key. Each refused transaction
-        means that at least one more row is there, so this ends, whoever else inserts the same meanwhile."""
-        there: dict[str, str] = {}
+    async def _insert_chunk(self, partition: str, chunk: dict[str, Row]) -> dict[str, Row]:
+        """Insert what is not there. Returns what was there, by row key (`rows.STANDING` of it). Each refused
+        transaction means that at least one more row is there, so this ends, whoever else inserts the same meanwhile."""
+        there: dict[str, Row] = {}
         missing = dict(chunk)
         while missing and not await self._tables.insert_all(LEDGER, partition, missing):
-            there |= await self._hashes(partition, list(missing))
+            there |= await self._there(partition, list(missing))
             missing = {key: row for key, row in missing.items() if key not in there}
         return there
 
-    async def _hashes(self, partition: str, keys: Sequence[str]) -> dict[str, str]:
-        """Content hashes of those rows that are there; ``keys`` ascending. Reads the range that they span; where that
-        holds many others, point reads do the rest, so the cost is bounded by the batch and not by the ledger."""
-        wanted, there, seen, reached = set(keys), dict[str, str](), 0, ""
+    async def _there(self, partition: str, keys: Sequence[str]) -> dict[str, Row]:
+        """Those rows that are there; ``keys`` ascending. Reads the range that they span; where that holds many others,
+        point reads do the rest, so the cost is bounded by the batch and not by the ledger."""
+        wanted, there, seen, reached = set(keys), dict[str, Row](), 0, ""
         span = (("RowKey", "ge", keys[0]), ("RowKey", "le", keys[-1]))
-        async for row in self._tables.query(LEDGER, partition, span, select=("RowKey", "ContentHash")):
+        async for row in self._tables.query(LEDGER, partition, span, select=("RowKey", *rows.STANDING)):
             seen, reached = seen + 1, row["RowKey"]
             if reached in wanted:
-                there[reached] = row["ContentHash"]
+                there[reached] = row
             if seen == RANGE_LIMIT:
                 break
         else:
             return there
 
-        async def read(key: str) -> tuple[str, str] | None:
-            found = await self._tables.read(LEDGER, partition, key, "ContentHash")
-            return (key, str(found.row["ContentHash"])) if found else None
+        async def read(key: str) -> Row | None:
+            found = await self._tables.read(LEDGER, partition, key, *rows.STANDING)
+            return found.row if found else None
 
-        rest = await each([key for key in keys if key > reached], read, at_once=READS_AT_ONCE)
-        return there | dict(filter(None, rest))
+        rest = [key for key in keys if key > reached]
+        found = await each(rest, read, at_once=READS_AT_ONCE)
+        return there | {key: row for key, row in zip(rest, found, strict=True) if row is not None}
 
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
         days = (("PostedOn", "ge", first.isoformat()), ("PostedOn", "le", last.isoformat()))
@@ -354,14 +370,44 @@ def _annotation_keys(annotation: Annotation) -> tuple[str, str]:
 
 
 class TableHouseholds(_Store):
+    """The marks of a month lie in `ACTIVE_SHARDS` partitions, so that the ingestions of all households do not queue at
+    one; those of earlier versions lie in the month's own partition."""
+
+    def __init__(self, tables: TableService) -> None:
+        super().__init__(tables)
+        self._marked: OrderedDict[tuple[str, str], None] = OrderedDict()
+
     async def mark_active(self, household_id: str, day: date) -> None:
-        partition = join("active", rows.month(day))
+        mark = (rows.month(day), household_id)
+        if mark in self._marked:
+            self._marked.move_to_end(mark)
+            return
+        partition = join("active", mark[0], _shard(household_id))
         await self._tables.insert(INDEX, partition, encode(household_id), {"HouseholdId": household_id})
+        self._marked[mark] = None  # only now: a mark without an answer is made again
+        if len(self._marked) > MARKS_REMEMBERED:
+            self._marked.popitem(last=False)
 
     async def active(self, month: str, after: str = "") -> AsyncIterator[str]:
         beyond = [("RowKey", "gt", encode(after))] if after else []
-        async for row in self._tables.query(INDEX, join("active", month), beyond, select=("HouseholdId",)):
-            yield row["HouseholdId"]
+        partitions = [join("active", month), *(join("active", month, shard) for shard in ACTIVE_SHARDS)]
+        queries = [
+            self._tables.query(INDEX, partition, beyond, select=("HouseholdId",), page=ACTIVE_PAGE)
+            for partition in partitions
+        ]
+        first = await each(queries, _next_household, at_once=READS_AT_ONCE)
+        heads = [(*head, number) for number, head in enumerate(first) if head is not None]
+        heapq.heapify(heads)
+        last = ""
+        while heads:
+            key, household_id, number = heads[0]
+            if key != last:
+                yield household_id
+            last, following = key, await _next_household(queries[number])
+            if following is None:
+                heapq.heappop(heads)
+            else:
+                heapq.heapreplace(heads, (*following, number))
 
     async def sweep_progress(self) -> Stored[SweepProgress] | None:
         found = await self._tables.read(INDEX, "sweep", "progress")
@@ -407,6 +453,18 @@ def _outbox_keys(entry: OutboxEntry) -> tuple[str, str]:
         join("outbox", entry.queue, derived.outbox_shard(entry.command_id)),
         join(rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id),
     )
+
+
+def _shard(household_id: str) -> str:
+    """One of `ACTIVE_SHARDS`, by a hash: ids need not be spread evenly."""
+    return hashlib.sha256(household_id.encode("utf-8", "surrogatepass")).hexdigest()[0]
+
+
+async def _next_household(query: AsyncIterator[Row]) -> tuple[str, str] | None:
+    """(row key, id): households are in the order of their row keys."""
+    async for row in query:
+        return encode(str(row["HouseholdId"])), str(row["HouseholdId"])
+    return None
 
 
 class TableMembers(_Store):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -109,23 +108,6 @@ def is_payment(charge: Charge) -> bool:
         and not charge.own_transfer
         and charge.category not in ("TRANSFER_IN", "TRANSFER_OUT", "INCOME")
     )
-
-
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """Linear interpolation between the values of a sorted sequence."""
-    position = share * (len(ordered) - 1)
-    low = math.floor(position)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
-
-
-def robust_spread(logs: Sequence[float], floor: float) -> tuple[float, float]:
-    """(median, spread): the larger of what MAD and upper decile say of a standard deviation, at least ``floor``."""
-    ordered = sorted(logs)
-    centre = quantile(ordered, 0.5)
-    mad = 1.4826 * median([abs(value - centre) for value in ordered])
-    upper = (quantile(ordered, 0.9) - centre) / 1.2816
-    return centre, max(mad, upper, floor)
 
 
 def grouped(rows: Sequence[Charge]) -> Mapping[str, list[Charge]]:

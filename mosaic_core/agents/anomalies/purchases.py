@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -17,15 +19,18 @@ from mosaic_core.agents.anomalies.ledgerview import (
     is_payment,
     is_purchase,
     money,
-    quantile,
-    robust_spread,
     short,
 )
-from mosaic_core.agents.recurring import Charge, median
+from mosaic_core.agents.anomalies.ordered import RunningMedian, Without, has_near, quantile, robust_spread
+from mosaic_core.agents.recurring import Charge, Series
+from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.ledger import Finding
 
 _DUPLICATE_WITHIN: Final = 2
 _REFUND_WITHIN: Final = 12
+_HABITS: Final = 3
+"""More groups of equal amounts in quick succession than these are how one pays there, whatever else is bought."""
+
 _WARM_UP: Final = 45
 _YOUNG: Final = 150
 _YOUNG_MARGIN: Final = 0.5
@@ -42,12 +47,14 @@ _SERIOUS: Final = 20
 
 def duplicate_charges(view: LedgerView) -> Iterator[Evident]:
     """Same account, merchant, amount within two days, where that is no habit there and nothing was refunded."""
-    for key in sorted(view.merchants):
+    for key in unless_stopped(sorted(view.merchants)):
         rows = view.merchants[key]
         if key[2] or len(rows) < 2 or not is_payment(rows[0]):
             continue
-        refunds = view.merchants.get((key[0], key[1], True), [])
         clusters = [cluster for part in grouped(rows).values() for cluster in _same_amount_clusters(part)]
+        if len(clusters) > _HABITS:
+            continue
+        refunds = view.merchants.get((key[0], key[1], True), [])
         for cluster in clusters:
             if not is_payment(cluster[0]) or len(cluster) > 3:
                 continue
@@ -125,7 +132,7 @@ def _has_habit(
     others = len(clusters) - 1
     small = cluster[0].size <= 0.6 * view.unit and cluster[0].category in _SMALL_HABITS
     paired = sum(len(other) for other in clusters) - len(cluster)
-    if others >= 3 or (others >= 2 and len(rest) < 60) or (others and paired * 2 > len(rest)):
+    if others >= _HABITS or (others >= 2 and len(rest) < 60) or (others and paired * 2 > len(rest)):
         return True
     if len(rest) < 4:
         return small and cluster[0].size <= _SMALL_CHANGE * view.unit
@@ -152,14 +159,14 @@ def _refunded(cluster: Sequence[Charge], refunds: Sequence[Charge]) -> bool:
 
 def amount_outliers(view: LedgerView) -> Iterator[Evident]:
     """A charge far above all that a merchant with a history ever charged."""
-    for key in sorted(view.merchants):
+    for key in unless_stopped(sorted(view.merchants)):
         rows = view.merchants[key]
         if key[2] or len(rows) < 6 or not is_payment(rows[-1]):
             continue
         for row, others in _tops(rows):
             if not is_payment(row):
                 continue
-            centre, spread = robust_spread([c.log for c in others], floor=0.12)
+            centre, spread = robust_spread([c.log for c in others], 0.12)
             highest = others[-1].log
             count = len(others)
             regular = view.in_series.issuperset(c.tx_id for c in others)
@@ -181,7 +188,8 @@ def amount_outliers(view: LedgerView) -> Iterator[Evident]:
             earlier = [c for c in others if c.day <= row.day]
             if regular and count >= 12:
                 # A bill that follows the seasons: its range is wide, its moves from one to the next are not.
-                _, move = robust_spread([b.log - a.log for a, b in pairwise(sorted(others, key=lambda c: c.day))], 0.12)
+                moves = sorted(b.log - a.log for a, b in pairwise(sorted(others, key=lambda c: c.day)))
+                _, move = robust_spread(moves, 0.12)
                 by_season = gap >= max(math.log(2.5), 3 * move)
             else:
                 by_season = False
@@ -257,24 +265,33 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
         for c in view.rows
         if is_purchase(c) and c.tx.currency == view.currency and c.category != "TRAVEL" and c.tx_id not in apart
     )
-    for row in comparable:
+    days = [c.day for c in comparable]
+    alike = sorted(c.log for c in comparable if c.category != "TRAVEL")
+    everything = sorted(alike + everyday)
+    names, absences = _Names(view), _Absences(view.series)
+    for row in unless_stopped(comparable):
         if row.day < view.known_since(row) + _WARM_UP or row.category == "GOVERNMENT_AND_NON_PROFIT":
             continue
-        rest = [c.log for c in comparable if c.tx_id != row.tx_id and c.category != "TRAVEL"]
-        # A household that hardly ever buys anywhere new is compared with all that it buys.
-        rest = sorted(rest if len(rest) >= 12 else rest + [value for value in everyday if value != row.log])
-        if len(rest) < 12:
+        own = int(row.category != "TRAVEL")
+        compared = alike
+        if len(alike) - own < 12:
+            # A household that hardly ever buys anywhere new is compared with all that it buys.
+            compared = everything
+            own += bisect_right(everyday, row.log) - bisect_left(everyday, row.log)
+        count = len(compared) - own
+        if count < 12:
             continue
+        place = bisect_left(compared, row.log)
         # Other purchases of this kind are what is looked for, not what it is compared with.
-        rest = rest[: len(rest) - min(3, max(1, len(rest) // 10))]
-        centre, spread = robust_spread(rest, floor=0.5)
+        rest = Without(compared, place, place + own, count - min(3, max(1, count // 10)))
+        centre, spread = robust_spread(rest, 0.5)
         limit = max(
             min(centre + 2.8 * spread, rest[-1] + math.log(2.4)),
             quantile(everyday, 0.985) + 0.25 if len(everyday) >= 30 else 0.0,
             quantile(rest, 0.97) + 0.6,
             math.log(9 * view.unit),
         )
-        crowd = sum(abs(c.day - row.day) <= 6 and c.tx_id != row.tx_id for c in comparable)
+        crowd = bisect_right(days, row.day + 6) - bisect_left(days, row.day - 6) - 1
         if row.category == "TRAVEL":
             # Hotels and flights are large by nature: only far beyond any trip, and not in the midst of one.
             limit += 2.0 if crowd >= 3 else 1.1
@@ -286,9 +303,9 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
         limit += _YOUNG_MARGIN * max(0.0, 1 - (view.horizon - view.known_since(row)) / _YOUNG)
         if (
             row.log < limit
-            or _known_otherwise(view, row)
+            or names.known(row)
             or _regular_later(view, row)
-            or _continues_series(view, row)
+            or absences.filled_by(row)
             or _paid_back(view, row)
         ):
             continue
@@ -309,19 +326,37 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
         )
 
 
-def _known_otherwise(view: LedgerView, row: Charge) -> bool:
-    """Whether an earlier merchant, by name only slightly different, already charged amounts of this order."""
-    words = row.name.casefold().split()
-    if len("".join(words[:2])) < 6:
-        return False
-    return any(
-        c.day < row.day
-        and not c.incoming
-        and c.size * 2 >= row.size
-        and c.merchant != row.merchant
-        and c.name.casefold().split()[:2] == words[:2]
-        for c in view.rows
-    )
+class _Names:
+    """Merchants by the first two words of their names, with the largest amounts that they charged. Asked by day."""
+
+    def __init__(self, view: LedgerView) -> None:
+        self._rows = view.rows
+        self._read = 0
+        self._largest: dict[tuple[str, ...], list[tuple[float, str]]] = {}
+
+    def known(self, row: Charge) -> bool:
+        """Whether an earlier merchant, by name only slightly different, already charged amounts of this order."""
+        words = _first_words(row)
+        if len("".join(words)) < 6:
+            return False
+        while self._read < len(self._rows) and self._rows[self._read].day < row.day:
+            self._learn(self._rows[self._read])
+            self._read += 1
+        return any(merchant != row.merchant and size * 2 >= row.size for size, merchant in self._largest.get(words, ()))
+
+    def _learn(self, charge: Charge) -> None:
+        """The two largest amounts of each name are kept, of two merchants: one of them is another than who asks."""
+        if charge.incoming:
+            return
+        largest = self._largest.setdefault(_first_words(charge), [])
+        best = dict[str, float]()
+        for size, merchant in [*largest, (charge.size, charge.merchant)]:
+            best[merchant] = max(size, best.get(merchant, size))
+        largest[:] = sorted(((size, merchant) for merchant, size in best.items()), reverse=True)[:2]
+
+
+def _first_words(charge: Charge) -> tuple[str, ...]:
+    return tuple(charge.name.casefold().split()[:2])
 
 
 def _regular_later(view: LedgerView, row: Charge) -> bool:
@@ -330,19 +365,51 @@ def _regular_later(view: LedgerView, row: Charge) -> bool:
     return any(c.day - row.day >= 25 and abs(c.log - row.log) <= 0.3 for c in later)
 
 
-def _continues_series(view: LedgerView, row: Charge) -> bool:
-    """Whether the amount is what a series was about to charge whose next occurrence is absent: a renamed descriptor."""
-    for series in view.series:
-        earlier = [c for c in series.occurrences if c.day < row.day]
-        if series.incoming or len(earlier) < 3 or any(c.tx_id == row.tx_id for c in series.occurrences):
-            continue
-        silence = row.day - earlier[-1].day
-        near = abs(row.log - earlier[-1].log) <= (0.12 if row.category == earlier[-1].category else 0.02)
-        if near and 0.5 * series.cadence.days <= silence <= 1.6 * series.cadence.days:
-            following = [c for c in series.occurrences if c.day > row.day]
-            if not following or following[0].day - earlier[-1].day > 1.5 * series.cadence.days:
-                return True
-    return False
+class _Absences:
+    """Series whose next occurrence is absent: on which days it may come under another name, and with what amount. Asked
+    by day."""
+
+    def __init__(self, found: Sequence[Series]) -> None:
+        self._coming = sorted(
+            (absence for series in found if not series.incoming for absence in _absences(series)), reverse=True
+        )
+        self._ending: list[tuple[int, float, str]] = []
+        self._logs: list[float] = []
+        self._of_category: dict[str, list[float]] = defaultdict(list)
+
+    def filled_by(self, row: Charge) -> bool:
+        """Whether the amount is what a series was about to charge whose next occurrence is absent: a renamed
+        descriptor."""
+        while self._coming and self._coming[-1][0] <= row.day:
+            _, last_day, log, category = self._coming.pop()
+            heapq.heappush(self._ending, (last_day, log, category))
+            insort(self._logs, log)
+            insort(self._of_category[category], log)
+        while self._ending and self._ending[0][0] < row.day:
+            _, log, category = heapq.heappop(self._ending)
+            for logs in (self._logs, self._of_category[category]):
+                del logs[bisect_left(logs, log)]
+        return has_near(self._logs, row.log, 0.02) or has_near(self._of_category[row.category], row.log, 0.12)
+
+
+def _absences(series: Series) -> Iterator[tuple[int, int, float, str]]:
+    """(first day, last day, amount's logarithm, category): after three occurrences or more, where none follows within
+    one and a half periods, the days from half a period on to 1.6 of them, up to the next occurrence."""
+    rows = series.occurrences
+    soon, late = math.ceil(0.5 * series.cadence.days), math.floor(1.6 * series.cadence.days)
+    for at in range(2, len(rows)):
+        day = rows[at].day
+        first, last = day + soon, day + late
+        # On the day of an occurrence only what comes after it follows.
+        following = [row.day for row in rows[at + 1 : at + 3]]
+        if following and following[0] - day > 1.5 * series.cadence.days:
+            last = min(last, following[0])
+        elif following:
+            if len(following) > 1 and following[1] - day <= 1.5 * series.cadence.days:
+                continue
+            first, last = max(first, following[0]), min(last, following[0])
+        if first <= last:
+            yield first, last, rows[at].log, rows[at].category
 
 
 def _paid_back(view: LedgerView, row: Charge) -> bool:
@@ -367,17 +434,8 @@ def card_testing(view: LedgerView) -> Iterator[Evident]:
     ]
     units = _units_by_month(view, strangers)
     tiny = [c for c in strangers if c.size <= _TINY * units[c.tx.posted_on.replace(day=1)]]
-    index = 0
-    while index < len(tiny):
-        burst = [c for c in tiny[index:] if c.day - tiny[index].day <= 2]
-        accounts = {c.tx.account_id for c in burst}
-        around = [
-            c for c in strangers if burst[0].day - 2 <= c.day <= burst[-1].day + 2 and c.tx.account_id in accounts
-        ]
+    for burst in _bursts(tiny, strangers):
         merchants = {c.merchant for c in burst}
-        if len(burst) < 4 or len(merchants) < 3 or len(burst) * 2 < len(around):
-            index += 1
-            continue
         yield Evident(
             finding=Finding(
                 kind="card_testing",
@@ -394,20 +452,54 @@ def card_testing(view: LedgerView) -> Iterator[Evident]:
             ),
             evident_day=burst[-1].day,
         )
-        index += len(burst)
+
+
+def _bursts(tiny: Sequence[Charge], strangers: Sequence[Charge]) -> Iterator[Sequence[Charge]]:
+    """Four tiny charges or more at three merchants or more, from the first of them over two days; at least half of what
+    is new on their accounts in those days and two around them. Both sequences by day."""
+    days = [c.day for c in tiny]
+    on_account: dict[str, list[int]] = defaultdict(list)
+    for c in strangers:
+        on_account[c.tx.account_id].append(c.day)
+    index = 0
+    while index < len(tiny):
+        day, end = days[index], bisect_right(days, days[index] + 2)
+        begin = None
+        accounts, merchants, around = set[str](), set[str](), 0
+        # from the end, so that each row is counted in once for each day that a burst may begin on
+        for at in range(end - 1, index - 1, -1):
+            account = tiny[at].tx.account_id
+            merchants.add(tiny[at].merchant)
+            if account not in accounts:
+                accounts.add(account)
+                known = on_account[account]
+                around += bisect_right(known, days[end - 1] + 2) - bisect_left(known, day - 2)
+            if days[at] == day and end - at >= 4 and len(merchants) >= 3 and (end - at) * 2 >= around:
+                begin = at
+        if begin is None:
+            index = bisect_right(days, day)
+        else:
+            yield tiny[begin:end]
+            index = end
 
 
 def _units_by_month(view: LedgerView, rows: Sequence[Charge]) -> Mapping[date, float]:
-    """The everyday purchase as it was known when each of the rows' months (by its first day) began."""
+    """The everyday purchase as it was known when each of the rows' months (by its first day) began, or by the first
+    purchase of all."""
+    bought = [c for c in view.rows if is_purchase(c) and c.tx.currency == view.currency]
     units: dict[date, float] = {}
-    for month in sorted({row.tx.posted_on.replace(day=1) for row in rows}):
-        visited: dict[str, list[float]] = defaultdict(list)
-        for c in view.rows:
-            if c.tx.posted_on >= month and visited:
-                break
-            if is_purchase(c) and c.tx.currency == view.currency:
-                visited[c.merchant].append(c.size)
-        units[month] = median([median(sizes) for sizes in visited.values()]) if visited else view.unit
+    visited: dict[str, RunningMedian] = defaultdict(RunningMedian)
+    everyday = RunningMedian()
+    read = 0
+    for month in unless_stopped(sorted({row.tx.posted_on.replace(day=1) for row in rows})):
+        while read < len(bought) and (not read or bought[read].tx.posted_on < month):
+            sizes = visited[bought[read].merchant]
+            if len(sizes):
+                everyday.remove(sizes.value())
+            sizes.add(bought[read].size)
+            everyday.add(sizes.value())
+            read += 1
+        units[month] = everyday.value() if read else view.unit
     return units
 
 

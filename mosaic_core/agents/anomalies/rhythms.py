@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Final
 
 from mosaic_core.agents.anomalies.ledgerview import Evident, LedgerView, is_pay, is_payment, money, short
+from mosaic_core.agents.anomalies.ordered import Scatter
 from mosaic_core.agents.recurring import Charge, Series, median
+from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.ledger import Finding
 
 _RISE: Final = 0.10
@@ -33,8 +36,9 @@ _MONTH: Final = 31
 
 def price_rises(view: LedgerView) -> Iterator[Evident]:
     """A fixed price that steps up by more than a tenth and stays: flat before, two charges or more at the new level."""
-    for series in view.series:
+    for series in unless_stopped(view.series):
         rows = series.occurrences
+        restless: bool | None = None
         if (
             series.incoming
             or not is_payment(rows[0])
@@ -61,8 +65,10 @@ def price_rises(view: LedgerView) -> Iterator[Evident]:
             if noise > 0.035 or stays > 0.045 or step < max(0.09, 2.5 * noise):
                 continue
             exact = max(flat, stays) <= 0.002
-            if not exact and (_moves_by_itself(rows) or len(before) < 5):
-                continue
+            if not exact:
+                restless = _moves_by_itself(rows) if restless is None else restless
+                if restless or len(before) < 5:
+                    continue
             row = rows[at]
             old = math.exp(level)
             yield Evident(
@@ -112,13 +118,15 @@ def _moves_by_itself(rows: Sequence[Charge]) -> bool:
 
 def missed(view: LedgerView) -> Iterator[Evident]:
     """One expected occurrence of regular pay or of a regular bill is absent past its grace."""
-    for series in view.series:
+    firsts = _Firsts(view)
+    for series in unless_stopped(view.series):
         kind = _expected_kind(view, series)
         if kind is None:
             continue
         rows = series.occurrences
+        singles = sum(step == 1 for step in series.steps)
         for at, periods in enumerate(series.steps):
-            if periods == 2 and at + 1 >= _needed(series) and _was_regular(series, at):
+            if periods == 2 and at + 1 >= _needed(series) and _was_regular(series, at, singles):
                 yield _absent(view, series, kind, at, (rows[at].day, rows[at + 1].day))
         at = len(rows) - 1
         due = series.expected_day(at)
@@ -126,11 +134,11 @@ def missed(view: LedgerView) -> Iterator[Evident]:
         if (
             due + grace < view.horizon < series.expected_day(at, 2) + grace
             and at + 1 >= _needed(series) + 1
-            and _was_regular(series, at)
+            and _was_regular(series, at, singles)
         ):
             if (
                 not _still_fed(view, rows, due)
-                or _replaced(view, series)
+                or firsts.replace(series)
                 or (kind == "missed_bill" and not _is_contract(rows[-1]) and not _too_large_to_end(view, series))
             ):
                 continue
@@ -141,13 +149,15 @@ def _needed(series: Series) -> int:
     return 5 if series.cadence.days < 20 else 4
 
 
-def _was_regular(series: Series, at: int) -> bool:
-    """Whether the series kept its period right before and in all but few cases."""
+def _was_regular(series: Series, at: int, singles: int) -> bool:
+    """Whether the series, ``singles`` of whose gaps are of one period, kept it right before and in all but few cases
+    but gap ``at``."""
     recent = series.steps[max(0, at - 5) : at]
     if sum(step != 1 for step in recent) > 1:
         return False
-    rest = [step for index, step in enumerate(series.steps) if index != at]
-    return not rest or sum(step == 1 for step in rest) >= 0.85 * len(rest) or sum(step != 1 for step in rest) <= 1
+    here = series.steps[at : at + 1]
+    rest, kept = len(series.steps) - len(here), singles - here.count(1)
+    return kept >= 0.85 * rest or rest - kept <= 1
 
 
 def _expected_kind(view: LedgerView, series: Series) -> str | None:
@@ -197,28 +207,35 @@ def _still_fed(view: LedgerView, rows: Sequence[Charge], due: int) -> bool:
     return view.account_rows[account] / span < 0.07
 
 
-def _replaced(view: LedgerView, series: Series) -> bool:
-    """Whether something of the same kind and order of amount took over: another provider, another employer."""
-    last = series.occurrences[-1]
-    for row in view.rows:
-        if (
-            row.incoming != series.incoming
-            or row.own_transfer
-            or row.merchant == last.merchant
-            or row.category != last.category
-        ):
-            continue
-        first = view.merchants[(row.merchant, row.tx.currency, row.incoming)][0]
+class _Firsts:
+    """The first row of every merchant, by direction and category: what may take the place of a series."""
+
+    def __init__(self, view: LedgerView) -> None:
+        placed: dict[tuple[bool, str], list[tuple[int, float]]] = defaultdict(list)
+        self._of_merchant: dict[str, list[Charge]] = defaultdict(list)
+        for rows in view.merchants.values():
+            if not rows[0].own_transfer:
+                placed[(rows[0].incoming, rows[0].category)].append((rows[0].day, rows[0].log))
+                self._of_merchant[rows[0].merchant].append(rows[0])
+        self._placed = {kind: Scatter(points) for kind, points in placed.items()}
+
+    def replace(self, series: Series) -> bool:
+        """Whether something of the same kind and order of amount took over: another provider, another employer."""
+        last = series.occurrences[-1]
+        placed = self._placed.get((series.incoming, last.category))
+        if placed is None:
+            return False
         # Pay and contracts may change in amount and day with who is behind them; anything else has to look the same.
         known = series.incoming or _is_contract(last)
         alike, earliest = (0.8, last.day - 5) if known else (0.1, last.day + series.cadence.days / 2)
-        if (
-            first.tx_id == row.tx_id
-            and earliest <= row.day <= last.day + 2 * series.cadence.days
+        latest = last.day + 2 * series.cadence.days
+        own = sum(
+            (row.incoming, row.category) == (series.incoming, last.category)
+            and earliest <= row.day <= latest
             and abs(row.log - last.log) <= alike
-        ):
-            return True
-    return False
+            for row in self._of_merchant[last.merchant]
+        )
+        return placed.count(earliest, latest, last.log, alike) > own
 
 
 def _absent(view: LedgerView, series: Series, kind: str, at: int, between: tuple[int, int]) -> Evident:
@@ -248,7 +265,8 @@ def _absent(view: LedgerView, series: Series, kind: str, at: int, between: tuple
 
 def new_recurring(view: LedgerView) -> Iterator[Evident]:
     """A monthly charge of one amount that was not there: three occurrences, and no older series goes on in it."""
-    for series in view.series:
+    earlier = _Earlier(view)
+    for series in unless_stopped(view.series):
         rows = series.occurrences
         if (
             series.incoming
@@ -269,7 +287,7 @@ def new_recurring(view: LedgerView) -> Iterator[Evident]:
         following = rows[begin + _HISTORY : begin + _HISTORY + 3]
         if sum(abs(c.log - first[-1].log) > 0.3 for c in following) > len(following) / 2:
             continue
-        if series.jitter > 3 or _was_there(view, series):
+        if series.jitter > 3 or earlier.has(series):
             continue
         row = first[0]
         yield Evident(
@@ -291,27 +309,41 @@ def new_recurring(view: LedgerView) -> Iterator[Evident]:
         )
 
 
-def _was_there(view: LedgerView, series: Series) -> bool:
-    """Whether the merchant charged such an amount before, or another series ended that this one continues."""
-    first = series.occurrences[0]
-    own = [c for c in view.merchants[(first.merchant, first.tx.currency, False)] if c.day < first.day]
-    if any(abs(c.log - first.log) <= 0.25 for c in own):
-        return True
-    for other in view.series:
-        last = other.occurrences[-1]
-        if other is series or other.incoming or other.currency != series.currency or len(other.occurrences) < _HISTORY:
-            continue
-        silence = first.day - last.day
-        if 18 <= silence <= 48 and abs(last.log - first.log) <= 0.03 and 20 <= other.cadence.days <= 35:
+class _Earlier:
+    """What was charged before, by day and amount: the rows of each merchant, the ends of monthly series, the last rows
+    of merchants that were only seen early in the ledger."""
+
+    def __init__(self, view: LedgerView) -> None:
+        self._view = view
+        self._rows: dict[tuple[str, str], Scatter] = {}
+        ends: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for series in view.series:
+            last = series.occurrences[-1]
+            if not series.incoming and len(series.occurrences) >= _HISTORY and 20 <= series.cadence.days <= 35:
+                ends[series.currency].append((last.day, last.log))
+        lasts: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for (_, currency, incoming), rows in view.merchants.items():
+            # Too early to be of a series, it may be the charge a month before under a former name.
+            if not incoming and rows[0].day <= view.known_since(rows[-1]) + 2 * _MONTH:
+                lasts[currency].append((rows[-1].day, rows[-1].log))
+        self._ends = {currency: Scatter(points) for currency, points in ends.items()}
+        self._lasts = {currency: Scatter(points) for currency, points in lasts.items()}
+
+    def has(self, series: Series) -> bool:
+        """Whether the merchant charged such an amount before, or another series or a former name ended that this one
+        continues. Its own rows go on later, so they are none of those ends."""
+        first = series.occurrences[0]
+        if self._of(first).count(-math.inf, first.day - 1, first.log, 0.25):
             return True
-    return any(_renamed_early(view, c, first) for c in view.rows)
+        ends, lasts = self._ends.get(series.currency), self._lasts.get(series.currency)
+        return bool(
+            (ends and ends.count(first.day - 48, first.day - 18, first.log, 0.03))
+            or (lasts and lasts.count(first.day - 35, first.day - 26, first.log, 0.005))
+        )
 
-
-def _renamed_early(view: LedgerView, row: Charge, first: Charge) -> bool:
-    """Whether the row, too early in the ledger to be of a series, is the charge a month before under a former name."""
-    if row.incoming or row.tx.currency != first.tx.currency or row.merchant == first.merchant:
-        return False
-    if not (26 <= first.day - row.day <= 35 and abs(row.log - first.log) <= 0.005):
-        return False
-    former = view.merchants[(row.merchant, row.tx.currency, False)]
-    return former[-1].tx_id == row.tx_id and former[0].day <= view.known_since(row) + 2 * _MONTH
+    def _of(self, charge: Charge) -> Scatter:
+        """The money spent at the charge's merchant in its currency."""
+        key = (charge.merchant, charge.tx.currency)
+        if key not in self._rows:
+            self._rows[key] = Scatter((c.day, c.log) for c in self._view.merchants[(*key, False)])
+        return self._rows[key]
