@@ -20,4 +20,4 @@ app.register_functions(
         concurrency=container.settings.lane_concurrency,
     )
 )
-app.register_functions(timers.create_blueprint(lambda: container.nightly))
+app.register_functions(timers.create_blueprint(lambda: container.nightly, lambda: container.approvals_due))

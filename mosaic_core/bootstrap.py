@@ -37,6 +37,7 @@ from mosaic_core.lanes.drill import Drilled
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.lanes.sweep import sweep_lane
 from mosaic_core.ports import ConversationAgent, Stores
+from mosaic_core.services.approvals_due import ApprovalsDue
 from mosaic_core.services.deliver import DeliveryService
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.enqueue import EnqueueService
@@ -171,6 +172,16 @@ class Container:
             hour_utc=settings.sweep_hour_utc,
             lookback_days=settings.sweep_lookback_days,
             catch_up_nights=settings.sweep_catch_up_nights,
+        )
+
+    @cached_property
+    def approvals_due(self) -> ApprovalsDue:
+        return ApprovalsDue(
+            approvals=self.stores.approvals,
+            signals=self.stores.signals,
+            enqueuer=self.enqueue,
+            clock=self.clock,
+            queue=self.settings.queues[Lane.CONVERSATION],
         )
 
     async def finish(self) -> None:

@@ -73,7 +73,7 @@ def finding_signal_id(household_id: str, finding_key: str) -> str:
 
 
 def approval_id(turn: str, action_hash: str) -> str:
-    """``turn`` is the exchange that asks: a message's is its run, whoever goes on after a decision continues the same."""
+    """``turn`` is the exchange that asks: a message's is its run, one after a decision is the same whoever it tells."""
     return derive("approval", turn, action_hash)
 
 

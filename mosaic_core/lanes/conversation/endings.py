@@ -99,9 +99,9 @@ class Endings:
                 stage.skip("others_pending", "the agent goes on when its other proposals are decided")
             return Ending(approval=approval, changed=changed)
         for sibling in members:
-            if sibling.status == ApprovalStatus.APPROVED and sibling.carried_out_at is None:
-                if sibling.approval_id != approval.approval_id:
-                    await self._carry_out(sibling)
+            undone = sibling.status == ApprovalStatus.APPROVED and sibling.carried_out_at is None
+            if undone and sibling.approval_id != approval.approval_id:
+                await self._carry_out(sibling)
         await self._close_reviews(members)
         said = None
         if batch is not None and batch.state and approval.batch is not None and not await self.is_void(approval):

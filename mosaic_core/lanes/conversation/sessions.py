@@ -109,7 +109,7 @@ async def get_batch(stores: Stores, household_id: str, name: str) -> Batch:
 async def get_reply(stores: Stores, household_id: str, name: str) -> AgentReply:
     """By the name that a conversation's row has. Raises LaneError where it is gone or changed."""
     value = _there(await _read(stores, household_id, name))
-    return _reply(value["reply"] if "reply" in value else value)
+    return _reply(value.get("reply", value))
 
 
 # ------------------------------------------------------------------------------------------------------------- values

@@ -1,4 +1,4 @@
-"""One conversation, one attempt at a time within a process. Across processes the conversation's row names its holder."""
+"""One conversation, one attempt at a time in a process. Across processes the conversation's row says whose it is."""
 
 from __future__ import annotations
 
