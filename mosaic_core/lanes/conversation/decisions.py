@@ -195,7 +195,7 @@ def ended(rules: Rules, result: LaneResult, ending: Ending, *, source: str) -> L
     if ending.said is None:
         return result
     told = result_of(rules, ending.said, said_of="what the agent adds")
-    if told.outcome == AttemptOutcome.SUCCEEDED:
+    if ending.goes_on or told.outcome == AttemptOutcome.SUCCEEDED:
         note = f"{result.rationale}. {ending.said.reply.answer.text}"
         if not succeeds:
             return replace(result, agent_note_summary=note)

@@ -41,10 +41,12 @@ CHANGED: Final = "approval_action_changed"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """``approval`` is the row once that is done, ``said`` what the agent made of it, where this attempt told it;
-    ``changed``: the action is not the one that was approved, and was not done."""
+    ``goes_on``: in an exchange of another run, whose the review of what it asks for is; ``changed``: the action is not
+    the one that was approved, and was not done."""
 
     approval: Approval
     said: Said | None = None
+    goes_on: bool = False
     changed: bool = False
 
 
@@ -103,11 +105,11 @@ class Endings:
             if undone and sibling.approval_id != approval.approval_id:
                 await self._carry_out(sibling)
         await self._close_reviews(members)
-        said = None
+        said, goes_on = None, False
         if batch is not None and batch.state and approval.batch is not None and not await self.is_void(approval):
-            said = await self._tell(approval, batch, members)
+            said, goes_on = await self._tell(approval, batch, members)
         await each(members, self._settled)
-        return Ending(approval=approval, said=said, changed=changed)
+        return Ending(approval=approval, said=said, goes_on=goes_on, changed=changed)
 
     # ---------------------------------------------------------------------------------------------------- carrying out
 
@@ -215,7 +217,8 @@ class Endings:
 
     # ------------------------------------------------------------------------------------------------------- the agent
 
-    async def _tell(self, approval: Approval, batch: Batch, members: Sequence[Approval]) -> Said | None:
+    async def _tell(self, approval: Approval, batch: Batch, members: Sequence[Approval]) -> tuple[Said | None, bool]:
+        """What the agent made of it, and whether in an exchange that another run began."""
         assert approval.batch is not None
         context, household_id = self._context, approval.household_id
         exchange = Exchange(
@@ -252,16 +255,17 @@ class Endings:
                 # two decisions at once: the other one's run has told the agent, and seen to what came of it
                 async with context.log.stage("resume", LANE) as stage:
                     stage.skip("resumed_elsewhere", "another decision's run has told the agent already")
-                return None
+                return None, True
             # read again, while nobody else tells: what the agent hears is what stands
             rows = [await self._reread(row) for row in members]
             results = dict(batch.results)
             by_id = {row.approval_id: approvals.told(row) for row in rows}
             results |= {call: by_id[i] for call, i in batch.waiting.items() if i in by_id}
             said = await talk.resume(batch.state, results)
-        if exchange.origin.run_id != context.run_id:
+        goes_on = exchange.origin.run_id != context.run_id
+        if goes_on:
             await self._review_for(exchange.origin.run_id, said)
-        return said
+        return said, goes_on
 
     async def _told_by_earlier_version(self, approval: Approval, members: Sequence[Approval]) -> bool:
         """One that knew no ``settled_at``: the run of the last decision has told the agent unless it failed."""
