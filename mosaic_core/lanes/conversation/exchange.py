@@ -11,7 +11,6 @@ tried, and an agent is told once.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -81,9 +80,8 @@ class Exchange:
             await self._acquire()
             try:
                 yield
-            except asyncio.CancelledError:
-                raise  # nothing is written any more: the lease tells that the holder is gone
-            except BaseException:
+            except Exception:
+                # not where the attempt was cut off: then nothing is written any more, and the lease tells
                 try:
                     await self._release()
                 except StoreUnreachableError:
