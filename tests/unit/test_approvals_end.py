@@ -255,7 +255,7 @@ async def test_late_decisions_close_one_review_and_open_none() -> None:
     [approval] = await approvals(world)
     world.clock.advance(OVER)
     for what in ("Reject", "Approve", "Reject"):
-        late = await decide(world, approval.approval_id, what, user=OTHER_USER)  # type: ignore[arg-type]
+        late = await decide(world, approval.approval_id, what, user=OTHER_USER)
         assert (late.run.status, late.signals) == (RunStatus.COMPLETED, [])
     assert (await review_of(world, asking.run.run_id)).is_resolved
     assert len(agent.resumed) == 1

@@ -11,9 +11,13 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from mosaic_core.entrypoints.timers import DEFAULT_SCHEDULE, SCHEDULE_SETTING, create_blueprint
+from mosaic_core.bootstrap import ROOT, Container
+from mosaic_core.config import Settings
+from mosaic_core.entrypoints.timers import APPROVALS_SCHEDULE, DEFAULT_SCHEDULE, SCHEDULE_SETTING, create_blueprint
+from mosaic_core.services.approvals_due import DueReport
 from mosaic_core.services.nightly import NightlyReport
 from mosaic_local.host.schedule import Schedule
+from tests.unit.test_config import MINIMAL
 
 
 @dataclass
@@ -33,6 +37,21 @@ def timer(nightly: Any) -> Any:
     app = func.FunctionApp()
     app.register_functions(create_blueprint(lambda: nightly))
     [found] = app.get_functions()
+    return found
+
+
+@dataclass
+class Due:
+    report: DueReport = field(default_factory=DueReport)
+
+    async def tick(self) -> DueReport:
+        return self.report
+
+
+def due_timer(due: Any) -> Any:
+    app = func.FunctionApp()
+    app.register_functions(create_blueprint(lambda: Nightly(), lambda: due))  # type: ignore[arg-type, return-value]
+    [_, found] = app.get_functions()
     return found
 
 
@@ -89,3 +108,34 @@ async def test_a_tick_with_nothing_to_do_says_nothing(caplog: pytest.LogCaptureF
 async def test_a_tick_that_fails_is_a_failed_invocation() -> None:
     with pytest.raises(RuntimeError, match="tables are away"):
         await timer(Nightly(error=RuntimeError("tables are away"))).get_user_function()(None)
+
+
+# ------------------------------------------------------------------------------------------------------ approvals due
+
+
+def test_the_timer_of_approvals_ticks_between_the_sweeps() -> None:
+    found = due_timer(Due())
+    assert found.get_function_name() == "approvals_due_timer"
+    trigger = found.get_trigger().get_dict_repr()
+    assert (trigger["type"], trigger["schedule"]) == ("timerTrigger", APPROVALS_SCHEDULE)
+    assert (trigger["runOnStartup"], trigger["useMonitor"]) == (False, True)
+    assert Schedule.parse(APPROVALS_SCHEDULE).minutes == (5, 15, 25, 35, 45, 55)
+
+
+async def test_the_timer_of_approvals_says_what_it_did(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        await due_timer(Due()).get_user_function()(None)
+        assert own(caplog) == []
+        await due_timer(Due(DueReport(enqueued=3, failed=1))).get_user_function()(None)
+    [record] = own(caplog)
+    assert (record.__dict__["enqueued"], record.__dict__["failed"]) == (3, 1)
+
+
+def test_the_app_has_both_timers() -> None:
+    """As the host indexes it."""
+    container = Container(Settings.from_env(MINIMAL))
+    app = func.FunctionApp()
+    app.register_functions(create_blueprint(lambda: container.nightly, lambda: container.approvals_due))
+    assert [f.get_function_name() for f in app.get_functions()] == ["nightly_sweep_timer", "approvals_due_timer"]
+    text = (ROOT / "function_app.py").read_text()
+    assert "container.approvals_due" in text
