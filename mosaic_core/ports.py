@@ -260,10 +260,11 @@ class MemberStore(Protocol):
 
 
 class BlobStore(Protocol):
-    """Immutable blobs: large envelopes and large batches."""
+    """Immutable blobs: large envelopes, large batches, and what an agent said in a turn."""
 
     async def put(self, name: str, data: bytes) -> None:
-        """Write once; a blob of that name that is there is left as it is (names carry the content's hash)."""
+        """Write once; a blob of that name that is there is left as it is. Who names it by anything but its content
+        reads it back: the first to land stands."""
         ...
 
     async def get(self, name: str) -> bytes | None: ...
