@@ -20,8 +20,10 @@ from mosaic_core.domain.errors import BusyError, LeaseLostError
 from mosaic_core.domain.lanes import CommandType, Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, RunStatus
+from mosaic_core.domain.policy_engine import load
 from mosaic_core.domain.records import Annotation, Approval, Conversation
 from mosaic_core.domain.settlement import Complete, DeadLetter, Reschedule
+from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.lanes.conversation.effects import Wish, apply
 from mosaic_core.lanes.conversation.turnstile import MOST_WAITING, Turnstile
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE
@@ -344,6 +346,32 @@ async def test_siblings_stay_one_set_whatever_the_policy_says_by_the_second_atte
     for row in both:
         await decide(world, row.approval_id, "Reject")
     assert len(agent.resumed) == 1
+
+
+async def test_what_was_asked_for_once_is_asked_for_whatever_the_policy_says_by_then() -> None:
+    """A deployment with a stricter policy, between two attempts of one message."""
+    agent = ScriptedAgent([proposes(WIRE, DRAFT)])
+    world = world_of(agent)
+    body, real = message(world, ASK), world.stores.approvals
+
+    class Dies(MemoryApprovals):
+        async def insert(self, approval: Approval) -> ETag | None:
+            await real.insert(approval)
+            raise RuntimeError("broken")
+
+    await world.deliver(Lane.CONVERSATION, body, stores=replace(world.stores, approvals=Dies(world.clock)))
+    assert len(await approvals(world)) == 1
+    strict = load('version = "strict"\n[[rules]]\nname = "all"\nverdict = "refuse"\nreason = "no"')
+    world.handlers = {Lane.CONVERSATION: ConversationLane(agent=agent, policy=strict)}
+    world.clock.advance(60)
+    asking = await world.deliver(Lane.CONVERSATION, body)
+    assert asking.run.failure_code == "approval_required"
+    found = await approvals(world)
+    assert len(found) == 2
+    for row in found:
+        await decide(world, row.approval_id, "Reject")
+    assert len(agent.resumed) == 1
+    assert (await review_of(world, asking.run.run_id)).is_resolved
 
 
 async def test_one_reply_is_told_once_and_acts_once_after_twenty_newer_exchanges() -> None:
