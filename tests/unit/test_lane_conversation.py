@@ -473,7 +473,7 @@ async def test_two_opposite_decisions_at_once_leave_one(world: LaneWorld) -> Non
     assert decided.decision_run_id == winner.run.run_id
 
 
-async def test_a_decision_after_the_expiry_changes_nothing_and_closes_the_review(world: LaneWorld) -> None:
+async def test_a_decision_after_the_expiry_is_refused(world: LaneWorld) -> None:
     asking, approval = await asked(world)
     world.clock.advance(72 * 3600 + CLOCK_SLACK.total_seconds())
     ended = await decide(world, approval.approval_id, "Approve", rationale="sorry, I was away")

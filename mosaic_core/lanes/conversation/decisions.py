@@ -16,12 +16,12 @@ from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, Decisio
 from mosaic_core.domain.records import Approval
 from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
 from mosaic_core.lanes.conversation.audit import POLICY, audit
-from mosaic_core.lanes.conversation.endings import CHANGED, Ending, Endings, said
+from mosaic_core.lanes.conversation.endings import CHANGED, EXPIRED, Ending, Endings, said
 from mosaic_core.lanes.conversation.messages import result_of
 from mosaic_core.lanes.conversation.rules import Rules
 from mosaic_core.ports import Stored
 
-HARMLESS: Final = frozenset({"approval_repeated", "approval_expired"})
+HARMLESS: Final = frozenset({"approval_repeated", EXPIRED})
 """Codes of decisions that change nothing, and that nobody has to look at."""
 
 
@@ -171,7 +171,7 @@ class DueApprovals:
                     actor=POLICY,
                     action=approval.action_kind,
                     outcome=DecisionOutcome.REJECTED,
-                    reason_code="approval_expired",
+                    reason_code=EXPIRED,
                     rationale=said(approval),
                     confidence=1.0,
                     policy_version=self._rules.policy.version,

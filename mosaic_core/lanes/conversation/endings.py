@@ -36,6 +36,7 @@ from mosaic_core.lanes.household import corrected, ledger_up_to
 from mosaic_core.ports import AgentTurn
 
 CHANGED: Final = "approval_action_changed"
+EXPIRED: Final = "approval_expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,9 +180,9 @@ class Exchange:
 
     async def _land(self, reply: AgentReply, number: int, *, is_last: bool) -> bool:
         """False: the hold was lost. A last reply gives it back in the same write."""
-        names: tuple[str, ...] = ()
-        if reply.proposals or reply.state:
-            names = tuple(sessions.turn_blob(self._household_id, self.turn_id, f"reply-{n}") for n in range(number + 1))
+        # what led to proposals, in order: a plain answer after them leaves them listed
+        kept = number + bool(reply.proposals or reply.state)
+        names = tuple(sessions.turn_blob(self._household_id, self.turn_id, f"reply-{n}") for n in range(kept))
         mine = self.origin.run_id == self._context.run_id
         for _ in range(TRIES):
             if conversation.holder(self._state.value if self._state else None) != self._me:
