@@ -250,9 +250,10 @@ class MemoryApprovals(_Store):
         return self.table.update((approval.household_id, approval.approval_id), rows.APPROVAL.encode(approval), etag)
 
     async def of_household(self, household_id: str, status: ApprovalStatus | None) -> list[Approval]:
-        found = [rows.APPROVAL.decode(row) for _, row in self.table.under(household_id)]
+        listed = [row for _, row in self.table.under(household_id)]
         if status == ApprovalStatus.PENDING:
-            return rows.newest_approvals(a for a in found if a.status == status)
+            return rows.newest_approvals(rows.APPROVAL.decode(row) for row in listed if row["Status"] == status)
+        found = map(rows.APPROVAL.decode, listed)
         return [a for a in rows.newest_approvals(found) if status in (None, a.status)]
 
     async def due(self, before: datetime, limit: int) -> list[DueApproval]:

@@ -321,7 +321,7 @@ class TableApprovals(_Store):
         kind = _PENDING if status == ApprovalStatus.PENDING else _ALL
         marks, listed = await self._listed(household_id, kind)
         if not self._is_complete(marks):
-            await self._list_household(household_id)
+            await self._list_earlier(household_id, kind)
             _, listed = await self._listed(household_id, kind)
 
         async def read(approval_id: str) -> Approval | None:
@@ -331,15 +331,13 @@ class TableApprovals(_Store):
         found = await each(listed, read, at_once=READS_AT_ONCE)
         return rows.newest_approvals(a for a in found if a is not None and status in (None, a.status))
 
-    async def _listed(self, household_id: str, kind: str) -> tuple[list[datetime], list[str]]:
-        """When the household's older rows were listed, and the ids of the newest of a list."""
-        span = (("RowKey", "ge", _MARK), ("RowKey", "lt", _after(kind)))
+    async def _listed(
+        self, household_id: str, kind: str, most: int = rows.APPROVALS_LISTED
+    ) -> tuple[list[datetime], list[str]]:
+        """When rows of earlier versions were put on the list, and the ids of the newest on it."""
         marks: list[datetime] = []
         listed: list[str] = []
-        partition, most = _approvals_of(household_id), rows.APPROVALS_LISTED
-        if kind == _ALL:  # what is pending lies between
-            marks, _ = await self._listed(household_id, _MARK)
-            span = (("RowKey", "ge", kind), ("RowKey", "lt", _after(kind)))
+        partition, span = _approvals_of(household_id), (("RowKey", "ge", kind), ("RowKey", "lt", _after(kind)))
         async for row in self._tables.query(INDEX, partition, span, select=("ApprovalId", "AtUtc"), page=most):
             if row.get("AtUtc") is not None:
                 marks.append(_time_of(row["AtUtc"]))
@@ -387,27 +385,27 @@ class TableApprovals(_Store):
         """Twice, since a worker of the earlier version may have written while the first list was made."""
         return len(marks) >= 2 or (len(marks) == 1 and self._now() - marks[0] < OVERLAP)
 
-    async def _list_household(self, household_id: str) -> None:
-        """One reading of all its approvals, once or twice in its life."""
+    async def _list_earlier(self, household_id: str, kind: str) -> None:
+        """One reading of the household's rows (of those that say pending, for that list), once or twice in its life."""
         partition, now = _approvals_of(household_id), self._now().astimezone(UTC)
+        of_kind = [("Status", "eq", ApprovalStatus.PENDING.value)] if kind == _PENDING else []
         found = [
             rows.APPROVAL.decode(row)
-            async for row in self._tables.query(APPROVALS, encode(household_id), select=rows.APPROVAL.properties)
+            async for row in self._tables.query(
+                APPROVALS, encode(household_id), of_kind, select=rows.APPROVAL.properties
+            )
         ]
-        newest = rows.newest_approvals(found)
-        pending = [a for a in found if a.status == ApprovalStatus.PENDING]
 
-        async def list_one(entry: tuple[str, Approval]) -> None:
-            kind, approval = entry
+        async def list_one(approval: Approval) -> None:
             if kind == _PENDING:
                 await self._list_due(rows.first_due(approval))
             row: Row = {"ApprovalId": approval.approval_id}
             await self._tables.insert(INDEX, partition, kind + _place_of(approval), row)
 
-        entries = [(_ALL, a) for a in newest] + [(_PENDING, a) for a in pending]
-        await each(entries, list_one, at_once=READS_AT_ONCE)
-        mark = f"{_MARK}{rows.due_time(now)}"
-        await self._tables.insert(INDEX, partition, mark, {"AtUtc": now})
+        # all that is pending, since all of it has to end; of the others the newest, since nobody is shown more
+        wanted = found if kind == _PENDING else rows.newest_approvals(found)
+        await each(wanted, list_one, at_once=READS_AT_ONCE)
+        await self._tables.insert(INDEX, partition, f"{kind}{_MARK}{rows.due_time(now)}", {"AtUtc": now})
 
     async def list_older(self, households: int) -> bool:
         found = await self._tables.read(INDEX, "approvals-listed", "progress")
@@ -421,9 +419,9 @@ class TableApprovals(_Store):
         async for partition in self._tables.partitions_after(APPROVALS, after):
             async for row in self._tables.query(APPROVALS, partition, select=("HouseholdId",), page=1):
                 household_id = str(row["HouseholdId"])
-                marks, _ = await self._listed(household_id, _MARK)
+                marks, _ = await self._listed(household_id, _PENDING, most=1)
                 if not self._is_complete(marks):
-                    await self._list_household(household_id)
+                    await self._list_earlier(household_id, _PENDING)
                 break
             seen, after = seen + 1, partition
             if seen == households:
@@ -443,10 +441,10 @@ OVERLAP: Final = timedelta(hours=1)
 """How long workers of two versions may write side by side."""
 
 _DUE: Final = f"approval-due{SEPARATOR}"
-_MARK: Final = f"0{SEPARATOR}"
-_PENDING: Final = f"1{SEPARATOR}"
-_ALL: Final = f"2{SEPARATOR}"
-"""Parts of a household's partition, in this order: one range holds the marks and what is pending."""
+_PENDING: Final = f"pending{SEPARATOR}"
+_ALL: Final = f"all{SEPARATOR}"
+_MARK: Final = SEPARATOR
+"""Begins what says that a list holds earlier rows as well: before every place, so that one range has both."""
 
 
 def _after(kind: str) -> str:
