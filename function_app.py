@@ -20,4 +20,6 @@ app.register_functions(
         concurrency=container.settings.lane_concurrency,
     )
 )
-app.register_functions(timers.create_blueprint(lambda: container.nightly, lambda: container.unsent))
+app.register_functions(
+    timers.create_blueprint(lambda: container.nightly, lambda: container.unsent, lambda: container.approvals_due)
+)

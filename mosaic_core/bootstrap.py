@@ -37,6 +37,7 @@ from mosaic_core.lanes.drill import Drilled
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.lanes.sweep import sweep_lane
 from mosaic_core.ports import ConversationAgent, Stores
+from mosaic_core.services.approvals_due import ApprovalsDue
 from mosaic_core.services.deliver import DeliveryService
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.enqueue import EnqueueService
@@ -179,6 +180,16 @@ class Container:
     @cached_property
     def unsent(self) -> UnsentCommands:
         return UnsentCommands(stores=self.stores, sender=self.sender, publisher=self.publisher, clock=self.clock)
+
+    @cached_property
+    def approvals_due(self) -> ApprovalsDue:
+        return ApprovalsDue(
+            approvals=self.stores.approvals,
+            signals=self.stores.signals,
+            enqueuer=self.enqueue,
+            clock=self.clock,
+            queue=self.settings.queues[Lane.CONVERSATION],
+        )
 
     async def finish(self) -> None:
         """After the drain: once the last delivery has let go, tell what is still to be told and close the links."""

@@ -178,14 +178,50 @@ class LedgerStore(Protocol):
         ...
 
 
-class ApprovalStore(Protocol):
-    """AgentApprovals, by household and approval id."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueApproval:
+    """An approval as the list of what is due has it: to be looked at from ``due_at`` on, for the ``generation``-th
+    time (from 0)."""
 
-    async def insert(self, approval: Approval) -> ETag | None: ...
+    household_id: str
+    approval_id: str
+    due_at: datetime
+    generation: int = 0
+
+
+class ApprovalStore(Protocol):
+    """AgentApprovals, by household and approval id, and the lists of a household's approvals and of those whose time
+    is over. The lists are written before the row: one may name what is not there, and nothing is missing from them."""
+
+    async def insert(self, approval: Approval) -> ETag | None:
+        """Listed first, as due at `domain.approval.due_at`."""
+        ...
+
     async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None: ...
-    async def update(self, approval: Approval, etag: ETag) -> ETag | None: ...
+    async def update(self, approval: Approval, etag: ETag) -> ETag | None:
+        """One that is settled leaves the list of pending ones first."""
+        ...
+
     async def of_household(self, household_id: str, status: ApprovalStatus | None) -> list[Approval]:
-        """The household's approvals, newest first, at most 200."""
+        """The household's approvals, newest first: of the newest 200 that pend, those that are pending; with None or
+        another status, of the newest 200 of all."""
+        ...
+
+    async def due(self, before: datetime, limit: int) -> list[DueApproval]:
+        """Those listed as due before that moment, the oldest days first, at most ``limit``, and of one group of
+        households no more than a share of it."""
+        ...
+
+    async def postpone(self, due: DueApproval, later: DueApproval) -> None:
+        """List it as ``later`` instead; two at once leave it listed once or twice, never not at all."""
+        ...
+
+    async def forget(self, due: DueApproval) -> None:
+        """Nobody has to look at it any more."""
+        ...
+
+    async def list_older(self, households: int) -> bool:
+        """List what a version without lists has stored, of the next so many households. False: all is listed."""
         ...
 
 
@@ -266,10 +302,11 @@ class MemberStore(Protocol):
 
 
 class BlobStore(Protocol):
-    """Immutable blobs: large envelopes and large batches."""
+    """Immutable blobs: large envelopes, large batches, and what an agent said in a turn."""
 
     async def put(self, name: str, data: bytes) -> None:
-        """Write once; a blob of that name that is there is left as it is (names carry the content's hash)."""
+        """Write once; a blob of that name that is there is left as it is. Who names it by anything but its content
+        reads it back: the first to land stands."""
         ...
 
     async def get(self, name: str) -> bytes | None: ...

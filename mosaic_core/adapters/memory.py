@@ -31,7 +31,7 @@ from mosaic_core.domain.records import (
     Stage,
     SweepProgress,
 )
-from mosaic_core.ports import Clock, ETag, LedgerWrite, StandingRow, Stored, StoredKey, Stores
+from mosaic_core.ports import Clock, DueApproval, ETag, LedgerWrite, StandingRow, Stored, StoredKey, Stores
 
 type RowKey = tuple[str, ...]
 
@@ -242,7 +242,12 @@ class MemoryLedger(_Store):
 
 
 class MemoryApprovals(_Store):
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._due = _Table(clock)
+
     async def insert(self, approval: Approval) -> ETag | None:
+        self._list_due(rows.first_due(approval))
         return self.table.insert((approval.household_id, approval.approval_id), rows.APPROVAL.encode(approval))
 
     async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None:
@@ -253,8 +258,38 @@ class MemoryApprovals(_Store):
         return self.table.update((approval.household_id, approval.approval_id), rows.APPROVAL.encode(approval), etag)
 
     async def of_household(self, household_id: str, status: ApprovalStatus | None) -> list[Approval]:
-        found = [rows.APPROVAL.decode(row) for _, row in self.table.under(household_id)]
-        return rows.newest_approvals(a for a in found if status in (None, a.status))
+        listed = [row for _, row in self.table.under(household_id)]
+        if status == ApprovalStatus.PENDING:
+            return rows.newest_approvals(rows.APPROVAL.decode(row) for row in listed if row["Status"] == status)
+        found = map(rows.APPROVAL.decode, listed)
+        return [a for a in rows.newest_approvals(found) if status in (None, a.status)]
+
+    async def due(self, before: datetime, limit: int) -> list[DueApproval]:
+        found: list[DueApproval] = []
+        share: dict[str, int] = {}
+        for key, row in self._due.under():
+            due = rows.decode_due(row)
+            share[key[0]] = share.get(key[0], 0) + (due.due_at < before)
+            if due.due_at < before and share[key[0]] <= rows.DUE_SHARE and len(found) < limit:
+                found.append(due)
+        return found
+
+    async def postpone(self, due: DueApproval, later: DueApproval) -> None:
+        self._list_due(later)
+        self._due.delete(_due_key(due))
+
+    async def forget(self, due: DueApproval) -> None:
+        self._due.delete(_due_key(due))
+
+    async def list_older(self, households: int) -> bool:
+        return False
+
+    def _list_due(self, due: DueApproval) -> None:
+        self._due.insert(_due_key(due), rows.encode_due(due))
+
+
+def _due_key(due: DueApproval) -> RowKey:
+    return (rows.due_group(due), *rows.due_place(due))
 
 
 class MemoryDecisions(_Store):

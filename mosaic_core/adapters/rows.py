@@ -18,6 +18,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
+from mosaic_core.domain.approval import due_at
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.records import (
@@ -36,7 +37,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
     Turn,
 )
-from mosaic_core.ports import LedgerWrite, StandingRow
+from mosaic_core.ports import DueApproval, LedgerWrite, StandingRow
 
 type Value = str | bool | int | float | datetime
 type Row = dict[str, Value]
@@ -307,6 +308,49 @@ def month(day: date) -> str:
 def newest_approvals(approvals: Iterable[Approval]) -> list[Approval]:
     return sorted(approvals, key=lambda a: (a.created_at, a.approval_id), reverse=True)[:APPROVALS_LISTED]
 
+
+DUE_SHARDS: Final = 16
+DUE_SHARE: Final = 25
+"""Of one group of households on one day, this many are looked at in one go: a flood of one household's leaves room."""
+
+_DUE: Final = Codec(DueApproval)
+
+
+def first_due(approval: Approval) -> DueApproval:
+    return DueApproval(
+        household_id=approval.household_id, approval_id=approval.approval_id, due_at=due_at(approval), generation=0
+    )
+
+
+def due_group(due: DueApproval) -> str:
+    """Day and group of households: no partition takes all of a day's approvals, and few are empty."""
+    group = hashlib.sha256(due.household_id.encode("utf-8", "surrogatepass")).digest()[0] % DUE_SHARDS
+    return f"{due_day(due.due_at)}-{group:x}"
+
+
+def due_day(moment: datetime) -> str:
+    return f"{_utc(moment):%Y%m%d}".rjust(8, "0")
+
+
+def due_time(moment: datetime) -> str:
+    """Sorts an earlier time first."""
+    return f"{(_utc(moment) - _FIRST) // _MICROSECOND:018}"
+
+
+def due_place(due: DueApproval) -> tuple[str, str, str, str]:
+    """Where it is in its group: by time."""
+    return due_time(due.due_at), due.household_id, due.approval_id, str(due.generation)
+
+
+def encode_due(due: DueApproval) -> Row:
+    return _DUE.encode(due)
+
+
+def decode_due(row: Mapping[str, Any]) -> DueApproval:
+    return _DUE.decode(row)
+
+
+DUE_PROPERTIES: Final = _DUE.properties
 
 # -------------------------------------------------------------------------------------------------------------- ledger
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from mosaic_core.domain import ids
@@ -19,8 +20,15 @@ from mosaic_core.domain.policy import ImpactClass
 from mosaic_core.domain.policy_actions import EXECUTABLE, canonical
 from mosaic_core.domain.records import Approval
 
+APPLIED: Final = "applied"
+"""What carrying out came to where every row took it; otherwise ``partly applied: …`` or ``not applied: …``."""
+
 REQUEST: Final = "request"
 """The action of a message that asks in words for something of high impact: there is no call, only the text."""
+
+CLOCK_SLACK: Final = timedelta(minutes=10)
+"""Nothing counts as expired earlier after its time: whoever stamped the expiry and whoever judges it may have clocks
+that are five minutes off, each its own way."""
 
 _SUMMARY_VALUE: Final = 80
 
@@ -41,16 +49,32 @@ class Action:
         return hashlib.sha256(self.json.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def action_of(text: str) -> Action:
+    """The action of a canonical text. Raises ValueError, TypeError or KeyError where it is none."""
+    data = json.loads(text)
+    return Action(str(data["action"]), dict(data["arguments"]))
+
+
 def stored_action(approval: Approval) -> Action | None:
     """The approval's action where it is still the one that was asked for; None where it was changed, moved to another
     run, or is not there."""
     try:
-        data = json.loads(approval.action_json or "")
-        action = Action(str(data["action"]), dict(data["arguments"]))
+        action = action_of(approval.action_json or "")
     except (ValueError, TypeError, KeyError):
         return None
     same = action.json == approval.action_json and action.hash == approval.action_hash
-    return action if same and approval.approval_id == ids.approval_id(approval.run_id, approval.action_hash) else None
+    turn = approval.turn_id or approval.run_id
+    return action if same and approval.approval_id == ids.approval_id(turn, approval.action_hash) else None
+
+
+def is_over(approval: Approval, at: datetime) -> bool:
+    """Whether the time to decide was over at that moment, whatever clock it was read from."""
+    return at >= due_at(approval)
+
+
+def due_at(approval: Approval) -> datetime:
+    """When nobody can decide it any more, and what is left undone of it is time's to do."""
+    return approval.expires_at + CLOCK_SLACK
 
 
 def summary(action: Action, impact: ImpactClass) -> str:
@@ -109,6 +133,10 @@ def told(approval: Approval) -> str:
     match approval.status:
         case ApprovalStatus.APPROVED if approval.draft is not None:
             return "approved: a draft was made for a person to act on; nothing was sent and no money was moved"
+        case ApprovalStatus.APPROVED if approval.carried_out_at is None:
+            return "approved, not applied: the stored action is not the one that was asked for"
+        case ApprovalStatus.APPROVED if approval.carried_out_as not in (None, APPLIED):
+            return f"approved, {approval.carried_out_as}"
         case ApprovalStatus.APPROVED:
             return "approved and applied"
         case ApprovalStatus.REJECTED:

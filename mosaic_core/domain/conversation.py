@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -30,6 +30,40 @@ class Landing(StrEnum):
     """Another run has given this exchange its outcome."""
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The attempt at a command that works on a conversation."""
+
+    queue: str
+    command_id: str
+    attempt: int
+
+
+def holder(state: Conversation | None) -> Holder | None:
+    if state is None or not state.holder_command_id:
+        return None
+    return Holder(state.holder_queue, state.holder_command_id, state.holder_attempt)
+
+
+def held(state: Conversation, by: Holder | None) -> Conversation:
+    """The state as ``by`` holds it; None: as nobody does."""
+    if by is None:
+        return replace(state, holder_queue="", holder_command_id="", holder_attempt=0)
+    return replace(state, holder_queue=by.queue, holder_command_id=by.command_id, holder_attempt=by.attempt)
+
+
+def empty(household_id: str, conversation_id: str, *, run_id: str, attempt: int, now: datetime) -> Conversation:
+    """A conversation in which nothing has been said yet."""
+    return Conversation(
+        household_id=household_id,
+        conversation_id=conversation_id,
+        turns=(),
+        run_id=run_id,
+        attempt=attempt,
+        last_modified_at=now,
+    )
+
+
 def own_turn(state: Conversation | None, turn_id: str) -> Turn | None:
     return next((t for t in state.turns if t.turn_id == turn_id), None) if state is not None else None
 
@@ -50,7 +84,7 @@ def history(state: Conversation | None, before: datetime, command_id: str) -> tu
 def land(
     state: Conversation | None, turn: Turn, *, household_id: str, conversation_id: str, now: datetime
 ) -> tuple[Landing, Conversation | None]:
-    """The state with ``turn`` in its place, or why it does not belong there."""
+    """The state with ``turn`` in its place and its holder as it was, or why the turn does not belong there."""
     turn = replace(turn, question=_cut(turn.question), answer=_cut(turn.answer))
     there = own_turn(state, turn.turn_id)
     if there is not None and there.run_id != turn.run_id:
@@ -59,10 +93,10 @@ def land(
         return Landing.SUPERSEDED, None
     if there == turn:
         return Landing.UNCHANGED, None
-    others = [t for t in (state.turns if state is not None else ()) if t.turn_id != turn.turn_id]
-    return Landing.LANDED, Conversation(
-        household_id=household_id,
-        conversation_id=conversation_id,
+    before = state or empty(household_id, conversation_id, run_id=turn.run_id, attempt=turn.attempt, now=now)
+    others = [t for t in before.turns if t.turn_id != turn.turn_id]
+    return Landing.LANDED, replace(
+        before,
         turns=_bounded([*others, turn], turn.turn_id),
         run_id=turn.run_id,
         attempt=turn.attempt,

@@ -190,6 +190,14 @@ class AgentApprovalSubmitted(Model):
     policy_disposition: Disposition | None = None
 
 
+class AgentApprovalDue(Model):
+    """Time is over for an approval; nobody decides anything by it."""
+
+    household_id: Guid
+    conversation_id: Guid
+    approval_id: Guid
+
+
 class IngestionCompleted(Model):
     household_id: Guid
     batch_id: BatchId
@@ -211,11 +219,12 @@ class NightlyAnomalySweep(Model):
     lookback_days: Annotated[int, Field(ge=7, le=730)] = 180
 
 
-Payload = AgentMessagePosted | AgentApprovalSubmitted | IngestionCompleted | NightlyAnomalySweep
+Payload = AgentMessagePosted | AgentApprovalSubmitted | AgentApprovalDue | IngestionCompleted | NightlyAnomalySweep
 
 PAYLOADS: Final[dict[CommandType, type[Payload]]] = {
     CommandType.AGENT_MESSAGE_POSTED: AgentMessagePosted,
     CommandType.AGENT_APPROVAL_SUBMITTED: AgentApprovalSubmitted,
+    CommandType.AGENT_APPROVAL_DUE: AgentApprovalDue,
     CommandType.INGESTION_COMPLETED: IngestionCompleted,
     CommandType.NIGHTLY_ANOMALY_SWEEP: NightlyAnomalySweep,
 }

@@ -49,6 +49,11 @@ def sweep_command_id(household_id: str, sweep_date: str) -> str:
     return derive("sweep", household_id, sweep_date)
 
 
+def approval_due_command_id(household_id: str, approval_id: str, generation: int) -> str:
+    """The command that ends an approval whose time is over; a later ``generation`` looks again."""
+    return derive("approval-due", household_id, approval_id, str(generation))
+
+
 def failure_signal_id(run: str) -> str:
     return derive("signal", run, "worker_command_failed")
 
@@ -78,8 +83,18 @@ def finding_signal_id(household_id: str, finding_key: str) -> str:
     return derive("signal", household_id, "finding", finding_key)
 
 
-def approval_id(run: str, action_hash: str) -> str:
-    return derive("approval", run, action_hash)
+def approval_id(turn: str, action_hash: str) -> str:
+    """``turn`` is the exchange that asks: a message's is its run, one after a decision is the same whoever it tells."""
+    return derive("approval", turn, action_hash)
+
+
+def resumed_turn_id(batch: str) -> str:
+    """The exchange in which an agent is told what became of a batch of proposals: one, whoever tells it."""
+    return derive("resume", batch)
+
+
+def approval_due_signal_id(approval: str) -> str:
+    return derive("signal", approval, "approval_due_not_enqueued")
 
 
 def outbox_shard(command_id: str) -> str:

@@ -11,6 +11,8 @@ class CommandType(StrEnum):
     INGESTION_COMPLETED = "ingestion_completed"
     AGENT_MESSAGE_POSTED = "agent_message_posted"
     AGENT_APPROVAL_SUBMITTED = "agent_approval_submitted"
+    AGENT_APPROVAL_DUE = "agent_approval_due"
+    """The app's own timer asks for it, no caller: an approval's time is over."""
     NIGHTLY_ANOMALY_SWEEP = "nightly_anomaly_sweep"
 
 
@@ -33,7 +35,13 @@ RULES: Final[dict[Lane, LaneRules]] = {
     Lane.INGESTION: LaneRules("runtime-ingestion-completed", frozenset({CommandType.INGESTION_COMPLETED}), 240),
     Lane.CONVERSATION: LaneRules(
         "runtime-agent-message-posted",
-        frozenset({CommandType.AGENT_MESSAGE_POSTED, CommandType.AGENT_APPROVAL_SUBMITTED}),
+        frozenset(
+            {
+                CommandType.AGENT_MESSAGE_POSTED,
+                CommandType.AGENT_APPROVAL_SUBMITTED,
+                CommandType.AGENT_APPROVAL_DUE,
+            }
+        ),
         240,
     ),
     Lane.SWEEP: LaneRules("runtime-nightly-anomaly-sweep", frozenset({CommandType.NIGHTLY_ANOMALY_SWEEP}), 240),

@@ -152,8 +152,10 @@ class Approval:
     hash of the exact action.
 
     ``action_json`` is that action. ``batch`` names the blob with the proposals that were made together with it and the
-    agent's session, None where no agent waits. ``carried_out_at`` is set when what the decision leads to has been done;
-    ``draft`` (JSON) is what a person is to send or do, of an action that the app never does itself.
+    agent's session, None where it was asked for by itself. ``carried_out_at`` is set when an approved action has been
+    done, and ``carried_out_as`` says what it came to; ``draft`` (JSON) is what a person is to send or do, of an action
+    that the app never does itself. ``turn_id`` is the exchange that asked for it (None: the run's own message).
+    ``settled_at`` is set when all that its end leads to is done: carried out, the review closed, the agent told.
     """
 
     approval_id: str
@@ -176,7 +178,10 @@ class Approval:
     action_json: str | None = None
     batch: str | None = None
     carried_out_at: datetime | None = None
+    carried_out_as: str | None = None
     draft: str | None = None
+    turn_id: str | None = None
+    settled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +261,7 @@ class Turn:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """AgentConversations: what was said, oldest first by ``created_at``, bounded. ``run_id`` and ``attempt`` name who
-    changed it last."""
+    changed it last; the ``holder`` is the attempt that is asking the agent now, empty where none is."""
 
     household_id: str
     conversation_id: str
@@ -264,6 +269,9 @@ class Conversation:
     run_id: str
     attempt: int
     last_modified_at: datetime
+    holder_queue: str = ""
+    holder_command_id: str = ""
+    holder_attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

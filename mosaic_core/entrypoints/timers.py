@@ -9,6 +9,7 @@ from typing import Final
 
 import azure.functions as func
 
+from mosaic_core.services.approvals_due import ApprovalsDue
 from mosaic_core.services.nightly import NightlySweep
 from mosaic_core.services.outbox import OutboxReport, UnsentCommands
 
@@ -18,13 +19,19 @@ SCHEDULE_SETTING: Final = "Sweep__Schedule"
 DEFAULT_SCHEDULE: Final = "0 */10 * * * *"
 """Every ten minutes: a tick with nothing to do is one point read, and one that died half way is soon gone on with."""
 
+APPROVALS_SCHEDULE: Final = "0 5-59/10 * * * *"
+"""Every ten minutes as well, between the sweep's ticks."""
 
 OUTBOX_SCHEDULE_SETTING: Final = "Outbox__Schedule"
 DEFAULT_OUTBOX_SCHEDULE: Final = "30 * * * * *"
 """Every minute: a tick with nothing to do is one query of an empty range."""
 
 
-def create_blueprint(nightly: Callable[[], NightlySweep], unsent: Callable[[], UnsentCommands]) -> func.Blueprint:
+def create_blueprint(
+    nightly: Callable[[], NightlySweep],
+    unsent: Callable[[], UnsentCommands],
+    approvals_due: Callable[[], ApprovalsDue],
+) -> func.Blueprint:
     blueprint = func.Blueprint()
 
     @blueprint.function_name("nightly_sweep_timer")
@@ -60,6 +67,13 @@ def create_blueprint(nightly: Callable[[], NightlySweep], unsent: Callable[[], U
                     "stopped": report.stopped,
                 },
             )
+
+    @blueprint.function_name("approvals_due_timer")
+    @blueprint.timer_trigger(arg_name="timer", schedule=APPROVALS_SCHEDULE, run_on_startup=False, use_monitor=True)
+    async def approvals_due_timer(timer: func.TimerRequest) -> None:
+        report = await approvals_due().tick()
+        if report.enqueued or report.failed:
+            log.info("approvals are over", extra={"enqueued": report.enqueued, "failed": report.failed})
 
     return blueprint
 

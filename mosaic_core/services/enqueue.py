@@ -20,6 +20,7 @@ from typing import Final, Literal
 
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import (
+    AgentApprovalDue,
     AgentApprovalSubmitted,
     AgentMessagePosted,
     IngestionCompleted,
@@ -133,6 +134,24 @@ class EnqueueService:
             ),
         )
         return await self._of_conversation(CommandType.AGENT_APPROVAL_SUBMITTED, payload, client_id)
+
+    async def enqueue_approval_due(
+        self, household_id: str, conversation_id: str, approval_id: str, generation: int
+    ) -> Enqueued:
+        """An approval's time is over: nobody asks for it but the app's timer. The same ``generation`` again is the same
+        command."""
+        command_id = ids.approval_due_command_id(household_id, approval_id, generation)
+        draft = _Draft(
+            command_id=command_id,
+            correlation_id=f"agent:{household_id}:{conversation_id}:{command_id}",
+            command_type=CommandType.AGENT_APPROVAL_DUE,
+            client_id=None,
+            household_id=household_id,
+            conversation_id=conversation_id,
+        )
+        payload = AgentApprovalDue(household_id=household_id, conversation_id=conversation_id, approval_id=approval_id)
+        now = self.clock.now()
+        return await self._enqueue(draft, payload, draft.envelope(payload, now), now)
 
     async def enqueue_ingestion(
         self,

@@ -23,7 +23,8 @@ from mosaic_core.domain.policy_engine import PolicyEngine, Proposed, Verdict
 from mosaic_core.domain.records import Conversation, Decision, Run, Stage
 from mosaic_core.lanes.conversation import sessions
 from mosaic_core.lanes.conversation.audit import decision_id
-from mosaic_core.lanes.conversation.proposals import TOO_MANY
+from mosaic_core.lanes.conversation.endings import CHANGED, EXPIRED
+from mosaic_core.lanes.conversation.proposals import NOT_APPLIED, TOO_MANY
 from mosaic_core.ports import AgentReply, Stores
 
 MESSAGE: Final = "message"
@@ -38,8 +39,8 @@ CONVERSATIONS: Final = 1000
 
 _AT_ONCE: Final = 16
 _ANSWER_RULE: Final = "thresholds.answer"
-_BEFORE_ANY_RULE: Final = frozenset({InvalidProposalError.code, TOO_MANY})
-"""Refusals that no rules file had a say in."""
+_BEFORE_ANY_RULE: Final = frozenset({InvalidProposalError.code, TOO_MANY, NOT_APPLIED, EXPIRED, CHANGED})
+"""Refusals that no rules file had a say in, and what became of an approval or a row without one."""
 
 _POLICY: Final = "policy/"
 _VERDICTS: Final[Mapping[DecisionOutcome, Verdict]] = {

@@ -67,7 +67,9 @@ class ReadModels:
             conversation_id=conversation_id,
             as_of_utc=as_of,
             runs=[self._run(run, its, undecided, rows_shown=LISTED_ROWS) for run, its in zip(runs, found, strict=True)],
-            pending_approvals=[_approval(approval, as_of) for approval in undecided if approval.expires_at > as_of],
+            pending_approvals=[
+                _approval(approval, as_of) for approval in undecided if not approvals_of.is_over(approval, as_of)
+            ],
         )
 
     async def run(self, household_id: str, run_id: str) -> RunDetail:
@@ -138,7 +140,7 @@ class ReadModels:
                 rows=rows[:rows_shown],
                 row_count=len(rows),
             ),
-            pending_approval_ids=[approval.approval_id for approval in mine if approval.expires_at > now],
+            pending_approval_ids=[a.approval_id for a in mine if not approvals_of.is_over(a, now)],
             assignment_hint=assignee(
                 run, has_undecided_approvals=bool(mine), require_other_person=self.require_other_person
             ),
@@ -219,7 +221,7 @@ def _stage(stage: Stage, rows_shown: int | None) -> StageView:
 
 
 def _approval(approval: Approval, now: datetime) -> ApprovalView:
-    over = approval.status == ApprovalStatus.PENDING and approval.expires_at <= now
+    over = approval.status == ApprovalStatus.PENDING and approvals_of.is_over(approval, now)
     action = approvals_of.stored_action(approval)
     return ApprovalView(
         approval_id=approval.approval_id,
@@ -240,6 +242,7 @@ def _approval(approval: Approval, now: datetime) -> ApprovalView:
         decision_rationale=approval.decision_rationale,
         action=ActionView(name=action.name, arguments=dict(action.arguments)) if action else None,
         carried_out_at_utc=approval.carried_out_at,
+        carried_out_as=approval.carried_out_as,
         draft=DraftView.model_validate(json.loads(approval.draft)) if approval.draft else None,
     )
 

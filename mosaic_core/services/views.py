@@ -141,6 +141,9 @@ class ApprovalView(View):
     decision_rationale: str | None
     action: ActionView | None = Field(description="Null where the stored action is not the one that was asked for.")
     carried_out_at_utc: UtcTime | None = Field(description="When an approved action was applied, or drafted.")
+    carried_out_as: str | None = Field(
+        description="What applying it came to: `applied`, or how far a later choice stands against it."
+    )
     draft: DraftView | None = Field(description="What an approval beyond the app's own reach came to.")
 
 

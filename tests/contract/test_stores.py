@@ -14,7 +14,8 @@ import pytest
 
 from mosaic_core.adapters import rows
 from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.tables import open_table_stores
+from mosaic_core.adapters.rows import APPROVAL, DUE_SHARE, due_group
+from mosaic_core.adapters.tables import Observation, open_table_stores
 from mosaic_core.domain.conversation import land
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
@@ -29,7 +30,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
     Turn,
 )
-from mosaic_core.ports import ETag, Stores
+from mosaic_core.ports import DueApproval, ETag, Stores
 from tests.support import records
 from tests.support.records import LATER, NOW, new_id
 
@@ -453,8 +454,8 @@ async def test_a_household_lists_its_open_findings_newest_day_first(stores: Stor
 
 async def test_what_a_household_ever_listed_is_told_with_its_rows(stores: Stores) -> None:
     household, day = new_id(), date(2026, 11, 20)
-    for signal_id, days, rows in (("a", 0, ["t/1"]), ("a", 1, ["t/1", "ü"]), ("b", 2, []), ("a", 0, ["not again"])):
-        await stores.signals.index_finding(household, signal_id, day=day + timedelta(days=days), transaction_ids=rows)
+    for signal_id, days, named in (("a", 0, ["t/1"]), ("a", 1, ["t/1", "ü"]), ("b", 2, []), ("a", 0, ["not again"])):
+        await stores.signals.index_finding(household, signal_id, day=day + timedelta(days=days), transaction_ids=named)
     assert await stores.signals.listed_findings(household) == {"a": {"t/1", "ü"}, "b": frozenset()}
     assert await stores.signals.listed_findings(new_id()) == {}
 
@@ -665,6 +666,163 @@ async def test_approvals_of_a_household_newest_first(stores: Stores) -> None:
     assert await stores.approvals.of_household(household, ApprovalStatus.PENDING) == pending
     assert await stores.approvals.of_household(new_id(), None) == []
     assert await stores.approvals.read(new_id(), "001") is None
+
+
+async def test_of_a_households_newest_approvals_those_in_a_state(stores: Stores) -> None:
+    household = new_id()
+    approvals = [
+        replace(
+            records.APPROVAL,
+            household_id=household,
+            approval_id=f"{n:03}",
+            created_at=NOW + timedelta(minutes=n),
+            status=ApprovalStatus.EXPIRED if n < 5 or n > 205 else ApprovalStatus.REJECTED,
+        )
+        for n in range(208)
+    ]
+    await asyncio.gather(*(stores.approvals.insert(approval) for approval in approvals))
+    expired = await stores.approvals.of_household(household, ApprovalStatus.EXPIRED)
+    assert [a.approval_id for a in expired] == ["207", "206"]  # beyond the newest 200 nobody looks
+
+
+async def test_a_settled_approval_leaves_the_list_of_pending_ones(stores: Stores) -> None:
+    household = new_id()
+    pending = replace(records.APPROVAL, household_id=household, approval_id="a", status=ApprovalStatus.PENDING)
+    etag = await stores.approvals.insert(pending)
+    assert etag is not None
+    assert await stores.approvals.of_household(household, ApprovalStatus.PENDING) == [pending]
+    decided = replace(pending, status=ApprovalStatus.REJECTED)
+    etag = await stores.approvals.update(decided, etag)
+    assert etag is not None
+    assert await stores.approvals.of_household(household, ApprovalStatus.PENDING) == []
+    settled = replace(decided, settled_at=LATER)
+    assert await stores.approvals.update(settled, etag)
+    assert await stores.approvals.insert(pending) is None
+    assert await stores.approvals.of_household(household, ApprovalStatus.PENDING) == []
+    assert await stores.approvals.of_household(household, None) == [settled]
+
+
+async def due_of(stores: Stores, household: str, before: datetime) -> list[DueApproval]:
+    return [d for d in await stores.approvals.due(before, 400) if d.household_id == household]
+
+
+async def test_approvals_are_due_ten_minutes_after_their_time(stores: Stores) -> None:
+    household, first = new_id(), datetime(2001, 5, 1, 23, 45, tzinfo=UTC)
+    for n, expires_at in enumerate((first, first + timedelta(minutes=10))):
+        for _ in range(2):  # the same again changes nothing
+            approval = replace(records.APPROVAL, household_id=household, approval_id=f"{n}", expires_at=expires_at)
+            await stores.approvals.insert(approval)
+    assert await due_of(stores, household, first + timedelta(minutes=10)) == []
+    late = first + timedelta(hours=5)
+    one, other = await due_of(stores, household, late)
+    assert one == DueApproval(household_id=household, approval_id="0", due_at=first + timedelta(minutes=10))
+    assert other.due_at == first + timedelta(minutes=20)
+    later = replace(one, due_at=late, generation=1)
+    for _ in range(2):  # two ticks at once
+        await stores.approvals.postpone(one, later)
+    assert await due_of(stores, household, late) == [other]
+    await stores.approvals.forget(other)
+    await stores.approvals.forget(other)
+    assert await due_of(stores, household, late + timedelta(seconds=1)) == [later]
+    await stores.approvals.forget(later)
+    assert await due_of(stores, household, late + timedelta(seconds=1)) == []
+
+
+async def test_a_flood_of_one_households_due_approvals_leaves_room_for_others(stores: Stores) -> None:
+    flooding, day = new_id(), datetime(2000, 3, 1, 9, 0, tzinfo=UTC)
+    other = next(h for h in iter(new_id, "") if group_of(h) != group_of(flooding))
+    for n in range(40):
+        row = replace(records.APPROVAL, household_id=flooding, approval_id=f"{n:03}", expires_at=day)
+        await stores.approvals.insert(row)
+    await stores.approvals.insert(replace(records.APPROVAL, household_id=other, approval_id="x", expires_at=day))
+    before = day + timedelta(hours=1)
+    found = [d for d in await stores.approvals.due(before, 400) if d.household_id in (flooding, other)]
+    assert len([d for d in found if d.household_id == flooding]) == DUE_SHARE
+    assert len([d for d in found if d.household_id == other]) == 1
+    assert len(await stores.approvals.due(before, 3)) == 3
+    for due in found:
+        await stores.approvals.forget(due)
+    for due in await due_of(stores, flooding, before):
+        await stores.approvals.forget(due)
+
+
+def group_of(household: str) -> str:
+    return due_group(DueApproval(household_id=household, approval_id="", due_at=NOW))
+
+
+async def test_approvals_of_a_version_without_lists_are_found_and_end(azurite: Any) -> None:
+    """A base row is all that there is; a worker of that version writes another one while the lists are made."""
+    moment = NOW
+    opened = open_table_stores(azurite.tables, azurite.blobs, now=lambda: moment)
+    household, expires_at = new_id(), datetime(1999, 1, 1, tzinfo=UTC)
+
+    async def by_the_version_before(approval_id: str) -> Approval:
+        row = replace(
+            records.APPROVAL,
+            household_id=household,
+            approval_id=approval_id,
+            status=ApprovalStatus.PENDING,
+            expires_at=expires_at,
+        )
+        assert await opened.tables.insert("AgentApprovals", household, approval_id, APPROVAL.encode(row))
+        return row
+
+    approvals, one = opened.stores.approvals, await by_the_version_before("one")
+    assert await approvals.of_household(household, ApprovalStatus.PENDING) == [one]
+    assert await approvals.of_household(household, None) == [one]
+    two = await by_the_version_before("two")
+    assert await approvals.of_household(household, ApprovalStatus.PENDING) == [one]
+    moment += timedelta(hours=2)
+    assert await approvals.of_household(household, ApprovalStatus.PENDING) == [two, one]
+    due = await due_of(opened.stores, household, NOW)
+    assert sorted(d.approval_id for d in due) == ["one", "two"]
+    for entry in due:
+        await approvals.forget(entry)
+    await opened.close()
+
+
+async def test_a_poll_reads_what_is_pending_and_no_more(azurite: Any) -> None:
+    """However many have expired or been decided: 1 range, and a point read for each pending one."""
+    seen: list[Observation] = []
+    opened = open_table_stores(azurite.tables, azurite.blobs, observer=seen.append, now=lambda: NOW)
+    approvals, household = opened.stores.approvals, new_id()
+    for n in range(30):
+        row = replace(records.APPROVAL, household_id=household, approval_id=f"{n:03}", status=ApprovalStatus.PENDING)
+        etag = await approvals.insert(row)
+        if n > 2:
+            assert etag is not None
+            await approvals.update(replace(row, status=ApprovalStatus.EXPIRED, settled_at=NOW), etag)
+    await approvals.of_household(household, ApprovalStatus.PENDING)  # lists what an earlier version may have left
+    seen.clear()
+    assert len(await approvals.of_household(household, ApprovalStatus.PENDING)) == 3
+    assert sorted((o.kind, o.table) for o in seen) == [("query", "AgentIndex")] + [("read", "AgentApprovals")] * 3
+    await opened.close()
+
+
+async def test_older_approvals_are_listed_household_by_household(azurite: Any) -> None:
+    """By the timer, for households that nobody asks about; twice, an hour apart, then never again."""
+    moment = NOW
+    opened = open_table_stores(azurite.tables, azurite.blobs, now=lambda: moment)
+    approvals, household = opened.stores.approvals, new_id()
+    expires_at = datetime(1998, 1, 1, tzinfo=UTC)
+    row = replace(records.APPROVAL, household_id=household, status=ApprovalStatus.PENDING, expires_at=expires_at)
+    assert await opened.tables.insert("AgentApprovals", household, row.approval_id, APPROVAL.encode(row))
+    there = await opened.tables.read("AgentIndex", "approvals-listed", "progress")
+    if there is not None:  # of another test
+        await opened.tables.delete("AgentIndex", "approvals-listed", "progress", there.etag)
+    for _ in range(500):
+        if not await approvals.list_older(20):
+            break
+        moment += timedelta(minutes=10)
+    [due] = await due_of(opened.stores, household, NOW)
+    assert due.approval_id == row.approval_id
+    await approvals.forget(due)
+    moment += timedelta(days=1)
+    for _ in range(500):
+        if not await approvals.list_older(20):
+            break
+    assert not await approvals.list_older(20)
+    await opened.close()
 
 
 async def test_decisions_are_appended_once(stores: Stores) -> None:

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from mosaic_core.adapters.memory_messaging import MemorySender
 from mosaic_core.domain.approval import stored_action
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted
 from mosaic_core.domain.lanes import CommandType, Lane
@@ -82,8 +81,6 @@ async def attack(world: LaneWorld, injection: Injection) -> list[Ended]:
 async def check_nothing_happened(world: LaneWorld) -> None:
     """No message left, no approval but pending ones, nobody else's rows touched, and of the household's own only what
     the policy lets pass."""
-    assert isinstance(world.sender, MemorySender)
-    assert world.sender.sent == []
     for approval in await approvals(world):
         assert (approval.status, approval.decided_by, approval.carried_out_at, approval.draft) == (
             ApprovalStatus.PENDING,
@@ -146,7 +143,6 @@ async def test_even_an_approved_attack_is_only_a_draft_and_the_next_one_needs_a_
     for approval in pending:
         ended = await decide(world, approval.approval_id, "Approve", user=OTHER_USER)
         assert ended.settlement == Complete()
-    assert world.sender.sent == []
     decided = {a.approval_id: a for a in await approvals(world)}
     for approval in pending:
         row = decided[approval.approval_id]

@@ -77,7 +77,7 @@ DEFECTS: Final = (
         file=_DELIVERY,
         old=" or reservation.is_released(stored.value):\n                    self._in_doubt",
         new=":\n                    self._in_doubt",
-        caught_by=(f"{_OUTAGES}test_only_the_lane_s_own_failures_count", f"{_OUTAGES}test_a_brownout_rejects_nobody"),
+        caught_by=(f"{_OUTAGES}test_an_attempt_is_excused_once_whatever_answer_is_lost",),
         what="one lost answer excuses an attempt more than once: a command has more than five",
     ),
     Defect(

@@ -231,7 +231,6 @@ async def test_several_proposals_of_one_reply_each_go_their_way() -> None:
     assert agent.resumed == []
     assert ended.codes == ["approval_required"]
     assert [o for _, o, _ in await audits(world, ended)].count(DecisionOutcome.DEFERRED) == 3
-    assert world.sender.sent == []
 
 
 async def test_the_agent_hears_of_its_proposals_once_all_are_decided() -> None:
@@ -272,7 +271,6 @@ async def test_the_agent_hears_of_its_proposals_once_all_are_decided() -> None:
         "body": "I leave on 1 January.",
         "instruction": "Approved. Nothing was sent: send this message yourself if you still want to.",
     }
-    assert world.sender.sent == []
 
 
 async def test_an_expired_sibling_does_not_hold_the_agent_back() -> None:
@@ -284,7 +282,9 @@ async def test_an_expired_sibling_does_not_hold_the_agent_back() -> None:
     world.clock.advance(80 * 3600)
     await world.deliver(Lane.CONVERSATION, in_time)
     assert agent.resumed[0][1]["call-1"] == "not decided in time: it was not done"
-    assert (await decide(world, wire.approval_id, "Approve")).run.failure_code == "approval_expired"
+    late = await decide(world, wire.approval_id, "Approve")
+    assert (late.run.status, late.stage("decide").outcome_code) == (RunStatus.COMPLETED, "approval_expired")
+    assert (late.signals, len(agent.resumed)) == ([], 1)
 
 
 async def test_an_approved_annotation_is_applied_once() -> None:
@@ -335,7 +335,7 @@ async def test_a_failed_resume_is_tried_again_from_the_stored_session_and_does_n
     ended = await world.deliver(Lane.CONVERSATION, body)
     assert (ended.run.status, ended.run.attempt) == (RunStatus.COMPLETED, 3)
     assert len({json.dumps(resume) for resume in agent.resumed}) == 1
-    assert await approvals(world) == [carried]
+    assert await approvals(world) == [replace(carried, settled_at=world.clock.now())]
     applied = [a for a in await world.stores.decisions.of_run(ended.run.run_id) if a.outcome == "Applied"]
     assert len(applied) == 1
     # the conversation goes on
@@ -362,27 +362,10 @@ async def test_a_run_proposes_one_set_of_actions_however_often_it_is_tried() -> 
 
 
 async def test_two_decisions_at_once_tell_the_agent_once() -> None:
-    """Each sees that all is decided, and both go on: whoever lands first has told the agent."""
+    """Each sees that all is decided, and both go on: whoever holds the conversation first tells the agent."""
     agent = ScriptedAgent([proposes(WIRE, DRAFT)], [proposes(("budget_note", {"text": "told"}), state=None)])
     world = world_of(agent)
     await say(world, ASK)
-    both = asyncio.Barrier(2)
-
-    class Slow(MemoryConversations):
-        async def read(self, household_id: str, conversation_id: str) -> Stored[Conversation] | None:
-            found = await world.stores.conversations.read(household_id, conversation_id)
-            if both.n_waiting < 2 and not done:
-                await both.wait()
-                done.append(1)
-            return found
-
-        async def insert(self, conversation: Conversation) -> ETag | None:
-            return await world.stores.conversations.insert(conversation)
-
-        async def update(self, conversation: Conversation, etag: ETag) -> ETag | None:
-            return await world.stores.conversations.update(conversation, etag)
-
-    done: list[int] = []
     decided = asyncio.Barrier(2)
 
     class Together(MemoryApprovals):
@@ -391,18 +374,18 @@ async def test_two_decisions_at_once_tell_the_agent_once() -> None:
 
         async def update(self, approval: Approval, etag: ETag) -> ETag | None:
             written = await world.stores.approvals.update(approval, etag)
-            if approval.carried_out_at is None:
+            if approval.settled_at is None:
                 await decided.wait()
             return written
 
-    stores = replace(world.stores, approvals=Together(world.clock), conversations=Slow(world.clock))
+    stores = replace(world.stores, approvals=Together(world.clock))
     one, other = await approvals(world)
     ended = await asyncio.gather(
         world.deliver(Lane.CONVERSATION, decision(world, one.approval_id, "Reject"), stores=stores),
         world.deliver(Lane.CONVERSATION, decision(world, other.approval_id, "Reject"), stores=stores),
     )
     assert [e.run.status for e in ended] == [RunStatus.COMPLETED] * 2
-    assert sorted(e.stage("answer").outcome_code for e in ended) == ["answered", "resumed_elsewhere"]
+    assert len(agent.resumed) == 1
     assert len(await noted(world, NOTE)) == 1
 
 
@@ -526,14 +509,15 @@ async def test_what_a_failed_run_approved_and_left_undone_is_taken_over() -> Non
     for _ in range(5):
         failed = await world.deliver(Lane.CONVERSATION, body, stores=stores)
         world.clock.advance(600)
-        if not failed.run.is_final:
-            repeated = await decide(world, approval.approval_id, "Approve", user=OTHER_USER)
-            assert repeated.stage("decide").outcome_code == "approval_repeated"
     assert failed.run.is_final
     ended = await decide(world, approval.approval_id, "Approve", user=OTHER_USER)
+    assert ended.stage("decide").outcome_code == "approval_repeated"
     assert ended.stage("carry_out").outcome_code == "draft_ready"
     [row] = await approvals(world)
-    assert row.draft is not None
+    assert (row.draft is not None, row.settled_at) == (True, world.clock.now())
+    # and nothing is left for the next one
+    again = await decide(world, approval.approval_id, "Approve", user=OTHER_USER)
+    assert [s.name for s in again.stages] == ["decide"]
 
 
 @pytest.mark.parametrize("how", ["gone", "changed", "foreign"])
@@ -600,14 +584,17 @@ async def test_history_is_ordered_by_when_a_message_was_sent() -> None:
     assert [text for role, text in agent.turns[3].history if role == "user"] == ["first?", "second?", "third?"]
 
 
-async def test_two_messages_in_flight_lose_neither_state_and_the_loser_asks_again() -> None:
-    both = asyncio.Barrier(2)
+async def test_two_messages_in_flight_lose_neither_state_and_each_is_asked_once() -> None:
+    under_way = 0
 
-    async def together(turn: AgentTurn) -> None:
-        if len(agent.turns) <= 2:
-            await both.wait()
+    async def alone(turn: AgentTurn) -> None:
+        nonlocal under_way
+        under_way += 1
+        assert under_way == 1
+        await asyncio.sleep(0)
+        under_way -= 1
 
-    agent = ScriptedAgent([answers("a"), answers("b"), answers("c")], before=together)
+    agent = ScriptedAgent([answers("a"), answers("b")], before=alone)
     world = world_of(agent)
     one = message(world, "one?")
     world.clock.advance(1)
@@ -618,12 +605,8 @@ async def test_two_messages_in_flight_lose_neither_state_and_the_loser_asks_agai
     )
     assert [e.run.status for e in ended] == [RunStatus.COMPLETED] * 2
     turns = (await state(world)).turns
-    assert [t.question for t in turns] == ["one?", "two?"]
-    assert len(agent.turns) == 3
-    loser = agent.turns[2]
-    notes = {t.question: t.answer for t in turns}
-    assert notes[loser.question] == "c"
-    assert loser.history == ((("user", "one?"), ("assistant", notes["one?"])) if loser.question == "two?" else ())
+    assert [(t.question, t.answer) for t in turns] == [("one?", "a"), ("two?", "b")]
+    assert [t.history for t in agent.turns] == [(), (("user", "one?"), ("assistant", "a"))]
 
 
 async def test_the_state_names_run_and_attempt_and_a_lower_attempt_stops() -> None:
@@ -636,8 +619,10 @@ async def test_the_state_names_run_and_attempt_and_a_lower_attempt_stops() -> No
     with pytest.raises(LeaseLostError):
         await world.attempt(Lane.CONVERSATION, body, attempt=1)
     assert await state(world) == after
+    # what was landed by a repeated attempt stays, whoever comes later
     await world.attempt(Lane.CONVERSATION, body, attempt=3)
-    assert [(t.attempt, t.answer) for t in (await state(world)).turns] == [(3, "early")]
+    assert [(t.attempt, t.answer) for t in (await state(world)).turns] == [(3, "late")]
+    assert len(agent.turns) == 1
 
 
 async def test_the_state_is_bounded_and_keeps_the_newest() -> None:

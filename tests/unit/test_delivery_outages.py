@@ -181,6 +181,34 @@ async def test_what_the_key_cannot_be_told_the_copy_tells() -> None:
     assert (key.attempt, key.excused, key.solo) == (2, 1, reservation.IN_COMPANY)
 
 
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_an_attempt_is_excused_once_whatever_answer_is_lost(lost: int) -> None:
+    left = lost
+    world = World(touches("ledger"))
+
+    def away(name: str, operation: str) -> str:
+        nonlocal left
+        if name == "ledger" and left:
+            return "unsent"
+        if (name, operation) == ("keys", "update") and left:
+            left -= 1
+            return "lost"
+        return ""
+
+    Outage(world, away)
+    await world.send(recorded=True)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    await world.deliver(message)
+    key = await world.key()
+    assert (key.attempt, key.excused, key.lease_seconds) == (1, 1, 0)
+    await world.run()
+    await world.check_end()
+    key = await world.key()
+    assert reservation.counted(key) == 1
+    assert key.excused == lost
+
+
 async def test_a_lease_that_storage_did_not_renew_is_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(touches())
     renewals = asyncio.Event()

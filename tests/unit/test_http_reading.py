@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import Action
+from mosaic_core.domain.approval import CLOCK_SLACK, Action
 from mosaic_core.domain.assignment import Assignee, assignee
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lifecycle import (
@@ -256,7 +256,7 @@ async def test_pending_approvals_come_with_the_conversation(world: ApiWorld, his
     run = await history.run(1)
     waiting = await history.approval(run, 1)
     await history.approval(run, 2, status=ApprovalStatus.APPROVED)
-    await history.approval(run, 3, expires_at=world.clock.now())
+    await history.approval(run, 3, expires_at=world.clock.now() - CLOCK_SLACK)
     await history.approval(run, 4, conversation_id="f" * 32)
     body = (await world.get(STREAM)).json
     assert [a["approvalId"] for a in body["pendingApprovals"]] == [waiting.approval_id]
@@ -351,7 +351,7 @@ async def test_who_should_look_at_a_run_next(
     review = {"status": RunStatus.NEEDS_REVIEW, "failure_code": "code", "failure_rationale": "why"}
     run = await history.run(1, **({**review, **changes} if changes else {}))
     if undecided:  # also where its time is over: somebody has to ask again, or not
-        await history.approval(run, 1, expires_at=world.clock.now())
+        await history.approval(run, 1, expires_at=world.clock.now() - CLOCK_SLACK)
     assert (await world.get(f"/runs/{run.run_id}")).json["run"]["assignmentHint"] == hint
 
 
@@ -404,7 +404,7 @@ async def test_approvals_by_their_state_now(world: ApiWorld, history: History) -
     now = world.clock.now()
     await history.approval(run, 1, created_at=now)
     await history.approval(run, 2, created_at=now + timedelta(seconds=1), status=ApprovalStatus.REJECTED)
-    await history.approval(run, 3, created_at=now + timedelta(seconds=2), expires_at=now)
+    await history.approval(run, 3, created_at=now + timedelta(seconds=2), expires_at=now - CLOCK_SLACK)
     await history.approval(run, 4, created_at=now + timedelta(seconds=3), status=ApprovalStatus.EXPIRED)
 
     async def listed(query: str) -> list[int]:

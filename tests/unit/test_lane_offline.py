@@ -148,7 +148,6 @@ async def test_a_message_is_drafted_once_a_person_approves_and_never_sent(world:
     drafted = json.loads(approval.draft or "")
     assert (drafted["recipient"], drafted["body"]) == ("my landlord", "The rent will be two days late.")
     assert "The draft is there for you to send; nothing was sent." in (decided.run.agent_note_summary or "")
-    assert world.sender.sent == []
 
 
 async def test_a_draft_that_a_person_rejects_is_not_there(world: LaneWorld) -> None:

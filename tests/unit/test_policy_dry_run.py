@@ -20,8 +20,9 @@ from mosaic_core.ports import ConversationAgent, Stores
 from mosaic_core.services.policy_dry_run import ANSWER, MESSAGE, DryRun, PolicyDryRun, judge_message, judge_proposal
 from tests.support.agents import ScriptedAgent, answers, proposes
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, LaneWorld
+from tests.unit.test_approvals_end import due
 from tests.unit.test_conversation_proposals import ASK, DRAFT, RECATEGORISE, WIRE, finding, rows
-from tests.unit.test_lane_conversation import OTHER_CONVERSATION, OTHER_USER, PAY_RENT, approvals, decide, say
+from tests.unit.test_lane_conversation import OTHER_CONVERSATION, OTHER_USER, PAY_RENT, approvals, decide, message, say
 
 BUILT_IN = RULES_FILE.read_text("utf-8")
 CRYPTO = '[[messages]]\npattern = "\\\\bcrypto\\\\b"\nimpact = "money_movement"\n'
@@ -195,6 +196,20 @@ async def test_proposals_after_a_decision_are_judged_and_a_persons_word_is_not()
     mine = [one for one in found.comparisons if one.run_id == ended.run.run_id]
     assert [(one.judged, one.changed) for one in mine] == [(ANSWER, False), ("recategorise", True)]
     assert (found.undecided, found.unknown) == (0, ())
+
+
+async def test_what_time_ended_or_a_later_choice_kept_is_no_decision_of_a_rule() -> None:
+    world = world_of(ScriptedAgent([proposes(RECATEGORISE), proposes(RECATEGORISE), proposes(WIRE)]))
+    await rows(world)
+    early = message(world, ASK)
+    world.clock.advance(60)
+    await say(world, ASK)
+    await world.deliver(Lane.CONVERSATION, early)
+    await say(world, ASK)
+    [wire] = await approvals(world)
+    world.clock.advance(80 * 3600)
+    await world.deliver(Lane.CONVERSATION, due(world, wire))
+    assert (await dry_run(world, default_policy())).unknown == ()
 
 
 async def test_a_run_without_any_decision_of_the_policy_is_counted() -> None:

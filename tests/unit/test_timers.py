@@ -11,16 +11,21 @@ from typing import Any
 import azure.functions as func
 import pytest
 
+from mosaic_core.bootstrap import ROOT, Container
+from mosaic_core.config import Settings
 from mosaic_core.entrypoints.timers import (
+    APPROVALS_SCHEDULE,
     DEFAULT_OUTBOX_SCHEDULE,
     DEFAULT_SCHEDULE,
     OUTBOX_SCHEDULE_SETTING,
     SCHEDULE_SETTING,
     create_blueprint,
 )
+from mosaic_core.services.approvals_due import DueReport
 from mosaic_core.services.nightly import NightlyReport
 from mosaic_core.services.outbox import OutboxReport
 from mosaic_local.host.schedule import Schedule
+from tests.unit.test_config import MINIMAL
 
 
 @dataclass
@@ -46,14 +51,26 @@ class Unsent:
         return self.report
 
 
-def timers(nightly: Any = None, unsent: Any = None) -> dict[str, Any]:
+def timers(nightly: Any = None, unsent: Any = None, due: Any = None) -> dict[str, Any]:
     app = func.FunctionApp()
-    app.register_functions(create_blueprint(lambda: nightly, lambda: unsent))
+    app.register_functions(create_blueprint(lambda: nightly, lambda: unsent, lambda: due))
     return {f"{found.get_function_name()}": found for found in app.get_functions()}
 
 
 def timer(nightly: Any) -> Any:
     return timers(nightly)["nightly_sweep_timer"]
+
+
+@dataclass
+class Due:
+    report: DueReport = field(default_factory=DueReport)
+
+    async def tick(self) -> DueReport:
+        return self.report
+
+
+def due_timer(due: Any) -> Any:
+    return timers(due=due)["approvals_due_timer"]
 
 
 def own(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
@@ -141,3 +158,37 @@ async def test_the_outbox_s_tick_says_what_it_found(
     await timers(unsent=unsent)["unsent_commands_timer"].get_user_function()(None)
     assert unsent.ticks == 1
     assert [(r.__dict__["sent"], r.__dict__["stopped"]) for r in own(caplog)] == [(2, 1)] * said
+
+
+# ------------------------------------------------------------------------------------------------------ approvals due
+
+
+def test_the_timer_of_approvals_ticks_between_the_sweeps() -> None:
+    found = due_timer(Due())
+    assert found.get_function_name() == "approvals_due_timer"
+    trigger = found.get_trigger().get_dict_repr()
+    assert (trigger["type"], trigger["schedule"]) == ("timerTrigger", APPROVALS_SCHEDULE)
+    assert (trigger["runOnStartup"], trigger["useMonitor"]) == (False, True)
+    assert Schedule.parse(APPROVALS_SCHEDULE).minutes == (5, 15, 25, 35, 45, 55)
+
+
+async def test_the_timer_of_approvals_says_what_it_did(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        await due_timer(Due()).get_user_function()(None)
+        assert own(caplog) == []
+        await due_timer(Due(DueReport(enqueued=3, failed=1))).get_user_function()(None)
+    [record] = own(caplog)
+    assert (record.__dict__["enqueued"], record.__dict__["failed"]) == (3, 1)
+
+
+def test_the_app_has_every_timer() -> None:
+    """As the host indexes it."""
+    container = Container(Settings.from_env(MINIMAL))
+    app = func.FunctionApp()
+    parts = (lambda: container.nightly), (lambda: container.unsent), (lambda: container.approvals_due)
+    app.register_functions(create_blueprint(*parts))
+    names = [f.get_function_name() for f in app.get_functions()]
+    assert names == ["nightly_sweep_timer", "unsent_commands_timer", "approvals_due_timer"]
+    text = (ROOT / "function_app.py").read_text()
+    for part in ("nightly", "unsent", "approvals_due"):
+        assert f"container.{part}" in text

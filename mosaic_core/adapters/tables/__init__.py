@@ -73,7 +73,7 @@ def open_table_stores(
         stages=TableStages(service),
         signals=TableSignals(service),
         ledger=TableLedger(service, now),
-        approvals=TableApprovals(service),
+        approvals=TableApprovals(service, now),
         decisions=TableDecisions(service),
         households=TableHouseholds(service),
         members=TableMembers(service),

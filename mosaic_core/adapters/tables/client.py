@@ -194,13 +194,18 @@ class TableService:
     async def partitions(self, table: str, prefix: str) -> AsyncIterator[str]:
         """Keys of the partitions that begin with ``prefix``, ascending, as they are asked for: a request of one row for
         each, however many rows a partition has, and one more at the end."""
-        after, end = prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        async for partition in self.partitions_after(table, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)):
+            yield partition
+
+    async def partitions_after(self, table: str, after: str, end: str = "") -> AsyncIterator[str]:
+        """Keys of the partitions beyond ``after`` and, where it is given, before ``end``, as `partitions` has them."""
+        beyond = "PartitionKey gt @after"
         while True:
             pages = (
                 self._table(table)
                 .query_entities(
-                    "PartitionKey gt @after and PartitionKey lt @end",
-                    parameters={"after": after, "end": end},
+                    f"{beyond} and PartitionKey lt @end" if end else beyond,
+                    parameters={"after": after, "end": end} if end else {"after": after},
                     select=["PartitionKey"],
                     results_per_page=1,
                     **_CALL,

@@ -14,7 +14,7 @@ from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row
 from mosaic_core.adapters.tables.client import MAX_TRANSACTION, TableService
 from mosaic_core.adapters.tables.keys import SEPARATOR, encode, join
-from mosaic_core.concurrency import each
+from mosaic_core.concurrency import each, together
 from mosaic_core.domain import ids as derived
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
@@ -34,7 +34,7 @@ from mosaic_core.domain.records import (
     Stage,
     SweepProgress,
 )
-from mosaic_core.ports import BlobStore, ETag, LedgerWrite, StandingRow, Stored, StoredKey
+from mosaic_core.ports import BlobStore, DueApproval, ETag, LedgerWrite, StandingRow, Stored, StoredKey
 
 log = logging.getLogger(__name__)
 
@@ -299,20 +299,185 @@ class TableLedger(_Store):
 
 
 class TableApprovals(_Store):
+    """Beside the rows: a household's lists of all and of pending approvals, in one partition, and the list of what is
+    due, by day and group of households. Rows of versions that kept no lists are listed by whoever comes first: who
+    asks for a household's approvals, for that household, and `list_older`, for all of them."""
+
+    def __init__(self, tables: TableService, now: Callable[[], datetime]) -> None:
+        super().__init__(tables)
+        self._now = now
+
     async def insert(self, approval: Approval) -> ETag | None:
-        return await self._tables.insert(APPROVALS, *_approval_keys(approval), rows.APPROVAL.encode(approval))
+        row, place = rows.APPROVAL.encode(approval), _place_of(approval)
+        listed: dict[str, Row] = {_ALL + place: {"ApprovalId": approval.approval_id}}
+        if approval.status == ApprovalStatus.PENDING:
+            listed[_PENDING + place] = {"ApprovalId": approval.approval_id}
+        # a second time all of it is there, or only the pending one is gone, which stays away: nothing is written
+        await together(
+            self._tables.insert_all(INDEX, _approvals_of(approval.household_id), listed),
+            self._list_due(rows.first_due(approval)),
+        )
+        return await self._tables.insert(APPROVALS, *_approval_keys(approval), row)
 
     async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None:
         found = await self._tables.read(APPROVALS, encode(household_id), encode(approval_id))
         return Stored(rows.APPROVAL.decode(found.row), found.etag) if found else None
 
     async def update(self, approval: Approval, etag: ETag) -> ETag | None:
-        return await self._tables.update(APPROVALS, *_approval_keys(approval), rows.APPROVAL.encode(approval), etag)
+        row = rows.APPROVAL.encode(approval)
+        if approval.settled_at is not None:
+            await self._remove(_approvals_of(approval.household_id), _PENDING + _place_of(approval))
+        return await self._tables.update(APPROVALS, *_approval_keys(approval), row, etag)
 
     async def of_household(self, household_id: str, status: ApprovalStatus | None) -> list[Approval]:
-        conditions = [("Status", "eq", status.value)] if status else []
-        found = self._tables.query(APPROVALS, encode(household_id), conditions, select=rows.APPROVAL.properties)
-        return rows.newest_approvals([rows.APPROVAL.decode(row) async for row in found])
+        kind = _PENDING if status == ApprovalStatus.PENDING else _ALL
+        marks, listed = await self._listed(household_id, kind)
+        if not self._is_complete(marks):
+            await self._list_earlier(household_id, kind)
+            _, listed = await self._listed(household_id, kind)
+
+        async def read(approval_id: str) -> Approval | None:
+            stored = await self.read(household_id, approval_id)
+            return stored.value if stored is not None else None
+
+        found = await each(listed, read, at_once=READS_AT_ONCE)
+        return rows.newest_approvals(a for a in found if a is not None and status in (None, a.status))
+
+    async def _listed(
+        self, household_id: str, kind: str, most: int = rows.APPROVALS_LISTED
+    ) -> tuple[list[datetime], list[str]]:
+        """When rows of earlier versions were put on the list, and the ids of the newest on it."""
+        marks: list[datetime] = []
+        listed: list[str] = []
+        partition, span = _approvals_of(household_id), (("RowKey", "ge", kind), ("RowKey", "lt", _after(kind)))
+        async for row in self._tables.query(INDEX, partition, span, select=("ApprovalId", "AtUtc"), page=most):
+            if row.get("AtUtc") is not None:
+                marks.append(_time_of(row["AtUtc"]))
+            else:
+                listed.append(str(row["ApprovalId"]))
+            if len(listed) == most:
+                break
+        return marks, listed
+
+    # --------------------------------------------------------------------------------------------------- what is due
+
+    async def due(self, before: datetime, limit: int) -> list[DueApproval]:
+        found: list[DueApproval] = []
+        async for partition in self._tables.partitions(INDEX, _DUE):
+            if partition > f"{_DUE}{rows.due_day(before)}~" or len(found) >= limit:
+                break
+            most, taken = min(rows.DUE_SHARE, limit - len(found)), 0
+            until = (("RowKey", "lt", rows.due_time(before)),)
+            async for row in self._tables.query(INDEX, partition, until, select=rows.DUE_PROPERTIES, page=most):
+                found.append(rows.decode_due(row))
+                taken += 1
+                if taken == most:
+                    break
+        return found
+
+    async def postpone(self, due: DueApproval, later: DueApproval) -> None:
+        await self._list_due(later)
+        await self._remove(*_due_keys(due))
+
+    async def forget(self, due: DueApproval) -> None:
+        await self._remove(*_due_keys(due))
+
+    async def _list_due(self, due: DueApproval) -> None:
+        await self._tables.insert(INDEX, *_due_keys(due), rows.encode_due(due))
+
+    async def _remove(self, partition: str, row_key: str) -> None:
+        """One that is gone is as good as removed; a row of a list never changes."""
+        there = await self._tables.read(INDEX, partition, row_key, "PartitionKey")
+        if there is not None:
+            await self._tables.delete(INDEX, partition, row_key, there.etag)
+
+    # -------------------------------------------------------------------------------------- rows of earlier versions
+
+    def _is_complete(self, marks: Sequence[datetime]) -> bool:
+        """Twice, since a worker of the earlier version may have written while the first list was made."""
+        return len(marks) >= 2 or (len(marks) == 1 and self._now() - marks[0] < OVERLAP)
+
+    async def _list_earlier(self, household_id: str, kind: str) -> None:
+        """One reading of the household's rows (of those that say pending, for that list), once or twice in its life."""
+        partition, now = _approvals_of(household_id), self._now().astimezone(UTC)
+        of_kind = [("Status", "eq", ApprovalStatus.PENDING.value)] if kind == _PENDING else []
+        found = [
+            rows.APPROVAL.decode(row)
+            async for row in self._tables.query(
+                APPROVALS, encode(household_id), of_kind, select=rows.APPROVAL.properties
+            )
+        ]
+
+        async def list_one(approval: Approval) -> None:
+            if kind == _PENDING:
+                await self._list_due(rows.first_due(approval))
+            row: Row = {"ApprovalId": approval.approval_id}
+            await self._tables.insert(INDEX, partition, kind + _place_of(approval), row)
+
+        # all that is pending, since all of it has to end; of the others the newest, since nobody is shown more
+        wanted = found if kind == _PENDING else rows.newest_approvals(found)
+        await each(wanted, list_one, at_once=READS_AT_ONCE)
+        await self._tables.insert(INDEX, partition, f"{kind}{_MARK}{rows.due_time(now)}", {"AtUtc": now})
+
+    async def list_older(self, households: int) -> bool:
+        found = await self._tables.read(INDEX, "approvals-listed", "progress")
+        after = str(found.row["Cursor"]) if found else ""
+        if found and found.row["Passes"] >= 2:
+            return False
+        if found and found.row["Passes"] == 1 and not after and self._now() - _time_of(found.row["AtUtc"]) < OVERLAP:
+            return False
+        passes = int(found.row["Passes"]) if found else 0
+        seen = 0
+        async for partition in self._tables.partitions_after(APPROVALS, after):
+            async for row in self._tables.query(APPROVALS, partition, select=("HouseholdId",), page=1):
+                household_id = str(row["HouseholdId"])
+                marks, _ = await self._listed(household_id, _PENDING, most=1)
+                if not self._is_complete(marks):
+                    await self._list_earlier(household_id, _PENDING)
+                break
+            seen, after = seen + 1, partition
+            if seen == households:
+                break
+        else:
+            after, passes = "", passes + 1
+        progress: Row = {"Cursor": after, "Passes": passes, "AtUtc": self._now().astimezone(UTC)}
+        if found is None:
+            await self._tables.insert(INDEX, "approvals-listed", "progress", progress)
+        else:
+            # a lost race is another's progress
+            await self._tables.update(INDEX, "approvals-listed", "progress", progress, found.etag)
+        return passes < 2
+
+
+OVERLAP: Final = timedelta(hours=1)
+"""How long workers of two versions may write side by side."""
+
+_DUE: Final = f"approval-due{SEPARATOR}"
+_PENDING: Final = f"pending{SEPARATOR}"
+_ALL: Final = f"all{SEPARATOR}"
+_MARK: Final = SEPARATOR
+"""Begins what says that a list holds earlier rows as well: before every place, so that one range has both."""
+
+
+def _after(kind: str) -> str:
+    """The first text that does not begin so."""
+    return kind[:-1] + chr(ord(kind[-1]) + 1)
+
+
+def _time_of(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _approvals_of(household_id: str) -> str:
+    return join("approvals", household_id)
+
+
+def _place_of(approval: Approval) -> str:
+    return join(rows.newest_first(approval.created_at), approval.approval_id)
+
+
+def _due_keys(due: DueApproval) -> tuple[str, str]:
+    return f"{_DUE}{rows.due_group(due)}", join(*rows.due_place(due))
 
 
 def _approval_keys(approval: Approval) -> tuple[str, str]:

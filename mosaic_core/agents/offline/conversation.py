@@ -105,6 +105,8 @@ def _became(said: str, told: str) -> str:
     """``told`` is what the app says of a proposal (`lanes.conversation.proposals`, `domain.approval.told`)."""
     if told.startswith(("applied", "approved and applied")):
         return f"Done: {said}."
-    if told.startswith("approved"):
+    if told.startswith(("partly applied", "approved, partly applied")):
+        return f"Done in part: {said} ({told})."
+    if told.startswith("approved: a draft"):
         return f"Approved: {said}. The draft is there for you to send; nothing was sent."
     return f"Not done: {said} ({told or 'nothing was said of it'})."

@@ -4,8 +4,9 @@ The worker decides again by itself what a message asks for; the API's dispositio
 judged by the policy: annotations of the household's own rows may be applied, everything else waits for a person, and
 what a person approves beyond that becomes a draft. The system itself sends nothing and moves no money.
 
-`messages` is the flow of a message, `decisions` that of a decision, `exchange` what an agent said and how it lands in
-the conversation's state, `proposals` what becomes of what it proposes, `effects` what the app does.
+`messages` is the flow of a message, `decisions` that of a decision (and of time), `endings` what an approval's end
+leads to, `exchange` what an agent said and how it lands in the conversation's state, `proposals` what becomes of what
+it proposes, `effects` what the app does.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from mosaic_core.domain.envelope import AgentApprovalSubmitted, AgentMessagePosted
+from mosaic_core.domain.envelope import AgentApprovalDue, AgentApprovalSubmitted, AgentMessagePosted
 from mosaic_core.domain.errors import LaneError
 from mosaic_core.domain.policy_engine import PolicyEngine, default_policy
 from mosaic_core.lanes.context import LaneContext, LaneResult
 from mosaic_core.lanes.conversation.audit import POLICY
-from mosaic_core.lanes.conversation.decisions import Decisions
+from mosaic_core.lanes.conversation.decisions import Decisions, DueApprovals
 from mosaic_core.lanes.conversation.messages import Messages
 from mosaic_core.lanes.conversation.rules import Rules
+from mosaic_core.lanes.conversation.turnstile import Turnstile
 from mosaic_core.ports import ConversationAgent
 
 __all__ = ["POLICY", "ConversationLane"]
@@ -35,6 +37,7 @@ class ConversationLane:
     approval_expiry: timedelta = timedelta(hours=72)
     require_other_person: bool = False
     policy: PolicyEngine = field(default_factory=default_policy)
+    turnstile: Turnstile = field(default_factory=Turnstile, repr=False, compare=False)
 
     async def __call__(self, context: LaneContext) -> LaneResult:
         rules = Rules(
@@ -42,10 +45,13 @@ class ConversationLane:
             policy=self.policy,
             approval_expiry=self.approval_expiry,
             require_other_person=self.require_other_person,
+            turnstile=self.turnstile,
         )
         match context.envelope.payload:
             case AgentMessagePosted() as message:
                 return await Messages(rules, context, message).execute()
             case AgentApprovalSubmitted() as decision:
                 return await Decisions(rules, context, decision).execute()
+            case AgentApprovalDue() as due:
+                return await DueApprovals(rules, context, due).execute()
         raise LaneError("the conversation lane was given another command", code="unsupported_command_type")

@@ -1,45 +1,40 @@
-"""A person's decision on an approval: judged, recorded once, carried out, and told to the agent that waits.
+"""A person's decision on an approval: judged and recorded once. What it leads to is in `endings`.
 
-Each step finds what an earlier attempt, or nobody, left: the approval's status is the single use (If-Match), what is
-carried out is keyed by the approval, and the agent goes on from its stored session.
+The approval's status is the single use (If-Match): the first decision stands. One that comes after its time ends well
+and changes nothing; one on what a rejected command asked for is refused.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import Final
 
 from mosaic_core.domain import approval as approvals
-from mosaic_core.domain import ids, lifecycle, signals
-from mosaic_core.domain.envelope import AgentApprovalSubmitted
+from mosaic_core.domain import lifecycle
+from mosaic_core.domain.envelope import AgentApprovalDue, AgentApprovalSubmitted
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, DecisionOutcome
-from mosaic_core.domain.records import Approval, Signal
+from mosaic_core.domain.records import Approval
 from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
-from mosaic_core.lanes.conversation import effects, sessions
 from mosaic_core.lanes.conversation.audit import POLICY, audit
-from mosaic_core.lanes.conversation.effects import Wish
-from mosaic_core.lanes.conversation.exchange import Exchange, TakenError
-from mosaic_core.lanes.conversation.messages import LANE, result_of
-from mosaic_core.lanes.conversation.proposals import APPROVAL_REQUIRED, awaits
+from mosaic_core.lanes.conversation.endings import CHANGED, EXPIRED, Ending, Endings, said
+from mosaic_core.lanes.conversation.messages import result_of
 from mosaic_core.lanes.conversation.rules import Rules
-from mosaic_core.lanes.conversation.sessions import Batch
-from mosaic_core.lanes.conversation.talk import Said, Talk
-from mosaic_core.lanes.household import ledger_up_to
-from mosaic_core.ports import AgentTurn, Stored
+from mosaic_core.ports import Stored
 
-CHANGED: Final = "approval_action_changed"
+HARMLESS: Final = frozenset({"approval_repeated", EXPIRED})
+"""Codes of decisions that change nothing, and that nobody has to look at."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """``mine``: this run's decision stands, and what it leads to is this run's to do."""
-
     outcome: DecisionOutcome
     code: str
     rationale: str
     approval: Approval | None = None
-    mine: bool = False
+
+    @property
+    def is_harmless(self) -> bool:
+        return self.outcome == DecisionOutcome.APPLIED or self.code in HARMLESS
 
 
 class Decisions:
@@ -49,59 +44,40 @@ class Decisions:
         self._rules = rules
         self._context = context
         self._decision = decision
+        self._endings = Endings(rules, context)
         self._policy = f"policy/{rules.policy.version}"
 
     async def execute(self) -> LaneResult:
         async with self._context.log.stage("decide", self._policy) as stage:
             verdict = await self._decide()
             await self._audit(verdict)
-            harmless = verdict.outcome == DecisionOutcome.APPLIED or verdict.code == "approval_repeated"
-            if harmless:
+            if verdict.is_harmless:
                 stage.succeed(verdict.code, verdict.rationale)
             else:
                 stage.review(verdict.code, verdict.rationale, confidence=1.0)
-        approval = verdict.approval
-        if not harmless or approval is None:
-            return needs_review(verdict.code, verdict.rationale, agent_name=self._policy, note=verdict.rationale)
-        said: Said | None = None
-        if verdict.mine:
-            if approval.status == ApprovalStatus.APPROVED:
-                changed = await self._carry_out(approval)
-                if changed is not None:
-                    return changed
-            batch = await self._batch(approval)
-            decided = await self._all_decided(approval, batch)
-            if decided is not None:
-                await self._close_review(approval)
-            said = await self._resume(approval, batch, decided)
-        return self._result(verdict, approval, said)
+        approval, result = verdict.approval, self._of(verdict)
+        if approval is None or approval.status == ApprovalStatus.PENDING:
+            return result
+        # whatever this decision comes to: what the approval's end leads to may have been left undone
+        ending = await self._endings.finish(approval)
+        if verdict.outcome == DecisionOutcome.APPLIED:
+            result = self._of(replace(verdict, rationale=said(ending.approval)))
+        return ended(self._rules, result, ending, source=f"run {approval.run_id}")
 
-    def _result(self, verdict: _Verdict, approval: Approval, said: Said | None) -> LaneResult:
-        """The decision's own outcome, unless the agent that was told asks for something new."""
-        source = f"run {approval.run_id}"
-        if said is None:
-            return succeeded(
-                verdict.code, verdict.rationale, agent_name=self._policy, agent_source=source, note=verdict.rationale
-            )
-        result = result_of(self._rules, said, said_of="what the agent adds")
-        note = f"{verdict.rationale}. {said.reply.answer.text}"
-        if result.outcome == AttemptOutcome.SUCCEEDED:
-            return succeeded(
-                verdict.code,
-                verdict.rationale,
-                agent_name=self._rules.agent.name,
-                agent_source=f"{self._rules.agent.source}; {source}",
-                note=note,
-            )
-        return replace(result, agent_note_summary=f"{verdict.rationale}. {result.agent_note_summary}")
+    def _of(self, verdict: _Verdict) -> LaneResult:
+        if not verdict.is_harmless:
+            return needs_review(verdict.code, verdict.rationale, agent_name=self._policy, note=verdict.rationale)
+        source = f"run {verdict.approval.run_id}" if verdict.approval is not None else None
+        return succeeded(
+            verdict.code, verdict.rationale, agent_name=self._policy, agent_source=source, note=verdict.rationale
+        )
 
     # --------------------------------------------------------------------------------------------------- the decision
 
     async def _decide(self) -> _Verdict:
-        """The decision on the approval's row, If-Match: the first one stands, the same again is harmless, the opposite
-        is refused."""
         decision, context = self._decision, self._context
         wanted = ApprovalStatus.APPROVED if decision.decision == "Approve" else ApprovalStatus.REJECTED
+        void = False
         while True:
             stored = await context.stores.approvals.read(decision.household_id, decision.approval_id)
             if stored is None:
@@ -110,52 +86,43 @@ class Decisions:
             if approval.conversation_id != decision.conversation_id:
                 return _refused("approval_other_conversation", "the approval belongs to another conversation")
             if approval.status != ApprovalStatus.PENDING:
-                return await self._decided_before(approval, wanted)
-            if context.envelope.created_at >= approval.expires_at:
-                wanted_now = ApprovalStatus.EXPIRED
-            elif wanted == ApprovalStatus.APPROVED and approvals.stored_action(approval) is None:
+                return self._decided_before(approval, wanted, void=void)
+            void = await self._endings.is_void(approval)
+            if void or approvals.is_over(approval, context.envelope.created_at):
+                await self._endings.expire(approval)
+                continue
+            approves = wanted == ApprovalStatus.APPROVED
+            if approves and approvals.stored_action(approval) is None:
                 return _refused(CHANGED, "the stored action is not the one that was asked for; ask again", approval)
-            elif (
-                wanted == ApprovalStatus.APPROVED
-                and self._rules.require_other_person
-                and decision.household_user_id == approval.requested_by
-            ):
+            if approves and self._rules.require_other_person and decision.household_user_id == approval.requested_by:
                 return _refused("approval_same_person", "another person than who asked has to approve this", approval)
-            else:
-                wanted_now = wanted
-            await context.stores.approvals.update(self._decided(stored, wanted_now), stored.etag)
+            await context.stores.approvals.update(self._decided(stored, wanted), stored.etag)
             # whoever wrote it, the row now says what became of it
 
-    async def _decided_before(self, approval: Approval, wanted: ApprovalStatus) -> _Verdict:
+    def _decided_before(self, approval: Approval, wanted: ApprovalStatus, *, void: bool) -> _Verdict:
+        mine = approval.decision_run_id == self._context.run_id
         if approval.status == ApprovalStatus.EXPIRED:
+            if void or (mine and not approvals.is_over(approval, self._context.envelope.created_at)):
+                return _refused("approval_void", "the command that asked for it was rejected; ask again", approval)
             return _refused("approval_expired", "the approval had expired", approval)
         if approval.status != wanted:
             rationale = f"the approval is already {approval.status}; the first decision stands"
             return _refused("approval_contradicted", rationale, approval)
-        mine = approval.decision_run_id == self._context.run_id
-        if mine or await self._left_undone(approval):
-            return _Verdict(DecisionOutcome.APPLIED, f"approval_{wanted}", _said(approval), approval, mine=True)
+        if mine:
+            return _Verdict(DecisionOutcome.APPLIED, f"approval_{wanted}", said(approval), approval)
         rationale = f"already decided so in run {approval.decision_run_id}; nothing is done twice"
         return _Verdict(DecisionOutcome.REJECTED, "approval_repeated", rationale, approval)
 
-    async def _left_undone(self, approval: Approval) -> bool:
-        """The run that approved has failed for good before it carried the action out: this one takes it over."""
-        if approval.status != ApprovalStatus.APPROVED or approval.carried_out_at or not approval.decision_run_id:
-            return False
-        run = await self._context.stores.runs.read(approval.decision_run_id)
-        return run is not None and run.value.is_final and run.value.attempt_outcome == AttemptOutcome.FAILED
-
     def _decided(self, stored: Stored[Approval], status: ApprovalStatus) -> Approval:
         lifecycle.check(stored.value.status, status)
-        # nobody decided what time did
-        late = status == ApprovalStatus.EXPIRED
         return replace(
             stored.value,
             status=status,
-            decided_at=self._context.now(),
-            decided_by=POLICY if late else self._decision.household_user_id,
+            # when the person decided, however long it waited: a later choice than that stands
+            decided_at=min(self._context.envelope.created_at, self._context.now()),
+            decided_by=self._decision.household_user_id,
             decision_run_id=self._context.run_id,
-            decision_rationale=None if late else self._decision.rationale,
+            decision_rationale=self._decision.rationale,
         )
 
     async def _audit(self, verdict: _Verdict) -> None:
@@ -172,131 +139,74 @@ class Decisions:
             approval_id=decision.approval_id,
         )
 
-    # -------------------------------------------------------------------------------------------------- carrying out
 
-    async def _carry_out(self, approval: Approval) -> LaneResult | None:
-        """Do what was approved, or draft it for a person; None once it is done. The action is hashed again first."""
-        context = self._context
-        async with context.log.stage("carry_out", LANE) as stage:
-            while True:
-                stored = await context.stores.approvals.read(approval.household_id, approval.approval_id)
-                row = stored.value if stored is not None else approval
-                if row.carried_out_at is not None:
-                    stage.succeed("draft_ready" if row.draft else "action_applied", _said(row))
-                    return None
-                action = approvals.stored_action(row)
-                if stored is None or action is None:
-                    rationale = "the stored action is not the one that was approved; nothing was done"
-                    stage.review(CHANGED, rationale, confidence=1.0)
-                    await self._audit(_refused(CHANGED, rationale, approval))
-                    return needs_review(CHANGED, rationale, agent_name=self._policy, note=rationale)
-                draft = None
-                if approvals.is_executable(action):
-                    wish = Wish(set_by=row.decided_by or POLICY, asked_at=row.created_at, approval_id=row.approval_id)
-                    as_of = context.envelope.created_at.date()
-                    ledger = {t.transaction_id: t for t in await ledger_up_to(context.stores, row.household_id, as_of)}
-                    await effects.apply(context, row.household_id, action, wish, ledger)
-                else:
-                    draft = json.dumps(approvals.draft(action, row.action_kind), ensure_ascii=False)
-                done = replace(row, carried_out_at=context.now(), draft=draft)
-                await context.stores.approvals.update(done, stored.etag)
-                # whoever wrote it: the row is read again, and says so
+class DueApprovals:
+    """One attempt at ending an approval whose time is over. Nobody decides anything by it."""
 
-    # ------------------------------------------------------------------------------------------------------ resuming
+    def __init__(self, rules: Rules, context: LaneContext, due: AgentApprovalDue) -> None:
+        self._rules = rules
+        self._context = context
+        self._due = due
+        self._policy = f"policy/{rules.policy.version}"
 
-    async def _batch(self, approval: Approval) -> Batch | None:
-        if approval.batch is None:
-            return None
-        return await sessions.get_batch(self._context.stores, approval.household_id, approval.batch)
-
-    async def _all_decided(self, approval: Approval, batch: Batch | None) -> dict[str, str] | None:
-        """What the agent is to be told, by call id, once everything that it waits for is decided or past its time;
-        None before."""
-        if batch is None:
-            return {}
-        results = dict(batch.results)
-        for call_id, approval_id in batch.waiting.items():
-            stored = await self._context.stores.approvals.read(approval.household_id, approval_id)
-            row = stored.value if stored is not None else None
-            if row is None or (row.status == ApprovalStatus.PENDING and row.expires_at > self._context.now()):
-                return None
-            results[call_id] = approvals.told(row)
-        return results
-
-    async def _resume(self, approval: Approval, batch: Batch | None, results: dict[str, str] | None) -> Said | None:
-        if batch is None or approval.batch is None:
-            return None
-        context = self._context
-        if results is None:
-            async with context.log.stage("resume", LANE) as stage:
-                stage.skip("others_pending", "the agent goes on when its other proposals are decided")
-            return None
-        as_of = context.envelope.created_at.date()
-        turn = AgentTurn(
-            question=batch.question,
-            transactions=await ledger_up_to(context.stores, approval.household_id, as_of),
-            as_of=as_of,
-            household_id=approval.household_id,
-            conversation_id=approval.conversation_id,
-            run_id=batch.run_id,
+    async def execute(self) -> LaneResult:
+        due, context = self._due, self._context
+        endings = Endings(self._rules, context)
+        async with context.log.stage("expire", self._policy) as stage:
+            stored = await context.stores.approvals.read(due.household_id, due.approval_id)
+            approval = stored.value if stored is not None else None
+            if approval is None or approval.conversation_id != due.conversation_id:
+                stage.skip("approval_not_found", "there is no such approval here")
+                return succeeded("approval_not_found", "there is no such approval here", agent_name=self._policy)
+            if approval.status == ApprovalStatus.PENDING and (
+                approvals.is_over(approval, context.now()) or await endings.is_void(approval)
+            ):
+                approval = await endings.expire(approval)
+            if approval.status == ApprovalStatus.PENDING:
+                stage.skip("approval_not_due", "there is time left to decide")
+                return succeeded("approval_not_due", "there is time left to decide", agent_name=self._policy)
+            if approval.status == ApprovalStatus.EXPIRED and approval.decision_run_id == context.run_id:
+                await audit(
+                    context,
+                    actor=POLICY,
+                    action=approval.action_kind,
+                    outcome=DecisionOutcome.REJECTED,
+                    reason_code=EXPIRED,
+                    rationale=said(approval),
+                    confidence=1.0,
+                    policy_version=self._rules.policy.version,
+                    approval_id=approval.approval_id,
+                )
+            stage.succeed(f"approval_{approval.status}", said(approval))
+        ending = await endings.finish(approval)
+        rationale, source = said(ending.approval), f"run {approval.run_id}"
+        result = succeeded(
+            f"approval_{approval.status}", rationale, agent_name=self._policy, agent_source=source, note=rationale
         )
-        exchange = Exchange(
-            context,
-            approval.household_id,
-            approval.conversation_id,
-            turn_id=ids.derive("resume", approval.batch),
-            question="",
+        return ended(self._rules, result, ending, source=source)
+
+
+def ended(rules: Rules, result: LaneResult, ending: Ending, *, source: str) -> LaneResult:
+    """The command's own outcome, unless the action was changed, or the agent that was told asks for something new."""
+    succeeds = result.outcome == AttemptOutcome.SUCCEEDED
+    if ending.changed and succeeds:
+        rationale = "the stored action is not the one that was approved; nothing was done"
+        return needs_review(CHANGED, rationale, agent_name=result.agent_name, note=rationale)
+    if ending.said is None:
+        return result
+    told = result_of(rules, ending.said, said_of="what the agent adds")
+    if ending.goes_on or told.outcome == AttemptOutcome.SUCCEEDED:
+        note = f"{result.rationale}. {ending.said.reply.answer.text}"
+        if not succeeds:
+            return replace(result, agent_note_summary=note)
+        return replace(
+            result,
+            agent_name=rules.agent.name,
+            agent_source=f"{rules.agent.source}; {source}",
+            agent_note_summary=note,
         )
-        talk = Talk(
-            self._rules,
-            context,
-            exchange,
-            turn,
-            executor=f"resume/{self._rules.agent.name}",
-            requested_by=batch.requested_by,
-        )
-        try:
-            return await talk.resume(batch.state, results)
-        except TakenError as taken:
-            # two decisions at once: the other one's run was first to tell the agent
-            context.log.drafts[-1].skip(taken.code, taken.rationale)
-            return None
-
-    # ------------------------------------------------------------------------------------------------- the review
-
-    async def _close_review(self, approval: Approval) -> None:
-        """The asking run's review signal has its answer. Where that run has not come to raise it yet (an approval can
-        be decided from the moment that it is stored), it is stored resolved: the run's own insert comes too late."""
-        store, now = self._context.stores.signals, self._context.now()
-        while True:
-            stored = await store.read(ids.review_signal_id(approval.run_id))
-            if stored is not None and stored.value.is_resolved:
-                return
-            review = stored.value if stored is not None else await self._review_to_come(approval)
-            if review is None:
-                return
-            by, note = approval.decided_by or "", f"approval {approval.status}"
-            resolved = signals.resolve(review, by=by, note=note, now=now)
-            if stored is None:
-                written = await store.insert(resolved)
-            else:
-                written = await store.update(resolved, stored.etag)
-            if written is not None:
-                return
-
-    async def _review_to_come(self, approval: Approval) -> Signal | None:
-        """What the asking run is going to raise; None where there is no such run."""
-        run = await self._context.stores.runs.read(approval.run_id)
-        if run is None:
-            return None
-        return signals.review(replace(run.value, failure_code=APPROVAL_REQUIRED, failure_rationale=awaits([approval])))
+    return replace(told, agent_note_summary=f"{result.rationale}. {told.agent_note_summary}")
 
 
 def _refused(code: str, rationale: str, approval: Approval | None = None) -> _Verdict:
     return _Verdict(DecisionOutcome.REJECTED, code, rationale, approval)
-
-
-def _said(approval: Approval) -> str:
-    if approval.status == ApprovalStatus.APPROVED:
-        return f"approved: {approval.action_kind}; what reaches outside is a draft for a person, nothing is sent"
-    return f"rejected: {approval.action_kind} is not carried out"

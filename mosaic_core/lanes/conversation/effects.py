@@ -1,19 +1,20 @@
 """What the app itself does: annotations of the household's own rows. Nothing here reaches outside.
 
-Each is an effect of kind 3 (a shared row, If-Match, naming the run and attempt) or, for a note, of kind 1.
+Each is an effect of kind 3 (a shared row, If-Match, naming the run and attempt, or the approval) or, for a note, of
+kind 1. What is said of it is what is there afterwards, not what was wanted.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from mosaic_core.agents.categorise import learning_key
+from mosaic_core.concurrency import each
 from mosaic_core.domain import ids, signals
-from mosaic_core.domain.approval import Action
+from mosaic_core.domain.approval import APPLIED, Action
 from mosaic_core.domain.errors import LaneError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.records import Annotation, Signal
@@ -26,16 +27,41 @@ FINDINGS: Final = frozenset(
 )
 """Signals of the sweep. The runtime's own (a failed command, a waiting approval) are not the household's to dismiss."""
 
-_AT_ONCE: Final = 8
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """Who wants an action, since when, and by which approval (None: the policy let it pass)."""
+    """Who wants an action, since when, by which approval (None: the policy let it pass), and else in which exchange.
+    What a person approved is wanted since they approved it."""
 
     set_by: str
     asked_at: datetime
     approval_id: str | None = None
+    turn_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What came of an action: ``text`` in words, ``landed`` how much of it stands, ``kept`` how much does not, since a
+    later choice does, or there is nothing to do it to. ``categories`` are those that the rows have by it."""
+
+    text: str
+    landed: int = 1
+    kept: int = 0
+    categories: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """``applied``, ``partly applied: …`` or ``not applied: …``."""
+        if not self.kept:
+            return APPLIED
+        return f"{'partly' if self.landed else 'not'} applied: {self.text}"
+
+
+def code_of(summary: str | None) -> str:
+    """An outcome code of a stage, for a `Done.summary` (None: of an earlier version, which took all for applied)."""
+    if summary is None or summary == APPLIED:
+        return "action_applied"
+    return "action_partly_applied" if summary.startswith("partly") else "action_not_applied"
 
 
 async def finding(context: LaneContext, household_id: str, signal_id: str) -> Signal | None:
@@ -46,53 +72,74 @@ async def finding(context: LaneContext, household_id: str, signal_id: str) -> Si
     return signal if ours else None
 
 
+def names_rows(action: Action) -> bool:
+    """Whether carrying the action out looks at the ledger."""
+    return action.name == "recategorise"
+
+
 async def apply(
     context: LaneContext, household_id: str, action: Action, wish: Wish, ledger: Mapping[str, Transaction]
-) -> str:
-    """Carry out an executable action; what was done, in a sentence. ``ledger`` are the household's transactions by id.
+) -> Done:
+    """Carry out an executable action. ``ledger`` are the household's transactions by id, of use where `names_rows`.
     Repeating it changes nothing. Raises LaneError for an action that there is no code for."""
     arguments = action.arguments
     match action.name:
         case "recategorise":
-            rows = [str(i) for i in arguments["transactionIds"]]
+            rows = list(dict.fromkeys(str(i) for i in arguments["transactionIds"]))
             category = str(arguments["category"])
             learned = sorted({learning_key(ledger[i]) for i in rows if i in ledger})
-            await _annotate_all(
-                context,
-                household_id,
-                wish,
-                [(CATEGORY, i, category) for i in rows] + [(LEARNED, key, category) for key in learned],
+            wanted = [(CATEGORY, i, category) for i in rows] + [(LEARNED, key, category) for key in learned]
+            stands = await _annotate_all(context, household_id, wish, wanted)
+            set_rows = [i for i, landed in zip(rows, stands, strict=False) if landed]
+            merchants = sum(stands[len(rows) :])
+            return Done(
+                text=_said(
+                    f"{len(set_rows)} rows are {category} now, and {merchants} merchants from now on",
+                    stands,
+                    f"{len(rows) - len(set_rows)} rows and {len(learned) - merchants} merchants",
+                ),
+                landed=sum(stands),
+                kept=len(stands) - sum(stands),
+                categories=dict.fromkeys(set_rows, category),
             )
-            return f"{len(rows)} rows are {category} now, and {len(learned)} merchants from now on"
         case "mark_recurring":
-            rows = [str(i) for i in arguments["transactionIds"]]
+            rows = list(dict.fromkeys(str(i) for i in arguments["transactionIds"]))
             cadence = str(arguments["cadence"])
-            await _annotate_all(context, household_id, wish, [(RECURRING, i, cadence) for i in rows])
-            return f"{len(rows)} rows are marked as {cadence}"
+            stands = await _annotate_all(context, household_id, wish, [(RECURRING, i, cadence) for i in rows])
+            landed, kept = sum(stands), len(rows) - sum(stands)
+            text = _said(f"{landed} rows are marked as {cadence}", stands, f"{kept} rows")
+            return Done(text=text, landed=landed, kept=kept)
         case "budget_note":
-            # keyed by the approval where there is one: whoever carries it out writes the same row
-            subject = ids.derive("note", wish.approval_id or context.run_id, action.hash)
+            # keyed by what asked for it: whoever carries it out writes the same row
+            subject = ids.derive("note", wish.approval_id or wish.turn_id or context.run_id, action.hash)
             await _annotate(context, household_id, wish, NOTE, subject, action.json)
-            return "the note is kept"
+            return Done(text="the note is kept")
         case "dismiss_signal":
-            return await _dismiss(context, household_id, str(arguments["signalId"]), wish)
+            said = await _dismiss(context, household_id, str(arguments["signalId"]), wish)
+            if said is None:
+                return Done(text="the signal is not one of the household's findings", landed=0, kept=1)
+            return Done(text=said)
     raise LaneError("there is no code for the action", code="action_not_executable")
 
 
+def _said(done: str, stands: Sequence[bool], kept: str) -> str:
+    if all(stands):
+        return done
+    return f"{done}; {kept} keep a later choice" if any(stands) else f"{kept} keep a later choice"
+
+
 async def _annotate_all(
-    context: LaneContext, household_id: str, wish: Wish, wanted: list[tuple[str, str, str]]
-) -> None:
-    gate = asyncio.Semaphore(_AT_ONCE)
+    context: LaneContext, household_id: str, wish: Wish, wanted: Sequence[tuple[str, str, str]]
+) -> list[bool]:
+    async def one(entry: tuple[str, str, str]) -> bool:
+        return await _annotate(context, household_id, wish, *entry)
 
-    async def one(kind: str, subject: str, value: str) -> None:
-        async with gate:
-            await _annotate(context, household_id, wish, kind, subject, value)
-
-    await asyncio.gather(*(one(*entry) for entry in wanted))
+    return await each(wanted, one)
 
 
-async def _annotate(context: LaneContext, household_id: str, wish: Wish, kind: str, subject: str, value: str) -> None:
-    """The row says ``value``, unless a later request, or a later attempt of this one, has said something since."""
+async def _annotate(context: LaneContext, household_id: str, wish: Wish, kind: str, subject: str, value: str) -> bool:
+    """Whether the row says ``value`` by this wish now. False: a later request, or a later attempt of this one, has said
+    something since, and that stands."""
     new = Annotation(
         household_id=household_id,
         kind=kind,
@@ -109,26 +156,36 @@ async def _annotate(context: LaneContext, household_id: str, wish: Wish, kind: s
         stored = await context.stores.annotations.read(household_id, kind, subject)
         if stored is None:
             if await context.stores.annotations.insert(new) is not None:
-                return
+                return True
             continue
-        there = stored.value
-        if there.run_id == new.run_id:
-            if there.attempt > new.attempt or (there.attempt == new.attempt and there.value == new.value):
-                return
-        elif (there.asked_at, there.run_id) > (new.asked_at, new.run_id):
-            return
+        if _stands_against(stored.value, new):
+            return stored.value.value == value
         if await context.stores.annotations.update(new, stored.etag) is not None:
-            return
+            return True
 
 
-async def _dismiss(context: LaneContext, household_id: str, signal_id: str, wish: Wish) -> str:
+def _stands_against(there: Annotation, new: Annotation) -> bool:
+    """Whether ``there`` is this wish already, or a later one."""
+    if there.approval_id is not None and there.approval_id == new.approval_id:
+        # carried out by whoever found it undone: not an attempt of anybody's, done once
+        return there.value == new.value
+    if there.approval_id is None and new.approval_id is None and there.run_id == new.run_id:
+        return there.attempt > new.attempt or (there.attempt == new.attempt and there.value == new.value)
+    return (there.asked_at, there.approval_id or there.run_id) > (new.asked_at, new.approval_id or new.run_id)
+
+
+async def _dismiss(context: LaneContext, household_id: str, signal_id: str, wish: Wish) -> str | None:
+    """None where the household has no such finding any more."""
+    note = f"dismissed by approval {wish.approval_id}" if wish.approval_id else f"dismissed in run {context.run_id}"
     while True:
         if await finding(context, household_id, signal_id) is None:
-            raise LaneError("the signal is not one of the household's findings", code="signal_not_found")
+            return None
         stored = await context.stores.signals.read(signal_id)
-        if stored is None or stored.value.is_resolved:
+        if stored is None:
             return "the signal was resolved already"
-        note = f"dismissed in run {context.run_id}"
+        if stored.value.is_resolved:
+            mine = stored.value.resolution_note == note
+            return "the signal is dismissed" if mine else "the signal was resolved already"
         resolved = signals.resolve(stored.value, by=wish.set_by, note=note, now=context.now())
         if await context.stores.signals.update(resolved, stored.etag) is not None:
             return "the signal is dismissed"

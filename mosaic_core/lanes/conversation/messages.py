@@ -29,6 +29,7 @@ class Messages:
         self._policy = f"policy/{rules.policy.version}"
         self._exchange = Exchange(
             context,
+            rules.turnstile,
             message.household_id,
             message.conversation_id,
             turn_id=context.run_id,
@@ -45,7 +46,8 @@ class Messages:
         async with self._context.log.stage("route", ROUTER) as stage:
             route = route_question(message.message)
             stage.succeed(route.outcome_code, route.rationale, confidence=route.confidence)
-        return await self._answer(route)
+        async with self._exchange.held():
+            return await self._answer(route)
 
     # ------------------------------------------------------------------------------------------------ high impact
 
@@ -61,6 +63,7 @@ class Messages:
                 self._rules,
                 self._context,
                 Action(REQUEST, arguments),
+                exchange=self._exchange,
                 conversation_id=message.conversation_id,
                 requested_by=message.household_user_id,
                 impact=ImpactClass(proposed.kind),
@@ -105,11 +108,15 @@ class Messages:
             specialist=route.specialist,
             findings=findings,
         )
+
+        async def its_turn() -> AgentTurn:
+            return turn
+
         talk = Talk(
             self._rules,
             context,
             self._exchange,
-            turn,
+            its_turn,
             executor=f"{route.specialist}/{self._rules.agent.name}",
             requested_by=message.household_user_id,
         )
@@ -124,6 +131,8 @@ def result_of(rules: Rules, said: Said, *, said_of: str) -> LaneResult:
     if pending:
         kinds = ", ".join(sorted({a.action_kind for a in pending}))
         note = f"Waiting for a person's approval: {kinds}. Nothing of it has been done. {note}"
+    if kept := [f"{s.action}: {s.told}" for s in said.settled if s.kept]:
+        note = f"Not done as asked: {'; '.join(kept)}. {note}"
     agent = {
         "agent_name": rules.agent.name,
         "agent_source": f"{rules.agent.source}; {len(answer.transaction_ids)} ledger rows",

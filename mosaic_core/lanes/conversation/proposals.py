@@ -7,13 +7,13 @@ somebody has approved already.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mosaic_core.domain import approval as approvals
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import Action
+from mosaic_core.domain.approval import Action, action_of
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, Severity
 from mosaic_core.domain.policy import ImpactClass
@@ -24,8 +24,9 @@ from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.conversation import effects, sessions
 from mosaic_core.lanes.conversation.audit import POLICY, audit
 from mosaic_core.lanes.conversation.effects import Wish
+from mosaic_core.lanes.conversation.exchange import Exchange
 from mosaic_core.lanes.conversation.rules import Rules
-from mosaic_core.lanes.conversation.sessions import Batch
+from mosaic_core.lanes.conversation.sessions import Asked, Batch
 from mosaic_core.ports import AgentReply, AgentTurn, Proposal
 
 MOST: Final = 10
@@ -33,17 +34,21 @@ MOST: Final = 10
 
 APPROVAL_REQUIRED: Final = "approval_required"
 TOO_MANY: Final = "too_many_proposals"
+NOT_APPLIED: Final = "not_applied"
+"""A row has what somebody chose later: it is left, and nobody is told that it was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What became of one proposal: ``told`` is what the agent hears, ``approval`` what it waits for, if anything."""
+    """What became of one proposal: ``told`` is what the agent hears, ``approval`` what it waits for, if anything.
+    ``kept``: a later choice stands against it, wholly or in part."""
 
     call_id: str
     action: str
     reason_code: str
     told: str
     refused: bool = False
+    kept: bool = False
     approval: Approval | None = None
 
 
@@ -55,129 +60,161 @@ class _Judged:
 
 
 class Proposals:
-    """Those of one run. ``requested_by`` is the person whose message they answer."""
+    """Those of one exchange. ``requested_by`` is the person whose message they answer."""
 
-    def __init__(self, rules: Rules, context: LaneContext, turn: AgentTurn, *, requested_by: str) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        context: LaneContext,
+        exchange: Exchange,
+        turn: Callable[[], Awaitable[AgentTurn]],
+        *,
+        requested_by: str,
+    ) -> None:
         self._rules = rules
         self._context = context
+        self._exchange = exchange
         self._turn = turn
         self._requested_by = requested_by
-        self._ledger: Mapping[str, Transaction] = {t.transaction_id: t for t in turn.transactions}
 
-    async def settle(self, reply: AgentReply, question: str) -> list[Settled]:
-        """Apply, refuse, or ask a person. Repeating it for the same reply changes nothing."""
+    async def settle(self, reply: AgentReply, number: int) -> list[Settled]:
+        """Apply, refuse, or ask a person. Repeating it for the same reply (the turn's of that number) changes nothing:
+        what was asked for once is asked for again, whatever the policy would say now."""
+        turn = await self._turn()
+        if self._exchange.goes_on:
+            there = await sessions.landed_batch(self._context.stores, turn.household_id, self._exchange.turn_id, number)
+            if there is not None:
+                return _settled_before(reply, there[1]) + await self._ask(turn, *there)
         settled: list[Settled] = []
         waiting: list[_Judged] = []
-        for number, proposal in enumerate(reply.proposals):
+        calls: set[str] = set()
+        ledger = {t.transaction_id: t for t in turn.transactions}
+        for place, proposal in enumerate(reply.proposals):
             try:
-                if number >= MOST:
+                if place >= MOST:
                     raise InvalidProposalError(f"a reply may propose {MOST} actions", code=TOO_MANY)
-                judged = await self._judge(proposal, reply.answer.confidence)
+                if proposal.call_id in calls:
+                    raise InvalidProposalError("another proposal of this reply has the same call id")
+                calls.add(proposal.call_id)
+                judged = await self._judge(turn, ledger, proposal, reply.answer.confidence)
             except InvalidProposalError as error:
                 settled.append(await self._refused(proposal, name_of(proposal.action), error.code, error.rationale))
                 continue
             match judged.ruling.verdict:
                 case Verdict.APPLY:
-                    settled.append(await self._apply(judged))
+                    settled.append(await self._apply(turn, ledger, judged))
                 case Verdict.REFUSE:
                     ruling = judged.ruling
                     settled.append(
-                        await self._refused(proposal, judged.action.name, ruling.reason_code, ruling.rationale, ruling)
+                        await self._refused(proposal, judged.action.name, ruling.reason_code, ruling.rationale)
                     )
                 case Verdict.APPROVE:
                     waiting.append(judged)
-        return settled + await self._ask(reply, question, waiting, settled)
+        if not waiting:
+            return settled
+        batch = Batch(
+            state=reply.state,
+            run_id=turn.run_id,
+            question=turn.question,
+            requested_by=self._requested_by,
+            results={s.call_id: s.told for s in settled},
+            waiting={j.proposal.call_id: ids.approval_id(self._exchange.turn_id, j.action.hash) for j in waiting},
+            asked={
+                j.proposal.call_id: Asked(
+                    action_json=j.action.json,
+                    impact=j.ruling.impact.value,
+                    reason_code=j.ruling.reason_code,
+                    rationale=j.ruling.rationale,
+                    confidence=reply.answer.confidence,
+                )
+                for j in waiting
+            },
+        )
+        # stored first: an approval never points at nothing
+        there = await sessions.land_batch(
+            self._context.stores, turn.household_id, self._exchange.turn_id, number, batch
+        )
+        return settled + await self._ask(turn, *there)
 
-    async def _judge(self, proposal: Proposal, confidence: float) -> _Judged:
+    async def _judge(
+        self, turn: AgentTurn, ledger: Mapping[str, Transaction], proposal: Proposal, confidence: float
+    ) -> _Judged:
         name = name_of(proposal.action)
         if name == "unnamed":
             raise InvalidProposalError("what was proposed has no action's name")
         arguments = validated(name, proposal.arguments)
-        rows, severity = await self._scope(name, arguments)
+        rows, severity = await self._scope(turn, ledger, name, arguments)
         ruling = self._rules.policy.evaluate(
             Proposed(action=name, arguments=arguments, confidence=confidence, rows=rows, severity=severity)
         )
         return _Judged(proposal=proposal, action=Action(name, arguments), ruling=ruling)
 
-    async def _scope(self, name: str, arguments: Mapping[str, Any]) -> tuple[int, Severity | None]:
+    async def _scope(
+        self, turn: AgentTurn, ledger: Mapping[str, Transaction], name: str, arguments: Mapping[str, Any]
+    ) -> tuple[int, Severity | None]:
         """How many rows, of which signal. What is not the household's own is not there."""
         rows = row_count(name, arguments)
-        if rows and not all(i in self._ledger for i in arguments["transactionIds"]):
+        if rows and not all(i in ledger for i in arguments["transactionIds"]):
             raise InvalidProposalError("it names rows that the household's ledger does not hold")
         if name == "dismiss_signal":
-            signal = await effects.finding(self._context, self._turn.household_id, arguments["signalId"])
+            signal = await effects.finding(self._context, turn.household_id, arguments["signalId"])
             if signal is None:
                 raise InvalidProposalError("it names a signal that is no finding of this household")
             return rows, signal.severity
         return rows, None
 
-    async def _apply(self, judged: _Judged) -> Settled:
+    async def _apply(self, turn: AgentTurn, ledger: Mapping[str, Transaction], judged: _Judged) -> Settled:
         action, ruling = judged.action, judged.ruling
-        wish = Wish(set_by=self._requested_by, asked_at=self._context.envelope.created_at)
-        done = await effects.apply(self._context, self._turn.household_id, action, wish, self._ledger)
-        await self._audit(action.name, DecisionOutcome.APPLIED, ruling.reason_code, ruling.rationale, action.hash)
+        exchange = self._exchange
+        wish = Wish(set_by=self._requested_by, asked_at=exchange.origin.created_at, turn_id=exchange.turn_id)
+        done = await effects.apply(self._context, turn.household_id, action, wish, ledger)
+        if done.landed:
+            await self._audit(action.name, DecisionOutcome.APPLIED, ruling.reason_code, ruling.rationale, action.hash)
+        else:
+            await self._audit(action.name, DecisionOutcome.REJECTED, NOT_APPLIED, done.text, action.hash)
         return Settled(
             call_id=judged.proposal.call_id,
             action=action.name,
-            reason_code=ruling.reason_code,
-            told=f"applied: {done}",
+            reason_code=NOT_APPLIED if done.kept else ruling.reason_code,
+            told=done.summary if done.kept else f"{done.summary}: {done.text}",
+            kept=bool(done.kept),
         )
 
-    async def _refused(
-        self, proposal: Proposal, name: str, code: str, rationale: str, ruling: Ruling | None = None
-    ) -> Settled:
+    async def _refused(self, proposal: Proposal, name: str, code: str, rationale: str) -> Settled:
         await self._audit(name, DecisionOutcome.REJECTED, code, rationale, proposal.call_id)
         return Settled(
             call_id=proposal.call_id, action=name, reason_code=code, told=f"refused: {rationale}", refused=True
         )
 
-    async def _ask(
-        self, reply: AgentReply, question: str, waiting: Sequence[_Judged], settled: Sequence[Settled]
-    ) -> list[Settled]:
-        """A pending approval for each; effects of kind 1. The batch is stored first: an approval never points at
-        nothing."""
-        if not waiting:
-            return []
-        household_id = self._turn.household_id
-        batch = None
-        if reply.state:
-            batch = await sessions.put_batch(
-                self._context.stores,
-                household_id,
-                Batch(
-                    state=reply.state,
-                    run_id=self._turn.run_id,
-                    question=question,
-                    requested_by=self._requested_by,
-                    results={s.call_id: s.told for s in settled},
-                    waiting={j.proposal.call_id: ids.approval_id(self._context.run_id, j.action.hash) for j in waiting},
-                ),
-            )
-        asked = []
-        for judged in waiting:
+    async def _ask(self, turn: AgentTurn, name: str, batch: Batch) -> list[Settled]:
+        """A pending approval for each; effects of kind 1."""
+        settled = []
+        for call_id, asked in batch.asked.items():
+            action = action_of(asked.action_json)
             approval = await request_approval(
                 self._rules,
                 self._context,
-                judged.action,
-                conversation_id=self._turn.conversation_id,
-                requested_by=self._requested_by,
-                impact=judged.ruling.impact,
-                summary=approvals.summary(judged.action, judged.ruling.impact),
-                reason_code=judged.ruling.reason_code,
-                rationale=judged.ruling.rationale,
-                confidence=reply.answer.confidence,
-                batch=batch,
+                action,
+                exchange=self._exchange,
+                conversation_id=turn.conversation_id,
+                requested_by=batch.requested_by,
+                impact=ImpactClass(asked.impact),
+                summary=approvals.summary(action, ImpactClass(asked.impact)),
+                reason_code=asked.reason_code,
+                rationale=asked.rationale,
+                confidence=asked.confidence,
+                batch=name,
             )
-            asked.append(
+            settled.append(
                 Settled(
-                    call_id=judged.proposal.call_id,
-                    action=judged.action.name,
-                    reason_code=judged.ruling.reason_code,
+                    call_id=call_id,
+                    action=action.name,
+                    reason_code=asked.reason_code,
                     told="a person has to approve this first",
                     approval=approval,
                 )
             )
-        return asked
+        return settled
 
     async def _audit(
         self, action: str, outcome: DecisionOutcome, reason_code: str, rationale: str, subject: str
@@ -195,11 +232,28 @@ class Proposals:
         )
 
 
+def _settled_before(reply: AgentReply, batch: Batch) -> list[Settled]:
+    """What an earlier attempt, or another run, made of the proposals that do not wait."""
+    names = {p.call_id: name_of(p.action) for p in reply.proposals}
+    return [
+        Settled(
+            call_id=call_id,
+            action=names.get(call_id, "unnamed"),
+            reason_code="settled_before",
+            told=told,
+            refused=told.startswith("refused"),
+            kept=told.startswith(("partly", "not applied")),
+        )
+        for call_id, told in batch.results.items()
+    ]
+
+
 async def request_approval(
     rules: Rules,
     context: LaneContext,
     action: Action,
     *,
+    exchange: Exchange,
     conversation_id: str,
     requested_by: str,
     impact: ImpactClass,
@@ -209,14 +263,14 @@ async def request_approval(
     confidence: float,
     batch: str | None = None,
 ) -> Approval:
-    """A pending approval of the exact action, and its audit row. The same again is the same row."""
-    now = context.now()
+    """A pending approval of the exact action, and its audit row. The same again is the same row, as it was stored."""
+    now, origin = context.now(), exchange.origin
     approval = Approval(
-        approval_id=ids.approval_id(context.run_id, action.hash),
+        approval_id=ids.approval_id(exchange.turn_id, action.hash),
         household_id=context.envelope.household_id,
         conversation_id=conversation_id,
-        run_id=context.run_id,
-        command_id=context.envelope.command_id,
+        run_id=origin.run_id,
+        command_id=origin.command_id,
         requested_by=requested_by,
         action_kind=impact.value,
         action_summary=summary,
@@ -227,8 +281,11 @@ async def request_approval(
         expires_at=now + rules.approval_expiry,
         action_json=action.json,
         batch=batch,
+        turn_id=exchange.turn_id if exchange.turn_id != origin.run_id else None,
     )
-    await context.stores.approvals.insert(approval)
+    if await context.stores.approvals.insert(approval) is None:
+        stored = await context.stores.approvals.read(approval.household_id, approval.approval_id)
+        approval = stored.value if stored is not None else approval
     await audit(
         context,
         actor=POLICY,

@@ -1,5 +1,5 @@
 """The rounds of one exchange: the agent replies, its proposals are settled, and it is told, until it has nothing to ask
-or a person has to decide."""
+or a person has to decide. All of it while the exchange is held."""
 
 from __future__ import annotations
 
@@ -33,15 +33,19 @@ class Said:
         return [s for s in self.settled if s.refused]
 
 
+type TurnSource = Callable[[], Awaitable[AgentTurn]]
+
+
 class Talk:
-    """``executor`` names the specialist and the agent behind it."""
+    """``executor`` names the specialist and the agent behind it; ``turn`` is asked for only where it is needed, since
+    it holds the ledger."""
 
     def __init__(
         self,
         rules: Rules,
         context: LaneContext,
         exchange: Exchange,
-        turn: AgentTurn,
+        turn: TurnSource,
         *,
         executor: str,
         requested_by: str,
@@ -51,56 +55,55 @@ class Talk:
         self._exchange = exchange
         self._turn = turn
         self._executor = executor
-        self._proposals = Proposals(rules, context, turn, requested_by=requested_by)
+        self._proposals = Proposals(rules, context, exchange, turn, requested_by=requested_by)
 
     async def respond(self) -> Said:
         async def ask(history: History) -> AgentReply:
-            return await self._rules.agent.respond(replace(self._turn, history=history))
+            return await self._rules.agent.respond(replace(await self._turn(), history=history))
 
-        return await self._rounds(ask, depends_on_history=True)
+        return await self._rounds(ask)
 
     async def resume(self, state: str, results: dict[str, str]) -> Said:
         async def ask(history: History) -> AgentReply:
-            return await self._rules.agent.resume(state, results, replace(self._turn, history=history))
+            return await self._rules.agent.resume(state, results, replace(await self._turn(), history=history))
 
-        return await self._rounds(ask, depends_on_history=False)
+        return await self._rounds(ask)
 
-    async def _rounds(self, ask: Callable[[History], Awaitable[AgentReply]], *, depends_on_history: bool) -> Said:
+    async def _rounds(self, ask: Callable[[History], Awaitable[AgentReply]]) -> Said:
         settled: list[Settled] = []
         for number in range(ROUNDS):
-            reply = await self._reply(number, ask, depends_on_history=depends_on_history)
+            reply = await self._reply(number, ask)
             if not reply.proposals:
                 break
-            new = await self._settle(reply)
+            new = await self._settle(reply, number)
             settled += new
             if not reply.state or any(s.approval for s in new) or number == ROUNDS - 1:
                 break
             results, state = {s.call_id: s.told for s in new}, reply.state
 
             async def ask(history: History, state: str = state, results: dict[str, str] = results) -> AgentReply:
-                return await self._rules.agent.resume(state, results, replace(self._turn, history=history))
+                return await self._rules.agent.resume(state, results, replace(await self._turn(), history=history))
 
-            depends_on_history = False
         return Said(reply, tuple(settled))
 
-    async def _reply(
-        self, number: int, ask: Callable[[History], Awaitable[AgentReply]], *, depends_on_history: bool
-    ) -> AgentReply:
+    async def _reply(self, number: int, ask: Callable[[History], Awaitable[AgentReply]]) -> AgentReply:
         async with self._context.log.stage("answer", self._executor) as stage:
-            reply = await self._exchange.reply(number, ask, depends_on_history=depends_on_history)
+            reply = await self._exchange.reply(number, ask)
             answer = reply.answer
             end = stage.review if is_unsure(self._rules, reply) else stage.succeed
             end(answer.outcome_code, answer.rationale, confidence=answer.confidence, provenance=answer.transaction_ids)
             return reply
 
-    async def _settle(self, reply: AgentReply) -> list[Settled]:
+    async def _settle(self, reply: AgentReply, number: int) -> list[Settled]:
         async with self._context.log.stage("proposals", f"policy/{self._rules.policy.version}") as stage:
-            settled = await self._proposals.settle(reply, self._turn.question)
+            settled = await self._proposals.settle(reply, number)
             said = "; ".join(f"{s.action}: {_fate(s)}" for s in settled)
             if any(s.approval for s in settled):
                 stage.review("approval_required", said, confidence=reply.answer.confidence)
             elif any(s.refused for s in settled):
                 stage.review("proposal_refused", said, confidence=reply.answer.confidence)
+            elif any(s.kept for s in settled):
+                stage.succeed("proposals_not_all_applied", said, confidence=reply.answer.confidence)
             else:
                 stage.succeed("proposals_applied", said, confidence=reply.answer.confidence)
             return settled
@@ -115,4 +118,4 @@ def is_unsure(rules: Rules, reply: AgentReply) -> bool:
 def _fate(settled: Settled) -> str:
     if settled.approval is not None:
         return f"waits for approval {settled.approval.approval_id}"
-    return f"refused ({settled.reason_code})" if settled.refused else "applied"
+    return f"refused ({settled.reason_code})" if settled.refused else settled.told

@@ -1,0 +1,189 @@
+"""The timer of approvals whose time is over: what it enqueues, once, and that one stops nobody else's."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from mosaic_core.adapters.memory import memory_stores
+from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender
+from mosaic_core.domain import ids
+from mosaic_core.domain.approval import due_at
+from mosaic_core.domain.envelope import AgentApprovalDue, decode
+from mosaic_core.domain.errors import QueueUnavailableError, StoreUnreachableError
+from mosaic_core.domain.lanes import RULES, CommandType, Lane
+from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.records import Approval
+from mosaic_core.entrypoints.http.routes import ROUTES
+from mosaic_core.ports import Stores
+from mosaic_core.services.approvals_due import FIRST_LOOK_AGAIN, GENERATIONS, NOT_ENQUEUED, ApprovalsDue, DueReport
+from mosaic_core.services.enqueue import EnqueueService
+from tests.support import records
+
+QUEUE = RULES[Lane.CONVERSATION].default_queue
+HOUSEHOLDS = [f"{n:032x}" for n in range(1, 6)]
+
+
+@dataclass
+class Timer:
+    clock: ManualClock = field(default_factory=lambda: ManualClock(records.NOW))
+    sender: MemorySender = field(default_factory=MemorySender)
+    refuses: dict[str, Exception] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.stores: Stores = memory_stores(self.clock)
+        self.enqueue = EnqueueService(
+            stores=self.stores,
+            sender=self.sender,
+            publisher=MemoryPublisher(),
+            clock=self.clock,
+            queues={lane: rules.default_queue for lane, rules in RULES.items()},
+        )
+
+    async def enqueue_approval_due(
+        self, household_id: str, conversation_id: str, approval_id: str, generation: int
+    ) -> object:
+        if (error := self.refuses.get(household_id)) is not None:
+            raise error
+        return await self.enqueue.enqueue_approval_due(household_id, conversation_id, approval_id, generation)
+
+    async def tick(self, limit: int = 400) -> DueReport:
+        return await ApprovalsDue(
+            approvals=self.stores.approvals,
+            signals=self.stores.signals,
+            enqueuer=self,
+            clock=self.clock,
+            queue=QUEUE,
+            limit=limit,
+        ).tick()
+
+    async def approval(self, household: str, number: int = 1) -> Approval:
+        approval = replace(
+            records.APPROVAL,
+            household_id=household,
+            approval_id=f"{number:031x}{household[-1]}",
+            status=ApprovalStatus.PENDING,
+            expires_at=records.NOW + timedelta(hours=1),
+        )
+        await self.stores.approvals.insert(approval)
+        return approval
+
+    async def settle(self, approval: Approval) -> None:
+        stored = await self.stores.approvals.read(approval.household_id, approval.approval_id)
+        assert stored is not None
+        settled = replace(stored.value, status=ApprovalStatus.EXPIRED, settled_at=self.clock.now())
+        assert await self.stores.approvals.update(settled, stored.etag)
+
+    def asked_for(self) -> list[str]:
+        payloads = [decode(s.message.body, Lane.CONVERSATION).payload for s in self.sender.sent]
+        return [p.approval_id for p in payloads if isinstance(p, AgentApprovalDue)]
+
+
+@pytest.fixture
+def timer() -> Timer:
+    return Timer()
+
+
+def until(timer: Timer, approval: Approval) -> None:
+    timer.clock.advance((due_at(approval) - timer.clock.now()).total_seconds() + 1)
+
+
+async def test_an_approval_whose_time_is_over_is_enqueued_once_as_any_command(timer: Timer) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    timer.clock.advance(3600)
+    assert await timer.tick() == DueReport()
+    until(timer, approval)
+    assert await timer.tick() == DueReport(enqueued=1)
+    [sent] = timer.sender.sent
+    envelope = decode(sent.message.body, Lane.CONVERSATION)
+    assert envelope.command_type == CommandType.AGENT_APPROVAL_DUE
+    assert envelope.command_id == ids.approval_due_command_id(HOUSEHOLDS[0], approval.approval_id, 0)
+    household, conversation = approval.household_id, approval.conversation_id
+    assert envelope.correlation_id == f"agent:{household}:{conversation}:{envelope.command_id}"
+    assert sent.message.properties["approvalId"] == approval.approval_id
+    assert sent.message.properties["conversationId"] == conversation
+    assert await timer.stores.commands.read(envelope.command_id) is not None
+    listed = [c async for c in timer.stores.commands.conversation(household, conversation)]
+    assert listed == [(QUEUE, envelope.command_id)]
+    assert await timer.tick() == DueReport()
+
+
+async def test_what_was_settled_in_time_is_forgotten(timer: Timer) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    await timer.settle(approval)
+    until(timer, approval)
+    assert await timer.tick() == DueReport(ended=1)
+    assert timer.sender.sent == []
+    timer.clock.advance(30 * 86_400)
+    assert await timer.stores.approvals.due(timer.clock.now(), 400) == []
+
+
+async def test_a_command_that_was_rejected_has_successors_for_ten_days(
+    timer: Timer, caplog: pytest.LogCaptureFixture
+) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    until(timer, approval)
+    for generation in range(GENERATIONS):
+        assert await timer.tick() == DueReport(enqueued=1)
+        timer.clock.advance((FIRST_LOOK_AGAIN * 2**generation).total_seconds() + 1)
+    assert len({s.message.message_id for s in timer.sender.sent}) == GENERATIONS
+    with caplog.at_level(logging.ERROR):
+        assert await timer.tick() == DueReport(failed=1)
+    assert "could not be ended" in caplog.text
+    timer.clock.advance(365 * 86_400)
+    assert await timer.tick() == DueReport()
+
+
+async def test_two_ticks_at_once_and_one_that_died_send_one_command(timer: Timer) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    until(timer, approval)
+    [due] = await timer.stores.approvals.due(timer.clock.now(), 400)
+    await timer.tick()
+    # of one that died, the entry is still there
+    await timer.stores.approvals.postpone(replace(due, generation=99), due)
+    await timer.tick()
+    assert len({s.message.message_id for s in timer.sender.sent}) == 1
+
+
+async def test_one_household_that_cannot_be_enqueued_stops_nobody_and_is_told_of(timer: Timer) -> None:
+    rows = [await timer.approval(household) for household in HOUSEHOLDS]
+    timer.refuses[HOUSEHOLDS[2]] = RuntimeError("cannot be built")
+    until(timer, rows[0])
+    assert await timer.tick() == DueReport(enqueued=4, failed=1)
+    assert sorted(timer.asked_for()) == sorted(r.approval_id for r in rows if r.household_id != HOUSEHOLDS[2])
+    signal = await timer.stores.signals.read(ids.approval_due_signal_id(rows[2].approval_id))
+    assert signal is not None
+    assert (signal.value.signal_code, signal.value.requires_human_review) == (NOT_ENQUEUED, True)
+    # it is put off, and looked at again
+    assert await timer.tick() == DueReport()
+    timer.refuses.clear()
+    timer.clock.advance(1801)
+    assert await timer.tick() == DueReport(enqueued=1)
+    assert rows[2].approval_id in timer.asked_for()
+
+
+@pytest.mark.parametrize("error", [QueueUnavailableError("full"), StoreUnreachableError("no answer")])
+async def test_an_outage_puts_nothing_off_and_raises_no_signal(timer: Timer, error: Exception) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    until(timer, approval)
+    timer.refuses[HOUSEHOLDS[0]] = error
+    assert await timer.tick() == DueReport(failed=1)
+    assert await timer.stores.signals.read(ids.approval_due_signal_id(approval.approval_id)) is None
+    timer.refuses.clear()
+    assert await timer.tick() == DueReport(enqueued=1)
+
+
+async def test_a_tick_is_bounded_and_the_next_one_goes_on(timer: Timer) -> None:
+    for number in range(60):
+        approval = await timer.approval(HOUSEHOLDS[0], number)
+    until(timer, approval)
+    reports = [(await timer.tick(limit=20)).enqueued for _ in range(4)]
+    assert reports == [20, 20, 20, 0]
+    assert len(set(timer.asked_for())) == 60
+
+
+def test_no_route_of_the_api_asks_for_it() -> None:
+    assert not any("due" in route.path for route in ROUTES)
