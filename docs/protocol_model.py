@@ -26,6 +26,7 @@ of fault-free steps has no cycle), and ends well (key terminal or expired, queue
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 from array import array
@@ -48,6 +49,12 @@ class Key(NamedTuple):
     live: bool  # the lease, by the storage clock
     ahead: bool  # NextAttemptAtUtc is in the future
     seq: int  # the message it was last taken for
+    released: bool = False  # LeaseSeconds 0: the last owner was heard of
+    solo: int = 0  # 1: the attempt before this one is suspected; 2: a process killer
+
+    @property
+    def counted(self) -> int:
+        return self.attempt - self.excused - (self.solo == 1)
 
 
 class Run(NamedTuple):
@@ -70,6 +77,8 @@ class Message(NamedTuple):
     holder: int = -1  # process that has the lock; NOBODY where it died
     deliveries: int = 0
     reason: str = ""
+    ended: tuple[int, ...] = ()  # storageEnded: owner tokens of attempts that were heard of, though K may not say so
+    failed: int = 0  # failedSteps
 
 
 class Process(NamedTuple):
@@ -79,7 +88,8 @@ class Process(NamedTuple):
     msg: int = -1
     hash: str = ""
     n: int = 0  # my attempt
-    excused: int = 0
+    count: int = 0  # counted(K) at it
+    solo: int = 0  # K's Solo at it: other than 0, the lane runs alone in its process
     out: str = ""  # the outcome in hand
     fin: bool = False  # ... is final
     etag_k: bool = False
@@ -88,13 +98,18 @@ class Process(NamedTuple):
     etag_x: bool = False
     got_k: str = ""  # step 1: "", new, there
     got_r: str = ""
+    got_l: str = "there"  # listed; "" where this delivery has to
     todo: tuple[str, ...] = ()
     reason: str = ""
     conflict: bool = False  # I am at the run because of a 409, a 412 or a lost answer
     sure: bool = False  # reconciler: no delivery was under way when I decided
+    ended: tuple[int, ...] = ()  # what my message says, as far as K may still name it
+    failed: int = 0
+    closing: str = ""  # day, steps: the command is brought to its end without another attempt
 
 
 NOBODY = -1
+DEAD = 200  # from here on: tokens of deliveries that have ended, where some message still names them
 
 
 class State(NamedTuple):
@@ -111,9 +126,15 @@ class State(NamedTuple):
     procs: tuple[Process, ...]
     left: int  # faults left
     ran: int  # attempts begun, one bit each
-    drained: int  # attempts that a drain excused
+    excused: int  # attempts that K excused
     was_completed: bool
     bad: str = ""
+    suspect: int = 0  # the attempt that Solo 1 is about
+    heard: bool = False  # K's attempt ended for a reason that is not its own: storage, busy, a failed step
+    listed: bool = True
+    odd: str = ""  # R cannot be read: "while", "ever"
+    blind: bool = False  # ... and the command was closed all the same
+    gave_up: bool = False  # 24 h of outage
 
 
 Step = tuple[int, str, State, bool]  # process, label, next state, is it a fault
@@ -133,6 +154,7 @@ class Scenario(NamedTuple):
     deliveries: int = 0  # max delivery count, 0 for none
     effects: bool = False
     forged: bool = False  # `recorded` may lie
+    blameless: bool = False  # nothing that happens is the lane's fault: it must not be rejected
     deep_only: bool = False
 
 
@@ -145,7 +167,12 @@ FAULTS = {
     "lease": "the lease of a living owner runs out, or a living delivery outlasts functionTimeout + 150 s",
     "drain": "the worker drains during the lane",
     "outage": "tables away at a request",
+    "blobs": "what only the lane needs is away",
     "day": "... for 24 h",
+    "busy": "another command is at work on what the lane needs",
+    "unreadable": "R becomes one that this version cannot read, for a while or for ever",
+    "full": "the lane is full, or a suspect waits too long to be alone",
+    "neighbour": "another command kills the process (as often as it likes, not charged to the budget)",
     "send": "a scheduled copy cannot be sent",
     "early": "a scheduled copy is due before what it waits for is over",
     "purge": "a final key past ExpiresAtUtc is deleted",
@@ -164,10 +191,12 @@ WRITES = {
     "commit",
     "foreign",
     "drain",
+    "excuse",
     "x_write",
     "first",
 }
-TABLES = WRITES | {"record", "reserve", "key", "reread", "run", "signal", "keyed", "x_read"}
+TABLES = WRITES | {"record", "reserve", "key", "reread", "run", "signal", "keyed", "x_read", "tell"}
+LANE = {"lane", "first", "keyed", "x_read", "x_write"}
 
 
 class Model:
@@ -176,6 +205,7 @@ class Model:
         self.budget = budget
         self.broken = broken
         self.kinds = frozenset(scenario.faults.split())
+        self.evidence = bool(self.kinds & {"outage", "blobs", "busy", "unreadable"})
         self.plan = FINISH
         if broken == "settle-before-commit":
             self.plan = ("stages", "outcome", "signal", "settle", "commit")
@@ -193,7 +223,8 @@ class Model:
         procs = tuple(Process("delivery", self.token(i)) for i in range(sc.workers))
         procs += tuple(Process("reconciler", 100 + i) for i in range(sc.reconcilers))
         return State(
-            recorded[0] if recorded else "", None, None, None, (), 0, 0, 0, 0, msgs, procs, self.budget, 0, 0, False
+            recorded[0] if recorded else "", None, None, None, (), 0, 0, 0, 0, msgs, procs, self.budget, 0, 0, False,
+            listed=bool(recorded),
         )  # fmt: skip
 
     def token(self, i: int) -> int:
@@ -226,17 +257,55 @@ class Model:
         p = s.procs[i]
         if p.kind == "late":
             return s._replace(procs=s.procs[:i] + s.procs[i + 1 :])
-        procs = tuple(
-            Process(p.kind, p.tok) if j == i else (q._replace(tok=NOBODY) if q.kind == "late" and q.tok == p.tok else q)
-            for j, q in enumerate(s.procs)
-        )
-        k = s.k
-        if k is not None and k.token == p.tok and self.broken != "token-per-worker":
-            k = k._replace(token=NOBODY)
-        msgs = s.msgs
+        s = self.retire(self.be(s, i, Process(p.kind, p.tok)), p.tok)
+        procs, k, msgs = s.procs, s.k, s.msgs
         if any(m.where == "locked" and m.holder == i for m in msgs):
             msgs = tuple(m._replace(holder=NOBODY) if m.where == "locked" and m.holder == i else m for m in msgs)
         return s._replace(procs=procs, k=k, msgs=msgs)
+
+    def retire(self, s: State, token: int) -> State:
+        """No delivery has this token any more: NOBODY's, or a dead one's where a message names it."""
+        named = self.evidence and (any(token in m.ended for m in s.msgs) or any(token in q.ended for q in s.procs))
+        new = max(DEAD, *(q.tok + 1 for q in s.procs), s.k.token + 1 if s.k else 0) if named else NOBODY
+        k = s.k
+        if k is not None and k.token == token and self.broken != "token-per-worker":
+            k = k._replace(token=new)
+        procs = tuple(q._replace(tok=new) if q.kind == "late" and q.tok == token else q for q in s.procs)
+        s = s._replace(k=k, procs=procs)
+        return self.rename(s, {token: new}) if named else s
+
+    @staticmethod
+    def rename(s: State, names: dict[int, int]) -> State:
+        """Other names for tokens wherever a message names them; what becomes NOBODY is left out."""
+
+        def renamed(ended: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(sorted({names.get(t, t) for t in ended} - {NOBODY}))
+
+        return s._replace(
+            msgs=tuple(m._replace(ended=renamed(m.ended)) if m.ended else m for m in s.msgs),
+            procs=tuple(q._replace(ended=renamed(q.ended)) if q.ended else q for q in s.procs),
+        )
+
+    def tidy(self, s: State) -> State:
+        """Tokens that K can no longer come to name are forgotten, dead ones numbered anew: equal states look equal."""
+        k = s.k
+        named = {t for m in s.msgs for t in m.ended} | {t for q in s.procs for t in q.ended}
+        if not named and (k is None or k.token < DEAD) and all(q.tok < DEAD for q in s.procs):
+            return s
+        late = [q.tok for q in s.procs if q.kind == "late"]
+        held = [*([k.token] if k is not None and k.status == "Reserved" else []), *late]
+        names = dict.fromkeys(named | set(late) | set(held), NOBODY)
+        for t in held:
+            if t < DEAD:
+                names[t] = t
+            elif t in named and names[t] == NOBODY:
+                names[t] = DEAD + sum(n >= DEAD for n in names.values())
+        names |= {q.tok: q.tok for q in s.procs if q.kind != "late"}
+        if k is not None and names.get(k.token, k.token) != k.token:
+            s = s._replace(k=k._replace(token=names[k.token]))
+        if any(names[t] != t for t in late):
+            s = s._replace(procs=tuple(q._replace(tok=names[q.tok]) if q.kind == "late" else q for q in s.procs))
+        return self.rename(s, names) if any(names[t] != t for t in named) else s
 
     def next(self, p: Process, **more: Any) -> Process:
         """On to what is left of steps 3 to 7."""
@@ -252,8 +321,28 @@ class Model:
         return [("412", self.be(s, i, p._replace(at="reread")))]
 
     @staticmethod
-    def settling(p: Process, at: str, reason: str = "") -> Process:
-        return Process(p.kind, p.tok, at, p.msg, p.hash, reason=reason)
+    def settling(p: Process, at: str, reason: str = "", *ended: int) -> Process:
+        q = Process(p.kind, p.tok, at, p.msg, p.hash, reason=reason)
+        if at in ("copy", "away"):  # what a copy carries
+            q = q._replace(ended=tuple(sorted({*p.ended, *ended})), failed=p.failed)
+        return q
+
+    def excuse(self, s: State, *attempts: int) -> State:
+        """K says of these attempts that they do not count."""
+        for n in attempts:
+            if s.excused >> n & 1:
+                s = s._replace(bad="the same attempt was excused twice")
+            s = s._replace(excused=s.excused | 1 << n)
+        return s
+
+    def release(self, s: State, k: Key, excused: bool) -> tuple[State, Key]:
+        """K as its owner lets go of it: heard of, so whoever was suspected before is acquitted."""
+        attempts = [*([k.attempt] if excused else []), *([s.suspect] if k.solo == 1 else [])]
+        if self.broken == "no-acquittal":
+            attempts = [n for n in attempts if n != s.suspect]
+        solo = k.solo if self.broken == "acquit-twice" else 0
+        k = k._replace(live=False, released=True, excused=k.excused + len(attempts), solo=solo)
+        return self.excuse(s, *attempts)._replace(suspect=s.suspect if solo else 0), k
 
     @staticmethod
     def copies(s: State, hash_: str = "") -> bool:
@@ -273,15 +362,19 @@ class Model:
         return [("0 insert C", self.be(s._replace(c=p.hash), i, p._replace(at="reserve")))]
 
     def at_reserve(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
-        """1: insert K and R, in either order; both answers are waited for.
+        """1: insert K and R, and list a command that came past the API, in any order; all answers are waited for.
 
         Where both are there, the answers and the read of K that follows are one step.
         """
         out = []
-        if not p.got_k and s.k is not None and (p.got_r or s.r is not None) and p.kind != "late":
+        if not p.got_l:
+            out.append(("1 lists it", self.reserved(self.be(s._replace(listed=True), i, p._replace(got_l="there")), i)))
+            if self.broken != "lane-before-listing" and p.got_k and p.got_r:
+                return out
+        elif not p.got_k and s.k is not None and (p.got_r or s.r is not None) and p.kind != "late":
             return self.at_key(s, i, p._replace(got_k="there", got_r=p.got_r or "there"))
         if not p.got_k and s.k is None:
-            q = p._replace(got_k="new", n=1, excused=0)
+            q = p._replace(got_k="new", n=1, count=1, solo=0, ended=())
             k = Key("Reserved", p.hash, 1, 0, p.tok, True, False, p.msg)
             out.append(("1 insert K", self.reserved(self.put(s, i, q, "k", k), i)))
         if not p.got_r and s.r is None:
@@ -294,6 +387,8 @@ class Model:
     def reserved(self, s: State, i: int) -> State:
         p = s.procs[i]
         if not (p.got_k and p.got_r) or p.kind == "late":
+            return s
+        if not p.got_l and self.broken != "lane-before-listing":
             return s
         if p.got_k == "there":
             return self.be(s, i, p._replace(at="key"))
@@ -312,19 +407,33 @@ class Model:
 
     def begin(self, s: State, i: int, p: Process) -> State:
         """R says Running, n, and I wrote that: run the lane; or, over the limit and for the reconciler, reject without."""
-        if p.kind == "reconciler" or p.n - p.excused > self.sc.limit:
+        if self.rejects(p):
             return self.be(s, i, p._replace(at="outcome", out="failed", fin=True, todo=ROLL_FORWARD, conflict=False))
         at = "first" if self.sc.effects else "lane"
         p = p._replace(at=at, out="", fin=False, todo=(), conflict=False)
-        return self.be(s._replace(ran=s.ran | 1 << p.n), i, p)
+        if p.kind == "late":
+            return self.be(s, i, p)
+        if not s.listed:
+            s = s._replace(bad="the lane began before its conversation listed the command")
+        s = s._replace(ran=s.ran | 1 << p.n)
+        # a suspected attempt does not count yet; but of a lane that only ever dies no more than the limit are begun
+        pending = s.k is not None and s.k.solo == 1 and s.ran >> s.suspect & 1 and self.sc.outcomes != ("dies",)
+        if (s.ran & ~s.excused).bit_count() - pending > self.sc.limit:
+            s = s._replace(bad="more attempts begun than allowed, excused ones not counted")
+        return self.be(s, i, p)
+
+    def rejects(self, p: Process) -> bool:
+        """At the run: no further attempt, only an end."""
+        return p.kind == "reconciler" or bool(p.closing) or p.count > self.sc.limit
 
     def at_key(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         """The key exists: read it; first line that fits."""
         k = s.k
         if k is None:  # deleted meanwhile (it was final): from 1
-            return [("read K: gone", self.be(s, i, p._replace(at="reserve", got_k="", got_r="")))]
+            return [("read K: gone", self.be(s, i, p._replace(at="reserve", got_k="", got_r="", ended=())))]
         if p.got_k == "there" and k.token == p.tok and k.status == "Reserved":
-            return [("read K: my own token", self.mine(s, i, p._replace(etag_k=True, n=k.attempt, excused=k.excused)))]
+            q = p._replace(etag_k=True, n=k.attempt, count=k.counted, solo=k.solo, ended=())
+            return [("read K: my own token", self.mine(s, i, q))]
         p = p._replace(got_k="", got_r="", etag_r=False)
         if p.kind == "reconciler":
             return [("read K: there, leaves it", self.end(s, i))]
@@ -338,8 +447,11 @@ class Model:
             return [("read K: Rejected", self.be(s, i, self.settling(p, "deadletter", reason)))]
         if k.hash != p.hash:
             return [other]
-        if (k.live and self.broken != "lease-ignored") or k.ahead:
+        ignored = self.broken == "lease-ignored" or (self.broken == "evidence-frees-live-lease" and k.token in p.ended)
+        if (k.live and not ignored) or k.ahead:
             why = "lease live" if k.live else "not yet due"
+            if self.broken == "evidence-dropped-while-waiting":
+                p = p._replace(ended=())
             return [(f"read K: {why}", self.be(s, i, self.settling(p, "copy", "scheduled")))]
         return [("read K: free", self.be(s, i, p._replace(at="take", etag_k=True, todo=())))]
 
@@ -350,18 +462,34 @@ class Model:
         k = s.k
         n = k.attempt + 1
         seq = k.seq if p.msg < 0 else p.msg
-        drained = 0 if self.broken == "drains-count" else k.excused
-        q = p._replace(at="run", n=n, excused=drained, etag_r=False)
+        t, excused, solo = self.last_owner(s, k, p)
+        k_new = Key("Reserved", k.hash, n, excused, p.tok, True, False, seq, solo=solo)
+        count = k_new.counted + (excused if self.broken == "drains-count" else 0)
+        q = p._replace(at="run", n=n, count=count, solo=solo, etag_r=False, ended=())
         if self.broken == "takeover-without-run":
             q = q._replace(etag_r=True)
-        t = self.put(s, i, q, "k", Key("Reserved", k.hash, n, k.excused, p.tok, True, False, seq))
+        t = self.put(t, i, q, "k", k_new)
+        t = t._replace(heard=p.kind == "late")
         if k.live and k.token != p.tok:
             t = t._replace(bad="a key was taken over while another's lease was live")
         if p.kind == "reconciler" and p.hash and p.hash != k.hash:
             t = t._replace(bad="a dead letter of another hash had the first's key taken over")
         if self.broken == "takeover-without-run":
             t = self.begin(t, i, q._replace(etag_k=True))
-        return [(f"takes K over: attempt {n}", t)]
+        return [(f"takes K over: attempt {n}" + (", alone" if solo else ""), t)]
+
+    def last_owner(self, s: State, k: Key, p: Process) -> tuple[State, int, int]:
+        """Was the last owner heard of? K's Excused and Solo for the next attempt."""
+        if k.released:
+            return s, k.excused, 0
+        if k.token in p.ended or (p.ended and self.broken == "evidence-of-another-attempt"):
+            attempts = [k.attempt, *([s.suspect] if k.solo == 1 else [])]
+            if not s.heard:
+                s = s._replace(bad="an attempt was excused that neither storage nor another command had ended")
+            return self.excuse(s, *attempts)._replace(suspect=0), k.excused + len(attempts), 0
+        if (k.solo and self.broken != "silent-never-counts") or self.broken == "silent-always-counts":
+            return s._replace(suspect=0), k.excused, 2
+        return s._replace(suspect=k.attempt), k.excused, 1
 
     # ------------------------------------------------------------------------------------------------------------ At the run
 
@@ -370,20 +498,22 @@ class Model:
         r = s.r
         if r is None:
             return [("read R: missing", self.be(s, i, p._replace(at="insert_run")))]
+        if s.odd:
+            return [self.unreadable(s, i, p)]
         p = p._replace(etag_r=True)
         if r.final and self.broken != "adopt-final-run":
             # a run of another hash is never rolled forward into my key as if it were mine
             if r.hash != p.hash and p.hash and self.broken != "final-run-any-hash":
                 return [("read R: final, another hash", self.be(s, i, p._replace(at="foreign", out=r.outcome)))]
             return [(f"read R: final {r.outcome}", self.roll(s, i, p, r))]
-        if p.conflict and r.attempt == p.n and r.outcome == "failed":
+        if p.conflict and r.attempt == p.n and r.outcome == "failed" and not p.closing:
             todo = self.plan[self.plan.index("outcome") + 1 :]
             return [
                 ("read R: my own failure", self.be(s, i, self.next(p._replace(out="failed", fin=False, todo=todo))))
             ]
         if p.conflict and p.out and r.attempt == p.n and not r.outcome and self.broken != "lane-twice-in-one-attempt":
             # the lane has run in this attempt; its result is kept, never a second run with the same number
-            if p.kind == "reconciler" or p.n - p.excused > self.sc.limit:
+            if self.rejects(p):
                 return [
                     (
                         "read R: Running, mine",
@@ -392,8 +522,7 @@ class Model:
                 ]
             return [("read R: Running, mine", self.be(s, i, self.next(p._replace(todo=self.plan))))]
         if r.attempt <= p.n:
-            reject = p.kind == "reconciler" or p.n - p.excused > self.sc.limit
-            if reject:
+            if self.rejects(p):
                 q = p._replace(at="outcome", out="failed", fin=True, todo=ROLL_FORWARD, conflict=False)
                 return [(f"read R: attempt {r.attempt}, to be rejected", self.be(s, i, q))]
             return [(f"read R: attempt {r.attempt}", self.be(s, i, p._replace(at="adopt", out="", fin=False, todo=())))]
@@ -402,6 +531,14 @@ class Model:
     def roll(self, s: State, i: int, p: Process, r: Run) -> State:
         """Roll forward: 5 and 6 with R's own outcome, then settle."""
         return self.be(s, i, self.next(p._replace(out=r.outcome, fin=True, todo=ROLL_FORWARD)))
+
+    def unreadable(self, s: State, i: int, p: Process) -> tuple[str, State]:
+        """A step that fails is counted on the message; the last one, and the reconciler, end the command without R."""
+        if p.closing or p.kind == "reconciler" or p.failed + 1 >= self.sc.limit:
+            q = p._replace(out="failed", fin=True, todo=("signal", "commit", "settle"), closing=p.closing or "steps")
+            return "cannot read R: closes without", self.be(s._replace(blind=True), i, self.next(q))
+        failed = 0 if self.broken == "unreadable-run-goes-round" else p.failed + 1
+        return "cannot read R: failed step", self.let_go(s, i, p._replace(failed=failed), "step")
 
     def at_insert_run(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         if s.r is not None:
@@ -419,6 +556,7 @@ class Model:
             return self.conflict(s, i, p)
         hash_ = s.r.hash if self.broken == "adopt-keeps-hash" else p.hash
         outcome = s.r.outcome if self.broken == "adopt-keeps-outcome" else ""
+        s = s._replace(stages=tuple(row for row in s.stages if row[0] >= p.n))  # nobody looks at earlier ones
         t = self.put(s, i, p, "r", Run(hash_, p.n, outcome, False))
         return [(f"adopts R: attempt {p.n}", self.begin(t, i, t.procs[i]))]
 
@@ -432,12 +570,13 @@ class Model:
         if not p.etag_k or s.k is None or s.r is None:
             return self.conflict(s, i, p)
         n = s.r.attempt + 1
-        return [(f"K: attempt {n}", self.put(s, i, p._replace(at="run", n=n), "k", s.k._replace(attempt=n)))]
+        k = s.k._replace(attempt=n)
+        return [(f"K: attempt {n}", self.put(s, i, p._replace(at="run", n=n, count=k.counted), "k", k))]
 
     def at_run_exists(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         """The run exists, K new and mine: the same lines as at the run (final and another hash: see at_foreign)."""
         r = s.r
-        if r is not None and r.final and r.hash != p.hash:
+        if r is not None and r.final and r.hash != p.hash and not s.odd:
             return [
                 ("read R: final, another hash", self.be(s, i, p._replace(at="foreign", out=r.outcome, etag_r=False)))
             ]
@@ -448,8 +587,9 @@ class Model:
         if not p.etag_k or s.k is None or s.r is None:
             return self.conflict(s, i, p)
         status = "Rejected" if p.out == "failed" else "Completed"
-        t = self.put(s, i, p, "k", s.k._replace(status=status, hash=s.r.hash, live=False, ahead=False, token=NOBODY))
-        t = t._replace(was_completed=t.was_completed or status == "Completed")
+        t = self.put(s, i, p, "k", self.terminal(s.k, status)._replace(hash=s.r.hash, token=NOBODY))
+        done = t.was_completed or status == "Completed"
+        t = t._replace(was_completed=done, ran=0, excused=0, suspect=0, heard=False)
         return [
             (
                 f"6 K {status} with the run's hash",
@@ -457,18 +597,25 @@ class Model:
             )
         ]
 
+    @staticmethod
+    def terminal(k: Key, status: str) -> Key:
+        # what a terminal key says of attempts matters no more
+        return k._replace(status=status, attempt=0, excused=0, live=False, ahead=False, released=True, solo=0)
+
     # ------------------------------------------------------------------------------------------------------------ After any 409 or 412
 
     def at_reread(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         """After any 409 or 412 later than 1, and after an answer that never came."""
         k = s.k
         if k is not None and k.status == "Reserved" and k.token == p.tok:
-            q = p._replace(at="run", etag_k=True, n=k.attempt, excused=k.excused, conflict=True, todo=())
+            q = p._replace(
+                at="run", etag_k=True, n=k.attempt, count=k.counted, solo=k.solo, conflict=True, todo=(), ended=()
+            )
             return [("re-reads K: still mine", self.be(s, i, q))]
         return self.not_mine(s, i, p)
 
     def not_mine(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
-        p = Process(p.kind, p.tok, "key", p.msg, p.hash)
+        p = Process(p.kind, p.tok, "key", p.msg, p.hash, ended=p.ended, failed=p.failed)
         if p.kind == "reconciler":
             return [("re-reads K: not mine", self.end(s, i))]
         return [("re-" + text, t) for text, t in self.at_key(s, i, p)]
@@ -505,11 +652,13 @@ class Model:
 
     def at_lane(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         p = p._replace(etag_x=False)
-        last = p.n - p.excused >= self.sc.limit
+        last = p.count >= self.sc.limit
         return [
             (
                 f"2 lane: {out}",
-                self.be(s, i, self.next(p._replace(out=out, fin=out != "failed" or last, todo=self.plan))),
+                self.end(s, i)
+                if out == "dies"
+                else self.be(s, i, self.next(p._replace(out=out, fin=out != "failed" or last, todo=self.plan))),
             )
             for out in self.sc.outcomes
         ]
@@ -522,7 +671,8 @@ class Model:
             if self.broken == "lane-twice-in-one-attempt":
                 return self.conflict(s, i, p)
             return [("3 stages: there", self.be(s, i, self.next(p)))]
-        t = s._replace(stages=tuple(sorted((*s.stages, (p.n, p.out)))))
+        rows = (*s.stages, (p.n, p.out))
+        t = s._replace(stages=tuple(sorted(row for row in rows if s.r is None or row[0] >= s.r.attempt)))
         return [("3 stages", self.be(t, i, self.next(p)))]
 
     def at_outcome(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
@@ -530,12 +680,13 @@ class Model:
         unconditional = self.broken in ("unconditional-run-update", "takeover-without-run")
         if (not p.etag_r and not unconditional) or s.r is None:
             return self.conflict(s, i, p)
-        fin = p.fin or (p.out == "failed" and p.n - p.excused >= self.sc.limit)
+        fin = p.fin or (p.out == "failed" and p.count >= self.sc.limit)
         hash_ = s.r.hash if self.broken == "adopt-keeps-hash" else p.hash or self.key_hash(s)
         q = self.next(p._replace(fin=fin))
         t = self.put(s, i, q, "r", Run(hash_, p.n, p.out, fin))
-        if p.out == "failed" and fin and p.kind == "delivery" and p.n - bin(s.drained).count("1") < self.sc.limit:
-            t = t._replace(bad="rejected with attempts left: drains were counted")
+        counted = p.n - (s.excused & (1 << p.n) - 1).bit_count() - (p.solo == 1)
+        if p.out == "failed" and fin and p.kind == "delivery" and not p.closing and counted < self.sc.limit:
+            t = t._replace(bad="rejected with attempts left: excused ones were counted")
         if p.out == "failed" and p.kind == "reconciler" and p.sure and self.copies(s, hash_):
             t = t._replace(bad="rejected while a copy in the queue could still have run it")
         return [(f"4 R {p.out}{', final' if fin else ''}", t)]
@@ -567,11 +718,15 @@ class Model:
         if not p.etag_k or s.k is None:
             return self.conflict(s, i, p)
         if p.out == "failed" and not p.fin:
-            k = s.k._replace(live=False, ahead=True)
+            s, k = self.release(s, s.k, excused=False)
+            k = k._replace(ahead=True)
         else:
-            k = s.k._replace(status="Rejected" if p.out == "failed" else "Completed", live=False, ahead=False)
+            k = self.terminal(s.k, "Rejected" if p.out == "failed" else "Completed")
         t = self.put(s, i, p, "k", k)
-        t = t._replace(was_completed=t.was_completed or k.status == "Completed")
+        if k.status != "Reserved":
+            t = t._replace(
+                was_completed=t.was_completed or k.status == "Completed", ran=0, excused=0, suspect=0, heard=False
+            )
         q = self.next(p) if p.todo else p._replace(at="over")
         return [(f"6 K {k.status}", self.be(t, i, q))]
 
@@ -585,7 +740,7 @@ class Model:
         if p.out in SUCCEEDED:
             q = self.settling(p, "complete", "done")
         elif p.fin:
-            q = self.settling(p, "deadletter", "processing_failed")
+            q = self.settling(p, "deadletter", "store_unreachable" if p.closing == "day" else "processing_failed")
         else:
             q = self.settling(p, "copy", "scheduled")
         if self.broken == "settle-before-commit" and p.todo:
@@ -638,7 +793,7 @@ class Model:
 
     def at_copy(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         """A scheduled copy (of the message as received), then the completion."""
-        t = self.send(s, Message(0, p.hash, self.was_recorded(p), p.reason))
+        t = self.send(s, Message(0, p.hash, self.was_recorded(p), p.reason, ended=p.ended, failed=p.failed))
         if self.broken == "copy-after-complete":
             return [("sends a copy", self.end(t, i))]
         return [("sends a copy", self.be(t, i, self.settling(p, "complete", "copied")))]
@@ -653,17 +808,87 @@ class Model:
         return s._replace(msgs=tuple(sorted((*s.msgs, m._replace(id=id_)))))
 
     def at_away(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
-        return self.at_copy(s, i, self.settling(p, "copy", "backoff"))
+        return self.at_copy(s, i, p._replace(at="copy", reason="backoff"))
+
+    def at_hold(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
+        """The copy could not be sent: sent after all; or its time comes and this delivery goes on as it would; or abandoned."""
+        if self.broken == "hold-loses-the-message":
+            return self.at_complete(s, i, p)
+        out = [*self.at_copy(s, i, p), *self.at_abandon(s, i, p)]
+        if p.reason == "backoff" or self.due(s):
+            t = self.retire(s, p.tok)
+            p = t.procs[i]
+            q = Process(p.kind, p.tok, "", p.msg, p.hash, ended=p.ended, failed=p.failed)
+            out.append(("goes on in place", self.be(t, i, self.fresh(q, self.was_recorded(p)))))
+        return out
+
+    @staticmethod
+    def fresh(p: Process, recorded: bool) -> Process:
+        return p._replace(at="reserve") if recorded else p._replace(at="record", got_l="")
+
+    @staticmethod
+    def due(s: State) -> bool:
+        """What a scheduled copy waits for is over."""
+        return s.k is None or s.k.status != "Reserved" or not (s.k.live or s.k.ahead)
 
     def at_drain(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         """Drain: lease released, Excused + 1, abandon. The abandon follows whatever the answer."""
         q = self.settling(p, "abandon")
         if not p.etag_k or s.k is None:
             return [("drain: 412", self.be(s, i, q))]
-        t = self.put(s, i, q, "k", s.k._replace(live=False, excused=s.k.excused + 1))
-        if s.drained >> p.n & 1:
-            t = t._replace(bad="a drain excused the same attempt twice")
-        return [("drain: lease released, excused", self.be(t._replace(drained=t.drained | 1 << p.n), i, q))]
+        t, k = self.release(s, s.k, excused=True)
+        return [("drain: lease released, excused", self.put(t, i, q, "k", k))]
+
+    # ------------------------------------------------------------------------------------------------------------ An outage is no attempt
+
+    def let_go(self, s: State, i: int, p: Process, why: str) -> State:
+        """My attempt ends for a reason that is not its own: K is to say so."""
+        if s.k is not None and s.k.token == p.tok:
+            s = s._replace(heard=True)
+        q = Process(p.kind, p.tok, "excuse" if p.n else "tell", p.msg, p.hash, p.n, p.count, p.solo)
+        return self.be(s, i, q._replace(etag_k=p.etag_k, reason=why, ended=p.ended, failed=p.failed))
+
+    def at_excuse(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
+        """K: lease released, Excused + 1; then the copy."""
+        if not p.etag_k or s.k is None:
+            return [("excuse: 412", self.be(s, i, p._replace(at="tell")))]
+        counts = {"outage-counts": "outage", "busy-counts": "busy"}.get(self.broken) == p.reason
+        t, k = self.release(s, s.k, excused=not counts)
+        return [(f"K released, excused ({p.reason})", self.put(t, i, self.settling(p, "away", "told"), "k", k))]
+
+    def at_tell(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
+        """Re-read K: did the excusing write land?"""
+        k = s.k
+        if k is None or k.status != "Reserved" or k.token != p.tok:
+            return [("re-reads K: not mine", self.be(s, i, self.settling(p, "away", "told")))]
+        if k.released and self.broken != "excuse-twice-after-lost-answer":
+            return [("re-reads K: it landed", self.be(s, i, self.settling(p, "away", "told")))]
+        return [("re-reads K: mine, not released", self.be(s, i, p._replace(at="excuse", etag_k=True, ended=())))]
+
+    def untold(self, p: Process) -> Process:
+        """K could not be told: the copy names whom K may name."""
+        if self.broken == "evidence-of-the-last-only":
+            p = p._replace(ended=())
+        return self.settling(p, "away", "", p.tok)
+
+    def outage(self, s: State, i: int, p: Process) -> State:
+        """Storage does not answer this request."""
+        if p.closing == "day":
+            return self.be(s, i, self.settling(p, "deadletter", "store_unreachable"))
+        if p.at == "drain":
+            return self.be(s, i, self.settling(p, "abandon"))
+        if p.at in ("record", "key") or (p.at == "reserve" and p.got_k != "new"):
+            return self.be(s, i, self.settling(p, "away"))
+        if p.at in ("excuse", "tell"):
+            return self.be(s, i, self.untold(p))
+        return self.let_go(s, i, p, "outage")
+
+    def give_up(self, s: State, i: int, p: Process) -> State:
+        """24 h of it: where K is mine, to its end as far as storage answers; else the message only."""
+        s = s._replace(gave_up=True)
+        if p.at == "away" or self.broken == "give-up-leaves-running":
+            return self.be(s, i, self.settling(p, "deadletter", "store_unreachable"))
+        return self.be(s, i, p._replace(at="run", closing="day", reason=""))
 
     # ------------------------------------------------------------------------------------------------------------ Reconciler
 
@@ -687,7 +912,8 @@ class Model:
                 for m in dead:
                     if m.reason in ("broker", "store_unreachable") and not (s.r is not None and s.r.final):
                         after = "record" if not m.recorded else "reserve"
-                        q = p._replace(at="peek", msg=m.id, hash=m.hash, sure=not busy, todo=(after,))
+                        listed = "there" if m.recorded else ""
+                        q = p._replace(at="peek", msg=m.id, hash=m.hash, sure=not busy, todo=(after,), got_l=listed)
                         yield at, f"dead letter {m.id}: no key", self.be(s, at, q), False
             return
         if k.status != "Reserved" or k.live:
@@ -727,6 +953,13 @@ class Model:
     # ------------------------------------------------------------------------------------------------------------ all steps
 
     def steps(self, s: State) -> Iterator[Step]:
+        if not self.evidence or self.broken == "evidence-of-another-attempt":
+            yield from self.every(s)
+            return
+        for who, text, t, fault in self.every(s):
+            yield who, text, self.tidy(t), fault
+
+    def every(self, s: State) -> Iterator[Step]:
         idle = None
         for i, p in enumerate(s.procs):
             if p.at == "idle":
@@ -742,8 +975,11 @@ class Model:
                     yield from self.lost(s, i, p, text, t)
             if p.kind != "late" and s.left:
                 yield from self.mishaps(s, i, p)
+            if "neighbour" in self.kinds and p.n and (not p.solo or self.broken == "suspect-not-alone"):
+                yield i, "dies with its neighbour", self.end(s, i), True
             k = s.k
-            if k is not None and p.etag_k and k.token == p.tok and not k.live and p.at in OWNER and p.kind != "late":
+            mine = k is not None and p.etag_k and k.token == p.tok
+            if mine and not k.live and not k.released and p.at in OWNER and p.kind != "late":
                 yield i, "renews the lease", self.put(s, i, p, "k", k._replace(live=True)), False
         if idle is not None:
             for m in s.msgs:
@@ -754,7 +990,8 @@ class Model:
                         else o
                         for o in s.msgs
                     )
-                    q = s.procs[idle]._replace(at="reserve" if m.recorded else "record", msg=m.id, hash=m.hash)
+                    q = s.procs[idle]._replace(msg=m.id, hash=m.hash, ended=m.ended, failed=m.failed)
+                    q = self.fresh(q, m.recorded)
                     yield idle, f"receives {m.id} ({m.hash})", self.be(s._replace(msgs=msgs), idle, q), False
         yield from self.ticks(s)
         yield from self.clock(s)
@@ -785,6 +1022,10 @@ class Model:
         yield i, text + ", answer lost", self.be(t._replace(left=left), i, q), True
 
     def no_answer(self, p: Process) -> Process:
+        if p.at == "excuse":
+            return p._replace(at="tell")
+        if p.closing == "day":
+            return self.settling(p, "deadletter", "store_unreachable")
         if p.at == "drain" and self.broken != "drain-rereads":
             return self.settling(p, "abandon")
         if p.at == "x_write":
@@ -808,14 +1049,23 @@ class Model:
         if p.kind != "delivery":
             return
         if "outage" in kinds and p.at in TABLES:
-            yield i, f"{p.at}: tables away", self.be(t, i, self.settling(p, "away")), True
+            yield i, f"{p.at}: tables away", self.outage(t, i, p), True
             if "late" in kinds and p.at == "reserve":
-                u = self.be(t, i, self.settling(p, "away"))
+                u = self.outage(t, i, p)
                 yield i, "1: tables away, still under way", u._replace(procs=(*u.procs, p._replace(kind="late"))), True
-        if "day" in kinds and p.at == "away":
-            yield i, "24 h of it", self.be(t, i, self.settling(p, "deadletter", "store_unreachable")), True
+        if "blobs" in kinds and p.at in LANE:
+            yield i, "2 lane: storage away", self.let_go(t, i, p, "outage"), True
+        if "busy" in kinds and p.at in LANE:
+            yield i, "2 lane: busy", self.let_go(t, i, p, "busy"), True
+        if "day" in kinds and (p.at, p.reason) in (("away", ""), ("excuse", "outage")):
+            yield i, "24 h of it", self.give_up(t, i, p), True
         if "send" in kinds and p.at in ("copy", "away") and self.broken != "copy-after-complete":
-            yield i, "the copy cannot be sent", self.be(t, i, self.settling(p, "abandon")), True
+            reason = "backoff" if p.at == "away" else p.reason
+            yield i, "the copy cannot be sent", self.be(t, i, p._replace(at="hold", reason=reason)), True
+        if "full" in kinds:
+            waits = p.at == "take" and s.k is not None and self.last_owner(s, s.k, p)[2]
+            if waits or (p.at in ("record", "reserve") and not p.got_k and not p.got_r):
+                yield i, "waits: others are running", self.be(t, i, self.settling(p, "away")), True
         if "drain" in kinds and p.at in ("lane", "first", "x_read"):
             yield i, "drains", self.be(t, i, p._replace(at="drain")), True
 
@@ -832,8 +1082,15 @@ class Model:
         if k is not None and k.ahead:
             yield -1, "NextAttemptAtUtc is reached", s._replace(k=k._replace(ahead=False)), False
         if k is not None and k.status != "Reserved" and s.left and "purge" in self.kinds:
-            yield -1, "K expires and is deleted", self.put(left, -1, s.procs[0], "k", None), True
-        due = k is None or k.status != "Reserved" or not (k.live or k.ahead)
+            t = self.put(left, -1, s.procs[0], "k", None)
+            yield -1, "K expires and is deleted", t, True
+        due = self.due(s)
+        if s.odd == "while":
+            yield -1, "R can be read again", s._replace(odd=""), False
+        if s.left and "unreadable" in self.kinds and s.r is not None and not s.odd:
+            t = left._replace(procs=tuple(p._replace(etag_r=False) for p in s.procs))
+            yield -1, "R cannot be read for a while", t._replace(odd="while"), True
+            yield -1, "R cannot be read any more", t._replace(odd="ever"), True
         for m in s.msgs:
             if m.where == "locked":
                 if m.holder == NOBODY:
@@ -865,9 +1122,11 @@ class Model:
                 if self.sc.effects and not (s.first and s.keyed >> r.attempt & 1 and s.x == r.attempt):
                     return "key Completed, effects missing or not those of the run's attempt"
             elif k.status == "Rejected":
-                if r is None or not r.final or r.outcome != "failed" or r.hash != k.hash:
+                if self.sc.blameless and not s.gave_up:
+                    return "rejected, though its lane never failed and never killed its process"
+                if not s.blind and (r is None or not r.final or r.outcome != "failed" or r.hash != k.hash):
                     return "key Rejected, run not final and failed with its hash"
-                if f is None or not f.open:
+                if f is None or not (f.open or s.blind):
                     return "key Rejected, no open failure signal"
             else:
                 # (a finished command's key may come again after its expiry, without a message: the stuck rule rolls it forward)
@@ -875,11 +1134,18 @@ class Model:
                     return "key Reserved, no message left that could bring it to its end"
                 if not self.sc.forged and s.c and k.hash != s.c:
                     return "a key with another hash than the command's"
-                if bin(s.ran & ~s.drained).count("1") > self.sc.limit:
-                    return "more attempts begun than allowed, drains not counted"
-        if r is not None and r.outcome and any(n == r.attempt and out != r.outcome for n, out in s.stages):
+            if k.excused != s.excused.bit_count() and not s.was_completed:
+                return "K excuses another number of attempts than were excused"
+            if k.attempt > 2 * self.sc.limit + 3 * self.budget + 2:
+                return "taken over more often than limit and faults explain: it may go on for ever"
+        if (
+            not (s.gave_up or s.blind)
+            and r is not None
+            and r.outcome
+            and any(n == r.attempt and out != r.outcome for n, out in s.stages)
+        ):
             return "the run's outcome is not what the stage of the same attempt says"
-        if s.was_completed and f is not None and f.open:
+        if s.was_completed and f is not None and f.open and not s.blind:
             return "open failure signal on a completed command"
         owners = [q for q in s.procs if q.at in OWNER and k is not None and q.tok == k.token and q.kind != "late"]
         if len(owners) > 1:
@@ -900,7 +1166,7 @@ class Model:
             return "rejected, its message is not among the dead letters"
         for h, reason in dead:
             ended = s.r is not None and s.r.outcome in SUCCEEDED
-            if h == own and ended and reason not in ("broker", "store_unreachable") and not self.sc.forged:
+            if h == own and ended and reason not in ("broker", "store_unreachable") and not (self.sc.forged or s.blind):
                 return f"succeeded, but its message is a dead letter {reason}"
             if h != own and reason not in ("idempotency_hash_mismatch", "broker", "store_unreachable"):
                 return f"a message with another hash is a dead letter {reason}"
@@ -1031,7 +1297,7 @@ SCENARIOS = (
         deep_budget=4,
     ),
     Scenario("overlap", "two workers, lock and lease run out", workers=2, faults="lock lease crash"),
-    Scenario("overlap-answers", "the same, with lost answers", workers=2, faults="lock lease lost unsent", budget=3),
+    Scenario("overlap-answers", "the same, with lost answers", workers=2, faults="lock lease lost unsent", budget=2),
     Scenario("overlap-late", "the same, with requests that land late", workers=2, faults="lock lease late"),
     Scenario("three", "three workers, one message", workers=3, faults="lock lease", budget=2, deep_budget=4),
     Scenario("duplicates", "two copies of one message", (A, A), 2, "crash lease", 1, 2),
@@ -1050,7 +1316,33 @@ SCENARIOS = (
     Scenario(
         "resend", "tables away for a day, the client sends again", faults="outage day resend", budget=3, reconcilers=1
     ),
-    Scenario("send", "copies cannot be sent, or come early", (A,), 1, "send early lock crash", 3, 4),
+    Scenario("outages", "outages of any shape", (A,), 1, "outage lost unsent", 7, 8, ("succeeded",), blameless=True),
+    Scenario("busy", "busy, and step by step away", (A,), 1, "busy blobs outage", 6, 8, ("succeeded",), blameless=True),
+    Scenario("give-up", "the lane's storage away for a day", (A,), 1, "blobs day crash", 3, 4, ("succeeded",)),
+    Scenario("give-up-answers", "with lost answers", (A,), 1, "blobs day lost unsent late", 3, 4, reconcilers=1),
+    Scenario("give-up-copies", "the same, with copies", (A, A), 2, "blobs day crash lock", 3, 3, deep_only=True),
+    Scenario("killer", "the lane always dies", (A,), 1, "outage drain full", 3, 5, ("dies",)),
+    Scenario("killer-copies", "the same, with copies", (A, A), 2, "lease outage", 1, 2, ("dies",)),
+    Scenario("mixed", "the lane dies or fails", (A,), 1, "drain lost outage", 2, 4, ("dies", "failed", "succeeded")),
+    Scenario(
+        "innocent", "beside a killer", (A,), 1, "neighbour drain busy blobs lost", 3, 5, ("succeeded",), blameless=True
+    ),
+    Scenario(
+        "innocent-outage",
+        "the same, tables away",
+        (A,),
+        1,
+        "neighbour busy outage lost",
+        2,
+        4,
+        ("succeeded",),
+        blameless=True,
+    ),
+    Scenario("unreadable-only", "a run that cannot be read", (A,), 1, "unreadable send", 2, 3),
+    Scenario("unreadable", "the same, step by step away", (A,), 1, "unreadable outage lost crash", 2, 3, reconcilers=1),
+    Scenario("unreadable-copies", "the same, with copies", (A, A), 1, "unreadable crash", 1, 2),
+    Scenario("listing", "past the API, tables away", (("a", False),), 1, "outage lost crash late", 2, 3),
+    Scenario("send", "copies cannot be sent, or come early", (A,), 1, "send early lock crash full", 3, 4),
     Scenario(
         "reconciler", "the broker's own dead letters", (A,), 1, "crash lock lease", 3, 4, reconcilers=1, deliveries=1
     ),
@@ -1083,7 +1375,7 @@ BREAKS = {  # name: the scenario that is tried first, what is removed
     "takeover-without-run": ("crashes", "after a takeover straight to the lane"),
     "adopt-final-run": ("crashes", "a final run is adopted like any other"),
     "hash-after-status": ("forged", "the key exists: status first, then hash"),
-    "blind-after-412": "409, 412 and lost answers are ignored from 3 on",
+    "blind-after-412": ("overlap", "409, 412 and lost answers are ignored from 3 on"),
     "token-per-worker": ("crashes", "one owner token for all deliveries of a worker"),
     "no-resolve-where-none": ("overlap", "success after a retry writes no resolved signal where there is none"),
     "reopen-by-lower-attempt": ("overlap", "F is written whatever attempt it carries, as an upsert"),
@@ -1104,6 +1396,25 @@ BREAKS = {  # name: the scenario that is tried first, what is removed
     "adopt-keeps-outcome": ("crashes", "adopting leaves AttemptOutcome as it is"),
     "drain-rereads": ("drain", "a drain whose answer was lost is treated as any other"),
     "shared-row-names-nobody": ("effects", "kind 3: the row does not name run and attempt"),
+    "outage-counts": ("outages", "an attempt that storage ended is released, but not excused"),
+    "busy-counts": ("busy", "... that another command was in the way of"),
+    "excuse-twice-after-lost-answer": (
+        "outages",
+        "after a lost answer the excusing write is made again, released or not",
+    ),
+    "evidence-frees-live-lease": ("outages", "a live lease is taken away where the message names its owner"),
+    "evidence-of-another-attempt": ("killer", "what the message names is not compared with K's token"),
+    "evidence-dropped-while-waiting": ("outages", "the copy that waits for the lease names nobody any more"),
+    "evidence-of-the-last-only": ("outages", "after an unanswered takeover the copy names this delivery only"),
+    "silent-always-counts": ("innocent", "the first silent attempt counts at once"),
+    "silent-never-counts": ("killer", "a silent attempt is suspected for ever, never counted"),
+    "suspect-not-alone": ("innocent", "the attempt after a silent one does not run alone"),
+    "no-acquittal": ("innocent", "a suspected attempt stays counted when the next one ends heard"),
+    "acquit-twice": ("mixed", "the acquittal leaves Solo as it is"),
+    "give-up-leaves-running": ("give-up", "24 h of outage: only the message is dead-lettered"),
+    "unreadable-run-goes-round": ("unreadable-only", "copies do not carry failedSteps"),
+    "lane-before-listing": ("listing", "the lane does not wait for the listing"),
+    "hold-loses-the-message": ("send", "the message is completed although the copy could not be sent"),
 }
 VARIANTS = {
     "sequence-number-condition": (
@@ -1114,6 +1425,7 @@ VARIANTS = {
 
 
 def main() -> int:
+    gc.disable()  # states hold no cycles, and looking for some among millions costs a sixth of the time
     cli = argparse.ArgumentParser(description="explores protocol.md")
     cli.add_argument("--scenario", action="append", metavar="NAME")
     cli.add_argument("--break", dest="broken", default="", metavar="NAME")

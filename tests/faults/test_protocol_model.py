@@ -1,0 +1,64 @@
+"""docs/protocol_model.py: the protocol explored without a violation; every rule of it missed where it is removed."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PATH = Path(__file__).parents[2] / "docs" / "protocol_model.py"
+QUICK_SCENARIOS = ("killer", "busy")
+QUICK_BREAKS = ("lane-before-listing", "outage-counts")
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("protocol_model", PATH)
+    if spec is None or spec.loader is None:
+        raise AssertionError(f"{PATH} is no module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+MODEL = load()
+EVERYDAY = [scenario.name for scenario in MODEL.SCENARIOS if not scenario.deep_only]
+
+
+def explore(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(PATH), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", QUICK_SCENARIOS)
+def test_a_small_scenario_has_no_violation(name: str) -> None:
+    done = explore("--scenario", name)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", QUICK_BREAKS)
+def test_a_rule_that_is_removed_ends_in_a_violation(name: str) -> None:
+    first, _ = MODEL.BREAKS[name]
+    done = explore("--break", name, "--scenario", first)
+    assert done.returncode == 1, done.stdout
+    assert "gave up" not in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", EVERYDAY)
+def test_every_interleaving_keeps_what_is_promised(name: str) -> None:
+    done = explore("--scenario", name)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_deliberate_break_is_caught() -> None:
+    done = explore("--all-breaks")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count(" caught in ") == len(MODEL.BREAKS)
