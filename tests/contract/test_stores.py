@@ -647,6 +647,18 @@ async def test_amounts_come_back_digit_by_digit(stores: Stores, amount: str) -> 
 # ----------------------------------------------------------------------------------------- approvals, decisions, others
 
 
+async def test_an_approval_that_is_asked_for_again_later_is_listed_once(stores: Stores) -> None:
+    """An attempt that was cut off, and the next one by a later clock."""
+    household = new_id()
+    first = replace(records.APPROVAL, household_id=household, approval_id="a", status=ApprovalStatus.PENDING)
+    assert await stores.approvals.insert(first) is not None
+    for seconds in (1, 40):
+        again = replace(first, created_at=first.created_at + timedelta(seconds=seconds))
+        assert await stores.approvals.insert(again) is None
+    assert await stores.approvals.of_household(household, ApprovalStatus.PENDING) == [first]
+    assert await stores.approvals.of_household(household, None) == [first]
+
+
 async def test_approvals_of_a_household_newest_first(stores: Stores) -> None:
     household = new_id()
     approvals = [

@@ -201,6 +201,8 @@ def valid(rng: random.Random) -> dict[str, Any]:
             payload |= {"conversationId": GUID, "householdUserId": GUID, "approvalId": GUID}
             payload["decision"] = rng.choice(("Approve", "Reject"))
             _perhaps(rng, payload, "rationale", lambda: _words(rng, 20))
+        case CommandType.AGENT_APPROVAL_DUE:
+            payload |= {"conversationId": GUID, "approvalId": GUID}
         case CommandType.INGESTION_COMPLETED:
             payload |= {"batchId": rng.choice((GUID, "b-1")), "source": "bank", "accountId": "chécking"}
             if rng.random() < 0.2:

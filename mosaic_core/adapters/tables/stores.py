@@ -340,7 +340,8 @@ class TableApprovals(_Store):
             stored = await self.read(household_id, approval_id)
             return stored.value if stored is not None else None
 
-        found = await each(listed, read, at_once=READS_AT_ONCE)
+        # one that was cut off between list and row may be listed under two times
+        found = await each(dict.fromkeys(listed), read, at_once=READS_AT_ONCE)
         return rows.newest_approvals(a for a in found if a is not None and status in (None, a.status))
 
     async def _listed(

@@ -283,9 +283,12 @@ async def request_approval(
         batch=batch,
         turn_id=exchange.turn_id if exchange.turn_id != origin.run_id else None,
     )
-    if await context.stores.approvals.insert(approval) is None:
-        stored = await context.stores.approvals.read(approval.household_id, approval.approval_id)
-        approval = stored.value if stored is not None else approval
+    store, again = context.stores.approvals, context.attempt > 1 or approval.turn_id is not None
+    # who comes again reads first: an insert lists it under its own time before it finds the row there
+    stored = await store.read(approval.household_id, approval.approval_id) if again else None
+    if stored is None and await store.insert(approval) is None:
+        stored = await store.read(approval.household_id, approval.approval_id)
+    approval = stored.value if stored is not None else approval
     await audit(
         context,
         actor=POLICY,
