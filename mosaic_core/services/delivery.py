@@ -194,11 +194,12 @@ class Delivery:
         lease, self._lease = self._lease, None
         if lease is None:
             return
-        self._in_doubt = True
         key, etag = lease.key, lease.etag
+        # where nothing has said yet that the key is mine, it is read first: another's is not excused
+        is_mine, self._in_doubt = not self._in_doubt, True
         for _ in range(tries):
             with suppress(StoreUnreachableError):
-                if await self._stores.keys.update(reservation.excuse(key), etag) is not None:
+                if is_mine and await self._stores.keys.update(reservation.excuse(key), etag) is not None:
                     self._in_doubt = False
                     return
             with suppress(StoreUnreachableError):
@@ -206,7 +207,7 @@ class Delivery:
                 if stored is None or not owns(stored.value, self._token) or reservation.is_released(stored.value):
                     self._in_doubt = False
                     return
-                key, etag = stored.value, stored.etag
+                key, etag, is_mine = stored.value, stored.etag, True
         log.warning("the key could not be told that storage ended the attempt; the copy says so")
 
     # ------------------------------------------------------------------------------------- a step that nothing excuses
