@@ -151,7 +151,7 @@ class DeliveryService:
             ) as span,
         ):
             async with self.company.place() as place:
-                if await place.take(self.limits.company):
+                if place.enter() or await self.drain.pause(place.take(self.limits.company)):
                     settlement = await Delivery(self, lane, message, envelope, place).run()
                 else:
                     settlement = self._untouched(message, self._crowded_wait(message), "suspect_at_work")

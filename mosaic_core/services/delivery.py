@@ -207,6 +207,8 @@ class Delivery:
                 if await self._stores.keys.update(reservation.excuse(key), etag) is not None:
                     self._in_doubt = False
                     return
+            if tries == 1:
+                break
             with suppress(StoreUnreachableError):
                 stored = await self._stores.keys.read(key.queue, key.command_id)
                 if stored is None or not owns(stored.value, self._token) or reservation.is_released(stored.value):
@@ -454,7 +456,9 @@ class Delivery:
         """The last owner was never heard of again: this attempt runs by itself. Nothing is owned while it waits."""
         limits = self._service.limits
         log.warning("the last attempt ended without a word; the next one runs by itself")
-        if not await self._place.be_alone(limits.solitude):
+        if not await self._service.drain.pause(self._place.be_alone(limits.solitude)):
+            if self._service.drain.draining:
+                return await self._step_release()
             return self._later(self._now() + timedelta(seconds=limits.company * self._service.jitter()), "in_company")
         return self._step_key_exists
 
@@ -589,7 +593,7 @@ class Delivery:
             lease.hold(stop)
             try:
                 await asyncio.wait({task})
-                if not drain.draining and not await threads.ended(self._service.limits.threads):
+                if threads.at_work and await drain.pause(threads.ended(self._service.limits.threads)) is False:
                     log.error("threads of an attempt that has ended are still at work")
             except asyncio.CancelledError:
                 task.cancel()
