@@ -444,6 +444,17 @@ async def test_poison_waits_for_its_signal_in_an_outage() -> None:
     assert [s.signal_code for s in await _signals(world)] == ["command_rejected"]
 
 
+async def test_poison_of_a_backlog_waits_for_its_signal_like_any_other() -> None:
+    """The day is the outage's, not the message's: two days in the queue, then one minute without the signals."""
+    world = World(touches(), max_deliveries=10)
+    await world.send(b"{nope", message_id="m-1")
+    world.clock.advance(2 * DAY)
+    away_for(world, 60)
+    await world.run(most=500)
+    assert [d.reason for d in world.broker.dead_letters(QUEUE)] == ["invalid_json"]
+    assert [s.signal_code for s in await _signals(world)] == ["command_rejected"]
+
+
 async def test_poison_is_a_dead_letter_at_last_whatever_storage_does() -> None:
     world = World(touches(), max_deliveries=10)
     away_for(world, 30 * DAY)
