@@ -1,6 +1,6 @@
 """A defect that is planted in a copy of the sources, and the tests that have to see it.
 
-A table of them is a module beside this one (``domain``, ``storage``, ``edges``); `test_planted` lists the modules.
+A table of them is a module beside this one (``delivery``, ``lanes``, …); `test_planted` lists the modules.
 ``old`` stands exactly once in ``file``; with ``new`` in its place the file still compiles, and a promise is broken.
 ``caught_by`` are node ids without brackets (``tests/unit/test_x.py::test_y``): at least one test of theirs must fail.
 A defect that no test catches is a test that is missing: write the test, then the row. ``what`` says what breaks.

@@ -19,7 +19,7 @@ _RENEWALS = "tests/unit/test_lease.py::"
 DEFECTS: Final = (
     # ------------------------------------------------------------------------------------------- recorded and reserved
     Defect(
-        name="hash-at-recording-skipped",
+        name="thirteen-hash-at-recording-skipped",
         file=_DELIVERY,
         old="            if recorded.request_hash != envelope.request_hash:\n                return self._step_mismatch\n",
         new="",
@@ -30,7 +30,7 @@ DEFECTS: Final = (
         what="a message takes the id of a command that the API has recorded otherwise",
     ),
     Defect(
-        name="listed-by-the-message-s-own-time",
+        name="thirteen-listed-by-the-message-s-own-time",
         file=_DELIVERY,
         old="            self._index_from = decode(recorded.envelope.encode(), self._lane).created_at\n",
         new="",
@@ -40,7 +40,7 @@ DEFECTS: Final = (
         what="one command is listed twice, at times that its sender chooses",
     ),
     Defect(
-        name="failed-listing-ignored",
+        name="thirteen-failed-listing-ignored",
         file=_DELIVERY,
         old="        if index is not None:  # a command",
         new="        if False:  # a command",
@@ -122,7 +122,7 @@ DEFECTS: Final = (
     ),
     # ------------------------------------------------------------------------------------------------------- the lease
     Defect(
-        name="renewed-etag-not-followed",
+        name="thirteen-renewed-etag-not-followed",
         file=_LEASE,
         old="            self.etag, self._taken = etag, time.monotonic()",
         new="            self._taken = time.monotonic()",
@@ -130,7 +130,7 @@ DEFECTS: Final = (
         what="an owner loses the race for its key against itself",
     ),
     Defect(
-        name="renewal-without-answer-ends-the-lane",
+        name="thirteen-renewal-without-answer-ends-the-lane",
         file=_LEASE,
         old="            if time.monotonic() - self._taken > self.key.lease_seconds:\n                self.lost",
         new="            if True:\n                self.lost",
@@ -138,7 +138,7 @@ DEFECTS: Final = (
         what="one unanswered renewal ends a lane that owns its key for twenty seconds more",
     ),
     Defect(
-        name="renewal-without-answer-is-the-last",
+        name="thirteen-renewal-without-answer-is-the-last",
         file=_LEASE,
         old="        except StoreUnreachableError:\n            if time.monotonic()",
         new="        except StoreUnreachableError as gone:\n            if not self.lost:\n"
@@ -156,7 +156,7 @@ DEFECTS: Final = (
     ),
     # ------------------------------------------------------------------------------------------------------ the copies
     Defect(
-        name="copy-loses-its-properties",
+        name="thirteen-copy-loses-its-properties",
         file=_DELIVER,
         old="    return {FIRST_ENQUEUED: iso(message.enqueued_at), **kept, **settlement.marks}",
         new="    return {FIRST_ENQUEUED: str(kept.get(FIRST_ENQUEUED) or iso(message.enqueued_at)), **settlement.marks}",
@@ -164,7 +164,7 @@ DEFECTS: Final = (
         what="a retry has lost household, trace and whether it is recorded",
     ),
     Defect(
-        name="first-enqueued-moves",
+        name="thirteen-first-enqueued-moves",
         file=_DELIVER,
         old="    return {FIRST_ENQUEUED: iso(message.enqueued_at), **kept, **settlement.marks}",
         new="    return {**kept, FIRST_ENQUEUED: iso(message.enqueued_at), **settlement.marks}",
@@ -224,7 +224,7 @@ DEFECTS: Final = (
         what="a row that cannot be read goes round for ever",
     ),
     Defect(
-        name="publisher-that-raises",
+        name="thirteen-publisher-that-raises",
         file=_DELIVERY,
         old='        except Exception:\n            log.warning("an event could not be published"',
         new='        except ZeroDivisionError:\n            log.warning("an event could not be published"',

@@ -256,7 +256,7 @@ DEFECTS: Final = (
     Defect(
         name="an-action-of-another-run-is-approved",
         file="mosaic_core/domain/approval.py",
-        old=" if same and approval.approval_id == ids.approval_id(approval.run_id, approval.action_hash) else None",
+        old=" if same and approval.approval_id == ids.approval_id(turn, approval.action_hash) else None",
         new=" if same else None",
         caught_by=("tests/unit/test_approval.py::test_an_action_belongs_to_the_approval_that_it_was_asked_for_under",),
         what="an approved action is moved into another approval and carried out there",

@@ -11,11 +11,18 @@ from typing import Final
 
 import pytest
 
-from tests.planted import delivery, domain, edges, storage
+from tests.planted import delivery, domain, edges, lanes, services, storage
 from tests.planted.defect import Defect
 from tests.planted.planting import ROOT, Outcome, Planting, Tree
 
-DEFECTS: Final[tuple[Defect, ...]] = (*delivery.DEFECTS, *domain.DEFECTS, *storage.DEFECTS, *edges.DEFECTS)
+DEFECTS: Final[tuple[Defect, ...]] = (
+    *delivery.DEFECTS,
+    *services.DEFECTS,
+    *lanes.DEFECTS,
+    *domain.DEFECTS,
+    *storage.DEFECTS,
+    *edges.DEFECTS,
+)
 EACH = pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 
 

@@ -57,6 +57,16 @@ class MemoryTables:
 
         return await self._request("read", table, partition, work)
 
+    async def delete(self, table: str, partition: str, row_key: str, etag: ETag) -> bool:
+        def work() -> bool:
+            there = self.rows.get((table, partition, row_key))
+            if there is not None and there[1] != etag:
+                return False
+            self.rows.pop((table, partition, row_key), None)
+            return True
+
+        return await self._request("delete", table, partition, work)
+
     async def insert_all(self, table: str, partition: str, rows: Mapping[str, Row]) -> bool:
         def work() -> bool:
             if any((table, partition, row_key) in self.rows for row_key in rows):
@@ -92,6 +102,21 @@ class MemoryTables:
                 after = str(row["RowKey"])
                 yield {name: row[name] for name in (*select, "RowKey") if name in row}
             if len(found) < page:
+                return
+
+    async def partitions(self, table: str, prefix: str) -> AsyncIterator[str]:
+        after = prefix
+        while True:
+
+            def work(after: str = after) -> list[str]:
+                found = {of for of, _ in self.keys(table) if of > after and of.startswith(prefix)}
+                return sorted(found)[:1]
+
+            for partition in await self._request("partitions", table, prefix, work):
+                after = partition
+                yield partition
+                break
+            else:
                 return
 
     def keys(self, table: str) -> list[tuple[str, str]]:

@@ -23,11 +23,13 @@ from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, RunSta
 from mosaic_core.domain.policy_engine import load
 from mosaic_core.domain.records import Annotation, Approval, Conversation
 from mosaic_core.domain.settlement import Complete, DeadLetter, Reschedule
-from mosaic_core.lanes.conversation import ConversationLane
+from mosaic_core.lanes.conversation import ConversationLane, sessions
 from mosaic_core.lanes.conversation.effects import Wish, apply
+from mosaic_core.lanes.conversation.sessions import Batch, Landed, Origin
 from mosaic_core.lanes.conversation.turnstile import MOST_WAITING, Turnstile
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE
 from mosaic_core.ports import AgentTurn, ETag, Stored, Stores
+from tests.support import records
 from tests.support.agents import ScriptedAgent, answers, proposes
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, Ended, LaneWorld
 from tests.unit.test_conversation_proposals import (
@@ -401,6 +403,21 @@ async def test_one_reply_is_told_once_and_acts_once_after_twenty_newer_exchanges
     for row in asked:
         await decide(world, row.approval_id, "Reject")
     assert (await review_of(world, died.run.run_id)).is_resolved
+
+
+async def test_the_first_of_two_to_land_is_whom_both_go_on_from() -> None:
+    """Two attempts at once, neither of which has seen the other's reply or proposals."""
+    stores, turn = world_of(ScriptedAgent([])).stores, "7" * 32
+    one, other = (
+        Landed(proposes(call), Origin(run_id=f"{n}" * 32, command_id=f"{n}" * 32, created_at=records.NOW))
+        for n, call in enumerate((WIRE, DRAFT))
+    )
+    assert await sessions.land_reply(stores, HOUSEHOLD, turn, 0, one) == one
+    assert await sessions.land_reply(stores, HOUSEHOLD, turn, 0, other) == one
+    mine = Batch(state="s", run_id="1" * 32, question="q", requested_by="u", results={}, waiting={"call-1": "a"})
+    theirs = replace(mine, waiting={"call-1": "b"})
+    assert (await sessions.land_batch(stores, HOUSEHOLD, turn, 0, mine))[1] == mine
+    assert (await sessions.land_batch(stores, HOUSEHOLD, turn, 0, theirs))[1] == mine
 
 
 async def test_a_repeated_attempt_of_the_telling_run_raises_the_review_of_what_was_asked() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,7 +33,8 @@ _name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="")
 
 
 class Grinding:
-    """A computation without an end of its own, and what is known of it from outside."""
+    """A computation whose own end is far off (a thread without any would keep the process from ending), and what is
+    known of it from outside."""
 
     def __init__(self) -> None:
         self.began = threading.Event()
@@ -40,8 +42,9 @@ class Grinding:
 
     def __call__(self) -> None:
         self.began.set()
+        own_end = time.monotonic() + 3 * computing.ENDS_WITHIN
         try:
-            while True:
+            while time.monotonic() < own_end:
                 for _ in unless_stopped(range(1000)):
                     pass
         finally:

@@ -176,10 +176,13 @@ async def test_a_repetition_is_listed_by_the_time_at_which_it_was_recorded() -> 
 
 async def test_without_an_entry_nothing_is_recorded() -> None:
     world = ApiWorld()
-    enqueue, done = watched(world, insert=StoreUnreachableError("AgentIndex: 503"))
+    done: list[str] = []
+    outbox = Steps(world.stores.outbox, done, {"insert": StoreUnreachableError("AgentIndex: 503")})
+    enqueue = replace(world.enqueue, stores=replace(world.stores, outbox=cast("Any", outbox)))
     with pytest.raises(StoreUnreachableError):
         await enqueue.enqueue_message(CALLER, CONVERSATION, "hello", client_id="c-1")
     assert done == ["insert"]
+    assert world.sender.sent == []
     assert await world.stores.commands.read(ids.client_command_id(ALICE_HOUSEHOLD, CONVERSATION, "c-1")) is None
 
 

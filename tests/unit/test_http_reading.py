@@ -180,10 +180,16 @@ async def test_at_most_fifty_runs(world: ApiWorld, history: History) -> None:
     assert [r["commandId"] for r in runs] == [f"{n:032x}" for n in range(STREAM_RUNS + 5, 5, -1)]
 
 
-async def test_a_command_that_is_listed_at_two_places_has_one_run(world: ApiWorld, history: History) -> None:
-    """As earlier versions may have left it: once by the recorded time, once by the message's own."""
+@pytest.mark.parametrize("between", [0, STREAM_RUNS])
+async def test_a_command_that_is_listed_at_two_places_has_one_run(
+    world: ApiWorld, history: History, between: int
+) -> None:
+    """As earlier versions may have left it: once by the recorded time, once by the message's own; with messages in
+    between that no worker has begun."""
     for number in range(3):
         await history.run(number)
+    for number in range(between):
+        await history.command(1000 + number, world.clock.now() - timedelta(minutes=1 + number))
     for days in (1, 200):
         await history.command(1, world.clock.now() - timedelta(days=days))
     runs = (await world.get(STREAM)).json["runs"]

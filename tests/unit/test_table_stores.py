@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 from mosaic_core.adapters import rows
 from mosaic_core.adapters.tables import stores as table_stores
 from mosaic_core.adapters.tables.keys import encode, join
-from mosaic_core.adapters.tables.stores import INDEX, LEDGER, SIGNALS, TableHouseholds, TableLedger, TableSignals
+from mosaic_core.adapters.tables.stores import (
+    INDEX,
+    LEDGER,
+    SIGNALS,
+    TableApprovals,
+    TableHouseholds,
+    TableLedger,
+    TableSignals,
+)
+from mosaic_core.domain.approval import due_at
 from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.records import Signal
 from tests.support import records
 from tests.support.records import NOW, new_id
@@ -71,6 +81,50 @@ async def test_a_finding_that_is_listed_without_end_costs_ten_pages(tables: Memo
     tables.requests.clear()
     assert await store.open_findings(household) == []
     assert [kind for kind, _, _ in tables.requests] == ["query"] * 10 + ["read"]
+
+
+# ----------------------------------------------------------------------------------------------------------- approvals
+
+
+@pytest.mark.parametrize("fault", ["unsent", "lost"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_an_approval_that_is_there_is_listed_and_will_be_due(
+    tables: MemoryTables, number: int, fault: str
+) -> None:
+    """Whichever request fails: what a person can decide is shown to them, and time ends it."""
+    store, asked = (
+        TableApprovals(service(tables), lambda: NOW),
+        replace(records.APPROVAL, status=ApprovalStatus.PENDING),
+    )
+    household = asked.household_id
+
+    async def is_found() -> bool:
+        listed = [await store.of_household(household, status) for status in (ApprovalStatus.PENDING, None)]
+        due = await store.due(due_at(asked) + timedelta(days=1), 400)
+        return listed == [[asked], [asked]] and due == [rows.first_due(asked)]
+
+    assert not await is_found()  # from here on nothing looks for approvals that an earlier version did not list
+    getattr(tables, fault).add(len(tables.requests) + number)
+    with pytest.raises(StoreUnreachableError):
+        await store.insert(asked)
+    assert await is_found() or await store.read(household, asked.approval_id) is None
+    await store.insert(asked)
+    assert await is_found()
+
+
+@pytest.mark.parametrize("fault", ["unsent", "lost"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_what_is_put_off_is_due_whichever_request_fails(tables: MemoryTables, number: int, fault: str) -> None:
+    store = TableApprovals(service(tables), lambda: NOW)
+    await store.insert(replace(records.APPROVAL, approval_id="a", expires_at=NOW))
+    (first,) = await store.due(NOW + timedelta(days=1), 400)
+    later = replace(first, due_at=NOW + timedelta(days=2), generation=1)
+    getattr(tables, fault).add(len(tables.requests) + number)
+    with pytest.raises(StoreUnreachableError):
+        await store.postpone(first, later)
+    assert {due.approval_id for due in await store.due(NOW + timedelta(days=3), 400)} == {"a"}
+    await store.postpone(first, later)
+    assert await store.due(NOW + timedelta(days=3), 400) == [later]
 
 
 # -------------------------------------------------------------------------------------------------------------- ledger
