@@ -12,12 +12,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from mosaic_core.domain import lifecycle
+from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.lanes import MAX_ATTEMPTS
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus
 from mosaic_core.domain.records import Key, Run
 
 DUE_SLACK: Final = timedelta(milliseconds=250)
 """A copy that the broker's clock lets out this much early is due all the same, instead of going round once more."""
+
+LONGEST_WAIT: Final = timedelta(days=1)
+"""Longer than any lease and any wait for an attempt, by any two clocks."""
 
 IN_COMPANY: Final = 0
 SUSPECTED: Final = 1
@@ -88,11 +92,23 @@ def judge_key(
         return AlreadyCompleted()
     if key.status == KeyStatus.REJECTED:
         return AlreadyRejected(first=key.sequence_number == sequence_number)
+    _check_sane(key, lease_left, now)
     if lease_left > 0:
         return InProgress(now + timedelta(seconds=lease_left), "in_progress")
     if key.next_attempt_at is not None and key.next_attempt_at > now + DUE_SLACK:
         return InProgress(key.next_attempt_at, "not_yet_due")
     return Free(take_over(key, owner_token, sequence_number, lease_seconds, storage_ended=storage_ended))
+
+
+def _check_sane(key: Key, lease_left: float, now: datetime) -> None:
+    """Raise StoredRowError for a row that nobody but a person can have left so: by its figures the command would wait
+    for ever, or be tried for ever."""
+    if not 0 <= key.excused <= key.attempt:
+        raise StoredRowError("the key excuses attempts that there have not been: Excused")
+    if lease_left > LONGEST_WAIT.total_seconds():
+        raise StoredRowError("the key's lease is none that an owner takes: LeaseSeconds")
+    if key.next_attempt_at is not None and key.next_attempt_at - now > LONGEST_WAIT:
+        raise StoredRowError("the key's next attempt is further away than any wait: NextAttemptAtUtc")
 
 
 def take_over(

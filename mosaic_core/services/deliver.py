@@ -51,7 +51,8 @@ log = logging.getLogger(__name__)
 DESCRIPTION_LENGTH: Final = 1024
 
 _SEND_AGAIN_SECONDS: Final = 10.0
-"""How often a copy that could not be sent is tried again while its message is held."""
+"""After how long a copy that could not be sent is tried again while its message is held; then twice as long each time,
+since one whose answer alone was lost is there, and each of those is a copy more."""
 
 _CROWDED_SECONDS: Final = (2.0, 30.0)
 """The first wait of a delivery that finds its lane full, and the longest."""
@@ -238,6 +239,7 @@ class DeliveryService:
             properties=_properties(message, settlement),
         )
         wait = (settlement.due - self._after(message, 0.0)).total_seconds()
+        again = _SEND_AGAIN_SECONDS
         while True:
             try:
                 await self.sender.send(copy, due=settlement.due)
@@ -245,12 +247,13 @@ class DeliveryService:
                 log.warning("a copy could not be sent", exc_info=True, extra={"why": settlement.why})
             else:
                 return True
-            nap = min(wait, self._room(hold), _SEND_AGAIN_SECONDS)
+            nap = min(wait, self._room(hold), again)
             if nap <= 0:
                 return False
             await self.drain.pause(self.sleep(nap))
             hold.held += nap
             wait -= nap
+            again *= 2
 
     def _room(self, hold: _Hold) -> float:
         """Seconds for which a message may still be held; 0 while draining."""

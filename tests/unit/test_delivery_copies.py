@@ -385,3 +385,21 @@ def test_an_invocation_is_over_before_the_host_ends_it() -> None:
     limits = DeliveryLimits()
     assert limits.invocation + 2 * WAIT_SECONDS <= int(hours) * 3600 + int(minutes) * 60 + int(seconds)
     assert limits.company + limits.solitude + limits.lane_deadline + limits.threads < limits.delivery
+
+
+async def test_copies_whose_answers_are_lost_do_not_fill_the_queue() -> None:
+    """Each is there all the same: a message that is held for two minutes leaves a handful."""
+    world = World(Work(("fail",) * 4 + ("success",)), max_deliveries=10)
+    await world.send(recorded=True)
+    for _ in range(3):
+        message = world._next()
+        assert message is not None
+        await world.deliver(message)
+    message = world._next()
+    assert message is not None
+    world.broker.fault = lambda operation, _: "lost" if operation == "send" else None
+    assert await world.deliver(message) == Abandon("retry")  # the fourth attempt failed: a wait of two minutes
+    assert len(world.broker.peek(QUEUE)) <= 6
+    world.broker.fault = lambda *_: None
+    await world.run()
+    await world.check_end()

@@ -130,6 +130,33 @@ async def test_a_key_in_a_status_that_nothing_follows_ends_the_message_told() ->
     assert not (await world.failure()).is_resolved
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Excused": 1_000_000},
+        {"Excused": -1_000_000},
+        {"LeaseSeconds": 1_000_000_000},
+        {"NextAttemptAtUtc": "2400-01-01T00:00:00Z"},
+    ],
+    ids=str,
+)
+async def test_a_key_whose_figures_are_impossible_ends_the_message_told(changes: dict[str, object]) -> None:
+    """Edited by hand: neither tried for ever nor waited for through centuries."""
+    work = Work(("fail",))
+    world = World(work, max_deliveries=10)
+    await world.send(recorded=True)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    await world.deliver(message)
+    edited(world, "keys", (QUEUE, COMMAND_ID), **changes)
+    began = world.clock.now()
+    await world.run(most=12)
+    assert 150 < (world.clock.now() - began).total_seconds() < 600
+    assert [d.reason for d in world.broker.dead_letters(QUEUE)] == ["processing_failed"]
+    assert not (await world.failure()).is_resolved
+    assert work.began == [1]
+
+
 async def test_what_fails_around_the_steps_ends_the_message_told_and_not_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
