@@ -19,6 +19,11 @@ class Place:
         self._counted = False
         self.is_alone = False
 
+    def enter(self) -> bool:
+        """Work beside the others, if nobody works alone or waits to."""
+        self._counted = self._company._enter()
+        return self._counted
+
     async def take(self, seconds: float) -> bool:
         """Work beside the others. False: within ``seconds`` somebody worked alone, or waited to, all the time."""
         self._counted = await self._company._entered(seconds)
@@ -66,6 +71,11 @@ class Company:
                 while not self._open.is_set():
                     await self._open.wait()
         except TimeoutError:
+            return False
+        return self._enter()
+
+    def _enter(self) -> bool:
+        if not self._open.is_set():
             return False
         self._working += 1
         self._empty.clear()

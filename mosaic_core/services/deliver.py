@@ -18,9 +18,11 @@ from typing import Final
 from mosaic_core import telemetry
 from mosaic_core.domain import ids, signals
 from mosaic_core.domain.envelope import Envelope, decode, iso
-from mosaic_core.domain.errors import PoisonError, QueueUnavailableError, StoreUnreachableError
-from mosaic_core.domain.lanes import LEAST_WAIT_SECONDS, STORE_BACKOFF_MAX_SECONDS, STORE_GIVE_UP_SECONDS, Lane
+from mosaic_core.domain.errors import PoisonError, StoreUnreachableError
+from mosaic_core.domain.lanes import LEAST_WAIT_SECONDS, MAX_ATTEMPTS, STORE_GIVE_UP_SECONDS, Lane
 from mosaic_core.domain.settlement import (
+    AWAY_SINCE,
+    FAILED_STEPS,
     FIRST_ENQUEUED,
     PASSING,
     Abandon,
@@ -29,10 +31,18 @@ from mosaic_core.domain.settlement import (
     Reschedule,
     Settlement,
 )
-from mosaic_core.lanes.context import LaneHandler
+from mosaic_core.lanes.context import LaneHandler, describe
 from mosaic_core.ports import Clock, CommandSender, EventPublisher, IncomingMessage, OutgoingMessage, Settler, Stores
 from mosaic_core.services.company import Company
-from mosaic_core.services.delivery import DRAINS_OF_A_MESSAGE, MAX_UNANSWERED, Delivery, first_enqueued
+from mosaic_core.services.delivery import (
+    DRAINS_OF_A_MESSAGE,
+    MAX_UNANSWERED,
+    Delivery,
+    failed_steps,
+    first_enqueued,
+    outage,
+    outage_wait,
+)
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.limits import DeliveryLimits
 
@@ -78,19 +88,41 @@ class DeliveryService:
         ):
             settlement = await self._decide(lane, message)
             while isinstance(settlement, Reschedule) and not await self._copied(message, settlement, hold):
-                if self._room(hold) > 0:
+                if self._goes_on(hold):
                     # due, and still no copy: this delivery goes on as the copy would have
-                    message = replace(message, properties=_properties(message, settlement))
+                    message = _as_copied(message, settlement)
                     settlement = await self._decide(lane, message)
                 elif message.delivery_count < self.limits.max_deliveries or self.drain.draining:
                     settlement = Abandon(settlement.why)
                 else:
-                    settlement = await self._end(lane, message)
-                    break
+                    settlement = await self._guarded(self._end, lane, message)
+                    if isinstance(settlement, Reschedule):
+                        # not this delivery's to end now, and completed without a copy it would be lost
+                        settlement = Abandon(settlement.why)
             await self._settle(message, settlement)
             return settlement
 
     async def _decide(self, lane: Lane, message: IncomingMessage) -> Settlement:
+        return await self._guarded(self._begin, lane, message)
+
+    async def _guarded(
+        self, decide: Callable[[Lane, IncomingMessage], Awaitable[Settlement]], lane: Lane, message: IncomingMessage
+    ) -> Settlement:
+        """What fails around the steps, or while a command is ended, counts as a step that fails. Raised, it would make
+        the host give the message back at once, ten times in an instant."""
+        try:
+            return await decide(lane, message)
+        except Exception as error:
+            failed = failed_steps(message) + 1
+            log.exception("a delivery failed", extra={"failedSteps": failed})
+            code, rationale = describe(error)
+            if failed >= MAX_ATTEMPTS:
+                return await self._refuse(message, PoisonError(f"{code}: {rationale}", code="processing_failed"))
+            wait = self.limits.retry[min(failed, len(self.limits.retry)) - 1] * self.jitter()
+            later = self._untouched(message, wait, "step_failed")
+            return replace(later, marks={**later.marks, FAILED_STEPS: failed})
+
+    async def _begin(self, lane: Lane, message: IncomingMessage) -> Settlement:
         if self.drain.draining:
             if message.delivery_count >= DRAINS_OF_A_MESSAGE:
                 return self._untouched(message, LEAST_WAIT_SECONDS, "draining")
@@ -119,7 +151,7 @@ class DeliveryService:
             ) as span,
         ):
             async with self.company.place() as place:
-                if await place.take(self.limits.company):
+                if place.enter() or await self.drain.pause(place.take(self.limits.company)):
                     settlement = await Delivery(self, lane, message, envelope, place).run()
                 else:
                     settlement = self._untouched(message, self._crowded_wait(message), "suspect_at_work")
@@ -160,10 +192,10 @@ class DeliveryService:
                 log.exception("the signal of a refused message cannot be stored")
                 break
         else:
-            waited = self._after(message, 0.0) - first_enqueued(message)
-            if waited < timedelta(seconds=STORE_GIVE_UP_SECONDS):
-                wait = min(STORE_BACKOFF_MAX_SECONDS, max(1.0, waited.total_seconds() / 2) * self.jitter())
-                return Reschedule(self._after(message, wait), "store_unreachable")
+            since, away = outage(message, self._after(message, 0.0))
+            if away < STORE_GIVE_UP_SECONDS:
+                due = self._after(message, outage_wait(away, self.jitter()))
+                return Reschedule(due, "store_unreachable", {AWAY_SINCE: iso(since)})
             log.error("the signal of a refused message could not be stored within a day")
         try:
             self.publisher.publish(telemetry.message_event("dead_lettered", message, outcome=poison.code, at=now))
@@ -182,8 +214,13 @@ class DeliveryService:
                     await self.settler.dead_letter(message, reason, description[:DESCRIPTION_LENGTH])
                 case Abandon():
                     await self.settler.abandon(message)
-        except QueueUnavailableError as error:
-            log.warning("settlement failed", extra={"settlement": type(settlement).__name__, "rationale": str(error)})
+        except Exception as error:
+            # its lock runs out and it is delivered again; raised, the host would give it back at once
+            code, rationale = describe(error)
+            log.warning(
+                "settlement failed",
+                extra={"settlement": type(settlement).__name__, "code": code, "rationale": rationale},
+            )
 
     async def _copied(self, message: IncomingMessage, settlement: Reschedule, hold: _Hold) -> bool:
         """A retry is a scheduled copy, sent before the original is completed: waiting holds no slot, and a crash
@@ -204,7 +241,7 @@ class DeliveryService:
         while True:
             try:
                 await self.sender.send(copy, due=settlement.due)
-            except QueueUnavailableError:
+            except Exception:  # whatever the reason
                 log.warning("a copy could not be sent", exc_info=True, extra={"why": settlement.why})
             else:
                 return True
@@ -220,6 +257,13 @@ class DeliveryService:
         if self.drain.draining:
             return 0.0
         return min(self.limits.hold - hold.held, self.limits.delivery - (time.monotonic() - hold.began))
+
+    def _goes_on(self, hold: _Hold) -> bool:
+        """May another attempt begin within this delivery? Where it would outlive the host's limit for an invocation,
+        the host would kill the process, and everybody in it."""
+        limits = self.limits
+        longest = limits.company + limits.solitude + limits.lane_deadline + limits.threads
+        return self._room(hold) > 0 and time.monotonic() - hold.began + longest < limits.invocation
 
     def _untouched(self, message: IncomingMessage, wait: float, why: str) -> Reschedule:
         """The message as it is, later: nothing of it has been looked at."""
@@ -243,6 +287,12 @@ class _Hold:
 
     began: float
     held: float = 0.0
+
+
+def _as_copied(message: IncomingMessage, settlement: Reschedule) -> IncomingMessage:
+    """The message as its copy would come, enqueued when it would have been due."""
+    enqueued_at = max(message.enqueued_at, settlement.due)
+    return replace(message, properties=_properties(message, settlement), enqueued_at=enqueued_at)
 
 
 def _properties(message: IncomingMessage, settlement: Reschedule) -> dict[str, str | bool | int]:

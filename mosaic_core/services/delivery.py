@@ -63,6 +63,9 @@ MAX_UNANSWERED: Final = 3
 TRIES_TO_EXCUSE: Final = 3
 """How often the key is told that an attempt does not count, before that is left to the copy."""
 
+TRIES_TO_END: Final = 3
+"""How often the end of a run that others write to meanwhile is tried."""
+
 DRAINS_OF_A_MESSAGE: Final = 5
 """Deliveries of one message after which a drain sends a copy, which begins to count anew, instead of giving it back."""
 
@@ -163,14 +166,17 @@ class Delivery:
 
     async def _step_away(self) -> _Next:
         """Look again later, without counting an attempt; a day after the outage began give up."""
-        now = self._now()
-        since = min(now, _time(self._message, AWAY_SINCE) or now)
-        away = (now - since).total_seconds()
+        _, away = outage(self._message, self._now())
         if away >= STORE_GIVE_UP_SECONDS:
             return await self._step_give_up()
+        return await self._away()
+
+    async def _away(self) -> Settlement:
         await self._excuse()
-        wait = min(STORE_BACKOFF_MAX_SECONDS, max(1.0, away / 2) * self._service.jitter())
-        return self._later(now + timedelta(seconds=wait), "store_unreachable", **{AWAY_SINCE: iso(since)})
+        now = self._now()
+        since, away = outage(self._message, now)
+        due = now + timedelta(seconds=outage_wait(away, self._service.jitter()))
+        return self._later(due, "store_unreachable", **{AWAY_SINCE: iso(since)})
 
     async def _step_give_up(self) -> _Next:
         """Where the key is mine its run ends, as far as storage answers: what is final is rolled forward, all else has
@@ -194,19 +200,22 @@ class Delivery:
         lease, self._lease = self._lease, None
         if lease is None:
             return
-        self._in_doubt = True
         key, etag = lease.key, lease.etag
+        # where nothing has said yet that the key is mine, it is read first: another's is not excused
+        is_mine, self._in_doubt = not self._in_doubt, True
         for _ in range(tries):
             with suppress(StoreUnreachableError):
-                if await self._stores.keys.update(reservation.excuse(key), etag) is not None:
+                if is_mine and await self._stores.keys.update(reservation.excuse(key), etag) is not None:
                     self._in_doubt = False
                     return
+            if tries == 1:
+                break
             with suppress(StoreUnreachableError):
                 stored = await self._stores.keys.read(key.queue, key.command_id)
                 if stored is None or not owns(stored.value, self._token) or reservation.is_released(stored.value):
                     self._in_doubt = False
                     return
-                key, etag = stored.value, stored.etag
+                key, etag, is_mine = stored.value, stored.etag, True
         log.warning("the key could not be told that storage ended the attempt; the copy says so")
 
     # ------------------------------------------------------------------------------------- a step that nothing excuses
@@ -215,7 +224,7 @@ class Delivery:
         """A row that cannot be read, a request that storage refuses, a bug. Counted on the message, since the rows
         cannot be relied on: the fifth ends the command as far as it can be."""
         code, rationale = describe(error)
-        failed = _whole(self._message, FAILED_STEPS) + 1
+        failed = failed_steps(self._message) + 1
         log.error("a step failed", extra={"code": code, "rationale": rationale, "failedSteps": failed}, exc_info=error)
         if failed >= MAX_ATTEMPTS:
             return await self.end_as_failed(code, rationale)
@@ -233,21 +242,20 @@ class Delivery:
             if settled is not None:
                 return settled
             run = await self._end_run(code, rationale)
+            message_id, now = self._message.message_id, self._clock.now()
             if run.attempt_outcome == AttemptOutcome.FAILED:
-                failure = signals.command_failed(
-                    run, message_id=self._message.message_id, attempt=run.attempt, now=self._clock.now()
-                )
+                failure = signals.command_failed(run, message_id=message_id, attempt=run.attempt, now=now)
                 await _as_far_as_possible(self._write_failure(failure))
+            elif self._lease is not None and (attempt := self._lease.key.attempt) > 1:
+                recovered = signals.recovered(run, message_id=message_id, attempt=attempt, now=now)
+                await _as_far_as_possible(self._write_failure(recovered))
             if self._lease is not None:
                 await _as_far_as_possible(self._stores.keys.update(_ended_key(self._lease.key, run), self._lease.etag))
         except StoreUnreachableError as error:
             log.warning("a storage request had no answer", extra={"rationale": error.rationale})
-            if self._giving_up:
+            if self._giving_up or outage(self._message, self._now())[1] >= STORE_GIVE_UP_SECONDS:
                 return self._given_up()
-            await self._excuse()
-            since = _time(self._message, AWAY_SINCE) or self._now()
-            due = self._now() + timedelta(seconds=STORE_BACKOFF_MAX_SECONDS)
-            return self._later(due, "store_unreachable", **{AWAY_SINCE: iso(since)})
+            return await self._away()
         self._event("dead_lettered", code)
         return self._dead_letter("store_unreachable" if self._giving_up else "processing_failed", code, rationale)
 
@@ -261,7 +269,11 @@ class Delivery:
         if owns(stored.value, self._token):
             self._own(stored.value, stored.etag)
             return None
-        judged = self._judge_key(stored)
+        try:
+            judged = self._judge_key(stored)
+        except Exception:
+            log.warning("the key says nothing that can follow; it is left as it is", exc_info=True)
+            return None
         if not callable(judged):
             return judged
         if stored.value.request_hash != self._envelope.request_hash:
@@ -285,25 +297,27 @@ class Delivery:
             failure_code=code[:120],
             failure_rationale=rationale[:500],
         )
-        try:
-            stored = await self._stores.runs.read(self._run_id)
-        except StoreUnreachableError:
-            raise
-        except Exception:
-            log.warning("the run cannot be read; it is left as it is", exc_info=True)
-            return blank
-        if stored is not None and stored.value.is_final:
-            return stored.value if stored.value.attempt_outcome is not None else blank
-        if owned is None:
-            return blank
-        row = stored.value if stored is not None else self._new_run(now, attempt=attempt)
-        ended = reservation.fail(
-            row, owned.key, code=code[:120], rationale=rationale[:500], now=now, next_attempt_at=None
-        )
-        if stored is not None:
-            await _as_far_as_possible(self._stores.runs.update(ended, stored.etag))
-        else:
-            await _as_far_as_possible(self._stores.runs.insert(ended))
+        for _ in range(TRIES_TO_END):
+            try:
+                stored = await self._stores.runs.read(self._run_id)
+                if stored is not None and stored.value.is_final:
+                    return stored.value if stored.value.attempt_outcome is not None else blank
+                if owned is None:
+                    return blank
+                row = stored.value if stored is not None else self._new_run(now, attempt=attempt)
+                ended = reservation.fail(
+                    row, owned.key, code=code[:120], rationale=rationale[:500], now=now, next_attempt_at=None
+                )
+            except StoreUnreachableError:
+                raise
+            except Exception:
+                log.warning("no end can be written to the run; it is left as it is", exc_info=True)
+                return blank
+            ended = replace(ended, attempt=max(row.attempt, attempt))
+            writing = self._stores.runs.update(ended, stored.etag) if stored else self._stores.runs.insert(ended)
+            if await _as_far_as_possible(writing) is not None:
+                return ended
+            # a sleeper that woke up may have written another end: what is final stays
         return ended
 
     # ------------------------------------------------------------------------------------------- 0 and 1: reserve
@@ -443,7 +457,9 @@ class Delivery:
         """The last owner was never heard of again: this attempt runs by itself. Nothing is owned while it waits."""
         limits = self._service.limits
         log.warning("the last attempt ended without a word; the next one runs by itself")
-        if not await self._place.be_alone(limits.solitude):
+        if not await self._service.drain.pause(self._place.be_alone(limits.solitude)):
+            if self._service.drain.draining:
+                return await self._step_release()
             return self._later(self._now() + timedelta(seconds=limits.company * self._service.jitter()), "in_company")
         return self._step_key_exists
 
@@ -578,7 +594,7 @@ class Delivery:
             lease.hold(stop)
             try:
                 await asyncio.wait({task})
-                if not drain.draining and not await threads.ended(self._service.limits.threads):
+                if threads.at_work and await drain.pause(threads.ended(self._service.limits.threads)) is False:
                     log.error("threads of an attempt that has ended are still at work")
             except asyncio.CancelledError:
                 task.cancel()
@@ -906,8 +922,9 @@ def _tokens(message: IncomingMessage) -> list[str]:
     return str(message.properties.get(STORAGE_ENDED, "")).split()
 
 
-def _whole(message: IncomingMessage, name: str) -> int:
-    value = message.properties.get(name, 0)
+def failed_steps(message: IncomingMessage) -> int:
+    """How many deliveries of the message a step has failed before this one."""
+    value = message.properties.get(FAILED_STEPS, 0)
     return value if isinstance(value, int) and value >= 0 else 0
 
 
@@ -919,6 +936,17 @@ def _time(message: IncomingMessage, name: str) -> datetime | None:
         return moment.astimezone(UTC) if moment is not None and moment.tzinfo else None
     except (ValueError, OverflowError):
         return None
+
+
+def outage(message: IncomingMessage, now: datetime) -> tuple[datetime, float]:
+    """When the outage that a copy waits for began (now, where it waits for none), and how many seconds ago."""
+    since = min(now, _time(message, AWAY_SINCE) or now)
+    return since, (now - since).total_seconds()
+
+
+def outage_wait(away: float, jitter: float) -> float:
+    """Seconds until storage is asked again: the longer it has been away, the longer."""
+    return min(STORE_BACKOFF_MAX_SECONDS, max(LEAST_WAIT_SECONDS, away / 2) * jitter)
 
 
 def first_enqueued(message: IncomingMessage) -> datetime:

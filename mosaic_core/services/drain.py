@@ -36,18 +36,19 @@ class Drain:
         with suppress(ValueError):
             self._listeners.remove(listener)
 
-    async def pause(self, sleep: Awaitable[object]) -> None:
-        """Wait for ``sleep``, or for the drain's beginning."""
+    async def pause[T](self, waiting: Awaitable[T]) -> T | None:
+        """What ``waiting`` comes to; None where the drain begins before, and ends it."""
         begun = asyncio.Event()
         self.listen(begun.set)
-        waits = [asyncio.ensure_future(sleep), asyncio.ensure_future(begun.wait())]
+        work, end = asyncio.ensure_future(waiting), asyncio.ensure_future(begun.wait())
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, end}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.forget(begun.set)
-            for wait in waits:
-                wait.cancel()
-            await asyncio.wait(waits)
+            for task in (work, end):
+                task.cancel()
+            await asyncio.wait({work, end})
+        return None if work.cancelled() else work.result()
 
     @contextmanager
     def delivery(self) -> Iterator[None]:

@@ -267,8 +267,8 @@ class EnqueueService:
                 log.info("command sent again as it was recorded")
             recorded = Recorded.of(command)
             await dispatch(recorded, stores=self.stores, sender=self.sender, publisher=self.publisher)
-            await self._withdraw(announced)
             log.info("command enqueued", extra={"commandType": command.command_type})
+            await self._withdraw(announced)
             return _enqueued(recorded)
 
     async def _announce(self, command: Command) -> Stored[OutboxEntry] | None:

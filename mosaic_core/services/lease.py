@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,8 @@ from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Key
 from mosaic_core.ports import ETag, KeyStore
+
+log = logging.getLogger(__name__)
 
 
 class Lease:
@@ -79,7 +82,10 @@ class Lease:
                 # my own write whose answer was lost, or one of a step that I have forgotten: it is mine all the same
                 self.key, etag = stored.value, stored.etag
             self.etag, self._taken = etag, time.monotonic()
-        except StoreUnreachableError:
+        except Exception as error:
+            # refused, or a row that cannot be read: as good as no answer, and never the lane's end at once
+            if not isinstance(error, StoreUnreachableError):
+                log.warning("a lease was not renewed", exc_info=True)
             if time.monotonic() - self._taken > self.key.lease_seconds:
                 self.lost = self.unrenewed = True
 

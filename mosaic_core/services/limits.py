@@ -13,9 +13,10 @@ class DeliveryLimits:
 
     A lease is renewed every ``lease_renew``; ``retry`` are the waits after failed attempts. ``hold``: how long a
     message may be held where its copy cannot be sent, and ``delivery``: at most so long after its beginning (below the
-    host's lock renewal). ``company``: how long a delivery waits while a suspect works alone, ``solitude``: how long a
-    suspect waits to be alone. ``threads``: how long an attempt waits for its own threads. ``max_deliveries`` is the
-    queues' setting.
+    host's lock renewal). An attempt begins in place only where it ends within ``invocation`` (below the host's limit,
+    past which it kills the process). ``company``: how long a delivery waits while a suspect works alone, ``solitude``:
+    how long a suspect waits to be alone. ``threads``: how long an attempt waits for its own threads.
+    ``max_deliveries`` is the queues' setting.
     """
 
     lease: int = 30
@@ -24,6 +25,7 @@ class DeliveryLimits:
     retry: tuple[float, ...] = tuple(float(s) for s in RETRY_SECONDS)
     hold: float = 120.0
     delivery: float = 450.0
+    invocation: float = 570.0
     company: float = 5.0
     solitude: float = 90.0
     threads: float = 60.0

@@ -43,6 +43,10 @@ class Threads:
             _INSTALLED.add(loop)
         _OF_ATTEMPT.set(self._begun)
 
+    @property
+    def at_work(self) -> bool:
+        return bool(self._begun)
+
     async def ended(self, seconds: float) -> bool:
         """Wait for them, so long at most. False: some are still at work."""
         left = {asyncio.wrap_future(future) for future in tuple(self._begun)}

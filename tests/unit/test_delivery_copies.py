@@ -7,6 +7,7 @@ import json
 import random
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +17,11 @@ from mosaic_core.domain import body as bodies
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import KeyStatus
-from mosaic_core.domain.settlement import Abandon, Reschedule
+from mosaic_core.domain.settlement import Abandon, Complete, Reschedule, Settlement
+from mosaic_core.entrypoints.queues import WAIT_SECONDS
 from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
 from mosaic_core.ports import IncomingMessage, OutgoingMessage
+from mosaic_core.services import deliver
 from mosaic_core.services.limits import DeliveryLimits
 from tests.support.faults import Plan
 from tests.support.world import COMMAND_ID, QUEUE, Work, World, body
@@ -291,3 +294,94 @@ async def test_a_lane_whose_own_await_is_cancelled_has_failed() -> None:
     await world.run()
     await world.check_end()
     assert (await world.key()).attempt == 3
+
+
+# -------------------------------------------------------------------------------------- the last delivery, and odd ends
+
+
+async def _last_delivery(world: World, message: IncomingMessage) -> Settlement:
+    """The last that the broker allows, when no copy can be sent and no time to hold is left."""
+    no_copies(world, 3600)
+    service = replace(world.service(), limits=DeliveryLimits(hold=0.0, max_deliveries=1))
+    return await service.deliver(Lane.CONVERSATION, message)
+
+
+async def test_the_last_delivery_of_a_command_that_another_works_on_is_not_completed_without_a_copy() -> None:
+    world = World(Work(("success",)), plan=Plan(faults={5: "crash_before"}))
+    await world.send(recorded=True)
+    first = world.broker.receive(QUEUE)
+    assert first is not None
+    await world.deliver(first)  # the process died: the lease goes on for a while
+    assert world.deaths == 1
+    await world.send(recorded=True)
+    second = world.broker.receive(QUEUE)
+    assert second is not None
+    assert await _last_delivery(world, second) == Abandon("in_progress")
+    assert len(world.broker.peek(QUEUE)) == 2
+
+
+async def test_the_last_delivery_in_an_outage_of_storage_is_not_completed_without_a_copy() -> None:
+    world = World(Work(("success",)), plan=Plan(faults=dict.fromkeys(range(1, 40), "unsent")))
+    await world.send(recorded=True)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    # the sender is part of the plan, too: nothing at all can be reached
+    assert await _last_delivery(world, message) == Abandon("store_unreachable")
+
+
+@pytest.mark.parametrize("broken", ["send", "complete"])
+async def test_an_error_of_the_broker_s_client_that_nobody_foresaw_spends_no_deliveries(broken: str) -> None:
+    world = World(Work(("fail", "success")), max_deliveries=10)
+    await world.send(recorded=True)
+    world.clock.advance(1)
+    until = world.clock.now().timestamp() + 40
+
+    def fault(operation: str, _: object) -> None:
+        if operation == broken and world.clock.now().timestamp() < until:
+            raise RuntimeError("the link is in no state to do this")
+
+    world.broker.fault = fault
+    await world.run(most=12)
+    await world.check_end()
+    assert (await world.key()).status == KeyStatus.COMPLETED
+
+
+async def test_a_clock_that_is_behind_does_not_keep_a_held_message_from_going_on() -> None:
+    work = Work(("fail", "fail", "success"))
+    world = World(work, max_deliveries=10, worker_skew=-300)
+    await world.send(recorded=True)
+    no_copies(world, 3600)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    assert await world.deliver(message) == Complete()
+    assert work.began == [1, 2, 3]
+
+
+async def test_no_attempt_begins_in_place_that_could_outlive_its_invocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past functionTimeout the host kills the process with everybody in it."""
+    elapsed = 0.0
+    monkeypatch.setattr(deliver, "time", SimpleNamespace(monotonic=lambda: elapsed))
+
+    class Long(Work):
+        async def __call__(self, context: LaneContext) -> LaneResult:
+            nonlocal elapsed
+            elapsed += 239
+            return await super().__call__(context)
+
+    work = Long(("fail", "success"))
+    world = World(work, max_deliveries=10)
+    await world.send(recorded=True)
+    no_copies(world, 3600)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    assert await world.deliver(message) == Abandon("retry")
+    assert work.began == [1]
+    await world.run()
+    await world.check_end()
+
+
+def test_an_invocation_is_over_before_the_host_ends_it() -> None:
+    hours, minutes, seconds = json.loads((ROOT / "host.json").read_text())["functionTimeout"].split(":")
+    limits = DeliveryLimits()
+    assert limits.invocation + 2 * WAIT_SECONDS <= int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    assert limits.company + limits.solitude + limits.lane_deadline + limits.threads < limits.delivery

@@ -13,9 +13,11 @@ from mosaic_core.domain import ids, reservation
 from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus
+from mosaic_core.domain.records import Run
 from mosaic_core.domain.settlement import FAILED_STEPS, DeadLetter, Reschedule
 from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
 from mosaic_core.ports import OutgoingMessage, Stores
+from mosaic_core.services import deliver
 from mosaic_core.services.deliver import DeliveryService
 from tests.support.faults import ProcessDied
 from tests.support.world import COMMAND_ID, QUEUE, RUN_ID, Work, World, body
@@ -98,6 +100,111 @@ async def test_a_key_row_that_cannot_be_read_ends_the_message_told() -> None:
     assert dead.reason == "processing_failed"
     assert "stored_row_invalid" in dead.description
     assert not (await world.failure()).is_resolved
+
+
+@pytest.mark.parametrize("status", ["Pending", "Failed", "Cancelled", "Completed"])
+async def test_a_run_in_a_status_that_nothing_follows_ends_the_command_told(status: str) -> None:
+    """It can be read: the contract has the word. No path of this version writes it to a run that is not final."""
+    world = World(Work(("fail",)), max_deliveries=10)
+    await world.send(recorded=True)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    await world.deliver(message)
+    edited(world, "runs", (RUN_ID,), Status=status)
+    await world.run(most=12)
+    assert (await world.key()).status == KeyStatus.REJECTED
+    assert not (await world.failure()).is_resolved
+    assert [d.reason for d in world.broker.dead_letters(QUEUE)] == ["processing_failed"]
+    assert (await world.run_row()).status == status
+
+
+async def test_a_key_in_a_status_that_nothing_follows_ends_the_message_told() -> None:
+    world = World(Work(("fail",)), max_deliveries=10)
+    await world.send(recorded=True)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    await world.deliver(message)
+    edited(world, "keys", (QUEUE, COMMAND_ID), Status="Expired")
+    await world.run(most=12)
+    assert [d.reason for d in world.broker.dead_letters(QUEUE)] == ["processing_failed"]
+    assert not (await world.failure()).is_resolved
+
+
+async def test_what_fails_around_the_steps_ends_the_message_told_and_not_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bug outside the protocol's steps. Raised out of the function, the host gives the message back at once."""
+    world = World(Work(("success",)), max_deliveries=10)
+    await world.send(recorded=True)
+
+    def decode(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(deliver, "decode", decode)
+    began = world.clock.now()
+    await world.run(most=12)
+    assert [d.reason for d in world.broker.dead_letters(QUEUE)] == ["processing_failed"]
+    assert len(world.settlements) == 5
+    assert (world.clock.now() - began).total_seconds() > 150
+    signal = await world.stored.signals.read(ids.rejected_message_signal_id(QUEUE, COMMAND_ID, "processing_failed"))
+    assert signal is not None
+
+
+async def test_an_end_that_a_sleeper_wrote_meanwhile_stays() -> None:
+    """The fifth failed step ends the command; between its reading the run and its write a paused owner wakes up and
+    writes that it has succeeded."""
+    world = World(Work(("fail",)), max_deliveries=10)
+    await world.send(recorded=True)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    await world.deliver(message)
+    failing(world, "stages", "insert_all")
+    while True:
+        message = world._next()
+        assert message is not None
+        if message.properties.get(FAILED_STEPS) == 4:
+            break
+        await world.deliver(message)
+    runs, broken = world.stored.runs, False
+
+    class Woken:
+        def __getattr__(self, operation: str) -> Any:
+            return getattr(runs, operation)
+
+        async def update(self, run: Run, etag: str) -> str | None:
+            nonlocal broken
+            if run.is_final and not broken:
+                broken = True
+                there = await runs.read(RUN_ID)
+                assert there is not None
+                done = reservation.succeed(
+                    replace(there.value, status=RunStatus.RUNNING), now=world.clock.now(), review=None
+                )
+                assert await runs.update(done, there.etag)
+            return await runs.update(run, etag)
+
+    world.stores = replace(world.stores, runs=cast("Any", Woken()))
+    await world.deliver(message)
+    key, run, failure = await world.key(), await world.run_row(), await world.failure()
+    assert broken
+    assert run.attempt_outcome == AttemptOutcome.SUCCEEDED
+    assert key.status == KeyStatus.COMPLETED, "the key and the run disagree"
+    assert failure is None or failure.is_resolved
+
+
+async def test_a_last_failed_step_in_an_outage_is_given_up_after_a_day() -> None:
+    """The key cannot be read and the run's table is away for ever: not for ever a copy a minute."""
+    world = World(Work(("fail",)), max_deliveries=10)
+    await world.send(recorded=True)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    await world.deliver(message)
+    edited(world, "keys", (QUEUE, COMMAND_ID), Status="Archived")
+    world.stores = replace(
+        world.stores, runs=cast("Any", Failing(world.stores.runs, lambda _: StoreUnreachableError("runs: 503")))
+    )
+    await world.run(most=2000)
+    assert [d.reason for d in world.broker.dead_letters(QUEUE)] == ["store_unreachable"]
 
 
 async def test_a_row_that_can_be_read_again_goes_on() -> None:

@@ -181,6 +181,39 @@ async def test_what_the_key_cannot_be_told_the_copy_tells() -> None:
     assert (key.attempt, key.excused, key.solo) == (2, 1, reservation.IN_COMPANY)
 
 
+async def test_a_takeover_without_an_answer_excuses_nobody_else() -> None:
+    """The first owner died in company; whoever comes next cannot reach the key: the suspicion stands."""
+    world = World(touches())
+    await world.send(recorded=True)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    world.plan.faults = {3: "crash_before"}
+    assert await world.deliver(message) is None
+    world.plan.faults = {}
+    updates = 0
+
+    def away(name: str, operation: str) -> str:
+        nonlocal updates
+        if (name, operation) == ("keys", "update"):
+            updates += 1
+        return "unsent" if name == "keys" and 1 <= updates < 2 else ""
+
+    Outage(world, away)
+    while updates == 0:
+        message = world._next()
+        assert message is not None
+        await world.deliver(message)
+        if updates:
+            break
+    key = await world.key()
+    assert (key.attempt, key.excused) == (1, 0)
+    updates = 2
+    await world.run()
+    await world.check_end()
+    key = await world.key()
+    assert (key.attempt, key.excused, reservation.counted(key)) == (2, 1, 1)
+
+
 @pytest.mark.parametrize("lost", [1, 2])
 async def test_an_attempt_is_excused_once_whatever_answer_is_lost(lost: int) -> None:
     left = lost
@@ -406,6 +439,17 @@ async def test_poison_waits_for_its_signal_in_an_outage() -> None:
     world = World(touches(), max_deliveries=10)
     away_for(world, 3600)
     await world.send(b"{nope", message_id="m-1")
+    await world.run(most=500)
+    assert [d.reason for d in world.broker.dead_letters(QUEUE)] == ["invalid_json"]
+    assert [s.signal_code for s in await _signals(world)] == ["command_rejected"]
+
+
+async def test_poison_of_a_backlog_waits_for_its_signal_like_any_other() -> None:
+    """The day is the outage's, not the message's: two days in the queue, then one minute without the signals."""
+    world = World(touches(), max_deliveries=10)
+    await world.send(b"{nope", message_id="m-1")
+    world.clock.advance(2 * DAY)
+    away_for(world, 60)
     await world.run(most=500)
     assert [d.reason for d in world.broker.dead_letters(QUEUE)] == ["invalid_json"]
     assert [s.signal_code for s in await _signals(world)] == ["command_rejected"]

@@ -36,6 +36,7 @@ _PROGRAM = re.compile(r"^(\./mosaic|curl|func|azd|az|docker|pip|npm|aspire|trace
 _TEST = re.compile(r"(?P<file>[\w/]+/test_\w+\.py)(?:::(?P<name>test_\w+))?")
 
 ANSWERED_AT_ONCE = {
+    "in_progress",
     "configuration_invalid",
     "queue_unavailable",
     "illegal_transition",
@@ -70,7 +71,10 @@ OUTCOMES = [
     "invalid JSON or envelope",
     "same id, other request",
     "key already Rejected",
-    "tables not reachable",
+    "tables not reachable (or one of them, or blobs)",
+    "a copy cannot be sent (queue full, no right, link down)",
+    "a step fails for another reason (a row that cannot be read, a refused request)",
+    "another message of the conversation is at work, or the lane is full",
     "worker draining",
     "telemetry publish failed",
     "agent model not reachable",
@@ -178,7 +182,8 @@ def test_the_runbook_has_every_outcome_with_its_test() -> None:
 
 def test_every_fault_is_listed_once_with_tests_that_exist() -> None:
     lines = re.findall(r"^\| (\d+) \| .*$", read("docs/faults.md"), re.MULTILINE)
-    assert [int(number) for number in lines] == list(range(1, 38))
+    assert [int(number) for number in lines] == list(range(1, len(lines) + 1))
+    assert len(lines) >= 37
     for line in read("docs/faults.md").splitlines():
         if re.match(r"\| \d+ \|", line):
             shown = line.strip("|").split(" | ")[-1]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 from mosaic_core.adapters.memory import MemoryRuns
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Run
-from mosaic_core.domain.settlement import Abandon
-from mosaic_core.lanes.context import LaneContext, LaneResult
+from mosaic_core.domain.settlement import Abandon, Complete, Reschedule, Settlement
+from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, succeeded
 from mosaic_core.ports import ETag
 from mosaic_core.services.drain import Drain
+from mosaic_core.services.limits import DeliveryLimits
 from tests.support.world import QUEUE, Work, World
 
 
@@ -103,3 +106,97 @@ async def test_a_stage_that_was_cut_off_says_so() -> None:
     run = await world.run_row()
     [stage] = await world.stores.stages.of_run(run.run_id)
     assert (run.failure_code, stage.outcome_code) == ("lane_timeout", "cut_off")
+
+
+class Waiting:
+    """A worker whose delivery waits for something; then the drain begins."""
+
+    def __init__(self, lane: LaneHandler | None = None) -> None:
+        self.world = World(lane or Work(("success",)))
+        # an hour each, by the real clock
+        limits = DeliveryLimits(company=3600, solitude=3600, threads=3600)
+        self.service = replace(self.world.service(), limits=limits)
+
+    async def drained(self, waits: Callable[[], bool]) -> Settlement:
+        message = self.world.broker.receive(QUEUE)
+        assert message is not None
+        delivery = asyncio.create_task(self.service.deliver(Lane.CONVERSATION, message))
+        for _ in range(5000):  # nobody announces it
+            if waits():
+                break
+            await asyncio.sleep(0.0005)
+        assert waits()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not delivery.done()
+        self.service.drain.begin()
+        return await asyncio.wait_for(delivery, 5)
+
+
+async def test_a_drain_ends_the_wait_of_a_suspect_to_be_alone() -> None:
+    worker = Waiting()
+    world, company = worker.world, worker.service.company
+    await world.send(recorded=True)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    world.plan.faults = {3: "crash_before"}
+    await world.deliver(message)
+    world.plan.faults = {}
+    world.clock.advance(90)
+    async with company.place() as neighbour:
+        assert await neighbour.take(1)
+        assert await worker.drained(lambda: not company._open.is_set()) == Abandon("draining")
+        async with company.place() as late:
+            assert late.enter(), "the suspect has left, and the door is shut"
+    await world.run()
+    await world.check_end()
+
+
+async def test_a_drain_ends_the_wait_of_those_whom_a_suspect_keeps_out() -> None:
+    worker = Waiting()
+    await worker.world.send(recorded=True)
+    async with worker.service.company.place() as suspect:
+        assert await suspect.be_alone(1)
+        assert isinstance(await worker.drained(lambda: True), Reschedule)
+    await worker.world.run()
+    await worker.world.check_end()
+
+
+async def test_a_drain_ends_the_wait_for_threads_and_the_lane_s_result_is_kept() -> None:
+    go, entered = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def lane(context: LaneContext) -> LaneResult:
+        def work() -> None:
+            loop.call_soon_threadsafe(entered.set)
+            go.wait(30)
+
+        thread = asyncio.ensure_future(asyncio.to_thread(work))
+        await entered.wait()
+        thread.cancel()
+        return succeeded("done", "done")
+
+    worker = Waiting(lane)
+    await worker.world.send(recorded=True)
+    try:
+        assert await worker.drained(entered.is_set) == Complete()
+    finally:
+        go.set()
+    await worker.world.check_end()
+
+
+async def test_a_drain_reads_nothing_more() -> None:
+    """It gives the key back, whatever the answer: the time that is left is the other deliveries', too."""
+    begun = asyncio.Event()
+
+    async def lane(context: LaneContext) -> LaneResult:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    worker = Waiting(lane)
+    world = worker.world
+    world.plan.faults = {3: "unsent"}
+    await world.send(recorded=True)
+    assert await worker.drained(begun.is_set) == Abandon("draining")
+    assert world.plan.log == ["keys.insert", "runs.insert", "keys.update", "settler.abandon"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
 from mosaic_core.domain.records import Key
 from mosaic_core.services.lease import Lease
 from tests.support.world import QUEUE, Work, World
@@ -28,6 +28,8 @@ class Keys:
         fate = self.fate(self.renewals)
         if fate == "unsent":
             raise StoreUnreachableError("keys: 503")
+        if fate == "refused":
+            raise StoreRefusedError("keys: 403")
         if etag != self.etag:
             return None
         self.row, self.etag = key, str(int(self.etag) + 1)
@@ -79,7 +81,7 @@ async def test_the_etag_of_every_renewal_is_followed() -> None:
     assert await keys.update(lease.key, lease.etag) is not None
 
 
-@pytest.mark.parametrize("fate", ["unsent", "lost"])
+@pytest.mark.parametrize("fate", ["unsent", "lost", "refused"])
 @pytest.mark.parametrize("away", [1, 3])
 async def test_a_renewal_that_finds_the_tables_away_is_tried_again_and_kills_nothing(fate: str, away: int) -> None:
     key = await a_key()
