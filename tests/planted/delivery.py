@@ -59,8 +59,8 @@ DEFECTS: Final = (
     Defect(
         name="outage-counts",
         file=_DELIVERY,
-        old="        await self._excuse()\n        wait = min(STORE_BACKOFF_MAX_SECONDS, max(1.0, away / 2) * self._service.jitter())",
-        new="        self._lease = None\n        wait = min(STORE_BACKOFF_MAX_SECONDS, max(1.0, away / 2) * self._service.jitter())",
+        old="        await self._excuse()\n        now = self._now()\n",
+        new="        self._lease = None\n        now = self._now()\n",
         caught_by=(f"{_OUTAGES}test_an_outage_inside_the_lane_excuses_the_attempt_and_releases_the_key",),
         what="a table that is away uses up a command's attempts",
     ),
@@ -140,9 +140,9 @@ DEFECTS: Final = (
     Defect(
         name="thirteen-renewal-without-answer-is-the-last",
         file=_LEASE,
-        old="        except StoreUnreachableError:\n            if time.monotonic()",
-        new="        except StoreUnreachableError as gone:\n            if not self.lost:\n"
-        "                raise asyncio.CancelledError from gone\n            if time.monotonic()",
+        old="        except Exception as error:\n            # refused,",
+        new="        except Exception as error:\n            if not self.lost:\n"
+        "                raise asyncio.CancelledError from error\n            # refused,",
         caught_by=(f"{_RENEWALS}test_a_renewal_that_finds_the_tables_away_is_tried_again_and_kills_nothing",),
         what="after one unanswered renewal the lease is never renewed again",
     ),
@@ -201,8 +201,8 @@ DEFECTS: Final = (
     Defect(
         name="the-day-counts-from-the-first-enqueueing",
         file=_DELIVERY,
-        old="        since = min(now, _time(self._message, AWAY_SINCE) or now)",
-        new="        since = min(now, first_enqueued(self._message))",
+        old="    since = min(now, _time(message, AWAY_SINCE) or now)",
+        new="    since = min(now, first_enqueued(message))",
         caught_by=(f"{_OUTAGES}test_a_backlog_is_not_given_up_by_the_first_hiccup",),
         what="the backlog of a weekend is given up by the first hiccup",
     ),

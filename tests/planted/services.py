@@ -95,10 +95,8 @@ DEFECTS: Final = (
     Defect(
         name="withdrawn-before-it-is-sent",
         file=_ENQUEUE,
-        old="            await dispatch(recorded, stores=self.stores, sender=self.sender, publisher=self.publisher)\n"
-        "            await self._withdraw(announced)\n",
-        new="            await self._withdraw(announced)\n"
-        "            await dispatch(recorded, stores=self.stores, sender=self.sender, publisher=self.publisher)\n",
+        old="            recorded = Recorded.of(command)\n            await dispatch(",
+        new="            recorded = Recorded.of(command)\n            await self._withdraw(announced)\n            await dispatch(",
         caught_by=(f"{_ENQUEUEING}test_a_failed_listing_sends_nothing_and_leaves_the_command_to_the_timer",),
         what="a command that was recorded and not sent is never sent",
     ),

@@ -57,6 +57,11 @@ def test_without_a_defect_they_all_pass(tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.output[-3000:]
 
 
+def test_the_thirteen_that_no_test_saw_are_all_there() -> None:
+    """Those that the review of the delivery planted unnoticed; `-k thirteen` shows that each is seen."""
+    assert len([defect for defect in DEFECTS if defect.name.startswith("thirteen-")]) == 13
+
+
 def test_names_are_each_of_one_defect() -> None:
     names = [defect.name for defect in DEFECTS]
     assert len(set(names)) == len(names)

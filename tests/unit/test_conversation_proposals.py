@@ -520,7 +520,7 @@ async def test_what_a_failed_run_approved_and_left_undone_is_taken_over() -> Non
     assert [s.name for s in again.stages] == ["decide"]
 
 
-@pytest.mark.parametrize("how", ["gone", "changed", "foreign"])
+@pytest.mark.parametrize("how", ["gone", "changed", "edited", "foreign"])
 async def test_a_session_that_is_not_what_was_stored_is_not_resumed(how: str) -> None:
     agent = ScriptedAgent([proposes(DRAFT)])
     world = world_of(agent)
@@ -532,6 +532,11 @@ async def test_a_session_that_is_not_what_was_stored_is_not_resumed(how: str) ->
             await world.stores.blobs.put(name, data)
 
         async def get(self, name: str) -> bytes | None:
+            if how == "edited":  # what it holds, and not the sum beside it
+                there = await world.stores.blobs.get(name)
+                assert there is not None
+                assert b"session-1" in there
+                return there.replace(b"session-1", b"session-2")
             return None if how == "gone" else b'{"state": "evil"}'
 
     stores = replace(world.stores, blobs=Blobs())
@@ -542,8 +547,8 @@ async def test_a_session_that_is_not_what_was_stored_is_not_resumed(how: str) ->
         await world.stores.approvals.update(foreign, stored.etag)
     body = decision(world, approval.approval_id, "Approve", user=OTHER_USER)
     ended = await world.deliver(Lane.CONVERSATION, body, stores=stores)
-    codes = {"gone": "agent_session_missing", "changed": "agent_session_changed", "foreign": "agent_session_foreign"}
-    assert ended.run.failure_code == codes[how]
+    codes = {"gone": "agent_session_missing", "foreign": "agent_session_foreign"}
+    assert ended.run.failure_code == codes.get(how, "agent_session_changed")
     assert agent.resumed == []
     # what a person decided is on record, and drafted, all the same
     [row] = await approvals(world)
