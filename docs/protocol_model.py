@@ -339,11 +339,15 @@ class Model:
         return s
 
     def release(self, s: State, k: Key, excused: bool) -> tuple[State, Key]:
-        """K as its owner lets go of it: heard of, so whoever was suspected before is acquitted."""
-        attempts = [*([k.attempt] if excused else []), *([s.suspect] if k.solo == 1 else [])]
+        """K as its owner lets go of it: heard of. Where its lane had begun, whoever was suspected before is acquitted."""
+        began = bool(s.ran >> k.attempt & 1)
+        acquits = k.solo == 1 and (began or self.broken == "acquitted-before-the-lane")
+        if acquits and not began:
+            s = s._replace(bad="a suspect was acquitted by an attempt whose lane never began")
+        attempts = [*([k.attempt] if excused else []), *([s.suspect] if acquits else [])]
         if self.broken == "no-acquittal":
             attempts = [n for n in attempts if n != s.suspect]
-        solo = k.solo if self.broken == "acquit-twice" else 0
+        solo = k.solo if self.broken == "acquit-twice" or not began else 0
         k = k._replace(live=False, released=True, excused=k.excused + len(attempts), solo=solo)
         return self.excuse(s, *attempts)._replace(suspect=s.suspect if solo else 0), k
 
@@ -484,12 +488,12 @@ class Model:
     def last_owner(self, s: State, k: Key, p: Process) -> tuple[State, int, int]:
         """Was the last owner heard of? K's Excused and Solo for the next attempt."""
         if k.released:
-            return s, k.excused, 0
+            return s, k.excused, k.solo  # other than 0: the lane that was to tell has not begun yet
         if k.token in p.ended or (p.ended and self.broken == "evidence-of-another-attempt"):
-            attempts = [k.attempt, *([s.suspect] if k.solo == 1 else [])]
             if not s.heard:
                 s = s._replace(bad="an attempt was excused that neither storage nor another command had ended")
-            return self.excuse(s, *attempts)._replace(suspect=0), k.excused + len(attempts), 0
+            # whether its lane had begun nobody knows: it acquits nobody
+            return self.excuse(s, k.attempt), k.excused + 1, k.solo
         if (k.solo and self.broken != "silent-never-counts") or self.broken == "silent-always-counts":
             return s._replace(suspect=0), k.excused, 2
         return s._replace(suspect=k.attempt), k.excused, 1
@@ -1413,6 +1417,10 @@ BREAKS = {  # name: the scenario that is tried first, what is removed
     "silent-never-counts": ("killer", "a silent attempt is suspected for ever, never counted"),
     "suspect-not-alone": ("innocent", "the attempt after a silent one does not run alone"),
     "no-acquittal": ("innocent", "a suspected attempt stays counted when the next one ends heard"),
+    "acquitted-before-the-lane": (
+        "mixed",
+        "a suspect is acquitted by an attempt that storage ended before its lane began",
+    ),
     "acquit-twice": ("mixed", "the acquittal leaves Solo as it is"),
     "give-up-leaves-running": ("give-up", "24 h of outage: only the message is dead-lettered"),
     "unreadable-run-goes-round": ("unreadable-only", "copies do not carry failedSteps"),

@@ -117,9 +117,9 @@ def take_over(
     """The key as its next owner writes it. An owner that was not heard of again (the lease was not released) may have
     been killed by its own lane or by a neighbour's: the next attempt runs by itself, which tells the two apart."""
     lifecycle.check(key.status, KeyStatus.RESERVED)
-    excused, solo = key.excused, IN_COMPANY
+    excused, solo = key.excused, key.solo
     if key.lease_seconds and key.owner_token in storage_ended:
-        excused = _acquitted(key).excused + 1
+        excused += 1  # whether its lane had begun nobody knows: it acquits nobody
     elif key.lease_seconds:
         solo = CONVICTED if key.solo else SUSPECTED
     return replace(
@@ -308,11 +308,12 @@ def await_retry(key: Key, next_attempt_at: datetime) -> Key:
     return replace(_acquitted(key), lease_seconds=0, next_attempt_at=next_attempt_at)
 
 
-def excuse(key: Key) -> Key:
-    """A drain, an outage of storage or a busy conversation ends the attempt: lease released, and it does not count."""
+def excuse(key: Key, *, began: bool) -> Key:
+    """A drain, an outage of storage or a busy conversation ends the attempt: lease released, and it does not count.
+    ``began``: its lane had begun, so that a suspected attempt before it has its alibi."""
     lifecycle.check(key.status, KeyStatus.RESERVED)
-    acquitted = _acquitted(key)
-    return replace(acquitted, lease_seconds=0, excused=acquitted.excused + 1)
+    heard = _acquitted(key) if began else key
+    return replace(heard, lease_seconds=0, excused=heard.excused + 1)
 
 
 def is_released(key: Key) -> bool:

@@ -121,6 +121,7 @@ class Delivery:
         self._after_conflict = False
         self._run_was_there = False
         self._unanswered = 0
+        self._lane_of = 0  # the attempt whose lane has begun here
         self._in_doubt = False  # may the key be mine although no answer has said so?
         self._untold = _tokens(message)
         self._giving_up = False
@@ -205,7 +206,13 @@ class Delivery:
         is_mine, self._in_doubt = not self._in_doubt, True
         for _ in range(tries):
             with suppress(StoreUnreachableError):
-                if is_mine and await self._stores.keys.update(reservation.excuse(key), etag) is not None:
+                if (
+                    is_mine
+                    and await self._stores.keys.update(
+                        reservation.excuse(key, began=self._lane_of == key.attempt), etag
+                    )
+                    is not None
+                ):
                     self._in_doubt = False
                     return
             if tries == 1:
@@ -578,6 +585,7 @@ class Delivery:
 
     async def _step_lane(self) -> _Next:
         lease, drain = self._owned, self._service.drain
+        self._lane_of = lease.key.attempt
         self._stage_log = StageLog(self._clock.now)
         self._result = None
         stopped, threads = False, Threads()

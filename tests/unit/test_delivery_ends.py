@@ -448,6 +448,43 @@ async def test_what_killed_once_and_then_ends_well_has_lost_no_attempt() -> None
         assert reservation.counted(stored.value) == 1
 
 
+async def test_an_outage_before_the_lane_is_no_alibi() -> None:
+    """The suspect's next attempt ends before its lane begins: whoever it was is still not known, and it runs alone."""
+    deaths = 0
+
+    async def lane(context: LaneContext) -> LaneResult:
+        nonlocal deaths
+        if context.attempt != 4:
+            deaths += 1
+            raise ProcessDied("in the lane")
+        return succeeded("done", "done")
+
+    world = World(lane, max_deliveries=10)
+    await world.send(recorded=True)
+    first = world.broker.receive(QUEUE)
+    assert first is not None
+    assert await world.deliver(first) is None
+    runs = world.stores.runs
+    away = cast("Any", Failing(runs, lambda _: StoreUnreachableError("runs: 503")))
+    world.stores = replace(world.stores, runs=away)
+    while (await world.key()).attempt == 1:
+        message = world._next()
+        assert message is not None
+        await world.deliver(message)
+    key = await world.key()
+    assert (key.attempt, key.excused, key.solo) == (2, 1, reservation.SUSPECTED)
+    assert reservation.is_released(key)
+    world.stores = replace(world.stores, runs=runs)
+    message = world._next()
+    assert message is not None
+    assert await world.deliver(message) is None  # alone, and it dies again: both count
+    await world.run()
+    await world.check_end()
+    key = await world.key()
+    assert (key.attempt, key.excused, reservation.counted(key)) == (4, 1, 3)
+    assert deaths == 2
+
+
 async def test_a_suspect_that_is_never_alone_waits_in_the_queue_without_an_attempt() -> None:
     """A neighbour's lane does not end: the suspect gives way, and comes again."""
     world = World(Work(("success",)))

@@ -147,7 +147,7 @@ def test_nothing_follows_a_final_key(status: KeyStatus) -> None:
     with pytest.raises(IllegalTransitionError):
         reservation.await_retry(final, NOW)
     with pytest.raises(IllegalTransitionError):
-        reservation.excuse(final)
+        reservation.excuse(final, began=True)
     with pytest.raises(IllegalTransitionError):
         reservation.take_over(final, "t", 1, 30)
 
