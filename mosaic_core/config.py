@@ -185,7 +185,7 @@ class Settings:
             approval_expiry_hours=env.whole("Approval__ExpiryHours", 72, 1, 8760),
             approval_require_other_person=env.flag("Approval__RequireOtherPerson", False),
             review_category_confidence=env.fraction("Review__CategoryConfidence", 0.6),
-            drill_enabled=env.flag("Drill__Enabled", False),
+            drill_enabled=env.drill(),
             create_tables=env.flag("Stores__CreateTables", False),
             agent=env.agent(),
         )
@@ -309,6 +309,17 @@ class _Reader:
                 "switch the platform's authentication on, or remove the setting",
             )
         return wanted and platform
+
+    def drill(self) -> bool:
+        """Never where the platform says that this is a deployment."""
+        wanted, deployment = self.flag("Drill__Enabled", False), self.read("WEBSITE_SITE_NAME")
+        if wanted and deployment:
+            self.fault(
+                "Drill__Enabled",
+                "is true, but WEBSITE_SITE_NAME says that this is a deployment",
+                "remove the setting: drills are for the embedded stack",
+            )
+        return wanted
 
     def agent(self) -> AgentSettings:
         provider = self.read("Agent__Provider").lower() or "offline"

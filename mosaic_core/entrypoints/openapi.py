@@ -79,7 +79,7 @@ def _operation(route: Route, references: Any) -> Document:
     operation: Document = {
         "operationId": route.name,
         "summary": route.summary,
-        "security": [] if route.access == Access.ANYBODY else [{"bearer": []}],
+        "security": _security(route),
         "parameters": [*_parameters(route, references)],
         "responses": _responses(route, references),
     }
@@ -92,6 +92,12 @@ def _operation(route: Route, references: Any) -> Document:
             content[kind] = {"schema": {"type": "string", "description": f"One `{each}` a line."}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if route.access != Access.ANYBODY:
+        return [{"bearer": []}]
+    return [{}, {"bearer": []}] if route.more_for else []
 
 
 def _parameters(route: Route, references: Any) -> Iterator[Document]:

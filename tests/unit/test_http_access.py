@@ -7,7 +7,13 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from opentelemetry.context import attach, detach
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, format_trace_id
 
+from mosaic_core import telemetry
 from mosaic_core.adapters.identity import platform_principal
 from mosaic_core.entrypoints.http.call import Access
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
@@ -120,8 +126,35 @@ async def test_a_wrong_method_is_a_bare_404(world: ApiWorld) -> None:
     assert (await world.call("GET", f"{BASE}/conversations/{'c' * 32}/messages")).status == 404
 
 
-async def test_errors_carry_the_caller_s_trace(world: ApiWorld) -> None:
-    trace = "0af7651916cd43dd8448eb211c80319c"
-    header = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
-    answer = await world.get("/approvals", token=None, headers=header)
-    assert answer.json["error"]["traceId"] == trace
+@pytest.mark.parametrize("traced", [True, False])
+async def test_a_caller_s_trace_is_linked_and_never_ours(
+    world: ApiWorld, monkeypatch: pytest.MonkeyPatch, traced: bool
+) -> None:
+    """Not even where the host has made the caller's context current, as the platform's worker does."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    if traced:
+        monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer)
+    theirs = "0af7651916cd43dd8448eb211c80319c"
+    header = {"traceparent": f"00-{theirs}-b7ad6b7169203331-01"}
+    context = telemetry.extract(header)
+    assert context is not None
+    token = attach(context)
+    try:
+        refused = await world.get("/approvals", token=None, headers=header)
+        sent = await world.post(f"/conversations/{'c' * 32}/messages", {"message": "hi"}, headers=header)
+    finally:
+        detach(token)
+    assert refused.json["error"]["traceId"] != theirs
+    assert sent.status == 202
+    (outgoing,) = world.sender.sent
+    assert theirs not in str(outgoing.message.properties)
+    assert all(theirs not in event.trace_parent for event in world.publisher.events)
+    spans = exporter.get_finished_spans()
+    assert bool(spans) == traced
+    for span in spans:
+        assert span.context is not None
+        assert format_trace_id(span.context.trace_id) != theirs
+    servers = [span for span in spans if span.kind is SpanKind.SERVER]
+    assert [[format_trace_id(link.context.trace_id) for link in s.links] for s in servers] == [[theirs]] * len(servers)
