@@ -14,12 +14,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, format_trace_id
 
 from mosaic_core import telemetry
-from mosaic_core.adapters.identity import platform_principal
+from mosaic_core.adapters.identity import PlatformPrincipals
 from mosaic_core.entrypoints.http.call import Access
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, BOB_HOUSEHOLD, BOB_USER, ApiWorld
 
 GUARDED = [route for route in ROUTES if route.access != Access.ANYBODY]
+PLATFORM = PlatformPrincipals(provider="aad", issuer="https://issuer.example", audience="api://mosaic")
 OTHER_USER = "a11ce000000000000000000000000003"
 OTHER_HOUSEHOLD = "a11ce000000000000000000000000009"
 
@@ -35,7 +36,8 @@ def url(route: Route) -> str:
 
 
 def principal(subject: str = "alice", roles: tuple[str, ...] = ()) -> str:
-    claims = [{"typ": "sub", "val": subject}, *({"typ": "roles", "val": role} for role in roles)]
+    ours = [{"typ": "iss", "val": PLATFORM.issuer}, {"typ": "aud", "val": PLATFORM.audience}]
+    claims = [*ours, {"typ": "sub", "val": subject}, *({"typ": "roles", "val": role} for role in roles)]
     return base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims}).encode()).decode()
 
 
@@ -101,6 +103,8 @@ async def test_an_inactive_membership_does_not_make_a_choice_necessary(world: Ap
         (BOB_USER, 403, "membership_access_denied"),
         (BOB_HOUSEHOLD, 403, "membership_access_denied"),
         ("alice", 401, "member_context_invalid"),
+        ("0" * 32, 401, "member_context_invalid"),
+        ("{00000000-0000-0000-0000-000000000000}", 401, "member_context_invalid"),
         (f"{ALICE_USER},{BOB_USER}", 401, "member_context_invalid"),
     ],
 )
@@ -112,11 +116,12 @@ async def test_a_choice_is_only_among_one_s_own(world: ApiWorld, choice: str, st
 async def test_the_platform_s_word_counts_only_where_it_authenticates(world: ApiWorld) -> None:
     header = {"X-MS-CLIENT-PRINCIPAL": principal("alice")}
     assert (await world.get("/approvals", token=None, headers=header)).status == 401
-    world.platform_principal = platform_principal
+    world.platform_principal = PLATFORM
     assert (await world.get("/approvals", token=None, headers=header)).status == 200
-    malformed = {"X-MS-CLIENT-PRINCIPAL": "e30="}
-    answer = await world.get("/approvals", token=None, headers=malformed)
-    assert (answer.status, answer.code) == (401, "member_context_invalid")
+    lists = base64.b64encode(b'{"auth_typ": "aad", "claims": [{"typ": ["sub"], "val": "alice"}]}').decode()
+    for malformed in ("e30=", "x", lists, f"{principal('alice')}, {principal('bob')}"):
+        answer = await world.get("/approvals", token=None, headers={"X-MS-CLIENT-PRINCIPAL": malformed})
+        assert (answer.status, answer.code) == (401, "member_context_invalid")
     # a token that is there has to hold, whatever the platform says
     assert (await world.get("/approvals", token="forged", headers=header)).status == 401
 
