@@ -209,14 +209,14 @@ class DependencyState(View):
     state: Literal["up", "down"]
 
 
-type _ForOperators = Annotated[str | None, Field(description="For operators only.")]
+type ForOperators = Annotated[str | None, Field(description="For operators only.")]
 
 
 class Health(View):
     """``dependencies`` is empty for liveness, which asks nobody. Which code answers is for operators only."""
 
     status: Literal["live", "ready", "not_ready"]
-    version: _ForOperators
-    commit: _ForOperators
-    package_digest: _ForOperators
+    version: ForOperators
+    commit: ForOperators
+    package_digest: ForOperators
     dependencies: list[DependencyState]

@@ -20,6 +20,7 @@ from mosaic_core.entrypoints.http.bodies import (
     PostMessage,
 )
 from mosaic_core.entrypoints.http.call import Access, Call
+from mosaic_core.entrypoints.http.rules import TIME
 from mosaic_core.services.views import Accepted, ApprovalList, ConversationStream, Health, RunDetail
 
 PREFIX: Final = "v1/agent"
@@ -127,8 +128,9 @@ ROUTES: Final[tuple[Route, ...]] = (
         query=(
             Parameter(
                 "sinceUtc",
-                "Only runs modified at or after this time; of the newest 200 commands of the conversation.",
-                {"type": "string", "format": "date-time"},
+                "Only runs modified at or after this time (1970 to 9998; taken without seconds, and with a zone such "
+                "as +0100, as well); of the newest 200 commands of the conversation.",
+                TIME,
             ),
         ),
         answer=ConversationStream,
