@@ -204,7 +204,12 @@ def test_what_could_not_be_asked_is_said_and_the_snapshot_stays(
 
 def test_the_command_asks_and_pins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
-    monkeypatch.setattr(advising, "take", lambda root: asked.append(root) or 0)
+
+    def take(root: Path) -> int:
+        asked.append(root)
+        return 0
+
+    monkeypatch.setattr(advising, "take", take)
     monkeypatch.setattr(pinning, "compile_pins", lambda *_, **__: pytest.fail("nothing is to be pinned"))
     assert pinning.main(["--advisories"]) == 0
     assert asked == [ROOT]
