@@ -146,7 +146,7 @@ class Container:
     @cached_property
     def api(self) -> Api:
         # the worker's lanes check no tokens: they do not wait for the cryptography's import
-        from mosaic_core.adapters.identity import JwtVerifier, fetch_by_http, platform_principal
+        from mosaic_core.adapters.identity import JwtVerifier, PlatformPrincipals, fetch_by_http
 
         auth = self.settings.auth
         return Api(
@@ -160,7 +160,11 @@ class Container:
                 [TablesProbe(self.stores.keys), ServiceBusProbe(self.sender, self.settings.queues.values())],
             ),
             verifier=JwtVerifier(issuer=auth.issuer, audience=auth.audience, fetch=fetch_by_http(auth.jwks_uri)),
-            platform_principal=platform_principal if auth.platform_authentication else None,
+            platform_principal=(
+                PlatformPrincipals(provider=auth.platform_provider, issuer=auth.issuer, audience=auth.audience)
+                if auth.platform_authentication
+                else None
+            ),
         )
 
     @cached_property

@@ -54,6 +54,7 @@ _AGENT_SETTINGS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
 _QUEUE_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9])?", re.ASCII)
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,254}[A-Za-z0-9])?", re.ASCII)
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
+_PROVIDER_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _TRUE: Final = frozenset({"true", "1"})
 _FALSE: Final = frozenset({"false", "0"})
 
@@ -78,12 +79,14 @@ class Connection:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
     """Whose tokens are accepted. ``platform_authentication``: the platform authenticates callers itself, so its
-    ``X-MS-CLIENT-PRINCIPAL`` header can be trusted."""
+    ``X-MS-CLIENT-PRINCIPAL`` header can be trusted where it names ``platform_provider``, the issuer and the
+    audience."""
 
     issuer: str
     audience: str
     jwks_uri: str
     platform_authentication: bool = False
+    platform_provider: str = "aad"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +171,7 @@ class Settings:
                 audience=env.required("Auth__Audience", "the audience that tokens for this API carry"),
                 jwks_uri=env.url("Auth__JwksUri"),
                 platform_authentication=env.platform_authentication(),
+                platform_provider=env.name("Auth__PlatformProvider", "aad", _PROVIDER_NAME),
             ),
             queues=env.queues(),
             telemetry_hub=env.name("TelemetryHub", "runtime-telemetry-stream", _HUB_NAME),
@@ -185,7 +189,7 @@ class Settings:
             approval_expiry_hours=env.whole("Approval__ExpiryHours", 72, 1, 8760),
             approval_require_other_person=env.flag("Approval__RequireOtherPerson", False),
             review_category_confidence=env.fraction("Review__CategoryConfidence", 0.6),
-            drill_enabled=env.flag("Drill__Enabled", False),
+            drill_enabled=env.drill(),
             create_tables=env.flag("Stores__CreateTables", False),
             agent=env.agent(),
         )
@@ -309,6 +313,17 @@ class _Reader:
                 "switch the platform's authentication on, or remove the setting",
             )
         return wanted and platform
+
+    def drill(self) -> bool:
+        """Never where the platform says that this is a deployment."""
+        wanted, deployment = self.flag("Drill__Enabled", False), self.read("WEBSITE_SITE_NAME")
+        if wanted and deployment:
+            self.fault(
+                "Drill__Enabled",
+                "is true, but WEBSITE_SITE_NAME says that this is a deployment",
+                "remove the setting: drills are for the embedded stack",
+            )
+        return wanted
 
     def agent(self) -> AgentSettings:
         provider = self.read("Agent__Provider").lower() or "offline"

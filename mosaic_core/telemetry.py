@@ -1,6 +1,7 @@
 """What the product tells about its work: correlated log lines, spans, and the events of a command.
 
-Only ids, codes and counts go in; never a message text, a name or an amount.
+Only ids, codes and counts go in; never a message text, a name or an amount. An id that others set (a message's, a
+correlation's) goes through `ids.clean` here, whatever the caller hands over.
 
 Logs    ``with correlated(commandId=…)``: every log line until the end of the block, by whatever logger, carries the
         fields as attributes of the record (`FIELDS` lists them).
@@ -12,7 +13,6 @@ Events  `command_event`, `message_event`, `enqueued_event`: the contract's secti
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
@@ -28,7 +28,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from mosaic_core.domain.envelope import Envelope, iso
 from mosaic_core.domain.errors import MosaicError
-from mosaic_core.domain.ids import derive, normalise_guid
+from mosaic_core.domain.ids import clean, derive, normalise_guid
 from mosaic_core.domain.lanes import lane_of
 from mosaic_core.domain.lifecycle import RunStatus
 from mosaic_core.ports import IncomingMessage, RuntimeEvent
@@ -62,6 +62,8 @@ class Correlation(TypedDict, total=False):
 
 
 FIELDS: Final = tuple(Correlation.__annotations__)
+_OURS: Final = frozenset({"queue", "lane", "attempt"})
+"""Fields that settings and code give; the others may be what a producer chose."""
 
 _NONE: Final[Mapping[str, str | int]] = MappingProxyType({})
 _correlation: ContextVar[Mapping[str, str | int]] = ContextVar("mosaic_correlation", default=_NONE)
@@ -99,12 +101,17 @@ def correlate_handlers() -> None:
 class correlated:  # noqa: N801 - a context manager, named as it reads
     """Within the block, log lines and new spans carry these fields besides those of the blocks around it.
 
-    Holds across ``await`` and in tasks and ``asyncio.to_thread`` calls begun inside. Empty values are left out."""
+    Holds across ``await`` and in tasks and ``asyncio.to_thread`` calls begun inside. Empty values are left out, ids are
+    cleaned."""
 
     __slots__ = ("_fields", "_token")
 
     def __init__(self, **fields: Unpack[Correlation]) -> None:
-        self._fields = {name: it for name, it in fields.items() if isinstance(it, str | int) and it != ""}
+        self._fields = {
+            name: clean(it) if isinstance(it, str) and name not in _OURS else it
+            for name, it in fields.items()
+            if isinstance(it, str | int) and it != ""
+        }
         self._token: Token[Mapping[str, str | int]] | None = None
 
     def __enter__(self) -> None:
@@ -140,10 +147,13 @@ class span:  # noqa: N801 - a context manager, named as it reads
     the span then belongs to that trace, and links to the span that is current here. Without one it is a child of the
     current span.
 
+    ``stranger`` is such a mapping of somebody who may write any trace id: the span then begins a trace of its own,
+    whatever the host has made current by that same mapping, and links to theirs.
+
     An exception that leaves the block marks the span as failed with the error's code or type; its text, which may
     quote a caller, is not recorded."""
 
-    __slots__ = ("_attributes", "_current", "_kind", "_name", "_parent", "_service", "_span")
+    __slots__ = ("_attributes", "_current", "_kind", "_name", "_parent", "_service", "_span", "_stranger")
 
     def __init__(
         self,
@@ -152,20 +162,18 @@ class span:  # noqa: N801 - a context manager, named as it reads
         service: Service,
         kind: Kind = "internal",
         parent: Mapping[str, object] | None = None,
+        stranger: Mapping[str, object] | None = None,
         attributes: Mapping[str, AttributeValue] | None = None,
     ) -> None:
         self._name = name
         self._service = service
         self._kind = kind
         self._parent = parent
+        self._stranger = stranger
         self._attributes = attributes
 
     def __enter__(self) -> Span:
-        context, links = None, None
-        if self._parent is not None and (context := extract(self._parent)) is not None:
-            here = trace.get_current_span().get_span_context()
-            if here.is_valid:
-                links = [Link(here)]
+        context, links = self._begins()
         attributes: dict[str, AttributeValue] = {"service.name": self._service}
         attributes.update(_correlation.get())
         attributes.update(self._attributes or {})
@@ -176,6 +184,17 @@ class span:  # noqa: N801 - a context manager, named as it reads
             self._span, end_on_exit=True, record_exception=False, set_status_on_exception=False
         )
         return self._current.__enter__()
+
+    def _begins(self) -> tuple[Context | None, list[Link]]:
+        """The context that the span is begun in (None: the current one), and what it links to."""
+        here = trace.get_current_span().get_span_context()
+        if self._stranger is not None:
+            theirs = extract(self._stranger)
+            told = [] if theirs is None else [trace.get_current_span(theirs).get_span_context()]
+            known = {context.span_id for context in told}
+            return Context(), [Link(c) for c in (*told, *([here] if here.span_id not in known else [])) if c.is_valid]
+        context = extract(self._parent) if self._parent is not None else None
+        return context, [Link(here)] if context is not None and here.is_valid else []
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -247,7 +266,6 @@ _STATES: Final[dict[str, RunStatus]] = {
     "attempt_failed": RunStatus.NEEDS_REVIEW,
 }
 _OF_A_MESSAGE: Final = ("dead_lettered", "duplicate")
-_PLAIN_ID: Final = re.compile(r"[A-Za-z0-9:._-]{1,128}", re.ASCII)
 
 
 def command_event(
@@ -294,7 +312,7 @@ def message_event(kind: EventKind, message: IncomingMessage, *, outcome: str, at
         source=WORKER,
         command_id=None,
         message_id=message.message_id,
-        correlation_id=_plain(message.correlation_id),
+        correlation_id=message.correlation_id,
         command_type=None,
         queue=message.queue,
         household_id=_household(message.properties.get("householdId")),
@@ -356,7 +374,7 @@ def _event(
     at: datetime,
     sequence_number: int,
 ) -> RuntimeEvent:
-    message_id = _plain(message_id)
+    message_id, correlation_id = clean(message_id), clean(correlation_id)
     # Most kinds tell of a command's attempt, whichever of its messages brought it about; these two of one message, so
     # that a redelivery of it is the same event and another copy is another.
     which = (str(sequence_number), outcome) if kind in _OF_A_MESSAGE else ()
@@ -382,12 +400,6 @@ def _event(
         },
         trace_parent=trace_parent(),
     )
-
-
-def _plain(text: str) -> str:
-    """The text where it looks like an id. Anything else may be something that a person wrote: it is told apart by what
-    is derived from it, never shown."""
-    return text if not text or _PLAIN_ID.fullmatch(text) else derive("opaque", text)
 
 
 def _household(value: object) -> str:

@@ -30,6 +30,9 @@ _FLUSH_SECONDS = 0.2
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_BUFFERED = 100_000
 _RECORD_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
+"""What JSON leaves as it is, and some readers of lines take for a line's end."""
+
 _JSON = json.JSONEncoder(default=str, ensure_ascii=False)  # json.dumps would make one for each line
 
 
@@ -124,13 +127,24 @@ class Telemetry:
 
 
 class ConsoleFormatter(logging.Formatter):
-    """A line for a person: what happened, and of which command."""
+    """A line for a person: what happened, and of which command.
+
+    Only a record begins at a line's start: what goes on is indented. What a terminal would obey is spelt out, wherever
+    in the record it stands."""
 
     _FIELDS = ("queue", "messageId", "commandId", "runId", "attempt", "code", "rationale")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
-        told = (f"{name}={record.__dict__[name]}" for name in self._FIELDS if record.__dict__.get(name))
+        told = (f"{name}={_harmless(str(it))}" for name in self._FIELDS if (it := record.__dict__.get(name)))
         return " ".join((super().formatMessage(record), *told))
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n    ".join(_harmless(line) for line in super().format(record).split("\n"))
+
+
+def _harmless(text: str) -> str:
+    """The text in one line, without control characters, changes of direction, or halves of surrogate pairs."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text) if not text.isprintable() else text
 
 
 class _SpanWriter(SpanProcessor):
@@ -225,7 +239,7 @@ def _encode(make: Callable[[], Mapping[str, Any]]) -> bytes:
             "level": "ERROR",
             "message": f"a telemetry line could not be built: {type(exc).__name__}: {exc}",
         }
-    return _JSON.encode(line).encode("utf-8", "replace") + b"\n"
+    return _JSON.encode(line).translate(_LINE_ENDS).encode("utf-8", "replace") + b"\n"
 
 
 def _time(nanoseconds: int | None) -> str | None:

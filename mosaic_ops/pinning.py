@@ -60,8 +60,15 @@ def main(arguments: Sequence[str]) -> int:
     """The command. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="mosaic pin", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that the .in files allow")
+    parser.add_argument(
+        "--advisories", action="store_true", help="ask the package index for what it knows of the pins; pins nothing"
+    )
     options = parser.parse_args(arguments)
     root = Path(__file__).resolve().parent.parent
+    if options.advisories:
+        from mosaic_ops import advising
+
+        return advising.take(root)
     try:
         compile_pins(root, upgrade=options.upgrade)
     except subprocess.CalledProcessError as error:

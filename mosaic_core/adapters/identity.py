@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
@@ -20,6 +20,7 @@ import jwt
 from jwt.algorithms import RSAAlgorithm
 
 from mosaic_core.domain.errors import RequestError
+from mosaic_core.domain.ids import is_empty_guid
 from mosaic_core.ports import Principal
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class JwtVerifier:
             raise _invalid("is too long")
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, ValueError, RecursionError):
             raise _invalid("is no JSON Web Token") from None
         key_id = header.get("kid")
         if header.get("alg") not in ALGORITHMS or not isinstance(key_id, str):
@@ -88,7 +89,7 @@ class JwtVerifier:
             raise _invalid("has expired") from None
         except (jwt.InvalidIssuerError, jwt.InvalidAudienceError):
             raise _invalid("is not for this API") from None
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise _invalid("does not hold") from None
         return Principal(_subject(claims["sub"]), _roles(claims.get("roles", [])))
 
@@ -192,24 +193,68 @@ def _rsa_keys(document: Mapping[str, Any]) -> dict[str, Any]:
     return keys
 
 
-def platform_principal(header: str) -> Principal:
-    """The caller by ``X-MS-CLIENT-PRINCIPAL`` (base64 of JSON). Only for where the platform itself authenticates
-    callers and so overwrites what they send. Raises `RequestError` 401 ``member_context_invalid``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformPrincipals:
+    """Callers by ``X-MS-CLIENT-PRINCIPAL`` (base64 of JSON). Only for where the platform itself authenticates callers
+    and so overwrites what they send.
+
+    The platform may let in what any of its identity providers vouches for, and tokens that were issued for other apps:
+    which provider, issuer and audience count here, the settings say, as they do for tokens."""
+
+    provider: str
+    issuer: str
+    audience: str
+
+    def __call__(self, header: str) -> Principal:
+        """Raises `RequestError` 401 ``member_context_invalid``, and nothing else whatever the header is."""
+        provider, claims, role_claims = _platform_claims(header)
+        if provider != self.provider:
+            raise _invalid("(the platform's) is of another identity provider")
+
+        def values(*kinds: str) -> set[str]:
+            return {value for kind, value in claims if kind in kinds}
+
+        if values("iss") != {self.issuer} or self.audience not in values("aud"):
+            raise _invalid("(the platform's) is not for this API")
+        subjects = values(*_SUBJECT_CLAIMS)
+        return Principal(
+            _subject(subjects.pop() if len(subjects) == 1 else None),
+            _roles(sorted(values(*_ROLE_CLAIMS, *role_claims))),
+        )
+
+
+def _platform_claims(header: str) -> tuple[str, list[tuple[str, str]], list[str]]:
+    """The provider's name, the claims, and what a role's claim is called besides its usual names: each of its type."""
+    malformed = _invalid("(the platform's) is malformed")
+    if len(header) > MAX_TOKEN_LENGTH:
+        raise malformed
     try:
         document = json.loads(base64.b64decode(header, validate=True))
-        claims = [(claim["typ"], claim["val"]) for claim in document["claims"]]
-        role_claims = {*_ROLE_CLAIMS, document.get("role_typ")}
-    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise _invalid("(the platform's) is malformed") from None
-    subjects = [value for kind, value in claims if kind in _SUBJECT_CLAIMS]
-    return Principal(
-        _subject(subjects[0] if len(set(map(str, subjects))) == 1 else None),
-        _roles([value for kind, value in claims if kind in role_claims]),
+    except (ValueError, RecursionError):
+        raise malformed from None
+    listed = document.get("claims") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise malformed
+
+    def text(value: object) -> str:
+        if not isinstance(value, str):
+            raise malformed
+        return value
+
+    role_type = document.get("role_typ")
+    claims = [claim if isinstance(claim, dict) else {} for claim in listed]
+    return (
+        text(document.get("auth_typ")),
+        [(text(claim.get("typ")), text(claim.get("val"))) for claim in claims],
+        [text(role_type)] if role_type is not None else [],
     )
 
 
 def _subject(value: object) -> str:
+    """Who it is. Control characters and halves of surrogate pairs are in nobody's name; a GUID of zeros is no name."""
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_SUBJECT_LENGTH:
+        raise _invalid("has no usable subject")
+    if not value.isprintable() or is_empty_guid(value):
         raise _invalid("has no usable subject")
     return value
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from mosaic_core.domain.errors import QueueUnavailableError
+from mosaic_core.domain.ids import clean
 from mosaic_core.ports import Clock, IncomingMessage, OutgoingMessage, RuntimeEvent
 
 type Operation = Literal["send", "complete", "abandon", "dead_letter"]
@@ -311,4 +312,4 @@ def _bury(state: _Queue, entry: _Entry, reason: str, description: str) -> None:
 
 
 def _lock_lost(message: IncomingMessage) -> QueueUnavailableError:
-    return QueueUnavailableError(f"the lock of message {message.message_id} on {message.queue} is lost")
+    return QueueUnavailableError(f"the lock of message {clean(message.message_id)} on {message.queue} is lost")

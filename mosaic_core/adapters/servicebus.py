@@ -25,6 +25,7 @@ from mosaic_core.concurrency import each
 from mosaic_core.config import Connection
 from mosaic_core.domain.body import deflate
 from mosaic_core.domain.errors import QueueUnavailableError
+from mosaic_core.domain.ids import clean
 from mosaic_core.ports import OutgoingMessage
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class ServiceBusSender:
                 await namespace.link(message.queue).send(message, due)
         except TimeoutError as error:
             raise QueueUnavailableError(
-                f"{message.queue} did not acknowledge message {message.message_id} within {self._timeout:g} s"
+                f"{message.queue} did not acknowledge message {clean(message.message_id)} within {self._timeout:g} s"
             ) from error
 
     async def reachable(self, queue: str) -> bool:
@@ -202,10 +203,10 @@ class _Link:
 
     async def send(self, message: OutgoingMessage, due: datetime | None) -> None:
         try:
-            item = _Item(_to_sdk(message, due), message.message_id, lambda: _to_sdk(_smaller(message), due))
+            item = _Item(_to_sdk(message, due), clean(message.message_id), lambda: _to_sdk(_smaller(message), due))
         except (TypeError, ValueError) as error:
             raise QueueUnavailableError(
-                f"message {message.message_id} is none that {self._queue} takes ({_name(error)})"
+                f"message {clean(message.message_id)} is none that {self._queue} takes ({_name(error)})"
             ) from error
         self._waiting.append(item)
         if self._task is None or self._task.done():

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from mosaic_core.domain.errors import ConfigurationError, QueueUnavailableError
+from mosaic_core.domain.ids import clean
 from mosaic_core.ports import IncomingMessage
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class HostSettler:
             code = error.code().name if hasattr(error, "code") else type(error).__name__
             log.debug("the host refused a settlement", extra={"operation": operation, "details": _details(error)})
             raise QueueUnavailableError(
-                f"{operation} of message {message.message_id} on {message.queue} failed: {code}; "
+                f"{operation} of message {clean(message.message_id)} on {message.queue} failed: {code}; "
                 "the broker delivers it again when its lock ends"
             ) from error
 

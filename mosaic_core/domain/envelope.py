@@ -95,9 +95,9 @@ def _currency(value: str) -> str:
 
 
 def _plain_date(value: object) -> object:
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value.strip(), re.ASCII):
         raise ValueError("is not a date such as 2026-01-31")
-    return value
+    return value.strip()
 
 
 def _within_days(value: date) -> date:

@@ -13,6 +13,7 @@ _GUID: Final = re.compile(
 _DIGITS: Final = re.compile(
     r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", re.ASCII
 )
+_PLAIN: Final = re.compile(r"[A-Za-z0-9:._-]{1,128}", re.ASCII)
 
 
 def normalise_guid(text: str) -> str:
@@ -30,9 +31,25 @@ def normalise_guid(text: str) -> str:
     return guid
 
 
+def is_empty_guid(text: str) -> bool:
+    """Whether it spells the GUID of zeros, in any usual spelling."""
+    return len(text) <= 64 and text.count("0") == 32 and not re.sub(r"urn:uuid:|[-{}()\s0]", "", text.lower())
+
+
+def clean(text: str) -> str:
+    """An id as it may be told: in a log line, a span, an event, a signal, a dead-letter description.
+
+    Ids of messages and correlations are whatever their producer set: line breaks, escape sequences, a person's words.
+    What has the shape of an id (1 to 128 ASCII letters, digits, ``:``, ``.``, ``_``, ``-``) stays, and so does the
+    empty text; anything else is told apart by what is derived from it. Cleaned twice is cleaned once."""
+    return text if not text or _PLAIN.fullmatch(text) else derive("opaque", text)
+
+
 def derive(*parts: str) -> str:
     """A UUIDv5 of the parts as 32 hex digits. Each part is length-prefixed, so no two lists of parts collide."""
-    return uuid.uuid5(_NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts)).hex
+    name = "".join(f"{len(part)}:{part}" for part in parts)
+    # half of a surrogate pair has no UTF-8, and a message's id may hold one
+    return uuid.uuid5(_NAMESPACE, name.encode("utf-8", "surrogatepass")).hex
 
 
 def run_id(queue: str, command_id: str) -> str:

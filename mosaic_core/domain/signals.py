@@ -30,8 +30,8 @@ def command_failed(run: Run, *, message_id: str, attempt: int, now: datetime) ->
         raised_at=now,
         run_id=run.run_id,
         command_id=run.command_id,
-        message_id=message_id[:200],
-        correlation_id=run.correlation_id,
+        message_id=ids.clean(message_id),
+        correlation_id=ids.clean(run.correlation_id),
         household_id=run.household_id or None,
         attempt=attempt,
     )
@@ -61,7 +61,7 @@ def review(run: Run) -> Signal:
         raised_at=run.last_modified_at,
         run_id=run.run_id,
         command_id=run.command_id,
-        correlation_id=run.correlation_id,
+        correlation_id=ids.clean(run.correlation_id),
         household_id=run.household_id or None,
         attempt=run.attempt,
     )
@@ -77,7 +77,7 @@ def command_rejected(*, queue: str, message_id: str, code: str, rationale: str, 
         summary=f"{code}: {rationale}"[:200],
         requires_human_review=True,
         raised_at=now,
-        message_id=message_id[:200],
+        message_id=ids.clean(message_id),
     )
 
 
@@ -101,8 +101,8 @@ def hash_mismatch(
         requires_human_review=True,
         raised_at=now,
         command_id=command_id,
-        message_id=message_id[:200],
-        correlation_id=correlation_id,
+        message_id=ids.clean(message_id),
+        correlation_id=ids.clean(correlation_id),
         household_id=household_id or None,
     )
 

@@ -11,22 +11,40 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from mosaic_core.config import VERSION
+from mosaic_core.domain.envelope import MAX_DEPTH, MAX_NUMBER_CHARACTERS, _no_control
+from mosaic_core.entrypoints.http import rules
 from mosaic_core.entrypoints.http.answers import CODES
-from mosaic_core.entrypoints.http.bodies import ErrorAnswer
+from mosaic_core.entrypoints.http.bodies import ErrorAnswer, _printable
 from mosaic_core.entrypoints.http.call import Access
-from mosaic_core.entrypoints.http.requests import JSON, JSON_LINES
+from mosaic_core.entrypoints.http.requests import (
+    JSON,
+    JSON_LINES,
+    MAX_BATCH_BYTES,
+    MAX_BODY_BYTES,
+    MAX_LINE_BYTES,
+)
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
 from mosaic_core.services.membership import CHOICE_HEADER
 
 type Document = dict[str, Any]
 type Mode = Literal["validation", "serialization"]
 
-_GUID: Final = {"type": "string", "format": "uuid", "description": "A GUID in any usual spelling."}
 _REFERENCE: Final = "#/components/schemas/{model}"
+
+
+_OF_VALIDATORS: Final = {_no_control: rules.NO_CONTROL, _printable: rules.PRINTABLE}
+
+_RULES_OF_ALL: Final = (
+    "Texts are trimmed (Unicode's white space); lengths, patterns and choices are of what remains, and a day or a time "
+    "is one of the calendar. Bodies are UTF-8 without a byte order mark and without a content encoding; JSON has no "
+    f"key twice in an object, no NaN or Infinity, no half of a surrogate pair, at most {MAX_DEPTH} levels and "
+    f"{MAX_NUMBER_CHARACTERS} characters for a number. Query parameters and headers that an operation does not name "
+    "are ignored; fields of a body that it does not name are refused."
+)
 
 
 class _Untitled(GenerateJsonSchema):
@@ -34,6 +52,10 @@ class _Untitled(GenerateJsonSchema):
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
+
+    def function_after_schema(self, schema: Any) -> dict[str, Any]:
+        """With what a validator checks in code."""
+        return {**super().function_after_schema(schema), **_OF_VALIDATORS.get(schema["function"]["function"], {})}
 
 
 @cache
@@ -53,7 +75,9 @@ def document(routes: Sequence[Route] = ROUTES) -> Document:
         "info": {
             "title": "Mosaic Money runtime agent API",
             "version": VERSION,
-            "description": "Enqueues commands for the runtime worker, and shows a household what became of them.",
+            "description": (
+                f"Enqueues commands for the runtime worker, and shows a household what became of them. {_RULES_OF_ALL}"
+            ),
         },
         "servers": [{"url": "/"}],
         "paths": paths,
@@ -79,7 +103,7 @@ def _operation(route: Route, references: Any) -> Document:
     operation: Document = {
         "operationId": route.name,
         "summary": route.summary,
-        "security": [] if route.access == Access.ANYBODY else [{"bearer": []}],
+        "security": _security(route),
         "parameters": [*_parameters(route, references)],
         "responses": _responses(route, references),
     }
@@ -90,13 +114,21 @@ def _operation(route: Route, references: Any) -> Document:
         for kind in JSON_LINES if route.lines is not None else ():
             each = route.lines.__name__ if route.lines else ""
             content[kind] = {"schema": {"type": "string", "description": f"One `{each}` a line."}}
-        operation["requestBody"] = {"required": True, "content": content}
+        most = f"At most {MAX_BATCH_BYTES if route.lines else MAX_BODY_BYTES} bytes"
+        each_line = f", {MAX_LINE_BYTES} for a line of JSON Lines" if route.lines else ""
+        operation["requestBody"] = {"description": f"{most}{each_line}.", "required": True, "content": content}
     return operation
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if route.access != Access.ANYBODY:
+        return [{"bearer": []}]
+    return [{}, {"bearer": []}] if route.more_for else []
 
 
 def _parameters(route: Route, references: Any) -> Iterator[Document]:
     for name in re.findall(r"{(\w+)}", route.path):
-        yield {"name": name, "in": "path", "required": True, "schema": _GUID}
+        yield {"name": name, "in": "path", "required": True, "schema": rules.GUID}
     for parameter in route.query:
         yield {
             "name": parameter.name,
@@ -105,19 +137,20 @@ def _parameters(route: Route, references: Any) -> Iterator[Document]:
             "schema": dict(parameter.schema),
         }
     if route.lines_query is not None:
-        for field_name, field in route.lines_query.model_fields.items():
+        schemas = TypeAdapter(route.lines_query).json_schema(schema_generator=_Untitled)
+        for name, schema in schemas["properties"].items():
             yield {
-                "name": field.alias or field_name,
+                "name": name,
                 "in": "query",
                 "description": "Required with JSON Lines, unused with JSON.",
-                "schema": {"type": "string"},
+                "schema": schema if "$ref" not in schema else schemas["$defs"][schema["$ref"].rpartition("/")[2]],
             }
     if route.access == Access.MEMBER:
         yield {
             "name": CHOICE_HEADER,
             "in": "header",
-            "description": "Which membership, where the caller has several.",
-            "schema": {"type": "string"},
+            "description": "Which membership, where the caller has several. Another value is 401, or 403.",
+            "schema": rules.GUID,
         }
 
 

@@ -75,7 +75,7 @@ async def _raise(context: LaneContext, household_id: str, findings: Sequence[Fin
             raised_at=context.now(),
             run_id=context.run_id,
             command_id=context.envelope.command_id,
-            correlation_id=context.envelope.correlation_id,
+            correlation_id=ids.clean(context.envelope.correlation_id),
             household_id=household_id,
         )
         return await signals.insert(signal) is not None

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypedDict
 
 from mosaic_core import telemetry
 from mosaic_core.domain import ids, signals
@@ -144,7 +144,7 @@ class DeliveryService:
                 "runtime.command.execute",
                 service=telemetry.WORKER,
                 kind="consumer",
-                parent=message.properties,
+                **_trace_of(message),
                 attributes={
                     "messaging.destination.name": message.queue,
                     "mosaic.command.type": telemetry.known_type(envelope),
@@ -284,6 +284,11 @@ class DeliveryService:
         return max(self.clock.now(), message.enqueued_at) + timedelta(seconds=seconds)
 
 
+class _TraceOf(TypedDict, total=False):
+    parent: Mapping[str, object]
+    stranger: Mapping[str, object]
+
+
 @dataclass(slots=True)
 class _Hold:
     """When a delivery began (monotonic), and for how long it has held its message since."""
@@ -304,5 +309,11 @@ def _properties(message: IncomingMessage, settlement: Reschedule) -> dict[str, s
     return {FIRST_ENQUEUED: iso(message.enqueued_at), **kept, **settlement.marks}
 
 
+def _trace_of(message: IncomingMessage) -> _TraceOf:
+    """The API's messages go on in the trace that it began; any other producer's trace is linked."""
+    ours = message.properties.get("recorded") is True
+    return {"parent": message.properties} if ours else {"stranger": message.properties}
+
+
 def _refused(message: IncomingMessage, poison: PoisonError) -> DeadLetter:
-    return DeadLetter(poison.code, f"{poison.code}; message={message.message_id[:120]}; {poison.rationale}")
+    return DeadLetter(poison.code, f"{poison.code}; message={ids.clean(message.message_id)}; {poison.rationale}")

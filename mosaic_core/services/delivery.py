@@ -863,7 +863,7 @@ class Delivery:
 
     def _dead_letter(self, reason: str, code: str, rationale: str, attempt: int | None = None) -> DeadLetter:
         number = attempt if attempt is not None else self._lease.key.attempt if self._lease else 0
-        where = f"run={self._run_id}; correlation={self._envelope.correlation_id}; attempt={number}"
+        where = f"run={self._run_id}; correlation={ids.clean(self._envelope.correlation_id)}; attempt={number}"
         return DeadLetter(reason, f"{code}; {where}; {rationale}")
 
     def _event(self, kind: telemetry.EventKind, outcome: str, attempt: int | None = None) -> None:

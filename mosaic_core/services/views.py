@@ -209,11 +209,14 @@ class DependencyState(View):
     state: Literal["up", "down"]
 
 
+type ForOperators = Annotated[str | None, Field(description="For operators only.")]
+
+
 class Health(View):
-    """``dependencies`` is empty for liveness, which asks nobody."""
+    """``dependencies`` is empty for liveness, which asks nobody. Which code answers is for operators only."""
 
     status: Literal["live", "ready", "not_ready"]
-    version: str
-    commit: str
-    package_digest: str
+    version: ForOperators
+    commit: ForOperators
+    package_digest: ForOperators
     dependencies: list[DependencyState]

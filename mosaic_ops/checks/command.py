@@ -10,10 +10,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from mosaic_ops.checks import concurrency, leaks, pins, platforms, tracked
+from mosaic_ops.checks import advisories, concurrency, leaks, pins, platforms, tracked
 from mosaic_ops.checks.sources import tracked_files
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -22,10 +23,12 @@ TYPED: Final = ("mosaic_core", "mosaic_ops", "mosaic_local", "bench", "tests", "
 
 @dataclass(frozen=True)
 class Part:
-    """One check. `look` returns what is wrong, empty where nothing is."""
+    """One check. `look` returns what is wrong, empty where nothing is; `warn` what it could not see, which fails
+    nothing and is told all the same."""
 
     name: str
     look: Callable[[], str]
+    warn: Callable[[], str] = str
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Result:
     name: str
     wrong: str
     seconds: float
+    warning: str = ""
 
 
 def parts(*, with_platforms: bool) -> list[Part]:
@@ -46,6 +50,11 @@ def parts(*, with_platforms: bool) -> list[Part]:
         Part("leaks", lambda: "\n".join(leaks.find(tracked_files(ROOT)))),
         Part("tracked files", lambda: "\n".join(tracked.problems(ROOT, tracked_files(ROOT)))),
         Part("pins", lambda: "\n".join(pins.problems(ROOT))),
+        Part(
+            "advisories",
+            lambda: "\n".join(advisories.problems(ROOT)),
+            lambda: "\n".join(advisories.warnings(ROOT, datetime.now(UTC).date())),
+        ),
     ]
     if with_platforms:
         listed.append(Part("platforms", lambda: "\n".join(platforms.problems(ROOT))))
@@ -70,11 +79,12 @@ def _program(name: str, *arguments: str) -> str:
 
 def _carry_out(part: Part) -> Result:
     begun = time.monotonic()
+    warning = ""
     try:
-        wrong = part.look()
+        wrong, warning = part.look(), part.warn()
     except Exception:  # a check that breaks has not passed, and the others are still worth running
         wrong = traceback.format_exc()
-    return Result(part.name, wrong, time.monotonic() - begun)
+    return Result(part.name, wrong, time.monotonic() - begun, warning)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -96,13 +106,17 @@ def main(arguments: Sequence[str]) -> int:
     if options.only:
         chosen = [part for part in chosen if part.name in options.only]
     begun = time.monotonic()
-    failed = []
+    failed, warned = [], []
     with ThreadPoolExecutor(max_workers=2) as pool:
         for result in pool.map(_carry_out, chosen):
             print(f"{'✗' if result.wrong else '✓'} {result.name:<14} {result.seconds:6.1f} s", flush=True)
             if result.wrong:
                 failed.append(result.name)
                 print("\n".join(f"    {line}" for line in result.wrong.splitlines()), flush=True)
+            warned += [f"{result.name}: {line}" for line in result.warning.splitlines()]
+    for line in warned:
+        # last, and where errors go: it is not lost among what passed
+        print(f"check: WARNING: {line}", file=sys.stderr)
     took = f"{time.monotonic() - begun:.1f} s"
     if failed:
         print(f"check: {len(failed)} of {len(chosen)} failed in {took}: {', '.join(failed)}", file=sys.stderr)

@@ -118,8 +118,8 @@ DEFECTS: Final = (
     Defect(
         name="the-platform-s-header-is-always-believed",
         file="mosaic_core/bootstrap.py",
-        old="platform_principal=platform_principal if auth.platform_authentication else None",
-        new="platform_principal=platform_principal",
+        old="                if auth.platform_authentication\n                else None\n",
+        new="",
         caught_by=("tests/unit/test_container.py::test_the_platform_s_header_counts_where_a_setting_says_so",),
         what="anybody is whoever they write into a header",
     ),
@@ -192,8 +192,8 @@ DEFECTS: Final = (
     ),
     Defect(
         name="events-quote-a-message-id",
-        file=_TELEMETRY,
-        old='    return text if not text or _PLAIN_ID.fullmatch(text) else derive("opaque", text)',
+        file="mosaic_core/domain/ids.py",
+        old='    return text if not text or _PLAIN.fullmatch(text) else derive("opaque", text)',
         new="    return text",
         caught_by=(
             "tests/unit/test_telemetry.py::TestEvents::test_an_undecodable_message_shows_only_what_looks_like_an_id",

@@ -93,6 +93,11 @@ def test_every_setting_is_read() -> None:
     assert (settings.telemetry_hub, settings.lane_deadline_seconds) == ("hub", 60)
 
 
+def test_a_deployment_without_drills_is_none_of_our_business() -> None:
+    for drill in ({}, {"Drill__Enabled": "false"}):
+        assert not Settings.from_env({**MINIMAL, "WEBSITE_SITE_NAME": "mosaic-prod", **drill}).drill_enabled
+
+
 def test_identity_instead_of_a_connection_string() -> None:
     changes: dict[str, str | None] = {
         "ServiceBusConnection": None,
@@ -163,6 +168,8 @@ def test_an_empty_environment_names_everything_at_once() -> None:
         ({"Review__CategoryConfidence": "nan"}, "Review__CategoryConfidence", "0 to 1"),
         ({"Review__CategoryConfidence": "1.1"}, "Review__CategoryConfidence", "0 to 1"),
         ({"Drill__Enabled": "yes"}, "Drill__Enabled", "true or false"),
+        ({"Drill__Enabled": "true", "WEBSITE_SITE_NAME": "mosaic-prod"}, "Drill__Enabled", "deployment"),
+        ({"Drill__Enabled": "1", "WEBSITE_SITE_NAME": "x"}, "Drill__Enabled", "remove the setting"),
         ({"Lease__Second": "3"}, "Lease__Second", "Lease__Seconds"),
         ({"lease__seconds": "3"}, "lease__seconds", "call it Lease__Seconds"),
         ({"sweepQueue": "x"}, "sweepQueue", "call it SweepQueue"),

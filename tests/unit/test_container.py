@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mosaic_core.adapters.identity import PlatformPrincipals
 from mosaic_core.bootstrap import Container
 from mosaic_core.config import Settings
 from tests.unit.test_config import MINIMAL
@@ -10,4 +11,13 @@ from tests.unit.test_config import MINIMAL
 async def test_the_platform_s_header_counts_where_a_setting_says_so() -> None:
     assert Container(Settings.from_env(MINIMAL)).api.platform_principal is None
     trusted = Settings.from_env({**MINIMAL, "WEBSITE_AUTH_ENABLED": "True"})
-    assert Container(trusted).api.platform_principal is not None
+    principals = Container(trusted).api.platform_principal
+    assert isinstance(principals, PlatformPrincipals)
+    assert (principals.provider, principals.issuer, principals.audience) == (
+        "aad",
+        trusted.auth.issuer,
+        trusted.auth.audience,
+    )
+    named = Settings.from_env({**MINIMAL, "WEBSITE_AUTH_ENABLED": "True", "Auth__PlatformProvider": "okta"})
+    assert isinstance(other := Container(named).api.platform_principal, PlatformPrincipals)
+    assert other.provider == "okta"

@@ -7,13 +7,18 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import format_trace_id
 
+from mosaic_core import telemetry
 from mosaic_core.domain import ids
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import KeyStatus, RunStatus, Severity, StageStatus
 from mosaic_core.domain.settlement import Abandon, Complete, DeadLetter, Reschedule
 from mosaic_core.lanes.context import LaneContext, LaneResult
-from mosaic_core.ports import IncomingMessage
+from mosaic_core.ports import IncomingMessage, OutgoingMessage
 from mosaic_core.services.limits import DeliveryLimits
 from tests.support.faults import Plan
 from tests.support.world import COMMAND_ID, CONVERSATION, HOUSEHOLD, QUEUE, RUN_ID, Work, World, body
@@ -36,6 +41,31 @@ async def test_success() -> None:
     assert world.publisher.kinds() == ["started", "completed"]
     [stage] = await world.stores.stages.of_run(RUN_ID)
     assert (stage.status, stage.outcome_code, stage.order) == (StageStatus.SUCCEEDED, "worked", 1)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_the_api_s_trace_goes_on_and_any_other_producer_s_is_linked(
+    monkeypatch: pytest.MonkeyPatch, recorded: bool
+) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer)
+    theirs = "0af7651916cd43dd8448eb211c80319c"
+    world = World(Work(("fail", "success")))
+    properties = {"traceparent": f"00-{theirs}-b7ad6b7169203331-01"} | ({"recorded": True} if recorded else {})
+    await world.broker.send(OutgoingMessage(queue=QUEUE, body=body(), message_id=COMMAND_ID, properties=properties))
+    await world.run()
+    run = await world.run_row()
+    assert (theirs in run.trace_parent) == recorded
+    executed = [span for span in exporter.get_finished_spans() if span.name == "runtime.command.execute"]
+    assert len(executed) == 2
+    for span in executed:
+        linked = {format_trace_id(link.context.trace_id) for link in span.links}
+        assert span.context is not None
+        assert (format_trace_id(span.context.trace_id) == theirs) == recorded
+        assert (theirs in linked) != recorded
+    assert all((theirs in event.trace_parent) == recorded for event in world.publisher.events)
 
 
 async def test_a_plain_success_costs_five_requests() -> None:

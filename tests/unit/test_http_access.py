@@ -7,13 +7,20 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from opentelemetry.context import attach, detach
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, format_trace_id
 
-from mosaic_core.adapters.identity import platform_principal
+from mosaic_core import telemetry
+from mosaic_core.adapters.identity import PlatformPrincipals
 from mosaic_core.entrypoints.http.call import Access
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, BOB_HOUSEHOLD, BOB_USER, ApiWorld
 
 GUARDED = [route for route in ROUTES if route.access != Access.ANYBODY]
+PLATFORM = PlatformPrincipals(provider="aad", issuer="https://issuer.example", audience="api://mosaic")
 OTHER_USER = "a11ce000000000000000000000000003"
 OTHER_HOUSEHOLD = "a11ce000000000000000000000000009"
 
@@ -29,7 +36,8 @@ def url(route: Route) -> str:
 
 
 def principal(subject: str = "alice", roles: tuple[str, ...] = ()) -> str:
-    claims = [{"typ": "sub", "val": subject}, *({"typ": "roles", "val": role} for role in roles)]
+    ours = [{"typ": "iss", "val": PLATFORM.issuer}, {"typ": "aud", "val": PLATFORM.audience}]
+    claims = [*ours, {"typ": "sub", "val": subject}, *({"typ": "roles", "val": role} for role in roles)]
     return base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims}).encode()).decode()
 
 
@@ -95,6 +103,8 @@ async def test_an_inactive_membership_does_not_make_a_choice_necessary(world: Ap
         (BOB_USER, 403, "membership_access_denied"),
         (BOB_HOUSEHOLD, 403, "membership_access_denied"),
         ("alice", 401, "member_context_invalid"),
+        ("0" * 32, 401, "member_context_invalid"),
+        ("{00000000-0000-0000-0000-000000000000}", 401, "member_context_invalid"),
         (f"{ALICE_USER},{BOB_USER}", 401, "member_context_invalid"),
     ],
 )
@@ -106,11 +116,12 @@ async def test_a_choice_is_only_among_one_s_own(world: ApiWorld, choice: str, st
 async def test_the_platform_s_word_counts_only_where_it_authenticates(world: ApiWorld) -> None:
     header = {"X-MS-CLIENT-PRINCIPAL": principal("alice")}
     assert (await world.get("/approvals", token=None, headers=header)).status == 401
-    world.platform_principal = platform_principal
+    world.platform_principal = PLATFORM
     assert (await world.get("/approvals", token=None, headers=header)).status == 200
-    malformed = {"X-MS-CLIENT-PRINCIPAL": "e30="}
-    answer = await world.get("/approvals", token=None, headers=malformed)
-    assert (answer.status, answer.code) == (401, "member_context_invalid")
+    lists = base64.b64encode(b'{"auth_typ": "aad", "claims": [{"typ": ["sub"], "val": "alice"}]}').decode()
+    for malformed in ("e30=", "x", lists, f"{principal('alice')}, {principal('bob')}"):
+        answer = await world.get("/approvals", token=None, headers={"X-MS-CLIENT-PRINCIPAL": malformed})
+        assert (answer.status, answer.code) == (401, "member_context_invalid")
     # a token that is there has to hold, whatever the platform says
     assert (await world.get("/approvals", token="forged", headers=header)).status == 401
 
@@ -120,8 +131,35 @@ async def test_a_wrong_method_is_a_bare_404(world: ApiWorld) -> None:
     assert (await world.call("GET", f"{BASE}/conversations/{'c' * 32}/messages")).status == 404
 
 
-async def test_errors_carry_the_caller_s_trace(world: ApiWorld) -> None:
-    trace = "0af7651916cd43dd8448eb211c80319c"
-    header = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
-    answer = await world.get("/approvals", token=None, headers=header)
-    assert answer.json["error"]["traceId"] == trace
+@pytest.mark.parametrize("traced", [True, False])
+async def test_a_caller_s_trace_is_linked_and_never_ours(
+    world: ApiWorld, monkeypatch: pytest.MonkeyPatch, traced: bool
+) -> None:
+    """Not even where the host has made the caller's context current, as the platform's worker does."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    if traced:
+        monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer)
+    theirs = "0af7651916cd43dd8448eb211c80319c"
+    header = {"traceparent": f"00-{theirs}-b7ad6b7169203331-01"}
+    context = telemetry.extract(header)
+    assert context is not None
+    token = attach(context)
+    try:
+        refused = await world.get("/approvals", token=None, headers=header)
+        sent = await world.post(f"/conversations/{'c' * 32}/messages", {"message": "hi"}, headers=header)
+    finally:
+        detach(token)
+    assert refused.json["error"]["traceId"] != theirs
+    assert sent.status == 202
+    (outgoing,) = world.sender.sent
+    assert theirs not in str(outgoing.message.properties)
+    assert all(theirs not in event.trace_parent for event in world.publisher.events)
+    spans = exporter.get_finished_spans()
+    assert bool(spans) == traced
+    for span in spans:
+        assert span.context is not None
+        assert format_trace_id(span.context.trace_id) != theirs
+    servers = [span for span in spans if span.kind is SpanKind.SERVER]
+    assert [[format_trace_id(link.context.trace_id) for link in s.links] for s in servers] == [[theirs]] * len(servers)

@@ -12,7 +12,7 @@ import pytest
 from mosaic_core.domain import ids
 from mosaic_core.domain.approval import CLOCK_SLACK, Action
 from mosaic_core.domain.assignment import Assignee, assignee
-from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.errors import RequestError, StoreUnreachableError
 from mosaic_core.domain.lifecycle import (
     ApprovalStatus,
     AttemptOutcome,
@@ -444,16 +444,39 @@ async def test_tables_that_do_not_answer_are_503(world: ApiWorld, monkeypatch: p
 # -------------------------------------------------------------------------------------------------------------- health
 
 
+BUILD = {"version": "9.9.9", "commit": "abcdef0", "packageDigest": "0" * 64}
+
+
 async def test_ready_while_everything_answers(world: ApiWorld) -> None:
-    answer = await world.get("/health/ready", token=None)
+    answer = await world.get("/health/ready", token="ops+Mosaic.Operator.Read")
     assert answer.status == 200
     assert answer.json == {
         "status": "ready",
-        "version": "9.9.9",
-        "commit": "abcdef0",
-        "packageDigest": "0" * 64,
+        **BUILD,
         "dependencies": [{"name": "tables", "state": "up"}, {"name": "queues", "state": "up"}],
     }
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+@pytest.mark.parametrize("up", [True, False])
+@pytest.mark.parametrize("token", [None, "alice", "alice+Mosaic.Ingest", "forged", "ops+Mosaic.Operator.Replay"])
+async def test_which_code_answers_is_for_operators(world: ApiWorld, path: str, up: bool, token: str | None) -> None:
+    world.probes[0].up = up
+    asked = await world.get(path, token="ops+Mosaic.Operator.Read")
+    answer = await world.get(path, token=token)
+    assert answer.status == asked.status == (503 if path.endswith("ready") and not up else 200)
+    assert {name: answer.json[name] for name in BUILD} == dict.fromkeys(BUILD)
+    assert {name: asked.json[name] for name in BUILD} == BUILD
+    assert answer.json | BUILD == asked.json
+
+
+async def test_health_is_told_while_the_issuer_is_away(world: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: object) -> None:
+        raise RequestError(503, "identity_unavailable", "no keys")
+
+    monkeypatch.setattr("tests.support.api.StaticVerifier.verify", away)
+    answer = await world.get("/health/ready", token="ops+Mosaic.Operator.Read")
+    assert (answer.status, answer.json["commit"]) == (200, None)
 
 
 async def test_not_ready_where_one_does_not_answer_and_names_no_endpoint(world: ApiWorld) -> None:

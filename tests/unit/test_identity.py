@@ -16,6 +16,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mosaic_core.adapters.identity import (
     KEYS_FRESH_SECONDS,
@@ -23,7 +25,7 @@ from mosaic_core.adapters.identity import (
     REFETCH_SECONDS,
     JwtVerifier,
     KeysUnavailableError,
-    platform_principal,
+    PlatformPrincipals,
 )
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.ports import Principal
@@ -292,27 +294,37 @@ async def test_without_any_keys_it_is_503_and_soon_tried_again(
 # ------------------------------------------------------------------------------------------------------------ platform
 
 
+PLATFORM = PlatformPrincipals(provider="aad", issuer=ISSUER, audience=AUDIENCE)
+SUBJECT = {"typ": "sub", "val": "alice"}
+OURS = [{"typ": "iss", "val": ISSUER}, {"typ": "aud", "val": AUDIENCE}]
+NAME_IDENTIFIER = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
+
+
 def header(document: object) -> str:
     return base64.b64encode(json.dumps(document).encode()).decode()
 
 
+def claimed(*claims: object, **more: object) -> str:
+    return header({"auth_typ": "aad", "claims": [*OURS, *claims], **more})
+
+
 def test_the_platform_s_principal() -> None:
-    principal = platform_principal(
-        header(
-            {
-                "auth_typ": "aad",
-                "claims": [
-                    {"typ": "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier", "val": "alice"},
-                    {"typ": "roles", "val": "Mosaic.Ingest"},
-                    {"typ": "custom", "val": "Mosaic.Operator.Read"},
-                    {"typ": "name", "val": "Mosaic.Operator.Admin"},
-                ],
-                "name_typ": "name",
-                "role_typ": "custom",
-            }
+    principal = PLATFORM(
+        claimed(
+            {"typ": NAME_IDENTIFIER, "val": "alice"},
+            {"typ": "roles", "val": "Mosaic.Ingest"},
+            {"typ": "custom", "val": "Mosaic.Operator.Read"},
+            {"typ": "name", "val": "Mosaic.Operator.Admin"},
+            name_typ="name",
+            role_typ="custom",
         )
     )
     assert principal == Principal("alice", frozenset({"Mosaic.Ingest", "Mosaic.Operator.Read"}))
+
+
+def test_the_platform_s_claims_may_name_several_audiences_and_a_subject_twice() -> None:
+    also = {"typ": "aud", "val": "another-app"}
+    assert PLATFORM(claimed(SUBJECT, {"typ": NAME_IDENTIFIER, "val": "alice"}, also)).subject == "alice"
 
 
 @pytest.mark.parametrize(
@@ -320,19 +332,114 @@ def test_the_platform_s_principal() -> None:
     [
         "",
         "not base64!",
+        "é",
+        "\ud800",
+        "/w==",
+        base64.b64encode(b"[" * 10_000).decode(),
+        base64.b64encode(b'{"claims": 1' + b"0" * 5000 + b"}").decode(),
         header([]),
         header("text"),
         header({}),
-        header({"claims": None}),
-        header({"claims": [{}]}),
-        header({"claims": []}),
-        header({"claims": [{"typ": "sub", "val": ""}]}),
-        header({"claims": [{"typ": "sub", "val": 5}]}),
-        header({"claims": [{"typ": "sub", "val": "alice"}, {"typ": "sub", "val": "bob"}]}),
-        header({"claims": [{"typ": "sub", "val": "alice"}], "role_typ": []}),
+        header({"auth_typ": "aad", "claims": None}),
+        header({"auth_typ": "aad", "claims": {}}),
+        header({"auth_typ": "aad", "claims": "sub"}),
+        claimed({}),
+        claimed("sub"),
+        claimed(["sub", "alice"]),
+        claimed(),
+        claimed({"typ": "sub"}),
+        claimed({"typ": "sub", "val": ""}),
+        claimed({"typ": "sub", "val": 5}),
+        claimed({"typ": "sub", "val": None}),
+        claimed({"typ": "sub", "val": ["alice"]}),
+        claimed({"typ": ["sub"], "val": "alice"}),
+        claimed({"typ": {}, "val": "x"}, SUBJECT),
+        claimed({"typ": "roles", "val": ["Mosaic.Operator.Admin"]}, SUBJECT),
+        claimed(SUBJECT, {"typ": "sub", "val": "bob"}),
+        claimed({"typ": "sub", "val": "a" * 256}),
+        claimed({"typ": "sub", "val": "alice\n"}),
+        claimed({"typ": "sub", "val": "\ud800"}),
+        claimed({"typ": "sub", "val": "0" * 32}),
+        claimed({"typ": "sub", "val": "{00000000-0000-0000-0000-000000000000}"}),
+        claimed(SUBJECT, role_typ=[]),
+        claimed(SUBJECT, role_typ={"roles": 1}),
+        claimed(SUBJECT, {"typ": "name", "val": "x" * 20_000}),
+        claimed(SUBJECT, auth_typ=None),
+        claimed(SUBJECT, auth_typ=["aad"]),
+        claimed(SUBJECT, auth_typ=""),
     ],
 )
 def test_a_malformed_platform_principal_is_401(text: str) -> None:
     with pytest.raises(RequestError) as caught:
-        platform_principal(text)
+        PLATFORM(text)
     assert (caught.value.status, caught.value.code) == (401, "member_context_invalid")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"auth_typ": "google", "claims": [*OURS, SUBJECT]},
+        {"auth_typ": "AAD ", "claims": [*OURS, SUBJECT]},
+        {"auth_typ": "aad", "claims": [SUBJECT]},
+        {"auth_typ": "aad", "claims": [OURS[0], SUBJECT]},
+        {"auth_typ": "aad", "claims": [OURS[1], SUBJECT]},
+        {"auth_typ": "aad", "claims": [OURS[0], {"typ": "aud", "val": "another-app"}, SUBJECT]},
+        {"auth_typ": "aad", "claims": [OURS[1], {"typ": "iss", "val": f"{ISSUER}/"}, SUBJECT]},
+        {"auth_typ": "aad", "claims": [*OURS, {"typ": "iss", "val": "https://elsewhere.example"}, SUBJECT]},
+    ],
+    ids=[
+        "another provider",
+        "nearly ours",
+        "neither",
+        "no audience",
+        "no issuer",
+        "another app's",
+        "another issuer's",
+        "two issuers",
+    ],
+)
+def test_the_platform_s_word_is_for_our_provider_issuer_and_audience(document: object) -> None:
+    with pytest.raises(RequestError) as caught:
+        PLATFORM(header(document))
+    assert (caught.value.status, caught.value.code) == (401, "member_context_invalid")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["sub", "aad"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["typ", "val", "claims", "auth_typ", "role_typ"]), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+
+
+@given(json_values | st.builds(lambda claims: {"auth_typ": "aad", "claims": [*OURS, *claims]}, st.lists(json_values)))
+def test_whatever_the_platform_s_header_holds_it_is_a_principal_or_401(document: object) -> None:
+    status = 200
+    try:
+        found = PLATFORM(header(document))
+    except RequestError as refused:
+        status = refused.status
+    else:
+        assert found.subject
+        assert all(isinstance(role, str) for role in found.roles)
+    assert status in (200, 401)
+
+
+# ------------------------------------------------------------------------------------------------------- odd tokens
+
+
+@pytest.mark.parametrize("sub", ["0" * 32, "00000000-0000-0000-0000-000000000000", "a\nb", "\ud800", "\x1b[1m"])
+async def test_a_subject_that_nobody_has_is_401(verifier: JwtVerifier, sub: str) -> None:
+    assert (await refusal(verifier, token(sub=sub))).code == "member_context_invalid"
+
+
+@pytest.mark.parametrize("part", [0, 1])
+async def test_a_token_that_is_too_deep_is_401(verifier: JwtVerifier, part: int) -> None:
+    deep = base64.urlsafe_b64encode(b'{"alg":"RS256","kid":"k1","x":' + b"[" * 6000).decode().rstrip("=")
+    if part == 0:
+        odd = f"{deep}.e30.c2ln"
+    else:
+        odd = jwt.api_jws.PyJWS().encode(b'{"x":' + b"[" * 6000, KEY, "RS256", headers={"kid": "k1"})
+    assert (await refusal(verifier, odd)).code == "member_context_invalid"

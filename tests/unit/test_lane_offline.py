@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from mosaic_core.agents.runtime import offline_agent
+from mosaic_core.domain import signals
+from mosaic_core.domain.approval import Action
 from mosaic_core.domain.envelope import IngestionCompleted, NightlyAnomalySweep
 from mosaic_core.domain.lanes import CommandType, Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import RunStatus, StageStatus
 from mosaic_core.domain.settlement import Complete
 from mosaic_core.lanes.conversation import ConversationLane
+from mosaic_core.lanes.conversation.effects import Wish, apply
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE, RECURRING
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.lanes.sweep import sweep_lane
@@ -224,3 +227,91 @@ async def test_a_merchants_name_orders_nothing(world: LaneWorld, hostile: str) -
     await say(world, "Mark Netflix as monthly", note=hostile)
     assert (await noted(world, CATEGORY), await noted(world, NOTE)) == ({}, {})
     assert await noted(world, RECURRING) == {"t3": "monthly"}
+
+
+# ------------------------------------------------------------------------------- "Done" is said of what landed, only
+
+
+async def later_first(world: LaneWorld, early: str, late: str) -> Ended:
+    """Two messages, the later one executed first; how the earlier one ended."""
+    first = message(world, early)
+    world.clock.advance(60)
+    second = message(world, late)
+    await world.deliver(Lane.CONVERSATION, second)
+    return await world.deliver(Lane.CONVERSATION, first)
+
+
+async def test_done_is_not_said_of_a_row_that_keeps_a_later_choice(world: LaneWorld) -> None:
+    await ingest(world, shop("t1"))
+    ended = await later_first(
+        world, "Categorise Zorblat Ventures as travel", "Categorise Zorblat Ventures as food and drink"
+    )
+    note = ended.run.agent_note_summary or ""
+    assert "Done: " not in note
+    assert "Not done: put the row 2026-11-20 Zorblat Ventures 12.00 USD into travel" in note
+    assert "not applied: 1 rows and 1 merchants keep a later choice" in note
+    assert await noted(world, CATEGORY) == {"t1": "FOOD_AND_DRINK"}
+    assert "Done" not in " ".join(stage.outcome_rationale or "" for stage in ended.stages)
+
+
+async def test_done_is_not_said_of_what_comes_in_future_where_a_later_choice_is_learnt(world: LaneWorld) -> None:
+    await ingest(world, shop("t1"), shop("t2", "-14.00", postedOn="2026-11-21"))
+    ended = await later_first(
+        world,
+        "The Zorblat Ventures charge on 20 November 2026 was travel",
+        "The Zorblat Ventures charge on 21 November 2026 was food and drink",
+    )
+    note = ended.run.agent_note_summary or ""
+    assert "Done: " not in note
+    assert "Done in part: put the row 2026-11-20 " in note
+    assert "1 rows are TRAVEL now, and 0 merchants from now on; 0 rows and 1 merchants keep a later choice" in note
+    assert await noted(world, CATEGORY) == {"t1": "TRAVEL", "t2": "FOOD_AND_DRINK"}
+    assert list((await noted(world, LEARNED)).values()) == ["FOOD_AND_DRINK"]
+
+
+async def test_done_is_not_said_of_what_the_same_message_changed_again(world: LaneWorld) -> None:
+    await ingest(world, shop("t1"))
+    ended = await say(world, "Categorise Zorblat Ventures as travel. Categorise Zorblat Ventures as food and drink.")
+    note = ended.run.agent_note_summary or ""
+    assert await noted(world, CATEGORY) == {"t1": "FOOD_AND_DRINK"}
+    assert "Not done: put the row 2026-11-20 Zorblat Ventures 12.00 USD into travel" in note
+    assert "not applied: 2 of them have what was asked for later in the same message" in note
+    assert "Done: put the row 2026-11-20 Zorblat Ventures 12.00 USD into food and drink" in note
+    assert ended.stage("proposals").outcome_code == "proposals_not_all_applied"
+
+
+async def test_done_is_not_said_of_a_mark_that_keeps_a_later_choice(world: LaneWorld) -> None:
+    await ingest(world, shop("t1"))
+    ended = await later_first(
+        world, "Mark Zorblat Ventures as a monthly subscription", "Mark Zorblat Ventures as a weekly subscription"
+    )
+    assert "Not done: mark the row " in (ended.run.agent_note_summary or "")
+    assert await noted(world, RECURRING) == {"t1": "weekly"}
+
+
+async def test_done_is_not_said_of_a_finding_that_somebody_else_resolved(world: LaneWorld) -> None:
+    sweep = await swept(world)
+    [finding] = [s for s in sweep.signals if s.signal_code == "duplicate_charge"]
+    stored = await world.stores.signals.read(finding.signal_id)
+    assert stored is not None
+    resolved = signals.resolve(stored.value, by="an operator", note="looked into", now=world.clock.now())
+    await world.stores.signals.update(resolved, stored.etag)
+    ended = await say(world, f"dismiss signal {finding.signal_id}")
+    assert f"Not done: dismiss finding {finding.signal_id}" in (ended.run.agent_note_summary or "")
+    assert "the signal was resolved already" in (ended.run.agent_note_summary or "")
+    kept = await world.stores.signals.read(finding.signal_id)
+    assert kept is not None
+    assert kept.value.resolved_by == "an operator"
+
+
+async def test_a_row_that_the_ledger_does_not_hold_is_not_told_as_done(world: LaneWorld) -> None:
+    """As where it is approved: the ledger is read again then."""
+    await ingest(world, shop("t1"))
+    context = world.context(Lane.CONVERSATION, message(world, "hi"))
+    action = Action("recategorise", {"transactionIds": ["t1", "gone"], "category": "TRAVEL"})
+    wish = Wish(set_by=USER, asked_at=world.clock.now(), turn_id="t")
+    done = await apply(context, HOUSEHOLD, action, wish, await ledger(world))
+    assert done.summary == (
+        "partly applied: 1 rows are TRAVEL now, and 1 merchants from now on; 1 rows are not in the ledger"
+    )
+    assert await noted(world, CATEGORY) == {"t1": "TRAVEL"}

@@ -191,6 +191,31 @@ class TestSpans:
         assert inner.parent is not None
         assert inner.parent.span_id == outer.get_span_context().span_id
 
+    @pytest.mark.parametrize("headers", [PARENT, {}, {"traceparent": "nonsense"}, {"traceparent": 7}])
+    def test_a_stranger_s_trace_is_linked_and_ours_begins_anew(
+        self, spans: InMemorySpanExporter, headers: dict[str, object]
+    ) -> None:
+        with (
+            telemetry.span("host invocation", service=telemetry.API, parent=headers) as host,
+            telemetry.span("request", service=telemetry.API, stranger=headers) as request,
+            telemetry.span("enqueue", service=telemetry.API),
+        ):
+            properties = telemetry.inject()
+        enqueue, *_ = spans.get_finished_spans()
+        ours = request.get_span_context()
+        linked = {trace.format_span_id(link.context.span_id) for link in spans.get_finished_spans()[1].links}
+        theirs = {"b7ad6b7169203331"} if headers == PARENT else set()
+        assert linked == {trace.format_span_id(host.get_span_context().span_id), *theirs}
+        assert ours.trace_id != host.get_span_context().trace_id
+        assert enqueue.context is not None
+        assert enqueue.context.trace_id == ours.trace_id
+        assert "tracestate" not in properties
+        assert trace.format_trace_id(ours.trace_id) in properties["traceparent"]
+
+    def test_a_stranger_s_trace_goes_no_further_where_no_sdk_is_configured(self) -> None:
+        with telemetry.span("request", service=telemetry.API, stranger=PARENT):
+            assert telemetry.inject() == {}
+
     def test_a_sent_context_arrives(self, spans: InMemorySpanExporter) -> None:
         with telemetry.span("enqueue", service=telemetry.API, parent=PARENT):
             properties = telemetry.inject()

@@ -42,7 +42,7 @@ def _function(
             f"{route.method} /api/{route.route}",
             service=telemetry.API,
             kind="server",
-            parent=request.headers,
+            stranger=request.headers,
             attributes={"http.request.method": route.method, "http.route": f"/api/{route.route}"},
         ) as span:
             response = await _answered(route, api, request)

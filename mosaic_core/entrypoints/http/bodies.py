@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from mosaic_core.domain.currency import CURRENCIES
-from mosaic_core.domain.envelope import Amount, BatchId, Currency, Line, TransactionLine
+from mosaic_core.domain.envelope import Amount, BatchId, Currency, Day, Line, TransactionLine
+from mosaic_core.entrypoints.http import rules
 from mosaic_core.services.batch import INLINE_TRANSACTIONS
 
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -41,15 +42,9 @@ class Body(BaseModel):
 
 
 # JSON Schema for what the validators of the domain check in code
-_LINE_SCHEMA: Final = WithJsonSchema(
-    {"type": "string", "minLength": 1, "maxLength": 120, "pattern": r"^[^\u0000-\u001f\u007f]+$"}
-)
-_BATCH_ID_SCHEMA: Final = WithJsonSchema(
-    {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,44}$", "description": "A GUID is taken in any usual spelling."}
-)
-_AMOUNT_SCHEMA: Final = WithJsonSchema(
-    {"type": "string", "pattern": r"^[+-]?[0-9]{1,15}(\.[0-9]{1,8})?$", "examples": ["-12.50"]}
-)
+_LINE_SCHEMA: Final = WithJsonSchema(rules.LINE)
+_BATCH_ID_SCHEMA: Final = WithJsonSchema(rules.BATCH_ID)
+_AMOUNT_SCHEMA: Final = WithJsonSchema(rules.AMOUNT)
 _CURRENCY_SCHEMA: Final = WithJsonSchema(
     {"type": "string", "enum": sorted(CURRENCIES), "description": "An ISO 4217 code."}
 )
@@ -84,6 +79,7 @@ class IngestedTransaction(TransactionLine):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
+    posted_on: Annotated[Day, Field(strict=False), WithJsonSchema(rules.DAY)]
     amount: Annotated[Amount, _AMOUNT_SCHEMA]
     currency: Annotated[Currency, _CURRENCY_SCHEMA]
 

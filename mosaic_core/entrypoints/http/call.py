@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+from mosaic_core.domain.errors import RequestError
 from mosaic_core.entrypoints.http.answers import refused
 from mosaic_core.entrypoints.http.requests import Request
 from mosaic_core.ports import Principal, TokenVerifier
@@ -44,7 +45,8 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request under way. ``principal`` and ``caller`` are there as far as the route's access asks for them."""
+    """One request under way. ``principal`` and ``caller`` are there as far as the route's access asks for them; where
+    anybody may call a route that shows some more, the principal is there if a token came along that holds."""
 
     api: Api
     request: Request
@@ -56,6 +58,10 @@ class Call:
         assert self.principal_or_none is not None, "the route's access is not TOKEN"
         return self.principal_or_none
 
+    def may(self, role: str) -> bool:
+        """Whether the caller is known and has the role."""
+        return self.principal_or_none is not None and role in self.principal_or_none.roles
+
     @property
     def caller(self) -> Caller:
         assert self.caller_or_none is not None, "the route's access is not MEMBER"
@@ -65,7 +71,7 @@ class Call:
 async def authenticate(api: Api, route: Route, request: Request) -> Call:
     """Raises `RequestError` 401 or 403 for who may not call the route, 503 where that cannot be told."""
     if route.access == Access.ANYBODY:
-        return Call(api, request)
+        return Call(api, request, await _if_known(api, request) if route.more_for else None)
     principal = await _principal(api, request)
     if route.role is not None and route.role not in principal.roles:
         raise refused("role_required", f"the role {route.role} is required")
@@ -73,6 +79,15 @@ async def authenticate(api: Api, route: Route, request: Request) -> Call:
         return Call(api, request, principal)
     caller = await api.memberships.caller(principal, request.headers.get(CHOICE_HEADER.lower(), "").strip())
     return Call(api, request, principal, caller)
+
+
+async def _if_known(api: Api, request: Request) -> Principal | None:
+    """Whoever the token names; None without one, or where it does not hold or cannot be checked now: the route is for
+    anybody, and health has to be told while the issuer is away."""
+    try:
+        return await _principal(api, request)
+    except RequestError:
+        return None
 
 
 async def _principal(api: Api, request: Request) -> Principal:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mosaic_core.entrypoints.http.call import Call
 
 _BASE = "/api/v1/agent"
+OPERATOR_READ = "Mosaic.Operator.Read"
 
 
 async def post_message(call: Call) -> func.HttpResponse:
@@ -87,12 +88,14 @@ async def list_approvals(call: Call) -> func.HttpResponse:
 
 
 async def health_live(call: Call) -> func.HttpResponse:
-    return answer(HTTPStatus.OK, call.api.health.live())
+    health = call.api.health.live(for_operators=call.may(OPERATOR_READ))
+    return answer(HTTPStatus.OK, health)
 
 
 async def health_ready(call: Call) -> func.HttpResponse:
-    health = await call.api.health.ready()
-    return answer(HTTPStatus.OK if health.status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE, health)
+    health = await call.api.health.ready(for_operators=call.may(OPERATOR_READ))
+    status = HTTPStatus.OK if health.status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
+    return answer(status, health)
 
 
 async def openapi(call: Call) -> func.HttpResponse:

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
-from mosaic_core.domain.envelope import faults, parse_json
+from mosaic_core.domain.envelope import TIMES, faults, parse_json
 from mosaic_core.domain.errors import Detail, InvalidJsonError, RequestError
 from mosaic_core.domain.ids import normalise_guid
 from mosaic_core.entrypoints.http.answers import refused
@@ -25,7 +25,7 @@ JSON_LINES: Final = ("application/x-ndjson", "application/jsonl")
 MAX_BODY_BYTES: Final = 192 * 1024
 MAX_BATCH_BYTES: Final = 20 * 1024 * 1024
 
-_MAX_LINE_BYTES: Final = 64 * 1024
+MAX_LINE_BYTES: Final = 64 * 1024
 _MAX_JSON_PARTS: Final = 500_000
 """Values in one JSON body: 20 MB of brackets would be gigabytes of objects."""
 _MAX_DETAILS: Final = 20
@@ -63,26 +63,29 @@ class Request:
             raise invalid([Detail(name, str(wrong))]) from None
 
     def time(self, name: str) -> datetime | None:
-        """A time of the query, in UTC; None where there is none."""
-        text = self.query.get(name, "")
-        if not text:
+        """A time of the query, in UTC; None where there is none. An empty one is a slip, not none."""
+        if name not in self.query:
             return None
+        text = self.query[name]
         # a plus sign that the caller did not encode arrives as a space
         text = re.sub(r" (?=\d{2}:?\d{2}$)", "+", text.strip())
         try:
-            if _TIME.fullmatch(text):
-                return datetime.fromisoformat(text.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-        raise invalid([Detail(name, "is not a time with a zone, such as 2026-01-31T08:00:00Z")])
+            found = datetime.fromisoformat(text.upper()) if _TIME.fullmatch(text) else None
+        except ValueError:
+            found = None
+        if found is None:
+            raise invalid([Detail(name, "is not a time with a zone, such as 2026-01-31T08:00:00Z")])
+        first, last = TIMES[0].year, TIMES[1].year - 1
+        if not first <= found.year <= last:
+            raise invalid([Detail(name, f"is not within the years {first} to {last}")])
+        return found.astimezone(UTC)
 
     def choice[E: StrEnum](self, name: str, choices: type[E]) -> E | None:
-        """One of the choices of the query; None where there is none."""
-        text = self.query.get(name, "")
-        if not text:
+        """One of the choices of the query; None where there is none. An empty one is a slip, not none."""
+        if name not in self.query:
             return None
         try:
-            return choices(text)
+            return choices(self.query[name].strip())
         except ValueError:
             raise invalid([Detail(name, f"is none of {', '.join(choices)}")]) from None
 
@@ -157,8 +160,8 @@ def json_lines[M: BaseModel](body: bytes, model: type[M]) -> Iterator[M]:
 
 
 def _line[M: BaseModel](line: bytes, model: type[M]) -> M:
-    if len(line) > _MAX_LINE_BYTES:
-        raise InvalidJsonError(f"is longer than {_MAX_LINE_BYTES} bytes")
+    if len(line) > MAX_LINE_BYTES:
+        raise InvalidJsonError(f"is longer than {MAX_LINE_BYTES} bytes")
     return model.model_validate(parse_json(line))
 
 

@@ -20,6 +20,7 @@ from mosaic_core.entrypoints.http.bodies import (
     PostMessage,
 )
 from mosaic_core.entrypoints.http.call import Access, Call
+from mosaic_core.entrypoints.http.rules import TIME
 from mosaic_core.services.views import Accepted, ApprovalList, ConversationStream, Health, RunDetail
 
 PREFIX: Final = "v1/agent"
@@ -38,8 +39,9 @@ class Parameter:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """``path`` goes below `PREFIX`; its ``{parameters}`` are GUIDs. ``also`` are answers besides the success that are
-    no errors. ``lines`` are the items of a body as JSON Lines, which then takes ``lines_query`` from the query.
-    ``errors`` are the codes that only this route has (`codes` adds those that follow from the rest)."""
+    no errors. ``more_for`` is a role that is shown more by a route for anybody. ``lines`` are the items of a body as
+    JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the codes that only this route has
+    (`codes` adds those that follow from the rest)."""
 
     name: str
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -50,6 +52,7 @@ class Route:
     description: str = ""
     access: Access = Access.MEMBER
     role: str | None = None
+    more_for: str | None = None
     status: int = 200
     also: Mapping[int, type[BaseModel]] = field(default_factory=dict)
     location: str = ""
@@ -81,6 +84,7 @@ class Route:
         return sorted(codes)
 
 
+_WHICH_CODE: Final = f"Version, commit and package digest for the role `{handlers.OPERATOR_READ}` only."
 _ENQUEUE_ERRORS: Final = ("client_reference_conflict", "command_rejected", "queue_unavailable")
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -124,8 +128,9 @@ ROUTES: Final[tuple[Route, ...]] = (
         query=(
             Parameter(
                 "sinceUtc",
-                "Only runs modified at or after this time; of the newest 200 commands of the conversation.",
-                {"type": "string", "format": "date-time"},
+                "Only runs modified at or after this time (1970 to 9998; taken without seconds, and with a zone such "
+                "as +0100, as well); of the newest 200 commands of the conversation.",
+                TIME,
             ),
         ),
         answer=ConversationStream,
@@ -179,8 +184,10 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/health/live",
         summary="Whether this instance lives",
+        description=_WHICH_CODE,
         handler=handlers.health_live,
         access=Access.ANYBODY,
+        more_for=handlers.OPERATOR_READ,
         answer=Health,
     ),
     Route(
@@ -188,8 +195,10 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/health/ready",
         summary="Whether what this instance builds on answers",
+        description=_WHICH_CODE,
         handler=handlers.health_ready,
         access=Access.ANYBODY,
+        more_for=handlers.OPERATOR_READ,
         answer=Health,
         also={503: Health},
     ),

@@ -7,7 +7,7 @@ kind 1. What is said of it is what is there afterwards, not what was wanted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -42,12 +42,23 @@ class Wish:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What came of an action: ``text`` in words, ``landed`` how much of it stands, ``kept`` how much does not, since a
-    later choice does, or there is nothing to do it to. ``categories`` are those that the rows have by it."""
+    later choice does, or there is nothing to do it to. ``categories`` are those that the rows have by it; ``says`` is
+    what was set, by kind and subject."""
 
     text: str
     landed: int = 1
     kept: int = 0
     categories: Mapping[str, str] = field(default_factory=dict)
+    says: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def but_for(self, later: Mapping[tuple[str, str], str]) -> Done:
+        """As it stands after another action of the same reply that said ``later``."""
+        lost = sum(later.get(subject, value) != value for subject, value in self.says.items())
+        if not lost:
+            return self
+        landed, changed = self.landed - lost, f"{lost} of them have what was asked for later in the same message"
+        text = f"{self.text}; {changed}" if landed else changed
+        return replace(self, text=text, landed=landed, kept=self.kept + lost)
 
     @property
     def summary(self) -> str:
@@ -85,9 +96,11 @@ async def apply(
     arguments = action.arguments
     match action.name:
         case "recategorise":
-            rows = list(dict.fromkeys(str(i) for i in arguments["transactionIds"]))
+            named = list(dict.fromkeys(str(i) for i in arguments["transactionIds"]))
+            rows = [i for i in named if i in ledger]
+            missing = len(named) - len(rows)
             category = str(arguments["category"])
-            learned = sorted({learning_key(ledger[i]) for i in rows if i in ledger})
+            learned = sorted({learning_key(ledger[i]) for i in rows})
             wanted = [(CATEGORY, i, category) for i in rows] + [(LEARNED, key, category) for key in learned]
             stands = await _annotate_all(context, household_id, wish, wanted)
             set_rows = [i for i, landed in zip(rows, stands, strict=False) if landed]
@@ -97,29 +110,34 @@ async def apply(
                     f"{len(set_rows)} rows are {category} now, and {merchants} merchants from now on",
                     stands,
                     f"{len(rows) - len(set_rows)} rows and {len(learned) - merchants} merchants",
-                ),
+                )
+                + (f"; {missing} rows are not in the ledger" if missing else ""),
                 landed=sum(stands),
-                kept=len(stands) - sum(stands),
+                kept=len(stands) - sum(stands) + missing,
                 categories=dict.fromkeys(set_rows, category),
+                says=_stood(wanted, stands),
             )
         case "mark_recurring":
             rows = list(dict.fromkeys(str(i) for i in arguments["transactionIds"]))
             cadence = str(arguments["cadence"])
-            stands = await _annotate_all(context, household_id, wish, [(RECURRING, i, cadence) for i in rows])
+            wanted = [(RECURRING, i, cadence) for i in rows]
+            stands = await _annotate_all(context, household_id, wish, wanted)
             landed, kept = sum(stands), len(rows) - sum(stands)
             text = _said(f"{landed} rows are marked as {cadence}", stands, f"{kept} rows")
-            return Done(text=text, landed=landed, kept=kept)
+            return Done(text=text, landed=landed, kept=kept, says=_stood(wanted, stands))
         case "budget_note":
             # keyed by what asked for it: whoever carries it out writes the same row
             subject = ids.derive("note", wish.approval_id or wish.turn_id or context.run_id, action.hash)
             await _annotate(context, household_id, wish, NOTE, subject, action.json)
             return Done(text="the note is kept")
         case "dismiss_signal":
-            said = await _dismiss(context, household_id, str(arguments["signalId"]), wish)
-            if said is None:
-                return Done(text="the signal is not one of the household's findings", landed=0, kept=1)
-            return Done(text=said)
+            said, dismissed = await _dismiss(context, household_id, str(arguments["signalId"]), wish)
+            return Done(text=said, landed=int(dismissed), kept=int(not dismissed))
     raise LaneError("there is no code for the action", code="action_not_executable")
+
+
+def _stood(wanted: Sequence[tuple[str, str, str]], stands: Sequence[bool]) -> dict[tuple[str, str], str]:
+    return {(kind, subject): value for (kind, subject, value), landed in zip(wanted, stands, strict=True) if landed}
 
 
 def _said(done: str, stands: Sequence[bool], kept: str) -> str:
@@ -174,18 +192,18 @@ def _stands_against(there: Annotation, new: Annotation) -> bool:
     return (there.asked_at, there.approval_id or there.run_id) > (new.asked_at, new.approval_id or new.run_id)
 
 
-async def _dismiss(context: LaneContext, household_id: str, signal_id: str, wish: Wish) -> str | None:
-    """None where the household has no such finding any more."""
+async def _dismiss(context: LaneContext, household_id: str, signal_id: str, wish: Wish) -> tuple[str, bool]:
+    """In words, and whether it was this wish that dismissed it."""
     note = f"dismissed by approval {wish.approval_id}" if wish.approval_id else f"dismissed in run {context.run_id}"
     while True:
         if await finding(context, household_id, signal_id) is None:
-            return None
+            return "the signal is not one of the household's findings", False
         stored = await context.stores.signals.read(signal_id)
         if stored is None:
-            return "the signal was resolved already"
+            continue
         if stored.value.is_resolved:
             mine = stored.value.resolution_note == note
-            return "the signal is dismissed" if mine else "the signal was resolved already"
+            return ("the signal is dismissed", True) if mine else ("the signal was resolved already", False)
         resolved = signals.resolve(stored.value, by=wish.set_by, note=note, now=context.now())
         if await context.stores.signals.update(resolved, stored.etag) is not None:
-            return "the signal is dismissed"
+            return "the signal is dismissed", True

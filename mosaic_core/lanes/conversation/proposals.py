@@ -23,7 +23,7 @@ from mosaic_core.domain.records import Approval
 from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.conversation import effects, sessions
 from mosaic_core.lanes.conversation.audit import POLICY, audit
-from mosaic_core.lanes.conversation.effects import Wish
+from mosaic_core.lanes.conversation.effects import Done, Wish
 from mosaic_core.lanes.conversation.exchange import Exchange
 from mosaic_core.lanes.conversation.rules import Rules
 from mosaic_core.lanes.conversation.sessions import Asked, Batch
@@ -86,6 +86,7 @@ class Proposals:
             if there is not None:
                 return _settled_before(reply, there[1]) + await self._ask(turn, *there)
         settled: list[Settled] = []
+        applied: list[tuple[int, _Judged, Done]] = []
         waiting: list[_Judged] = []
         calls: set[str] = set()
         ledger = {t.transaction_id: t for t in turn.transactions}
@@ -102,7 +103,9 @@ class Proposals:
                 continue
             match judged.ruling.verdict:
                 case Verdict.APPLY:
-                    settled.append(await self._apply(turn, ledger, judged))
+                    done = await self._apply(turn, ledger, judged)
+                    applied.append((len(settled), judged, done))
+                    settled.append(_applied(judged, done))
                 case Verdict.REFUSE:
                     ruling = judged.ruling
                     settled.append(
@@ -110,6 +113,11 @@ class Proposals:
                     )
                 case Verdict.APPROVE:
                     waiting.append(judged)
+        later: dict[tuple[str, str], str] = {}
+        for index, judged, done in reversed(applied):
+            # what a later one of the same reply has changed again is not told as done
+            settled[index] = _applied(judged, done.but_for(later))
+            later = {**done.says, **later}
         if not waiting:
             return settled
         batch = Batch(
@@ -163,7 +171,7 @@ class Proposals:
             return rows, signal.severity
         return rows, None
 
-    async def _apply(self, turn: AgentTurn, ledger: Mapping[str, Transaction], judged: _Judged) -> Settled:
+    async def _apply(self, turn: AgentTurn, ledger: Mapping[str, Transaction], judged: _Judged) -> Done:
         action, ruling = judged.action, judged.ruling
         exchange = self._exchange
         wish = Wish(set_by=self._requested_by, asked_at=exchange.origin.created_at, turn_id=exchange.turn_id)
@@ -172,13 +180,7 @@ class Proposals:
             await self._audit(action.name, DecisionOutcome.APPLIED, ruling.reason_code, ruling.rationale, action.hash)
         else:
             await self._audit(action.name, DecisionOutcome.REJECTED, NOT_APPLIED, done.text, action.hash)
-        return Settled(
-            call_id=judged.proposal.call_id,
-            action=action.name,
-            reason_code=NOT_APPLIED if done.kept else ruling.reason_code,
-            told=done.summary if done.kept else f"{done.summary}: {done.text}",
-            kept=bool(done.kept),
-        )
+        return done
 
     async def _refused(self, proposal: Proposal, name: str, code: str, rationale: str) -> Settled:
         await self._audit(name, DecisionOutcome.REJECTED, code, rationale, proposal.call_id)
@@ -230,6 +232,16 @@ class Proposals:
             policy_version=self._rules.policy.version,
             subject=subject,
         )
+
+
+def _applied(judged: _Judged, done: Done) -> Settled:
+    return Settled(
+        call_id=judged.proposal.call_id,
+        action=judged.action.name,
+        reason_code=NOT_APPLIED if done.kept else judged.ruling.reason_code,
+        told=done.summary if done.kept else f"{done.summary}: {done.text}",
+        kept=bool(done.kept),
+    )
 
 
 def _settled_before(reply: AgentReply, batch: Batch) -> list[Settled]:
