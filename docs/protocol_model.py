@@ -17,7 +17,10 @@ the scenario's budget, otherwise it is free. A scheduled copy becomes due when w
 Other commands are there only as what they do to this one: they kill its process wherever it is not alone in it, or are in its lane's way.
 What a copy says of an owner that K may still name is forgotten as soon as K can no longer come to name it.
 
-Not modelled: decoding, telemetry, review signals, the cursor of the dead-letter peek (every dead letter is looked at until it has been dealt with),
+The gate (0) is one step with the receipt: C never changes once it is there, and a delivery that reads it later is one that received later.
+The forger sends under the command's id at any moment: another request, or the very same one, before and after the API has recorded it.
+
+Not modelled: producers past the API, decoding, telemetry, review signals, the cursor of the dead-letter peek (every dead letter is looked at until it has been dealt with),
 how long anything takes (so no clocks, no beginning of an outage), sizes, failed steps other than reading R, a Reserved key deleted by hand. The limits
 of attempts and of failed steps are 2 (in the text 5), the delivery limit 1 where the broker's own dead letters are the subject (in the text 10),
 otherwise none.
@@ -75,7 +78,6 @@ class Signal(NamedTuple):
 class Message(NamedTuple):
     id: int  # sequence number
     hash: str
-    recorded: bool
     where: str  # active, locked, scheduled, backoff, dead
     holder: int = -1  # process that has the lock; NOBODY where it died
     deliveries: int = 0
@@ -101,7 +103,6 @@ class Process(NamedTuple):
     etag_x: bool = False
     got_k: str = ""  # step 1: "", new, there
     got_r: str = ""
-    got_l: str = "there"  # listed; "" where this delivery has to
     todo: tuple[str, ...] = ()
     reason: str = ""
     conflict: bool = False  # I am at the run because of a 409, a 412 or a lost answer
@@ -134,7 +135,7 @@ class State(NamedTuple):
     bad: str = ""
     suspect: int = 0  # the attempt that Solo 1 is about
     heard: bool = False  # K's attempt ended for a reason that is not its own: storage, busy, a failed step
-    listed: bool = True
+    unsent: bool = False  # the API has recorded the command and not yet sent its message
     odd: str = ""  # R cannot be read: "while", "ever"
     blind: bool = False  # ... and the command was closed all the same
     gave_up: bool = False  # 24 h of outage
@@ -146,7 +147,7 @@ Step = tuple[int, str, State, bool]  # process, label, next state, is it a fault
 class Scenario(NamedTuple):
     name: str
     about: str
-    messages: tuple[tuple[str, bool], ...] = (("a", True),)  # hash, recorded
+    messages: tuple[str, ...] = ("a",)  # hashes; "a" is the API's, recorded before the start where there is one
     workers: int = 1
     faults: str = ""  # kinds that may happen
     budget: int = 2  # ... how many in all
@@ -156,7 +157,9 @@ class Scenario(NamedTuple):
     limit: int = 2  # attempts
     deliveries: int = 0  # max delivery count, 0 for none
     effects: bool = False
-    forged: bool = False  # `recorded` may lie
+    ungated: bool = (
+        False  # as by a worker of an earlier version, which runs beside this one: the other rules hold alone
+    )
     blameless: bool = False  # nothing that happens is the lane's fault: it must not be rejected
     deep_only: bool = False
 
@@ -181,6 +184,7 @@ FAULTS = {
     "purge": "a final key past ExpiresAtUtc is deleted",
     "stuck": "StuckAfter passes although a message is still in the queue",
     "resend": "the client sends the command again",
+    "forge": "somebody sends another request, or the same one, under the command's id",
 }
 
 WRITES = {
@@ -198,7 +202,7 @@ WRITES = {
     "x_write",
     "first",
 }
-TABLES = WRITES | {"record", "reserve", "key", "reread", "run", "signal", "keyed", "x_read", "tell"}
+TABLES = WRITES | {"reserve", "key", "reread", "run", "signal", "keyed", "x_read", "tell"}
 LANE = {"lane", "first", "keyed", "x_read", "x_write"}
 
 
@@ -221,13 +225,11 @@ class Model:
 
     def start(self) -> State:
         sc = self.sc
-        recorded = [h for h, was in sc.messages if was and (h == "a" or not sc.forged)]
-        msgs = tuple(Message(i, h, was, "active") for i, (h, was) in enumerate(sc.messages))
+        msgs = tuple(Message(i, h, "active") for i, h in enumerate(sc.messages))
         procs = tuple(Process("delivery", self.token(i)) for i in range(sc.workers))
         procs += tuple(Process("reconciler", 100 + i) for i in range(sc.reconcilers))
         return State(
-            recorded[0] if recorded else "", None, None, None, (), 0, 0, 0, 0, msgs, procs, self.budget, 0, 0, False,
-            listed=bool(recorded),
+            "a" if "a" in sc.messages else "", None, None, None, (), 0, 0, 0, 0, msgs, procs, self.budget, 0, 0, False,
         )  # fmt: skip
 
     def token(self, i: int) -> int:
@@ -358,27 +360,19 @@ class Model:
 
     # ------------------------------------------------------------------------------------------------------------ One delivery
 
-    def at_record(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
-        """0: insert C (C never changes: comparing the hash that was there is the same request)."""
-        if s.c and s.c != p.hash:
-            if p.kind == "reconciler":
-                return [("0 C has another hash: nothing to do", self.end(s, i))]
-            return [
-                ("0 C has another hash", self.be(s, i, self.settling(p, "deadletter", "idempotency_hash_mismatch")))
-            ]
-        return [("0 insert C", self.be(s._replace(c=p.hash), i, p._replace(at="reserve")))]
+    def gate(self, s: State, p: Process) -> Process:
+        """0: read C. What is not recorded, or as another request, is a dead letter and touches nothing."""
+        if s.c == p.hash or self.sc.ungated or self.broken == "gate-skipped":
+            return p._replace(at="reserve")
+        return self.settling(p, "deadletter", "idempotency_hash_mismatch" if s.c else "not_recorded")
 
     def at_reserve(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
-        """1: insert K and R, and list a command that came past the API, in any order; all answers are waited for.
+        """1: insert K and R, in any order; both answers are waited for.
 
         Where both are there, the answers and the read of K that follows are one step.
         """
         out = []
-        if not p.got_l:
-            out.append(("1 lists it", self.reserved(self.be(s._replace(listed=True), i, p._replace(got_l="there")), i)))
-            if self.broken != "lane-before-listing" and p.got_k and p.got_r:
-                return out
-        elif not p.got_k and s.k is not None and (p.got_r or s.r is not None) and p.kind != "late":
+        if not p.got_k and s.k is not None and (p.got_r or s.r is not None) and p.kind != "late":
             return self.at_key(s, i, p._replace(got_k="there", got_r=p.got_r or "there"))
         if not p.got_k and s.k is None:
             q = p._replace(got_k="new", n=1, count=1, solo=0, ended=())
@@ -394,8 +388,6 @@ class Model:
     def reserved(self, s: State, i: int) -> State:
         p = s.procs[i]
         if not (p.got_k and p.got_r) or p.kind == "late":
-            return s
-        if not p.got_l and self.broken != "lane-before-listing":
             return s
         if p.got_k == "there":
             return self.be(s, i, p._replace(at="key"))
@@ -420,8 +412,8 @@ class Model:
         p = p._replace(at=at, out="", fin=False, todo=(), conflict=False)
         if p.kind == "late":
             return self.be(s, i, p)
-        if not s.listed:
-            s = s._replace(bad="the lane began before its conversation listed the command")
+        if not s.c:
+            s = s._replace(bad="the lane began of a command that nobody recorded")
         s = s._replace(ran=s.ran | 1 << p.n)
         # a suspected attempt does not count yet; but of a lane that only ever dies no more than the limit are begun
         pending = s.k is not None and s.k.solo == 1 and s.ran >> s.suspect & 1 and self.sc.outcomes != ("dies",)
@@ -694,6 +686,8 @@ class Model:
         counted = p.n - (s.excused & (1 << p.n) - 1).bit_count() - (p.solo == 1)
         if p.out == "failed" and fin and p.kind == "delivery" and not p.closing and counted < self.sc.limit:
             t = t._replace(bad="rejected with attempts left: excused ones were counted")
+        if p.kind == "reconciler" and s.unsent:
+            t = t._replace(bad="rejected before its own message was sent")
         if p.out == "failed" and p.kind == "reconciler" and p.sure and self.copies(s, hash_):
             t = t._replace(bad="rejected while a copy in the queue could still have run it")
         return [(f"4 R {p.out}{', final' if fin else ''}", t)]
@@ -778,7 +772,7 @@ class Model:
         return [("completes" if t is not s else "completes: lock lost", self.end(t, i))]
 
     def at_deadletter(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
-        t = self.settled(s, i, p.msg, s.msgs[0], where="dead", holder=NOBODY, deliveries=0, reason=p.reason)
+        t = self.settled(s, i, p.msg, None, where="dead", holder=NOBODY, deliveries=0, reason=p.reason)
         return [(f"dead-letters {p.reason}" + ("" if t is not s else ": lock lost"), self.end(t, i))]
 
     def at_abandon(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
@@ -800,13 +794,10 @@ class Model:
 
     def at_copy(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         """A scheduled copy (of the message as received), then the completion."""
-        t = self.send(s, Message(0, p.hash, self.was_recorded(p), p.reason, ended=p.ended, failed=p.failed))
+        t = self.send(s, Message(0, p.hash, p.reason, ended=p.ended, failed=p.failed))
         if self.broken == "copy-after-complete":
             return [("sends a copy", self.end(t, i))]
         return [("sends a copy", self.be(t, i, self.settling(p, "complete", "copied")))]
-
-    def was_recorded(self, p: Process) -> bool:
-        return next((was for h, was in self.sc.messages if h == p.hash), True)
 
     @staticmethod
     def send(s: State, m: Message) -> State:
@@ -826,12 +817,8 @@ class Model:
             t = self.retire(s, p.tok)
             p = t.procs[i]
             q = Process(p.kind, p.tok, "", p.msg, p.hash, ended=p.ended, failed=p.failed)
-            out.append(("goes on in place", self.be(t, i, self.fresh(q, self.was_recorded(p)))))
+            out.append(("goes on in place", self.be(t, i, self.gate(t, q))))
         return out
-
-    @staticmethod
-    def fresh(p: Process, recorded: bool) -> Process:
-        return p._replace(at="reserve") if recorded else p._replace(at="record", got_l="")
 
     @staticmethod
     def due(s: State) -> bool:
@@ -884,7 +871,7 @@ class Model:
             return self.be(s, i, self.settling(p, "deadletter", "store_unreachable"))
         if p.at == "drain":
             return self.be(s, i, self.settling(p, "abandon"))
-        if p.at in ("record", "key") or (p.at == "reserve" and p.got_k != "new"):
+        if p.at == "key" or (p.at == "reserve" and p.got_k != "new"):
             return self.be(s, i, self.settling(p, "away"))
         if p.at in ("excuse", "tell"):
             return self.be(s, i, self.untold(p))
@@ -902,8 +889,8 @@ class Model:
     def ticks(self, s: State) -> Iterator[Step]:
         """Ticks that would do something. A tick whose conditions fail changes nothing, so it is left out."""
         at = next((i for i, p in enumerate(s.procs) if p.kind == "reconciler" and p.at == "idle"), None)
-        if at is None:
-            return
+        if at is None or (s.unsent and self.broken != "reconciler-before-it-is-sent"):
+            return  # what the outbox announces is still to come, whatever dead letter somebody else's message has left
         p = s.procs[at]
         k = s.k
         busy = any(q.kind == "delivery" and q.at != "idle" for q in s.procs)
@@ -917,10 +904,9 @@ class Model:
                 and (alone or self.broken == "keyless-without-copy-check")
             ):
                 for m in dead:
-                    if m.reason in ("broker", "store_unreachable") and not (s.r is not None and s.r.final):
-                        after = "record" if not m.recorded else "reserve"
-                        listed = "there" if m.recorded else ""
-                        q = p._replace(at="peek", msg=m.id, hash=m.hash, sure=not busy, todo=(after,), got_l=listed)
+                    gated = m.hash == s.c or self.sc.ungated or self.broken == "gate-skipped"
+                    if gated and m.reason in ("broker", "store_unreachable") and not (s.r is not None and s.r.final):
+                        q = p._replace(at="peek", msg=m.id, hash=m.hash, sure=not busy, todo=("reserve",))
                         yield at, f"dead letter {m.id}: no key", self.be(s, at, q), False
             return
         if k.status != "Reserved" or k.live:
@@ -998,7 +984,7 @@ class Model:
                         for o in s.msgs
                     )
                     q = s.procs[idle]._replace(msg=m.id, hash=m.hash, ended=m.ended, failed=m.failed)
-                    q = self.fresh(q, m.recorded)
+                    q = self.gate(s, q)
                     yield idle, f"receives {m.id} ({m.hash})", self.be(s._replace(msgs=msgs), idle, q), False
         yield from self.ticks(s)
         yield from self.clock(s)
@@ -1071,7 +1057,7 @@ class Model:
             yield i, "the copy cannot be sent", self.be(t, i, p._replace(at="hold", reason=reason)), True
         if "full" in kinds:
             waits = p.at == "take" and s.k is not None and self.last_owner(s, s.k, p)[2]
-            if waits or (p.at in ("record", "reserve") and not p.got_k and not p.got_r):
+            if waits or (p.at == "reserve" and not p.got_k and not p.got_r):
                 yield i, "waits: others are running", self.be(t, i, self.settling(p, "away")), True
         if "drain" in kinds and p.at in ("lane", "first", "x_read"):
             yield i, "drains", self.be(t, i, p._replace(at="drain")), True
@@ -1111,8 +1097,18 @@ class Model:
                 elif s.left and "early" in self.kinds:
                     yield -1, f"copy {m.id} is due early", left._replace(msgs=now), True
         if s.left and "resend" in self.kinds:
-            t = self.send(left, Message(0, "a", True, "active"))
+            t = self.send(left, Message(0, "a", "active"))
             yield -1, "the client sends again", t._replace(procs=tuple(p._replace(sure=False) for p in t.procs)), True
+        if s.left and "forge" in self.kinds:
+            for hash_ in "ab":
+                t = self.send(left, Message(0, hash_, "active"))
+                t = t._replace(procs=tuple(p._replace(sure=False) for p in t.procs))
+                yield -1, f"somebody sends {hash_} under the id", t, True
+        if not s.c:
+            yield -1, "the API records the command", s._replace(c="a", unsent=True), False
+        if s.unsent:
+            t = self.send(s._replace(unsent=False), Message(0, "a", "active"))
+            yield -1, "the API sends it", t._replace(procs=tuple(p._replace(sure=False) for p in t.procs)), False
 
     # ------------------------------------------------------------------------------------------------------------ Promised
 
@@ -1120,6 +1116,8 @@ class Model:
         if s.bad:
             return s.bad
         k, r, f = s.k, s.r, s.f
+        if not s.c and not (k is None and r is None and f is None):
+            return "a row of a command that nobody recorded"
         if k is not None:
             if k.status == "Completed":
                 if r is None or not r.final or r.outcome not in SUCCEEDED or r.hash != k.hash:
@@ -1137,9 +1135,9 @@ class Model:
                     return "key Rejected, no open failure signal"
             else:
                 # (a finished command's key may come again after its expiry, without a message: the stuck rule rolls it forward)
-                if not s.was_completed and not any(m.hash == k.hash for m in s.msgs):
+                if not s.was_completed and not s.unsent and not any(m.hash == k.hash for m in s.msgs):
                     return "key Reserved, no message left that could bring it to its end"
-                if not self.sc.forged and s.c and k.hash != s.c:
+                if not self.sc.ungated and k.hash != s.c:
                     return "a key with another hash than the command's"
             if k.excused != s.excused.bit_count() and not s.was_completed:
                 return "K excuses another number of attempts than were excused"
@@ -1169,15 +1167,20 @@ class Model:
             return "key Reserved, and nothing left that would bring the command to its end"
         own = s.r.hash if s.r is not None else s.c
         dead = {(m.hash, m.reason) for m in s.msgs}
-        if s.r is not None and s.r.outcome == "failed" and not any(h == own for h, _ in dead):
+        if (
+            s.r is not None
+            and s.r.outcome == "failed"
+            and not any(h == own and why != "not_recorded" for h, why in dead)
+        ):
             return "rejected, its message is not among the dead letters"
         for h, reason in dead:
             ended = s.r is not None and s.r.outcome in SUCCEEDED
-            if h == own and ended and reason not in ("broker", "store_unreachable") and not (self.sc.forged or s.blind):
+            harmless = ("broker", "store_unreachable", "not_recorded")
+            if h == own and ended and reason not in harmless and not (self.sc.ungated or s.blind):
                 return f"succeeded, but its message is a dead letter {reason}"
-            if h != own and reason not in ("idempotency_hash_mismatch", "broker", "store_unreachable"):
+            if h != own and reason not in ("idempotency_hash_mismatch", *harmless):
                 return f"a message with another hash is a dead letter {reason}"
-        if any(h != own for h, _ in self.sc.messages) and not any(h != own for h, _ in dead):
+        if any(h != own for h in self.sc.messages) and not any(h != own for h, _ in dead):
             return "a message with another hash vanished"
         return ""
 
@@ -1286,7 +1289,7 @@ def cycle(at: array[int], to: array[int]) -> list[int]:
 
 # ---------------------------------------------------------------------------------------------------------------- scenarios
 
-A, B = ("a", True), ("b", False)
+A, B = "a", "b"
 SCENARIOS = (
     Scenario(
         "crashes",
@@ -1309,15 +1312,21 @@ SCENARIOS = (
     Scenario("three", "three workers, one message", workers=3, faults="lock lease", budget=2, deep_budget=4),
     Scenario("duplicates", "two copies of one message", (A, A), 2, "crash lease", 1, 2),
     Scenario("other-hash", "a second message, same id, another hash", (A, B), 2, "crash lease lock lost", 1, 2),
-    Scenario("both-direct", "both never recorded", (("a", False), B), 2, "crash lease", 1, 2),
-    Scenario("forged", "the second claims to be recorded", (A, ("b", True)), 2, "crash lease", 1, 2, forged=True),
+    Scenario("forger", "forged at any moment", (), 1, "forge lost unsent", 3, 4, ("succeeded",), blameless=True),
+    Scenario("forger-crash", "the same, dies anywhere", (), 1, "forge crash", 2, 3),
+    Scenario("forger-overlap", "the same, two workers", (), 2, "forge lease", 2, 3, ("succeeded",)),
+    Scenario("forger-outage", "the same, tables away", (), 1, "forge outage day", 2, 3, reconcilers=1),
+    Scenario(
+        "forger-reconciler", "the broker's own dead letters", (), 1, "forge crash", 2, 3, reconcilers=1, deliveries=1
+    ),
+    Scenario("ungated", "another hash, let by by an earlier version", (A, B), 2, "crash lease", 1, 2, ungated=True),
     Scenario(
         "purge", "the final key is deleted while the message is left", (A,), 2, "purge crash lock", 2, 3, reconcilers=1
     ),
     Scenario(
         "purge-copies", "the same, with two copies", (A, A), 2, "purge crash", 2, 2, reconcilers=1, deep_only=True
     ),
-    Scenario("purge-forged", "and a forged one arrives", (A, ("b", True)), 1, "purge crash", 2, 3, forged=True),
+    Scenario("purge-ungated", "and another hash is let by", (A, B), 1, "purge crash", 2, 3, ungated=True),
     Scenario("drain", "drains", workers=1, faults="drain lost crash", budget=3, deep_budget=4),
     Scenario("outage", "tables away", workers=1, faults="outage late send day", budget=3, deep_budget=4, reconcilers=1),
     Scenario(
@@ -1348,7 +1357,6 @@ SCENARIOS = (
     Scenario("unreadable-only", "a run that cannot be read", (A,), 1, "unreadable send", 2, 3),
     Scenario("unreadable", "the same, step by step away", (A,), 1, "unreadable outage lost crash", 2, 3, reconcilers=1),
     Scenario("unreadable-copies", "the same, with copies", (A, A), 1, "unreadable crash", 1, 2),
-    Scenario("listing", "past the API, tables away", (("a", False),), 1, "outage lost crash late", 2, 3),
     Scenario("send", "copies cannot be sent, or come early", (A,), 1, "send early lock crash full", 3, 4),
     Scenario(
         "reconciler", "the broker's own dead letters", (A,), 1, "crash lock lease", 3, 4, reconcilers=1, deliveries=1
@@ -1360,14 +1368,14 @@ SCENARIOS = (
     Scenario(
         "reconciler-other",
         "with another hash",
-        (A, ("b", True)),
+        (A, B),
         1,
         "crash",
         3,
         4,
         reconcilers=1,
         deliveries=1,
-        forged=True,
+        ungated=True,
     ),
     Scenario("reconcilers", "two at once", (A,), 1, "crash lock lease", 3, 3, reconcilers=2, deliveries=1),
     Scenario("effects", "effects of all kinds", (A,), 2, "lock lease lost", 2, 3, effects=True),
@@ -1381,7 +1389,7 @@ BREAKS = {  # name: the scenario that is tried first, what is removed
     "key-before-run": ("crashes", "6 before 4"),
     "takeover-without-run": ("crashes", "after a takeover straight to the lane"),
     "adopt-final-run": ("crashes", "a final run is adopted like any other"),
-    "hash-after-status": ("forged", "the key exists: status first, then hash"),
+    "hash-after-status": ("ungated", "the key exists: status first, then hash"),
     "blind-after-412": ("overlap", "409, 412 and lost answers are ignored from 3 on"),
     "token-per-worker": ("crashes", "one owner token for all deliveries of a worker"),
     "no-resolve-where-none": ("overlap", "success after a retry writes no resolved signal where there is none"),
@@ -1398,8 +1406,8 @@ BREAKS = {  # name: the scenario that is tried first, what is removed
     "keyless-ignored": ("reconciler", "the reconciler ignores dead letters without a key"),
     "keyless-without-copy-check": ("reconciler-copies", "... rejects them without looking for another copy"),
     "lane-twice-in-one-attempt": ("answers", "after a conflict at 3 or 4 the lane is run again with the same number"),
-    "final-run-any-hash": ("purge-forged", "at the run: a final run of another hash is rolled forward"),
-    "adopt-keeps-hash": ("forged", "adopting leaves RequestHash as it is"),
+    "final-run-any-hash": ("purge-ungated", "at the run: a final run of another hash is rolled forward"),
+    "adopt-keeps-hash": ("ungated", "adopting leaves RequestHash as it is"),
     "adopt-keeps-outcome": ("crashes", "adopting leaves AttemptOutcome as it is"),
     "drain-rereads": ("drain", "a drain whose answer was lost is treated as any other"),
     "shared-row-names-nobody": ("effects", "kind 3: the row does not name run and attempt"),
@@ -1424,7 +1432,11 @@ BREAKS = {  # name: the scenario that is tried first, what is removed
     "acquit-twice": ("mixed", "the acquittal leaves Solo as it is"),
     "give-up-leaves-running": ("give-up", "24 h of outage: only the message is dead-lettered"),
     "unreadable-run-goes-round": ("unreadable-only", "copies do not carry failedSteps"),
-    "lane-before-listing": ("listing", "the lane does not wait for the listing"),
+    "gate-skipped": ("forger", "the record is not read"),
+    "reconciler-before-it-is-sent": (
+        "forger-reconciler",
+        "the reconciler acts on a forger's dead letter while the command is recorded and not yet sent",
+    ),
     "hold-loses-the-message": ("send", "the message is completed although the copy could not be sent"),
 }
 VARIANTS = {

@@ -130,6 +130,7 @@ class Container:
                 lane_deadline=settings.lane_deadline_seconds,
                 retry=settings.retry_seconds,
             ),
+            producers=self.settings.producers,
             drain=self.drain,
         )
 

@@ -152,6 +152,7 @@ class Settings:
     approval_expiry_hours: int = 72
     approval_require_other_person: bool = False
     review_category_confidence: float = 0.6
+    producers: frozenset[Lane] = frozenset({Lane.INGESTION})
     drill_enabled: bool = False
     create_tables: bool = False
     agent: AgentSettings = AgentSettings()
@@ -189,6 +190,7 @@ class Settings:
             approval_expiry_hours=env.whole("Approval__ExpiryHours", 72, 1, 8760),
             approval_require_other_person=env.flag("Approval__RequireOtherPerson", False),
             review_category_confidence=env.fraction("Review__CategoryConfidence", 0.6),
+            producers=frozenset({Lane.INGESTION} if env.flag("Producers__Ingestion", True) else ()),
             drill_enabled=env.drill(),
             create_tables=env.flag("Stores__CreateTables", False),
             agent=env.agent(),

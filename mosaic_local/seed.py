@@ -52,7 +52,7 @@ def prepare_storage(tables_connection: str, blobs_connection: str, state_dir: Pa
         marker.touch()
 
 
-def add_member(tables_connection: str, blobs_connection: str, member: SampleMember, role: str = "Owner") -> bool:
+def add_member(tables_connection: str, blobs_connection: str, member: SampleMember, role: str = "Member") -> bool:
     """Makes ``member`` an active member of the household, which is made where it is missing. False: it was one
     already."""
 
@@ -80,7 +80,7 @@ async def _prepare(tables_connection: str, blobs_connection: str, members: Seque
     stores = open_table_stores(*connections)
     try:
         for member in members:
-            await _add(stores, member, "Owner")
+            await _add(stores, member, "Member")
     finally:
         await stores.close()
 

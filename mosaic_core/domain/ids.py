@@ -52,6 +52,12 @@ def derive(*parts: str) -> str:
     return uuid.uuid5(_NAMESPACE, name.encode("utf-8", "surrogatepass")).hex
 
 
+def is_derived(guid: str) -> bool:
+    """Whether it is of the kind that `derive` makes: such command ids are the app's own (a client's reference, a night,
+    an approval's end), and who computes one must not be able to take it."""
+    return uuid.UUID(hex=guid).version == 5
+
+
 def run_id(queue: str, command_id: str) -> str:
     return derive("run", queue, command_id)
 
@@ -93,6 +99,10 @@ def rejected_message_signal_id(queue: str, message_id: str, code: str) -> str:
 
 def mismatch_signal_id(queue: str, command_id: str, request_hash: str) -> str:
     return derive("signal", queue, command_id, "idempotency_hash_mismatch", request_hash)
+
+
+def unrecorded_signal_id(queue: str, command_id: str, request_hash: str) -> str:
+    return derive("signal", queue, command_id, "command_not_recorded", request_hash)
 
 
 def finding_signal_id(household_id: str, finding_key: str) -> str:

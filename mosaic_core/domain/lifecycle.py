@@ -52,6 +52,15 @@ class Severity(StrEnum):
     CRITICAL = "Critical"
 
 
+class CommandOrigin(StrEnum):
+    """Who recorded a command."""
+
+    APP = "app"
+    """The API, for a verified caller, or one of the app's own timers."""
+    PRODUCER = "producer"
+    """The worker, for a message that came past the API and may."""
+
+
 class AttemptOutcome(StrEnum):
     SUCCEEDED = "succeeded"
     SUCCEEDED_REVIEW = "succeeded_review"

@@ -8,6 +8,7 @@ from datetime import datetime
 from mosaic_core.domain.lifecycle import (
     ApprovalStatus,
     AttemptOutcome,
+    CommandOrigin,
     DecisionOutcome,
     KeyStatus,
     RunStatus,
@@ -19,7 +20,10 @@ from mosaic_core.domain.lifecycle import (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """AgentCommands: the command as it was received, the source of truth of a replay.
-    ``envelope`` is the message body as text; ``household_id`` is empty where an unsupported command names none."""
+    ``envelope`` is the message body as text; ``household_id`` is empty where an unsupported command names none.
+
+    ``origin`` says who recorded it. ``subject`` is the verified caller's, empty where nobody called (a timer's, a
+    producer's, or an earlier version's). Of a producer's ``recorded_at`` is when the broker took the message."""
 
     command_id: str
     household_id: str
@@ -28,6 +32,8 @@ class Command:
     request_hash: str
     envelope: str
     recorded_at: datetime
+    origin: CommandOrigin = CommandOrigin.APP
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +161,8 @@ class Approval:
     agent's session, None where it was asked for by itself. ``carried_out_at`` is set when an approved action has been
     done, and ``carried_out_as`` says what it came to; ``draft`` (JSON) is what a person is to send or do, of an action
     that the app never does itself. ``turn_id`` is the exchange that asked for it (None: the run's own message).
-    ``settled_at`` is set when all that its end leads to is done: carried out, the review closed, the agent told.
+    ``settled_at`` is set when all that its end leads to is done: carried out, the review closed, the agent told. The
+    subjects are those of the tokens of who asked and who decided, empty where an earlier version did not keep them.
     """
 
     approval_id: str
@@ -182,6 +189,8 @@ class Approval:
     draft: str | None = None
     turn_id: str | None = None
     settled_at: datetime | None = None
+    requested_by_subject: str = ""
+    decided_by_subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +213,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """HouseholdMembers: a token's subject as a user of one household."""
+    """HouseholdMembers: a token's subject as a user of one household. ``source`` is the one whose ingestions a member
+    of role ``Ingest`` may send, empty for other roles."""
 
     subject: str
     household_id: str
@@ -212,6 +222,7 @@ class Membership:
     role: str
     status: str
     created_at: datetime
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

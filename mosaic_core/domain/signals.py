@@ -14,6 +14,7 @@ from mosaic_core.domain.records import Run, Signal
 COMMAND_FAILED: Final = "worker_command_failed"
 COMMAND_REJECTED: Final = "command_rejected"
 HASH_MISMATCH: Final = "idempotency_hash_mismatch"
+NOT_RECORDED: Final = "command_not_recorded"
 NOT_SENT: Final = "command_not_sent"
 SWEEP_NOT_ENQUEUED: Final = "sweep_enqueue_failed"
 
@@ -104,6 +105,23 @@ def hash_mismatch(
         message_id=ids.clean(message_id),
         correlation_id=ids.clean(correlation_id),
         household_id=household_id or None,
+    )
+
+
+def not_recorded(
+    *, queue: str, command_id: str, message_id: str, household_id: str, request_hash: str, now: datetime
+) -> Signal:
+    """A message that is no recorded command's. The household is what it claims, so the row is not the household's."""
+    return Signal(
+        signal_id=ids.unrecorded_signal_id(queue, command_id, request_hash),
+        queue=queue,
+        signal_code=NOT_RECORDED,
+        severity=Severity.ERROR,
+        summary=f"a message that the API did not record was not executed; it names household {household_id or 'none'}",
+        requires_human_review=True,
+        raised_at=now,
+        command_id=command_id,
+        message_id=message_id[:200],
     )
 
 

@@ -154,7 +154,8 @@ def describe(error: BaseException) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneContext:
-    """One attempt at one command. ``attempt`` is "my attempt" for every effect that names one."""
+    """One attempt at one command. ``attempt`` is "my attempt" for every effect that names one. ``subject`` is who asked
+    for the command, by their token; empty where nobody did."""
 
     envelope: Envelope
     run_id: str
@@ -163,6 +164,7 @@ class LaneContext:
     stores: Stores
     log: StageLog
     now: Callable[[], datetime]
+    subject: str = ""
 
 
 class LaneHandler(Protocol):

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, TypedDict
@@ -60,7 +60,8 @@ _CROWDED_SECONDS: Final = (2.0, 30.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryService:
-    """Executes deliveries. Stateless: one for all lanes, any number of deliveries at once."""
+    """Executes deliveries. Stateless: one for all lanes, any number of deliveries at once. ``producers`` are the lanes
+    that take what comes past the API."""
 
     stores: Stores
     sender: CommandSender
@@ -70,6 +71,7 @@ class DeliveryService:
     handlers: Mapping[Lane, LaneHandler]
     policy_version: str
     limits: DeliveryLimits = field(default_factory=DeliveryLimits)
+    producers: Collection[Lane] = frozenset()
     drain: Drain = field(default_factory=Drain)
     company: Company = field(default_factory=Company)
     jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from typing import Final, Protocol
 from mosaic_core import telemetry
 from mosaic_core.concurrency import together
 from mosaic_core.domain import ids, reservation, signals
-from mosaic_core.domain.envelope import Envelope, decode, iso
+from mosaic_core.domain.envelope import Envelope, IngestionCompleted, decode, iso
 from mosaic_core.domain.errors import BusyError, LaneError, StoreUnreachableError
 from mosaic_core.domain.lanes import (
     KEY_LIFETIME_DAYS,
@@ -34,7 +34,8 @@ from mosaic_core.domain.lanes import (
     STORE_GIVE_UP_SECONDS,
     Lane,
 )
-from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus, StageStatus
+from mosaic_core.domain.lifecycle import AttemptOutcome, CommandOrigin, KeyStatus, RunStatus, StageStatus
+from mosaic_core.domain.membership import lists_source, producer_subject
 from mosaic_core.domain.records import Command, Key, Run, Signal, Stage
 from mosaic_core.domain.settlement import (
     AWAY_SINCE,
@@ -48,7 +49,7 @@ from mosaic_core.domain.settlement import (
     Settlement,
 )
 from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, StageLog, describe
-from mosaic_core.ports import Clock, ETag, EventPublisher, IncomingMessage, StoredKey, Stores
+from mosaic_core.ports import Clock, ETag, EventPublisher, IncomingMessage, RuntimeEvent, StoredKey, Stores
 from mosaic_core.services.company import Place
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.lease import Lease, owns
@@ -66,6 +67,11 @@ TRIES_TO_EXCUSE: Final = 3
 TRIES_TO_END: Final = 3
 """How often the end of a run that others write to meanwhile is tried."""
 
+NOT_RECORDED: Final = "not_recorded"
+
+TIME_SLACK: Final = timedelta(hours=1)
+"""How far a command's own time may be from when it was recorded, or enqueued past the API."""
+
 DRAINS_OF_A_MESSAGE: Final = 5
 """Deliveries of one message after which a drain sends a copy, which begins to count anew, instead of giving it back."""
 
@@ -81,6 +87,8 @@ class Worker(Protocol):
     def clock(self) -> Clock: ...
     @property
     def handlers(self) -> Mapping[Lane, LaneHandler]: ...
+    @property
+    def producers(self) -> Collection[Lane]: ...
     @property
     def policy_version(self) -> str: ...
     @property
@@ -117,7 +125,8 @@ class Delivery:
         self._result: LaneResult | None = None
         self._result_attempt = 0
         self._outcome: AttemptOutcome | None = None
-        self._index_from: datetime | None = None
+        self._record: Command | None = None
+        self._claimed_at = envelope.created_at
         self._after_conflict = False
         self._run_was_there = False
         self._unanswered = 0
@@ -128,7 +137,7 @@ class Delivery:
 
     async def run(self) -> Settlement:
         """Take the steps until one of them ends the delivery."""
-        step: _Next = self._step_reserve if self._message.properties.get("recorded") is True else self._step_record
+        step: _Next = self._step_gate
         while callable(step):
             try:
                 step = await step()
@@ -243,8 +252,11 @@ class Delivery:
 
     async def end_as_failed(self, code: str, rationale: str) -> Settlement:
         """The command ends here, whatever state its rows are in: F open, R final, K Rejected, each where it is this
-        delivery's to write and can be written; then the dead-letter queue."""
+        delivery's to write and can be written; then the dead-letter queue. None of them where the record has not let
+        the message in."""
         try:
+            if self._record is None and (refused := await self._refused_at_last(code, rationale)) is not None:
+                return refused
             settled = await self._take_what_is_free()
             if settled is not None:
                 return settled
@@ -265,6 +277,29 @@ class Delivery:
             return await self._away()
         self._event("dead_lettered", code)
         return self._dead_letter("store_unreachable" if self._giving_up else "processing_failed", code, rationale)
+
+    async def _refused_at_last(self, code: str, rationale: str) -> Settlement | None:
+        """The gate once more. None: the record lets the message in. Where the record cannot be read, whose message it
+        is cannot be told: a signal by its id, and no other row."""
+        step: _Next = self._step_gate
+        try:
+            while callable(step) and self._record is None:
+                step = await step()
+        except StoreUnreachableError:
+            raise
+        except Exception:
+            log.warning("the command's record cannot be read", exc_info=True)
+            signal = signals.command_rejected(
+                queue=self._message.queue,
+                message_id=self._message.message_id,
+                code=code,
+                rationale=rationale,
+                now=self._clock.now(),
+            )
+            await _as_far_as_possible(self._stores.signals.insert(signal))
+            self._event("dead_lettered", code)
+            return self._dead_letter("processing_failed", code, rationale)
+        return None if callable(step) else step
 
     async def _take_what_is_free(self) -> Settlement | None:
         """Own K where it can be read and nobody is at work on it. A settlement where K says what becomes of the message
@@ -329,28 +364,76 @@ class Delivery:
 
     # ------------------------------------------------------------------------------------------- 0 and 1: reserve
 
-    async def _step_record(self) -> _Next:
-        """0: the command came past the API; it is recorded like any other."""
+    async def _step_gate(self) -> _Next:
+        """0: a message is nobody's authority. What is recorded under its id decides, and only that."""
+        recorded = await self._stores.commands.read(self._envelope.command_id)
+        if recorded is None:
+            return self._step_producer
+        if recorded.queue != self._message.queue:
+            return self._step_not_recorded
+        if recorded.request_hash != self._envelope.request_hash:
+            return self._step_mismatch
+        self._admit(recorded)
+        return self._step_reserve
+
+    def _admit(self, recorded: Command) -> None:
+        """Who asks, who decides and when is what the record says."""
         envelope = self._envelope
+        if (body := recorded.envelope.encode()) != self._message.body:
+            envelope = decode(body, self._lane)
+        self._claimed_at = envelope.created_at
+        first, last = recorded.recorded_at - TIME_SLACK, recorded.recorded_at + TIME_SLACK
+        envelope = replace(envelope, created_at=min(max(envelope.created_at, first), last))
+        if recorded.origin == CommandOrigin.PRODUCER:
+            envelope = replace(envelope, replay_of_command_id=None)  # a replay is an operator's
+        self._envelope, self._record = envelope, recorded
+
+    async def _step_producer(self) -> _Next:
+        """Not recorded. Where the lane takes what comes past the API and the household lists its source it is recorded
+        now, as a producer's; under no id that the app itself may come to use."""
+        envelope, message = self._envelope, self._message
+        payload = envelope.payload
+        if (
+            self._lane not in self._service.producers
+            or not isinstance(payload, IngestionCompleted)
+            or ids.is_derived(envelope.command_id)
+        ):
+            return self._step_not_recorded
+        subject = producer_subject(payload.household_id, payload.source)
+        memberships = await self._stores.members.of_subject(subject)
+        if not lists_source(memberships, payload.household_id, payload.source):
+            return self._step_not_recorded
         command = Command(
             command_id=envelope.command_id,
             household_id=envelope.household_id,
-            queue=self._message.queue,
+            queue=message.queue,
             command_type=envelope.command_type,
             request_hash=envelope.request_hash,
-            envelope=self._message.body.decode(),
-            recorded_at=self._clock.now(),
+            envelope=message.body.decode(),
+            recorded_at=message.enqueued_at,
+            origin=CommandOrigin.PRODUCER,
         )
-        self._index_from = envelope.created_at
         if not await self._stores.commands.insert(command):
-            recorded = await self._stores.commands.read(envelope.command_id)
-            if recorded is None:
-                return self._step_record
-            if recorded.request_hash != envelope.request_hash:
-                return self._step_mismatch
-            # the index row is that of the command as recorded, whatever time a repeated message claims
-            self._index_from = decode(recorded.envelope.encode(), self._lane).created_at
+            return self._step_gate
+        self._admit(command)
         return self._step_reserve
+
+    async def _step_not_recorded(self) -> _Next:
+        """A signal and the dead-letter queue; no row that the command of this id, should it come, would find."""
+        envelope, now = self._envelope, self._clock.now()
+        log.error("the message is no recorded command's", extra={"code": signals.NOT_RECORDED})
+        await self._stores.signals.insert(
+            signals.not_recorded(
+                queue=self._message.queue,
+                command_id=envelope.command_id,
+                message_id=self._message.message_id,
+                household_id=envelope.household_id,
+                request_hash=envelope.request_hash,
+                now=now,
+            )
+        )
+        self._publish(lambda: telemetry.message_event("dead_lettered", self._message, outcome=NOT_RECORDED, at=now))
+        return self._dead_letter(NOT_RECORDED, NOT_RECORDED, "no command is recorded that this message could stand for")
 
     async def _step_reserve(self) -> _Next:
         """1: insert K ∥ insert R."""
@@ -372,29 +455,15 @@ class Delivery:
             expires_at=now + timedelta(days=KEY_LIFETIME_DAYS),
         )
         run = self._new_run(now, attempt=1)
-        index, key_answer, run_answer = await together(
-            _answer(self._index()), _answer(self._stores.keys.insert(key)), _answer(self._stores.runs.insert(run))
+        key_answer, run_answer = await together(
+            _answer(self._stores.keys.insert(key)), _answer(self._stores.runs.insert(run))
         )
-        self._unanswered += sum(isinstance(a, StoreUnreachableError) for a in (index, key_answer, run_answer))
+        self._unanswered += sum(isinstance(a, StoreUnreachableError) for a in (key_answer, run_answer))
         self._in_doubt = isinstance(key_answer, StoreUnreachableError)
         self._run_row, self._run_etag = (run, run_answer) if isinstance(run_answer, str) else (None, None)
         if isinstance(key_answer, str):
             self._own(key, key_answer)
-        if index is not None:  # a command that its conversation does not list would be lost to its reader
-            return self._step_away
         return self._reserved() if self._lease is not None else self._step_key_exists
-
-    async def _index(self) -> None:
-        """List a command that came past the API under its conversation."""
-        envelope = self._envelope
-        if self._index_from is not None and envelope.household_id and envelope.conversation_id:
-            await self._stores.commands.index_conversation(
-                envelope.household_id,
-                envelope.conversation_id,
-                self._index_from,
-                self._message.queue,
-                envelope.command_id,
-            )
 
     def _reserved(self) -> _Next:
         """K is new and mine."""
@@ -641,8 +710,10 @@ class Delivery:
             stores=self._stores,
             log=self._stage_log,
             now=self._clock.now,
+            subject=self._record.subject if self._record is not None else "",
         )
         try:
+            await self._tell_origin()
             with telemetry.span("runtime.lane", service=telemetry.WORKER, attributes={"mosaic.lane": self._lane.value}):
                 if not self._envelope.supported:
                     raise LaneError(
@@ -660,6 +731,18 @@ class Delivery:
                 log.exception("the lane failed unexpectedly")
         log.warning("attempt failed", extra={"code": code, "rationale": rationale})
         return _failed(code, rationale)
+
+    async def _tell_origin(self) -> None:
+        """The run says what is not as the API would have it."""
+        past_api = self._record is not None and self._record.origin == CommandOrigin.PRODUCER
+        moved = self._claimed_at != self._envelope.created_at
+        if not past_api and not moved:
+            return
+        said = ["sent past the API by a source that the household lists"] if past_api else []
+        if moved:
+            said.append(f"its own time is more than an hour off, and taken as {iso(self._envelope.created_at)}")
+        async with self._stage_log.stage("receive", "runtime") as stage:
+            stage.succeed("received_past_api" if past_api else "time_moved", "; ".join(said))
 
     def _ended(self, result: LaneResult) -> None:
         self._result, self._result_attempt, self._outcome = result, self._owned.key.attempt, result.outcome
@@ -869,20 +952,23 @@ class Delivery:
     def _event(self, kind: telemetry.EventKind, outcome: str, attempt: int | None = None) -> None:
         """Telemetry neither delays nor fails a command: not even a publisher that raises, or an event that cannot be
         built."""
-        try:
-            self._service.publisher.publish(
-                telemetry.command_event(
-                    kind,
-                    envelope=self._envelope,
-                    message=self._message,
-                    run_id=self._run_id,
-                    attempt=attempt if attempt is not None else self._lease.key.attempt if self._lease else 0,
-                    outcome=outcome,
-                    at=self._clock.now(),
-                )
+        self._publish(
+            lambda: telemetry.command_event(
+                kind,
+                envelope=self._envelope,
+                message=self._message,
+                run_id=self._run_id,
+                attempt=attempt if attempt is not None else self._lease.key.attempt if self._lease else 0,
+                outcome=outcome,
+                at=self._clock.now(),
             )
+        )
+
+    def _publish(self, event: Callable[[], RuntimeEvent]) -> None:
+        try:
+            self._service.publisher.publish(event())
         except Exception:
-            log.warning("an event could not be published", exc_info=True, extra={"event": kind})
+            log.warning("an event could not be published", exc_info=True)
 
 
 _TOKENS_KEPT: Final = 3

@@ -101,7 +101,7 @@ class EnqueueService:
             user_note=user_note,
             policy_disposition=assess_message(message, user_note).disposition,
         )
-        return await self._of_conversation(CommandType.AGENT_MESSAGE_POSTED, payload, client_id)
+        return await self._of_conversation(CommandType.AGENT_MESSAGE_POSTED, payload, caller, client_id)
 
     async def enqueue_approval(
         self,
@@ -133,7 +133,7 @@ class EnqueueService:
                 PolicyDisposition.APPROVED_BY_HUMAN if approved else PolicyDisposition.REJECTED_BY_HUMAN
             ),
         )
-        return await self._of_conversation(CommandType.AGENT_APPROVAL_SUBMITTED, payload, client_id)
+        return await self._of_conversation(CommandType.AGENT_APPROVAL_SUBMITTED, payload, caller, client_id)
 
     async def enqueue_approval_due(
         self, household_id: str, conversation_id: str, approval_id: str, generation: int
@@ -172,6 +172,7 @@ class EnqueueService:
             command_type=CommandType.INGESTION_COMPLETED,
             client_id=batch_id,
             household_id=caller.household_id,
+            subject=caller.principal.subject,
         )
         now = self.clock.now()
         if batch.few is not None:
@@ -218,7 +219,11 @@ class EnqueueService:
     # ------------------------------------------------------------------------------------------------------ the steps
 
     async def _of_conversation(
-        self, kind: CommandType, payload: AgentMessagePosted | AgentApprovalSubmitted, client_id: str | None
+        self,
+        kind: CommandType,
+        payload: AgentMessagePosted | AgentApprovalSubmitted,
+        caller: Caller,
+        client_id: str | None,
     ) -> Enqueued:
         household, conversation = payload.household_id, payload.conversation_id
         command_id = ids.client_command_id(household, conversation, client_id) if client_id else self.new_id()
@@ -229,6 +234,7 @@ class EnqueueService:
             client_id=client_id,
             household_id=household,
             conversation_id=conversation,
+            subject=caller.principal.subject,
         )
         now = self.clock.now()
         return await self._enqueue(draft, payload, draft.envelope(payload, now), now)
@@ -246,6 +252,7 @@ class EnqueueService:
             request_hash=request_hash(draft.command_type, payload),
             envelope=envelope,
             recorded_at=now,
+            subject=draft.subject,
         )
         with enqueueing(command, draft.correlation_id):
             announced = await self._announce(command)
@@ -325,7 +332,8 @@ class EnqueueService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
-    """A command before it is recorded. ``first_request_stands``: another request under this id is no conflict."""
+    """A command before it is recorded. ``subject`` is the verified caller's, empty where a timer asks;
+    ``first_request_stands``: another request under this id is no conflict."""
 
     command_id: str
     correlation_id: str
@@ -333,6 +341,7 @@ class _Draft:
     client_id: str | None
     household_id: str
     conversation_id: str | None = None
+    subject: str = ""
     first_request_stands: bool = False
 
     def envelope(self, payload: Payload, now: datetime) -> str:

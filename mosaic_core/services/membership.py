@@ -7,11 +7,11 @@ from typing import Final
 
 from mosaic_core.domain.errors import Detail, RequestError
 from mosaic_core.domain.ids import normalise_guid
+from mosaic_core.domain.membership import Right, allows, allows_source, is_active
 from mosaic_core.domain.records import Membership
 from mosaic_core.ports import MemberStore, Principal
 
 CHOICE_HEADER: Final = "X-Mosaic-Household-User-Id"
-ACTIVE: Final = "active"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,19 +21,28 @@ class Caller:
     principal: Principal
     household_id: str
     household_user_id: str
+    membership: Membership
+
+    def check_source(self, source: str) -> None:
+        """Raises `RequestError` 403 ``role_required`` where the caller may not ingest what that source reports."""
+        if not allows_source(self.membership, source):
+            raise RequestError(
+                403, "role_required", "the membership does not let the caller ingest what this source reports"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class MembershipService:
-    """Memberships that are not active do not count."""
+    """Memberships that are not active do not count. What one allows is in `domain.membership`; one that does not allow
+    what is asked for is a `RequestError` 403 ``role_required``."""
 
     members: MemberStore
 
-    async def caller(self, principal: Principal, chosen: str = "") -> Caller:
+    async def caller(self, principal: Principal, right: Right, chosen: str = "") -> Caller:
         """The caller's household. ``chosen`` is a household user id, needed only where there are several memberships.
 
         Raises `RequestError`: 401 ``member_context_invalid`` (``chosen`` is no GUID) or ``member_context_ambiguous``,
-        403 ``membership_access_denied``.
+        403 ``membership_access_denied`` or ``role_required``.
         """
         wanted = _guid(chosen)
         found = await self._active(principal)
@@ -47,31 +56,34 @@ class MembershipService:
                 "member_context_ambiguous",
                 f"the caller has several memberships; choose one by the header {CHOICE_HEADER}",
             )
-        return _as(principal, found[0])
+        return _as(principal, found[0], right)
 
-    async def in_household(self, principal: Principal, household_id: str) -> Caller:
-        """The caller as a member of this very household.
+    async def in_household(self, principal: Principal, right: Right, household_id: str) -> Caller:
+        """The caller as a member of this very household; of several memberships there, by one that has the right.
 
         Raises `RequestError`: 403 ``membership_access_denied`` for who is a member of none, 404 ``not_found`` for who
-        is a member elsewhere, whether or not this household exists.
+        is a member elsewhere, whether or not this household exists; 403 ``role_required``.
         """
         found = await self._active(principal)
         if not found:
             raise RequestError(403, "membership_access_denied", "the caller is no active member of any household")
-        for membership in found:
-            if membership.household_id == household_id:
-                return _as(principal, membership)
+        here = [membership for membership in found if membership.household_id == household_id]
+        if here:
+            return _as(principal, next((m for m in here if allows(m, right)), here[0]), right)
         raise RequestError(404, "not_found", "there is no such household")
 
     async def _active(self, principal: Principal) -> list[Membership]:
-        return [m for m in await self.members.of_subject(principal.subject) if m.status.lower() == ACTIVE]
+        return [m for m in await self.members.of_subject(principal.subject) if is_active(m)]
 
 
-def _as(principal: Principal, membership: Membership) -> Caller:
+def _as(principal: Principal, membership: Membership, right: Right) -> Caller:
+    if not allows(membership, right):
+        raise RequestError(403, "role_required", f"the caller's membership does not allow to {right}")
     return Caller(
         principal=principal,
         household_id=membership.household_id,
         household_user_id=membership.household_user_id,
+        membership=membership,
     )
 
 

@@ -13,15 +13,15 @@ from mosaic_core.domain import ids
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.domain.lanes import RULES
 from mosaic_core.domain.lifecycle import RunStatus
-from mosaic_core.ports import Principal, Stores
+from mosaic_core.ports import Stores
 from mosaic_core.services.enqueue import EnqueueService
-from mosaic_core.services.membership import Caller
 from mosaic_local.demo.journey import Sent
+from tests.support.api import caller
 from tests.support.live import ALICE, ALICE_USER, CONVERSATION, Live, guid
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
-ALICE_CALLS = Caller(principal=Principal("alice", frozenset()), household_id=ALICE, household_user_id=ALICE_USER)
+ALICE_CALLS = caller("alice", ALICE, ALICE_USER)
 
 
 def api_without_a_broker(stores: Stores, now: datetime) -> EnqueueService:

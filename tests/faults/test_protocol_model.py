@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 
 PATH = Path(__file__).parents[2] / "docs" / "protocol_model.py"
-QUICK_SCENARIOS = ("killer", "busy")
-QUICK_BREAKS = ("lane-before-listing", "outage-counts")
+QUICK_SCENARIOS = ("killer", "busy", "forger")
+QUICK_BREAKS = ("gate-skipped", "outage-counts")
 
 
 def load() -> ModuleType:

@@ -17,14 +17,13 @@ from mosaic_core.domain.errors import RequestError, TransientError
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Command
-from mosaic_core.ports import OutgoingMessage, Principal
-from mosaic_core.services.membership import Caller
+from mosaic_core.ports import OutgoingMessage
 from mosaic_core.services.outbox import UnsentCommands
 from tests.support import records
-from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, CONVERSATION, ApiWorld
+from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, CONVERSATION, ApiWorld, caller
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_messaging, faulty_stores
 
-CALLER = Caller(principal=Principal("alice", frozenset()), household_id=ALICE_HOUSEHOLD, household_user_id=ALICE_USER)
+CALLER = caller("alice", ALICE_HOUSEHOLD, ALICE_USER)
 QUEUE = RULES[Lane.CONVERSATION].default_queue
 HOUR = 3600.0
 

@@ -23,7 +23,7 @@ from mosaic_core.entrypoints.http import Api, create_blueprint
 from mosaic_core.ports import Principal, Stores
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
-from mosaic_core.services.membership import MembershipService
+from mosaic_core.services.membership import Caller, MembershipService
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.read_models import ReadModels
 from mosaic_local.host.routes import RouteTemplate
@@ -34,6 +34,24 @@ BOB_HOUSEHOLD = "b0b00000000000000000000000000001"
 BOB_USER = "b0b00000000000000000000000000002"
 CONVERSATION = "c0000000000000000000000000000001"
 BASE = "/api/v1/agent"
+
+
+def caller(subject: str, household: str, user: str) -> Caller:
+    """A member, as the API has verified one."""
+    membership = Membership(
+        subject=subject,
+        household_id=household,
+        household_user_id=user,
+        role="Member",
+        status="Active",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    return Caller(
+        principal=Principal(subject, frozenset()),
+        household_id=household,
+        household_user_id=user,
+        membership=membership,
+    )
 
 
 class StaticVerifier:
@@ -131,15 +149,24 @@ class ApiWorld:
             await self.add_member(subject, household, user)
         return self
 
-    async def add_member(self, subject: str, household: str, user: str, status: str = "active") -> None:
+    async def add_member(
+        self,
+        subject: str,
+        household: str,
+        user: str,
+        status: str = "active",
+        role: str = "Member",
+        source: str = "",
+    ) -> None:
         await self.stores.members.insert(
             Membership(
                 subject=subject,
                 household_id=household,
                 household_user_id=user,
-                role="member",
+                role=role,
                 status=status,
                 created_at=self.clock.now(),
+                source=source,
             )
         )
 

@@ -15,17 +15,23 @@ from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, 
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import Envelope, Payload, decode, encode
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
-from mosaic_core.domain.records import Run, Signal, Stage
+from mosaic_core.domain.records import Membership, Run, Signal, Stage
 from mosaic_core.domain.settlement import Settlement
 from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, StageLog
 from mosaic_core.ports import IncomingMessage, Stores
 from mosaic_core.services.deliver import DeliveryService
+from tests.support.world import record
 
 HOUSEHOLD = "a11ce000000000000000000000000001"
 USER = "a11ce000000000000000000000000002"
 OTHER_HOUSEHOLD = "b0b00000000000000000000000000001"
 CONVERSATION = "c0000000000000000000000000000001"
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+
+def subject_of(user: str) -> str:
+    """Of the token of a household user; nobody's where there is none."""
+    return f"subject-{user}" if user else ""
 
 
 @dataclass(frozen=True)
@@ -79,9 +85,12 @@ class LaneWorld:
             client_reference_id=reference,
         ).encode()
 
-    async def deliver(self, lane: Lane, body: bytes, *, stores: Stores | None = None) -> Ended:
-        """One delivery by a worker of its own."""
+    async def deliver(self, lane: Lane, body: bytes, *, stores: Stores | None = None, recorded: bool = True) -> Ended:
+        """One delivery by a worker of its own. ``recorded``: by the API, for the member that the body names."""
         envelope, queue = decode(body, lane), RULES[lane].default_queue
+        if recorded:
+            subject = await self.enrol(envelope)
+            await record(self.stores, queue, lane, body, envelope.created_at, subject=subject)
         number = next(self._sequence)
         service = DeliveryService(
             stores=stores or self.stores,
@@ -109,6 +118,21 @@ class LaneWorld:
         stages, signals = await self.stores.stages.of_run(run_id), await self.stores.signals.of_run(run_id)
         return Ended(settlement, run.value, stages, signals)
 
+    async def enrol(self, envelope: Envelope) -> str:
+        """Whoever the body names is a member; the subject of their token."""
+        user = getattr(envelope.payload, "household_user_id", "")
+        if user:
+            membership = Membership(
+                subject=subject_of(user),
+                household_id=envelope.household_id,
+                household_user_id=user,
+                role="Member",
+                status="Active",
+                created_at=START,
+            )
+            await self.stores.members.insert(membership)
+        return subject_of(user)
+
     def context(self, lane: Lane, body: bytes, *, attempt: int = 1, stores: Stores | None = None) -> LaneContext:
         """One attempt by itself: nothing of it is recorded but its effects."""
         envelope: Envelope = decode(body, lane)
@@ -121,7 +145,9 @@ class LaneWorld:
             stores=stores or self.stores,
             log=StageLog(self.clock.now),
             now=self.clock.now,
+            subject=subject_of(getattr(envelope.payload, "household_user_id", "")),
         )
 
     async def attempt(self, lane: Lane, body: bytes, *, attempt: int = 1, stores: Stores | None = None) -> LaneResult:
+        await self.enrol(decode(body, lane))
         return await self.handlers[lane](self.context(lane, body, attempt=attempt, stores=stores))

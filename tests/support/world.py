@@ -16,9 +16,11 @@ from typing import Any
 from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker, MemoryPublisher
 from mosaic_core.domain import ids
-from mosaic_core.domain.errors import QueueUnavailableError
+from mosaic_core.domain.envelope import decode
+from mosaic_core.domain.errors import PoisonError, QueueUnavailableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus, StageStatus
+from mosaic_core.domain.records import Command
 from mosaic_core.domain.settlement import Settlement
 from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult
 from mosaic_core.ports import IncomingMessage, OutgoingMessage, Stores
@@ -49,6 +51,31 @@ def body(**changes: Any) -> bytes:
         "payload": payload,
     }
     return json.dumps(value | changes).encode()
+
+
+async def record(stores: Stores, queue: str, lane: Lane, raw: bytes, now: datetime, *, subject: str = "") -> bool:
+    """As the API does before it sends a command: recorded, then listed. False: its id was recorded before, or it is
+    nothing that can be recorded."""
+    try:
+        envelope = decode(raw, lane)
+    except PoisonError:
+        return False
+    command = Command(
+        command_id=envelope.command_id,
+        household_id=envelope.household_id,
+        queue=queue,
+        command_type=envelope.command_type,
+        request_hash=envelope.request_hash,
+        envelope=raw.decode(),
+        recorded_at=now,
+        subject=subject,
+    )
+    is_new = await stores.commands.insert(command)
+    if is_new and envelope.household_id and envelope.conversation_id:
+        await stores.commands.index_conversation(
+            envelope.household_id, envelope.conversation_id, now, queue, envelope.command_id
+        )
+    return is_new
 
 
 @dataclass
@@ -145,8 +172,12 @@ class World:
             with suppress(QueueUnavailableError):
                 self.broker.renew(message)
 
-    async def send(self, payload: bytes | None = None, *, recorded: bool = False, message_id: str = COMMAND_ID) -> None:
+    async def send(self, payload: bytes | None = None, *, recorded: bool = True, message_id: str = COMMAND_ID) -> None:
+        """``recorded``: by the API, which records and lists it first (the first request of an id stands); otherwise it
+        comes past it."""
         properties: dict[str, str | bool | int] = {"recorded": True} if recorded else {}
+        if recorded:
+            await record(self.stored, QUEUE, Lane.CONVERSATION, payload or body(), self.clock.now())
         await self.broker.send(
             OutgoingMessage(queue=QUEUE, body=payload or body(), message_id=message_id, properties=properties)
         )

@@ -21,7 +21,7 @@ from mosaic_core.lanes.context import LaneContext, LaneResult
 from mosaic_core.ports import IncomingMessage, OutgoingMessage
 from mosaic_core.services.limits import DeliveryLimits
 from tests.support.faults import Plan
-from tests.support.world import COMMAND_ID, CONVERSATION, HOUSEHOLD, QUEUE, RUN_ID, Work, World, body
+from tests.support.world import COMMAND_ID, HOUSEHOLD, QUEUE, RUN_ID, Work, World, body
 
 
 def received(world: World) -> IncomingMessage:
@@ -68,15 +68,16 @@ async def test_the_api_s_trace_goes_on_and_any_other_producer_s_is_linked(
     assert all((theirs in event.trace_parent) == recorded for event in world.publisher.events)
 
 
-async def test_a_plain_success_costs_five_requests() -> None:
+async def test_a_plain_success_costs_six_requests() -> None:
     world = World(Work(("success",)))
     await world.send(recorded=True)
     await world.run()
-    assert sorted(world.plan.log[:2]) == ["keys.insert", "runs.insert"]
-    assert world.plan.log[2:] == ["stages.insert_all", "runs.update", "keys.update", "settler.complete"]
+    assert world.plan.log[0] == "commands.read"
+    assert sorted(world.plan.log[1:3]) == ["keys.insert", "runs.insert"]
+    assert world.plan.log[3:] == ["stages.insert_all", "runs.update", "keys.update", "settler.complete"]
 
 
-async def test_a_duplicate_costs_three_requests_and_no_landing_write() -> None:
+async def test_a_duplicate_costs_four_requests_and_no_landing_write() -> None:
     world = World(Work(("success",)))
     await world.send(recorded=True)
     await world.run()
@@ -84,7 +85,7 @@ async def test_a_duplicate_costs_three_requests_and_no_landing_write() -> None:
     world.plan.log.clear()
     await world.send(recorded=True)
     assert await world.deliver(received(world)) == Complete("duplicate")
-    assert sorted(world.plan.log) == ["keys.insert", "keys.read", "runs.insert", "settler.complete"]
+    assert sorted(world.plan.log) == ["commands.read", "keys.insert", "keys.read", "runs.insert", "settler.complete"]
     assert (await world.key(), await world.run_row()) == before
     assert world.publisher.kinds()[-1] == "duplicate"
 
@@ -101,24 +102,13 @@ async def test_success_that_a_person_must_look_at() -> None:
     assert (stored.value.severity, stored.value.requires_human_review) == (Severity.WARNING, True)
 
 
-async def test_a_command_past_the_api_is_recorded_and_listed() -> None:
-    world = World(Work(("success",)))
-    await world.send(recorded=False)
-    await world.run()
-    command = await world.stores.commands.read(COMMAND_ID)
-    assert command is not None
-    assert command.envelope == body().decode()
-    listed = [entry async for entry in world.stores.commands.conversation(HOUSEHOLD, CONVERSATION)]
-    assert listed == [(QUEUE, COMMAND_ID)]
-
-
 async def test_a_duplicate_in_progress_waits_for_the_lease() -> None:
     world = World(Work(("success",)))
     await world.send(recorded=True)
     await world.send(recorded=True)
     first, second = received(world), received(world)
     # the first dies right after it took the key
-    world.plan.faults = {3: "crash_before"}
+    world.plan.faults = {4: "crash_before"}
     assert await world.deliver(first) is None
     settlement = await world.deliver(second)
     assert isinstance(settlement, Reschedule)
@@ -234,9 +224,10 @@ async def test_a_rejected_key_refuses_other_messages_and_repeats_its_first_reaso
     assert settlement.reason == "processing_failed"
 
 
-async def test_tables_away_is_no_attempt() -> None:
+@pytest.mark.parametrize("away", [(1,), (2, 3, 4)], ids=["the record", "key and run"])
+async def test_tables_away_is_no_attempt(away: tuple[int, ...]) -> None:
     work = Work(("success",))
-    world = World(work, plan=Plan(faults={1: "unsent", 2: "unsent", 3: "unsent"}))
+    world = World(work, plan=Plan(faults=dict.fromkeys(away, "unsent")))
     await world.send(recorded=True)
     began = world.clock.now()
     settlement = await world.deliver(received(world))
@@ -334,7 +325,7 @@ async def test_an_owner_whose_key_was_taken_stops_its_lane() -> None:
 
 async def test_a_settlement_that_fails_changes_nothing() -> None:
     work = Work(("success",))
-    world = World(work, plan=Plan(faults={6: "unsent"}))
+    world = World(work, plan=Plan(faults={7: "unsent"}))
     await world.send(recorded=True)
     await world.run()
     await world.check_end()

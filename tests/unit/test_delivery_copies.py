@@ -24,7 +24,7 @@ from mosaic_core.ports import IncomingMessage, OutgoingMessage
 from mosaic_core.services import deliver
 from mosaic_core.services.limits import DeliveryLimits
 from tests.support.faults import Plan
-from tests.support.world import COMMAND_ID, QUEUE, Work, World, body
+from tests.support.world import COMMAND_ID, QUEUE, Work, World, body, record
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -152,6 +152,7 @@ async def test_a_copy_bears_what_the_message_bore() -> None:
 
 
 async def _message(world: World, properties: dict[str, str | bool | int]) -> IncomingMessage:
+    await record(world.stored, QUEUE, Lane.CONVERSATION, body(), world.clock.now())
     await world.broker.send(
         OutgoingMessage(
             queue=QUEUE,

@@ -401,26 +401,6 @@ async def test_a_busy_conversation_is_no_attempt_and_no_failure() -> None:
     assert world.clock.now() - began == timedelta(seconds=16)
 
 
-async def test_a_listing_that_storage_does_not_take_begins_no_lane() -> None:
-    """A command that came past the API: listed before it runs, or it does not run."""
-    work = Work(("success",))
-    world = World(work)
-    away = True
-    Outage(world, lambda name, op: "unsent" if away and op == "index_conversation" else "")
-    await world.send(recorded=False)
-    message = world.broker.receive(QUEUE)
-    assert message is not None
-    settlement = await world.deliver(message)
-    assert isinstance(settlement, Reschedule)
-    assert settlement.why == "store_unreachable"
-    assert work.began == []
-    assert reservation.is_released(await world.key())
-    away = False
-    await world.run()
-    await world.check_end()
-    assert reservation.counted(await world.key()) == 1
-
-
 # ------------------------------------------------------------------------------------------------------------- poison
 
 

@@ -26,15 +26,14 @@ from mosaic_core.domain.errors import (
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Command, OutboxEntry
-from mosaic_core.ports import Principal, RuntimeEvent
+from mosaic_core.ports import RuntimeEvent
 from mosaic_core.services.batch import Batch
 from mosaic_core.services.enqueue import EnqueueService
-from mosaic_core.services.membership import Caller
 from tests.support import records
-from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, CONVERSATION, ApiWorld
+from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, CONVERSATION, ApiWorld, caller
 
 NIGHT = date(2026, 3, 1)
-CALLER = Caller(principal=Principal("alice", frozenset()), household_id=ALICE_HOUSEHOLD, household_user_id=ALICE_USER)
+CALLER = caller("alice", ALICE_HOUSEHOLD, ALICE_USER)
 
 
 def line(number: int = 1, amount: str = "-12.50") -> TransactionLine:

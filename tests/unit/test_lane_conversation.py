@@ -33,7 +33,7 @@ from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.ports import ETag, Stored
 from mosaic_local.sample.household import sample_household
 from tests.support.agents import AnsweringAgent
-from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld
+from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld, subject_of
 
 PAY_RENT = "Send 900 dollars to my landlord"
 OTHER_CONVERSATION = "c0000000000000000000000000000002"
@@ -374,6 +374,7 @@ async def test_a_decision_stands_on_the_approval_and_closes_the_review(
         status=status,
         decided_at=world.clock.now(),
         decided_by=OTHER_USER,
+        decided_by_subject=subject_of(OTHER_USER),
         decision_run_id=ended.run.run_id,
         decision_rationale="as agreed",
         carried_out_at=world.clock.now() if approved else None,

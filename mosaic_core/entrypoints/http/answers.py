@@ -20,7 +20,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "member_context_invalid": (401, "The token, or the choice of a membership, does not hold."),
     "member_context_ambiguous": (401, "The caller has several memberships and chose none."),
     "membership_access_denied": (403, "The caller is no active member of such a household."),
-    "role_required": (403, "The caller's token lacks the role."),
+    "role_required": (403, "The caller's token lacks the role, or their membership does not allow this."),
     "not_found": (404, "It is not there, or belongs to another household."),
     "client_reference_conflict": (409, "The client's reference already names another request."),
     "command_rejected": (409, "The client's reference names a command that was rejected; details name its run."),

@@ -23,11 +23,13 @@ PLATFORM_HEADER: Final = "x-ms-client-principal"
 
 
 class Access(Enum):
-    """Who may call: anybody; whoever has a token that holds (and the route's role); a member of one household."""
+    """Who may call: anybody; whoever has a token that holds (and the route's role); a member of one household, who has
+    the route's right there; a member of the household that the path names, who has it there."""
 
     ANYBODY = auto()
     TOKEN = auto()
     MEMBER = auto()
+    HOUSEHOLD = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ class Call:
 
     @property
     def principal(self) -> Principal:
-        assert self.principal_or_none is not None, "the route's access is not TOKEN"
+        assert self.principal_or_none is not None, "the route's access is ANYBODY"
         return self.principal_or_none
 
     def may(self, role: str) -> bool:
@@ -64,7 +66,7 @@ class Call:
 
     @property
     def caller(self) -> Caller:
-        assert self.caller_or_none is not None, "the route's access is not MEMBER"
+        assert self.caller_or_none is not None, "the route's access is not a member's"
         return self.caller_or_none
 
 
@@ -77,7 +79,12 @@ async def authenticate(api: Api, route: Route, request: Request) -> Call:
         raise refused("role_required", f"the role {route.role} is required")
     if route.access == Access.TOKEN:
         return Call(api, request, principal)
-    caller = await api.memberships.caller(principal, request.headers.get(CHOICE_HEADER.lower(), "").strip())
+    assert route.right is not None, "a member's route names the right that it asks for"
+    if route.access == Access.HOUSEHOLD:
+        caller = await api.memberships.in_household(principal, route.right, request.id("householdId"))
+    else:
+        chosen = request.headers.get(CHOICE_HEADER.lower(), "").strip()
+        caller = await api.memberships.caller(principal, route.right, chosen)
     return Call(api, request, principal, caller)
 
 

@@ -58,7 +58,6 @@ async def post_approval(call: Call) -> func.HttpResponse:
 
 
 async def post_ingestion(call: Call) -> func.HttpResponse:
-    caller = await call.api.memberships.in_household(call.principal, call.request.id("householdId"))
     kind = call.request.media_type(JSON, *JSON_LINES)
     call.request.check_size(MAX_BATCH_BYTES)
     head: PostIngestion | IngestionQuery
@@ -69,7 +68,8 @@ async def post_ingestion(call: Call) -> func.HttpResponse:
         head = call.request.choose(IngestionQuery)
         # one line at a time, on a thread: a large batch is never there as objects, and holds nobody up
         batch = await asyncio.to_thread(Batch.of, json_lines(call.request.body, IngestedTransaction))
-    enqueued = await call.api.enqueue.enqueue_ingestion(caller, head.batch_id, head.source, head.account_id, batch)
+    call.caller.check_source(head.source)
+    enqueued = await call.api.enqueue.enqueue_ingestion(call.caller, head.batch_id, head.source, head.account_id, batch)
     return _accepted(enqueued, f"{_BASE}/runs/{ids.run_id(enqueued.queue, enqueued.command_id)}")
 
 

@@ -11,6 +11,7 @@ import azure.functions as func
 from pydantic import BaseModel
 
 from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.membership import Right
 from mosaic_core.entrypoints.http import handlers
 from mosaic_core.entrypoints.http.bodies import (
     IngestedTransaction,
@@ -41,7 +42,8 @@ class Route:
     """``path`` goes below `PREFIX`; its ``{parameters}`` are GUIDs. ``also`` are answers besides the success that are
     no errors. ``more_for`` is a role that is shown more by a route for anybody. ``lines`` are the items of a body as
     JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the codes that only this route has
-    (`codes` adds those that follow from the rest)."""
+    (`codes` adds those that follow from the rest). ``right`` is what the membership has to allow, ``role`` what the
+    token has to carry."""
 
     name: str
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -51,6 +53,7 @@ class Route:
     answer: type[BaseModel] | None
     description: str = ""
     access: Access = Access.MEMBER
+    right: Right | None = None
     role: str | None = None
     more_for: str | None = None
     status: int = 200
@@ -75,7 +78,7 @@ class Route:
             codes |= {"member_context_required", "member_context_invalid", "identity_unavailable", "store_unavailable"}
         if self.access == Access.MEMBER:
             codes |= {"member_context_ambiguous", "membership_access_denied"}
-        if self.role:
+        if self.role or self.right:
             codes.add("role_required")
         if self.body:
             codes |= {"validation_failed", "payload_too_large", "unsupported_media_type"}
@@ -99,6 +102,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             "was rejected meanwhile."
         ),
         handler=handlers.post_message,
+        right=Right.ASK,
         body=PostMessage,
         answer=Accepted,
         status=202,
@@ -112,6 +116,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Decide a pending approval",
         description="The worker applies the decision: the first one stands, the same again is harmless.",
         handler=handlers.post_approval,
+        right=Right.DECIDE,
         body=PostApproval,
         answer=Accepted,
         status=202,
@@ -125,6 +130,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="A conversation's newest 50 runs",
         description="404 until the conversation's first message is posted.",
         handler=handlers.get_stream,
+        right=Right.READ,
         query=(
             Parameter(
                 "sinceUtc",
@@ -143,6 +149,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="One run: its stages, signals, decisions",
         description="404 until a worker has begun it.",
         handler=handlers.get_run,
+        right=Right.READ,
         answer=RunDetail,
         errors=("not_found",),
     ),
@@ -152,6 +159,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/approvals",
         summary="The household's approvals",
         handler=handlers.list_approvals,
+        right=Right.READ,
         query=(
             Parameter(
                 "status", "Only those in this state now.", {"type": "string", "enum": [str(s) for s in ApprovalStatus]}
@@ -169,7 +177,8 @@ ROUTES: Final[tuple[Route, ...]] = (
             "the query; at most 20 MiB and 100,000 transactions. The batch id is the client's reference."
         ),
         handler=handlers.post_ingestion,
-        access=Access.TOKEN,
+        access=Access.HOUSEHOLD,
+        right=Right.INGEST,
         role="Mosaic.Ingest",
         body=PostIngestion,
         lines=IngestedTransaction,

@@ -21,8 +21,13 @@ from mosaic_core.lanes.conversation.messages import result_of
 from mosaic_core.lanes.conversation.rules import Rules
 from mosaic_core.ports import Stored
 
+NO_MEMBER: Final = "approval_member_gone"
+
 HARMLESS: Final = frozenset({"approval_repeated", EXPIRED})
 """Codes of decisions that change nothing, and that nobody has to look at."""
+
+
+_NO_MEMBER: Final = "who decided is no member any more that may; nothing is carried out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Decisions:
     async def _decide(self) -> _Verdict:
         decision, context = self._decision, self._context
         wanted = ApprovalStatus.APPROVED if decision.decision == "Approve" else ApprovalStatus.REJECTED
-        void = False
+        void, is_member = False, await self._endings.may_decide(context.subject, decision.household_user_id)
         while True:
             stored = await context.stores.approvals.read(decision.household_id, decision.approval_id)
             if stored is None:
@@ -86,18 +91,29 @@ class Decisions:
             if approval.conversation_id != decision.conversation_id:
                 return _refused("approval_other_conversation", "the approval belongs to another conversation")
             if approval.status != ApprovalStatus.PENDING:
+                undone = approval.status == ApprovalStatus.APPROVED and approval.carried_out_at is None
+                if undone and approval.decision_run_id == context.run_id and not is_member:
+                    return _refused(NO_MEMBER, _NO_MEMBER, approval)
                 return self._decided_before(approval, wanted, void=void)
             void = await self._endings.is_void(approval)
             if void or approvals.is_over(approval, context.envelope.created_at):
                 await self._endings.expire(approval)
                 continue
+            if not is_member:
+                return _refused(NO_MEMBER, _NO_MEMBER, approval)
             approves = wanted == ApprovalStatus.APPROVED
             if approves and approvals.stored_action(approval) is None:
                 return _refused(CHANGED, "the stored action is not the one that was asked for; ask again", approval)
-            if approves and self._rules.require_other_person and decision.household_user_id == approval.requested_by:
+            if approves and self._rules.require_other_person and self._is_who_asked(approval):
                 return _refused("approval_same_person", "another person than who asked has to approve this", approval)
             await context.stores.approvals.update(self._decided(stored, wanted), stored.etag)
             # whoever wrote it, the row now says what became of it
+
+    def _is_who_asked(self, approval: Approval) -> bool:
+        """By the tokens' subjects: one person may be two users of a household."""
+        if approval.requested_by_subject:
+            return self._context.subject == approval.requested_by_subject
+        return self._decision.household_user_id == approval.requested_by
 
     def _decided_before(self, approval: Approval, wanted: ApprovalStatus, *, void: bool) -> _Verdict:
         mine = approval.decision_run_id == self._context.run_id
@@ -121,6 +137,7 @@ class Decisions:
             # when the person decided, however long it waited: a later choice than that stands
             decided_at=min(self._context.envelope.created_at, self._context.now()),
             decided_by=self._decision.household_user_id,
+            decided_by_subject=self._context.subject,
             decision_run_id=self._context.run_id,
             decision_rationale=self._decision.rationale,
         )

@@ -21,6 +21,7 @@ from mosaic_core.domain import approval as approvals
 from mosaic_core.domain import ids, lifecycle, signals
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, DecisionOutcome
+from mosaic_core.domain.membership import may_decide
 from mosaic_core.domain.records import Approval, Run, Signal
 from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.conversation import effects, sessions
@@ -66,6 +67,12 @@ class Endings:
     async def is_void(self, approval: Approval) -> bool:
         """Whether the command that asked for it was rejected. A resumed exchange is anybody's to go on with."""
         return approval.turn_id is None and _is_rejected(await self.asking_run(approval))
+
+    async def may_decide(self, subject: str, household_user_id: str) -> bool:
+        """Whether who decided may, as of now. Who is not recorded may not."""
+        household_id = self._context.envelope.household_id
+        memberships = await self._context.stores.members.of_subject(subject) if subject else []
+        return may_decide(memberships, household_id, household_user_id)
 
     async def expire(self, approval: Approval) -> Approval:
         """The row as it stands once nobody can decide it any more: expired, or what a person made of it in between."""
@@ -143,7 +150,10 @@ class Endings:
                     )
                     return None
                 draft = came_to = None
-                if approvals.is_executable(action):
+                if row.decided_by_subject and not await self.may_decide(row.decided_by_subject, row.decided_by or ""):
+                    # decided, and who decided is gone before it was done
+                    came_to = "not applied: who approved it is no member any more"
+                elif approvals.is_executable(action):
                     came_to = await self._apply(row, action)
                 else:
                     draft = json.dumps(approvals.draft(action, row.action_kind), ensure_ascii=False)
@@ -248,6 +258,7 @@ class Endings:
             turn,
             executor=f"resume/{self._rules.agent.name}",
             requested_by=batch.requested_by,
+            subject=batch.requested_by_subject,
         )
         async with exchange.held():
             told_before = await exchange.landed(0)

@@ -66,6 +66,7 @@ class Messages:
                 exchange=self._exchange,
                 conversation_id=message.conversation_id,
                 requested_by=message.household_user_id,
+                subject=self._context.subject,
                 impact=ImpactClass(proposed.kind),
                 summary=proposed.summary,
                 reason_code=assessment.reason_code,
@@ -119,6 +120,7 @@ class Messages:
             its_turn,
             executor=f"{route.specialist}/{self._rules.agent.name}",
             requested_by=message.household_user_id,
+            subject=context.subject,
         )
         return result_of(self._rules, await talk.respond(), said_of="the answer")
 

@@ -60,7 +60,7 @@ class _Judged:
 
 
 class Proposals:
-    """Those of one exchange. ``requested_by`` is the person whose message they answer."""
+    """Those of one exchange. ``requested_by`` is whose message they answer, ``subject`` that person's token's."""
 
     def __init__(
         self,
@@ -70,12 +70,13 @@ class Proposals:
         turn: Callable[[], Awaitable[AgentTurn]],
         *,
         requested_by: str,
+        subject: str,
     ) -> None:
         self._rules = rules
         self._context = context
         self._exchange = exchange
         self._turn = turn
-        self._requested_by = requested_by
+        self._requested_by, self._subject = requested_by, subject
 
     async def settle(self, reply: AgentReply, number: int) -> list[Settled]:
         """Apply, refuse, or ask a person. Repeating it for the same reply (the turn's of that number) changes nothing:
@@ -125,6 +126,7 @@ class Proposals:
             run_id=turn.run_id,
             question=turn.question,
             requested_by=self._requested_by,
+            requested_by_subject=self._subject,
             results={s.call_id: s.told for s in settled},
             waiting={j.proposal.call_id: ids.approval_id(self._exchange.turn_id, j.action.hash) for j in waiting},
             asked={
@@ -200,6 +202,7 @@ class Proposals:
                 exchange=self._exchange,
                 conversation_id=turn.conversation_id,
                 requested_by=batch.requested_by,
+                subject=batch.requested_by_subject,
                 impact=ImpactClass(asked.impact),
                 summary=approvals.summary(action, ImpactClass(asked.impact)),
                 reason_code=asked.reason_code,
@@ -268,6 +271,7 @@ async def request_approval(
     exchange: Exchange,
     conversation_id: str,
     requested_by: str,
+    subject: str,
     impact: ImpactClass,
     summary: str,
     reason_code: str,
@@ -284,6 +288,7 @@ async def request_approval(
         run_id=origin.run_id,
         command_id=origin.command_id,
         requested_by=requested_by,
+        requested_by_subject=subject,
         action_kind=impact.value,
         action_summary=summary,
         action_hash=action.hash,

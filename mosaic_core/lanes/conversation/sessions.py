@@ -44,6 +44,7 @@ class Batch:
     results: Mapping[str, str]
     waiting: Mapping[str, str]
     asked: Mapping[str, Asked] = field(default_factory=dict)
+    requested_by_subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

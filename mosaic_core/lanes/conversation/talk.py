@@ -49,13 +49,14 @@ class Talk:
         *,
         executor: str,
         requested_by: str,
+        subject: str,
     ) -> None:
         self._rules = rules
         self._context = context
         self._exchange = exchange
         self._turn = turn
         self._executor = executor
-        self._proposals = Proposals(rules, context, exchange, turn, requested_by=requested_by)
+        self._proposals = Proposals(rules, context, exchange, turn, requested_by=requested_by, subject=subject)
 
     async def respond(self) -> Said:
         async def ask(history: History) -> AgentReply:
