@@ -81,7 +81,7 @@ class Route:
         return sorted(codes)
 
 
-_ENQUEUE_ERRORS: Final = ("client_reference_conflict", "command_rejected", "queue_unavailable")
+_ENQUEUE_ERRORS: Final = ("client_reference_conflict", "command_rejected", "queue_unavailable", "quota_exceeded")
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
