@@ -34,6 +34,9 @@ CONCURRENCY_SETTINGS: Final[Mapping[Lane, str]] = {
     Lane.SWEEP: "Lane__SweepConcurrency",
 }
 
+LARGEST_BODY_BYTES: Final = 20 * 1024 * 1024
+"""Of an ingestion: what the host has to let through."""
+
 _AGENT_NAMES: Final[Mapping[str, str]] = {
     "Agent__Endpoint": "the provider's base URL, or the Azure resource's endpoint",
     "Agent__Model": "the model's name",
@@ -196,6 +199,7 @@ class Settings:
         )
         for schedule in ("Sweep__Schedule", "Outbox__Schedule"):
             env.read(schedule)
+        env.whole("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", 22_020_096, LARGEST_BODY_BYTES, 104_857_600)
         if settings.lease_renew_seconds * 2 >= settings.lease_seconds:
             env.fault(
                 "Lease__RenewSeconds",
