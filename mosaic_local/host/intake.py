@@ -70,8 +70,8 @@ class Intake:
 
     @asynccontextmanager
     async def taken(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
-        """The request's body, with a place at work until the context ends. Raises `RefusedError`: 413, 408 where the body
-        does not come in time, 429 where too much is going on."""
+        """The request's body, with a place at work until the context ends. Raises `RefusedError`: 413, 408 where the
+        body does not come in time, 429 where too much is going on."""
         async with AsyncExitStack() as held:
             body = await self._body(request, held)
             if self._outstanding >= self._bounds.outstanding:
