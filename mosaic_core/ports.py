@@ -370,7 +370,7 @@ class OutgoingMessage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingMessage:
     """One delivery. ``delivery_count`` counts from 1; ``enqueued_at`` is the broker's time. ``crowded``: this process
-    has no place for another delivery of the lane."""
+    has no place for another delivery of the lane, or of its household; it may have one in ``crowded_seconds``."""
 
     queue: str
     body: bytes
@@ -383,6 +383,7 @@ class IncomingMessage:
     subject: str = ""
     properties: Mapping[str, str | bool | int] = field(default_factory=dict)
     crowded: bool = False
+    crowded_seconds: float = 0.0
 
 
 class CommandSender(Protocol):

@@ -1,4 +1,4 @@
-"""What one household, or one client, does to everybody else: their p95 under it, as a multiple of the same moments idle.
+"""What one household, or one client, does to everybody else: their p95 under it, as a multiple of their idle one.
 
 For each kind of load a stack of its own: first idle, then under the load, the same probes are sent at the same pace. A
 probe is another household's message (from its POST to the run that is over), another lane's ingestion, and
@@ -26,7 +26,7 @@ from azure.servicebus.aio import ServiceBusClient
 
 from bench import load
 from bench.results import Row, at_most
-from mosaic_core.concurrency import together
+from mosaic_core.concurrency import each, together
 from mosaic_core.domain.envelope import iso
 from mosaic_local.seed import SAMPLE
 from mosaic_local.stack import Stack, StackOptions
@@ -48,7 +48,7 @@ PROBE_SECONDS: Final = 12.0
 PACE_SECONDS: Final = 0.25
 _LOOK_SECONDS: Final = 0.02
 _WAIT_SECONDS: Final = 40.0
-_WARM_UP: Final = 8
+_WARM_UP: Final = 48
 
 _FLOODING, _OTHER = SAMPLE
 
@@ -87,7 +87,7 @@ class World:
         )
         if status != 202:
             raise AssertionError(f"the other household's message was not accepted: {status}")
-        return await self._over(f"/conversations/{conversation}/stream", began, _of_stream)
+        return await self._over(f"/conversations/{conversation}/stream", began, _is_final_in_stream)
 
     async def probe_lane(self) -> float:
         body = {
@@ -113,7 +113,7 @@ class World:
             if answer.status != 202:
                 raise AssertionError(f"the other household's batch was not accepted: {answer.status}")
             path = answer.headers["Location"].removeprefix("/api/v1/agent")
-        return await self._over(path, began, _of_run)
+        return await self._over(path, began, _is_final)
 
     async def probe_health(self) -> float:
         began = time.perf_counter()
@@ -123,34 +123,37 @@ class World:
                 raise AssertionError(f"/health/live answered {answer.status}")
         return time.perf_counter() - began
 
-    async def _over(self, path: str, began: float, status_of: Callable[[Any], str]) -> float:
-        """Until the run is over. One that waits longer than anybody would counts as that long."""
+    async def warm_up(self) -> None:
+        """Imports, connections, and all of the host's receivers of both lanes, which it opens under load only."""
+        await each(range(_WARM_UP), lambda _: self.probe_household(), at_once=_WARM_UP)
+        await each(range(_WARM_UP), lambda _: self.probe_lane(), at_once=_WARM_UP)
+
+    async def _over(self, path: str, began: float, is_final: Callable[[Any], bool]) -> float:
+        """Until the run is over, looked for the less often the longer it takes. One that takes longer than anybody
+        would wait counts as that long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_WAIT_SECONDS):
                 while True:
                     status, found = await self.get(_OTHER.subject, path)
-                    if status == 200 and status_of(found) not in ("", "Running"):
+                    if status == 200 and is_final(found):
                         break
-                    await asyncio.sleep(_LOOK_SECONDS)
+                    await asyncio.sleep(max(_LOOK_SECONDS, (time.perf_counter() - began) / 10))
         return time.perf_counter() - began
 
 
-def _of_stream(found: Any) -> str:
-    runs = found.get("runs") or []
-    return str(runs[0]["status"]) if runs else ""
+def _is_final_in_stream(found: Any) -> bool:
+    return bool(found["runs"]) and bool(found["runs"][0]["isFinal"])
 
 
-def _of_run(found: Any) -> str:
-    return str(found.get("status", ""))
+def _is_final(found: Any) -> bool:
+    return bool(found["run"]["isFinal"])
 
 
 async def measure(name: str, quick: bool) -> list[Row]:
     seconds = PROBE_SECONDS / 3 if quick else PROBE_SECONDS
     share = 5 if quick else 1
     async with _world() as world:
-        for _ in range(_WARM_UP):
-            await world.probe_household()
-            await world.probe_lane()
+        await world.warm_up()
         idle = await _probed(world, seconds)
         async with _under(_HARM[name], world, share):
             hard = await _probed(world, seconds)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +20,12 @@ from mosaic_core.domain.ids import normalise_guid
 from mosaic_core.domain.lanes import HOUSEHOLD_CONCURRENCY, RULES, Lane
 from mosaic_core.ports import IncomingMessage
 from mosaic_core.services.deliver import DeliveryService
+
+LINE_SECONDS: Final = 60.0
+"""The longest that a household's line in one process makes a delivery wait: another process may be free sooner."""
+
+_WEIGHT: Final = 0.1
+_LINES: Final = 1000
 
 CONNECTION: Final = "ServiceBusConnection"
 HOUSEHOLD: Final = "householdId"
@@ -62,12 +69,18 @@ def _queue_name(lane: Lane) -> str:
 
 
 class _Turns:
-    """How many deliveries of each household are at work in a lane. A household without any is forgotten."""
+    """How many deliveries of each household are at work in a lane. A household without any is forgotten.
 
-    def __init__(self, at_once: int) -> None:
-        self._at_once = at_once
+    Those that are sent back come again when their household's turn may have come, one after the other at the pace at
+    which it gets through its work: all at once, they would be sent back again and again, at everybody's cost.
+    """
+
+    def __init__(self, at_once: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._at_once, self._now = at_once, now
         self._present: dict[str, tuple[asyncio.Semaphore, int]] = {}
         self._waiting = 0
+        self._typical = 0.0
+        self._line_ends: dict[str, float] = {}
 
     async def take(self, household: str) -> bool:
         """False: the household has its share, and no more may wait, or long enough was waited."""
@@ -85,9 +98,20 @@ class _Turns:
                 self._forget(household)
         return taken
 
-    def give_back(self, household: str) -> None:
+    def give_back(self, household: str, took: float = 0.0) -> None:
+        """``took``: the seconds that it was at work."""
+        self._typical += (took - self._typical) * _WEIGHT
         self._present[household][0].release()
         self._forget(household)
+
+    def line_up(self, household: str) -> float:
+        """Seconds until a delivery that found no turn should come again; the next one later."""
+        now = self._now()
+        if len(self._line_ends) >= _LINES:
+            self._line_ends = {name: end for name, end in self._line_ends.items() if end > now}
+        end = max(now, self._line_ends.get(household, now)) + self._typical / self._at_once
+        self._line_ends[household] = min(end, now + LINE_SECONDS)
+        return self._line_ends[household] - now
 
     def _forget(self, household: str) -> None:
         turn, present = self._present.pop(household)
@@ -129,16 +153,18 @@ def _handler(
         message = incoming(msg, queue)
         household = household_of(message)
         if await turns.take(household):
+            began = time.monotonic()
             try:
                 if await place():
+                    began = time.monotonic()
                     try:
                         await service().deliver(lane, message)
                         return
                     finally:
                         gate.release()
             finally:
-                turns.give_back(household)
-        await service().deliver(lane, replace(message, crowded=True))
+                turns.give_back(household, time.monotonic() - began)
+        await service().deliver(lane, replace(message, crowded=True, crowded_seconds=turns.line_up(household)))
 
     # the worker loads functions by name
     handle.__name__ = handle.__qualname__ = f"{lane.value}_lane"

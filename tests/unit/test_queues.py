@@ -436,3 +436,44 @@ async def test_a_turn_that_is_waited_for_comes_in_the_order_of_arrival() -> None
     service.go.set()
     await asyncio.gather(*flood)
     assert service.crowded == []
+
+
+async def test_what_is_sent_back_comes_again_one_after_the_other() -> None:
+    """At the pace at which its household gets through its work, and within a bound; another household has a line of its
+    own."""
+    now = 100.0
+    turns_of = queues._Turns(4, lambda: now)
+    assert turns_of.line_up(ALICE) == 0.0
+    for _ in range(100):
+        assert await turns_of.take(ALICE)
+        turns_of.give_back(ALICE, 2.0)
+    waits = [turns_of.line_up(ALICE) for _ in range(400)]
+    assert waits[:3] == pytest.approx([0.5, 1.0, 1.5], rel=0.01)
+    assert waits == sorted(waits)
+    assert waits[-1] == queues.LINE_SECONDS
+    assert turns_of.line_up(BOB) == pytest.approx(0.5, rel=0.01)
+    now += 1000
+    assert turns_of.line_up(ALICE) == pytest.approx(0.5, rel=0.01)
+    for n in range(3 * queues._LINES):
+        now += 1
+        turns_of.line_up(f"{n:032x}")
+    assert len(turns_of._line_ends) <= queues._LINES
+
+
+async def test_a_delivery_without_a_turn_is_told_how_long_the_line_is() -> None:
+    told: list[float] = []
+
+    class Busy(Flooded):
+        async def deliver(self, lane: Lane, message: IncomingMessage) -> Settlement:
+            if message.crowded:
+                told.append(message.crowded_seconds)
+            return await super().deliver(lane, message)
+
+    service = Busy()
+    lane = functions(service)["conversation_lane"].get_user_function()
+    flood = [asyncio.create_task(lane(of(ALICE, n))) for n in range(16)]
+    await turns()
+    assert len(told) == 16 - HOUSEHOLD_CONCURRENCY - WAITERS
+    assert told == sorted(told)
+    service.go.set()
+    await asyncio.gather(*flood)
