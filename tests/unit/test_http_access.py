@@ -10,6 +10,7 @@ import pytest
 
 from mosaic_core.adapters.identity import platform_principal
 from mosaic_core.entrypoints.http.call import Access
+from mosaic_core.entrypoints.http.requests import Request
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, BOB_HOUSEHOLD, BOB_USER, ApiWorld
 
@@ -125,3 +126,17 @@ async def test_errors_carry_the_caller_s_trace(world: ApiWorld) -> None:
     header = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
     answer = await world.get("/approvals", token=None, headers=header)
     assert answer.json["error"]["traceId"] == trace
+
+
+@pytest.mark.parametrize("route", [route for route in GUARDED if route.body], ids=lambda route: route.name)
+@pytest.mark.parametrize("token", [None, "forged", "nobody+Mosaic.Ingest"])
+async def test_nothing_of_a_body_is_read_before_the_token_holds(
+    world: ApiWorld, route: Route, token: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its type nor its size, and no parser sees it."""
+    looked_at: list[str] = []
+    for name in ("json", "media_type", "check_size"):
+        monkeypatch.setattr(Request, name, lambda *_, name=name: looked_at.append(name))
+    answer = await world.call(route.method, url(route), token=token, body=b"{" * 1000, headers={"Content-Type": "x/y"})
+    assert answer.status in (401, 403)
+    assert looked_at == []
