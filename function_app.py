@@ -18,6 +18,7 @@ app.register_functions(
         lambda: container.delivery,
         queues=container.settings.queues,
         concurrency=container.settings.lane_concurrency,
+        household_concurrency=container.settings.lane_household_concurrency,
     )
 )
 app.register_functions(

@@ -46,6 +46,7 @@ from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.membership import MembershipService
 from mosaic_core.services.nightly import NightlySweep
 from mosaic_core.services.outbox import UnsentCommands
+from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 
 log = logging.getLogger(__name__)
@@ -166,6 +167,7 @@ class Container:
                 if auth.platform_authentication
                 else None
             ),
+            quota=CommandQuota(self.stores.quotas, self.settings.quota_commands_per_minute),
         )
 
     @cached_property

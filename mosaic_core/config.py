@@ -18,7 +18,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from mosaic_core.domain.errors import ConfigurationError
-from mosaic_core.domain.lanes import RETRY_SECONDS, RULES, Lane
+from mosaic_core.domain.lanes import HOUSEHOLD_CONCURRENCY, RETRY_SECONDS, RULES, Lane
+from mosaic_core.domain.quota import COMMANDS_PER_MINUTE
 
 VERSION: Final = "0.1.0"
 
@@ -32,6 +33,9 @@ CONCURRENCY_SETTINGS: Final[Mapping[Lane, str]] = {
     Lane.CONVERSATION: "Lane__ConversationConcurrency",
     Lane.SWEEP: "Lane__SweepConcurrency",
 }
+
+LARGEST_BODY_BYTES: Final = 20 * 1024 * 1024
+"""Of an ingestion: what the host has to let through."""
 
 _AGENT_NAMES: Final[Mapping[str, str]] = {
     "Agent__Endpoint": "the provider's base URL, or the Azure resource's endpoint",
@@ -142,7 +146,9 @@ class Settings:
     queues: Mapping[Lane, str]
     telemetry_hub: str = "runtime-telemetry-stream"
     lane_concurrency: Mapping[Lane, int]
+    lane_household_concurrency: int = HOUSEHOLD_CONCURRENCY
     lane_deadline_seconds: int = 240
+    quota_commands_per_minute: int = COMMANDS_PER_MINUTE
     lease_seconds: int = 30
     lease_renew_seconds: int = 10
     retry_seconds: tuple[float, ...] = tuple(float(s) for s in RETRY_SECONDS)
@@ -180,6 +186,8 @@ class Settings:
                 lane: env.whole(name, 1 if lane == Lane.SWEEP else 16, 1, 1000)
                 for lane, name in CONCURRENCY_SETTINGS.items()
             },
+            lane_household_concurrency=env.whole("Lane__HouseholdConcurrency", HOUSEHOLD_CONCURRENCY, 1, 1000),
+            quota_commands_per_minute=env.whole("Quota__CommandsPerMinute", COMMANDS_PER_MINUTE, 0, 1_000_000),
             lane_deadline_seconds=env.whole("Lane__DeadlineSeconds", 240, 1, 3600),
             lease_seconds=env.whole("Lease__Seconds", 30, 1, 600),
             lease_renew_seconds=env.whole("Lease__RenewSeconds", 10, 1, 300),
@@ -197,6 +205,7 @@ class Settings:
         )
         for schedule in ("Sweep__Schedule", "Outbox__Schedule"):
             env.read(schedule)
+        env.whole("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", 22_020_096, LARGEST_BODY_BYTES, 104_857_600)
         if settings.lease_renew_seconds * 2 >= settings.lease_seconds:
             env.fault(
                 "Lease__RenewSeconds",

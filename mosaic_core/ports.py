@@ -18,6 +18,7 @@ from typing import Protocol
 
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
     Annotation,
     Approval,
@@ -294,6 +295,24 @@ class Outbox(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StoredAllowance:
+    """An allowance as it was read at ``now``. Both this and ``value.counted_at``, which is always there, are times of
+    the storage service."""
+
+    value: Allowance
+    etag: ETag
+    now: datetime
+
+
+class QuotaStore(Protocol):
+    """What each household has left of its quota, in AgentIndex."""
+
+    async def read(self, household_id: str) -> StoredAllowance | None: ...
+    async def insert(self, allowance: Allowance) -> ETag | None: ...
+    async def update(self, allowance: Allowance, etag: ETag) -> ETag | None: ...
+
+
 class MemberStore(Protocol):
     """HouseholdMembers, by the token's subject."""
 
@@ -330,6 +349,7 @@ class Stores:
     conversations: ConversationStore
     annotations: AnnotationStore
     outbox: Outbox
+    quotas: QuotaStore
 
 
 # --------------------------------------------------------------------------------------------------------- messaging
@@ -350,7 +370,7 @@ class OutgoingMessage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingMessage:
     """One delivery. ``delivery_count`` counts from 1; ``enqueued_at`` is the broker's time. ``crowded``: this process
-    has no place for another delivery of the lane."""
+    has no place for another delivery of the lane, or of its household; it may have one in ``crowded_seconds``."""
 
     queue: str
     body: bytes
@@ -363,6 +383,7 @@ class IncomingMessage:
     subject: str = ""
     properties: Mapping[str, str | bool | int] = field(default_factory=dict)
     crowded: bool = False
+    crowded_seconds: float = 0.0
 
 
 class CommandSender(Protocol):

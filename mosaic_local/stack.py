@@ -36,6 +36,8 @@ HOST = "127.0.0.1"
 TELEMETRY_HUB = "runtime-telemetry-stream"
 CONSUMER_GROUP = "mosaic-money-runtime"
 HUB_PARTITIONS = 4
+REQUEST_BODY_BYTES = 21 * 1024 * 1024
+"""The API's largest ingestion (20 MiB) and some room, so that what is a little larger gets the API's own answer."""
 QUEUE_TTL_SECONDS = 14 * 24 * 3600
 
 ENVIRONMENT = (
@@ -322,6 +324,7 @@ class Stack:
         self._sas = f"SharedAccessKeyName={secrets.sas_key_name};SharedAccessKey={secrets.sas_key}"
         self.settings = {
             "FUNCTIONS_WORKER_RUNTIME": "python",
+            "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(REQUEST_BODY_BYTES),
             "AzureWebJobsStorage": azurite.connection_string(secrets, blob, table, "Blob", "Table"),
             "ServiceBusConnection": self._service_bus("amqp"),
             "EventHubsConnection": self._service_bus("amqp"),

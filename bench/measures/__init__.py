@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bench.measures import lanes, latency, memory, startup, storage, throughput
+from bench.measures import isolation, lanes, latency, memory, startup, storage, throughput
 from bench.results import Row
 
 
@@ -28,6 +28,10 @@ CATALOGUE: Final = (
     Measurement(lanes.ROWS, lanes.measure, "the lanes' own work"),
     Measurement(throughput.ROWS, throughput.measure, "throughput against a function that does nothing"),
     Measurement(memory.ROWS, memory.measure, "the worker's memory over many commands"),
+    *(
+        Measurement(isolation.rows_of(name), isolation.of(name), f"everybody else under {what}")
+        for name, what in isolation.LOADS.items()
+    ),
     Measurement(startup.DEMO_ROWS, startup.measure_demo, "the demo"),
     Measurement(startup.COLD_ROWS, startup.measure_cold_demo, "the demo on a bare clone", on_request=True),
 )

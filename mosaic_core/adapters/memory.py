@@ -16,6 +16,7 @@ from mosaic_core.adapters.rows import Row
 from mosaic_core.domain import ids
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
     Annotation,
     Approval,
@@ -31,7 +32,17 @@ from mosaic_core.domain.records import (
     Stage,
     SweepProgress,
 )
-from mosaic_core.ports import Clock, DueApproval, ETag, LedgerWrite, StandingRow, Stored, StoredKey, Stores
+from mosaic_core.ports import (
+    Clock,
+    DueApproval,
+    ETag,
+    LedgerWrite,
+    StandingRow,
+    Stored,
+    StoredAllowance,
+    StoredKey,
+    Stores,
+)
 
 type RowKey = tuple[str, ...]
 
@@ -53,6 +64,7 @@ def memory_stores(clock: Clock) -> Stores:
         conversations=MemoryConversations(clock),
         annotations=MemoryAnnotations(clock),
         outbox=MemoryOutbox(clock),
+        quotas=MemoryQuotas(clock),
     )
 
 
@@ -339,6 +351,21 @@ class MemoryOutbox(_Store):
 def _outbox_key(entry: OutboxEntry) -> RowKey:
     shard = f"{entry.queue} {ids.outbox_shard(entry.command_id)}"
     return shard, rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id
+
+
+class MemoryQuotas(_Store):
+    async def read(self, household_id: str) -> StoredAllowance | None:
+        there = self.table.read((household_id,))
+        if there is None:
+            return None
+        value = rows.decode_allowance(there.row, written_at=there.stamped)
+        return StoredAllowance(value, there.etag, self.clock.now().astimezone(UTC))
+
+    async def insert(self, allowance: Allowance) -> ETag | None:
+        return self.table.insert((allowance.household_id,), rows.ALLOWANCE.encode(allowance))
+
+    async def update(self, allowance: Allowance, etag: ETag) -> ETag | None:
+        return self.table.update((allowance.household_id,), rows.ALLOWANCE.encode(allowance), etag)
 
 
 class MemoryMembers(_Store):

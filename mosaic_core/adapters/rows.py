@@ -21,6 +21,7 @@ from typing import Any, Final, TypeAliasType, Union, get_args, get_origin, get_t
 from mosaic_core.domain.approval import due_at
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
     Annotation,
     Approval,
@@ -186,6 +187,7 @@ MEMBERSHIP: Final = Codec(Membership)
 TRANSACTION: Final = Codec(Transaction)
 SWEEP_PROGRESS: Final = Codec(SweepProgress)
 OUTBOX_ENTRY: Final = Codec(OutboxEntry)
+ALLOWANCE: Final = Codec(Allowance)
 ANNOTATION: Final = Codec(Annotation)
 TURN: Final = Codec(Turn)
 _CONVERSATION: Final = Codec(Conversation)
@@ -194,6 +196,12 @@ _CONVERSATION: Final = Codec(Conversation)
 def encode_key(key: Key) -> Row:
     """The contract names the command's id twice: as the key's value, and as every other row names it."""
     return {**KEY.encode(key), "CommandId": key.command_id}
+
+
+def decode_allowance(row: Mapping[str, Any], *, written_at: datetime) -> Allowance:
+    """A first row does not say when it was counted: then it was written at once."""
+    found = ALLOWANCE.decode(row)
+    return found if found.counted_at is not None else replace(found, counted_at=written_at)
 
 
 def encode_run(run: Run) -> Row:

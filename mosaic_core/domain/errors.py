@@ -124,9 +124,13 @@ class Detail:
 
 
 class RequestError(MosaicError):
-    """A request that is refused. ``status`` is the HTTP status of the contract's section 3."""
+    """A request that is refused. ``status`` is the HTTP status of the contract's section 3; ``retry_after`` are the
+    seconds after which the same request may be let through."""
 
-    def __init__(self, status: int, code: str, message: str, details: Sequence[Detail] = ()) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, details: Sequence[Detail] = (), *, retry_after: int | None = None
+    ) -> None:
         super().__init__(message, code=code)
         self.status = status
         self.details = tuple(details)
+        self.retry_after = retry_after

@@ -47,6 +47,9 @@ RULES: Final[dict[Lane, LaneRules]] = {
     Lane.SWEEP: LaneRules("runtime-nightly-anomaly-sweep", frozenset({CommandType.NIGHTLY_ANOMALY_SWEEP}), 240),
 }
 
+HOUSEHOLD_CONCURRENCY: Final = 4
+"""Deliveries of one household that run at once in a lane and process: a quarter of the lane's."""
+
 MAX_ATTEMPTS: Final = 5
 """Attempts that count (`reservation.counted`); the last of them rejects the command."""
 

@@ -171,6 +171,9 @@ def _responses(route: Route, references: Any) -> dict[str, Document]:
             "description": " ".join(f"`{code}`: {CODES[code][1]}" for code in codes),
             "content": {JSON: {"schema": references[ErrorAnswer, "serialization"]}},
         }
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            after = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
+            responses[str(status)]["headers"] = {"Retry-After": after}
     return responses
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,26 +16,41 @@ import azure.functions as func
 
 from mosaic_core.config import QUEUE_SETTINGS
 from mosaic_core.domain.body import inflate
-from mosaic_core.domain.lanes import RULES, Lane
+from mosaic_core.domain.ids import normalise_guid
+from mosaic_core.domain.lanes import HOUSEHOLD_CONCURRENCY, RULES, Lane
 from mosaic_core.ports import IncomingMessage
 from mosaic_core.services.deliver import DeliveryService
 
+LINE_SECONDS: Final = 60.0
+"""The longest that a household's line in one process makes a delivery wait: another process may be free sooner."""
+
+_WEIGHT: Final = 0.1
+_LINES: Final = 1000
+
 CONNECTION: Final = "ServiceBusConnection"
+HOUSEHOLD: Final = "householdId"
+"""The application property that a command's household stands in."""
 
 WAITERS: Final = 4
 WAIT_SECONDS: Final = 5.0
 """How many deliveries may wait for a place in their lane within their invocation, and how long. More, or longer, and
-they would outlive the host's limits for an invocation: those go back to the queue for a while."""
+they would outlive the host's limits for an invocation: those go back to the queue for a while. The same holds, apart,
+for those that wait for their household's turn, so that of a lane's slots most are free for other households."""
 
 
 def create_blueprint(
-    service: Callable[[], DeliveryService], *, queues: Mapping[Lane, str], concurrency: Mapping[Lane, int]
+    service: Callable[[], DeliveryService],
+    *,
+    queues: Mapping[Lane, str],
+    concurrency: Mapping[Lane, int],
+    household_concurrency: int = HOUSEHOLD_CONCURRENCY,
 ) -> func.Blueprint:
     """The three lane functions. ``service`` is asked for at the first message; ``queues`` are the real names, and
-    ``concurrency`` how many deliveries of a lane run at once in this process (host.json has one figure for the app)."""
+    ``concurrency`` how many deliveries of a lane run at once in this process (host.json has one figure for the app),
+    ``household_concurrency`` how many of one household's among them."""
     blueprint = func.Blueprint()
     for lane in Lane:
-        handler = _handler(lane, service, queues[lane], asyncio.Semaphore(concurrency[lane]))
+        handler = _handler(lane, service, queues[lane], asyncio.Semaphore(concurrency[lane]), household_concurrency)
         trigger = blueprint.service_bus_queue_trigger(
             arg_name="msg",
             queue_name=_queue_name(lane),
@@ -51,10 +68,76 @@ def _queue_name(lane: Lane) -> str:
     return f"%{setting}%" if os.environ.get(setting) else RULES[lane].default_queue
 
 
+class _Turns:
+    """How many deliveries of each household are at work in a lane. A household without any is forgotten.
+
+    Those that are sent back come again when their household's turn may have come, one after the other at the pace at
+    which it gets through its work: all at once, they would be sent back again and again, at everybody's cost.
+    """
+
+    def __init__(self, at_once: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._at_once, self._now = at_once, now
+        self._present: dict[str, tuple[asyncio.Semaphore, int]] = {}
+        self._waiting = 0
+        self._typical = 0.0
+        self._line_ends: dict[str, float] = {}
+
+    async def take(self, household: str) -> bool:
+        """False: the household has its share, and no more may wait, or long enough was waited."""
+        turn, present = self._present.get(household) or (asyncio.Semaphore(self._at_once), 0)
+        if turn.locked() and self._waiting >= WAITERS:
+            return False
+        self._present[household] = (turn, present + 1)
+        self._waiting += 1
+        taken = False
+        try:
+            taken = await _within(turn, WAIT_SECONDS)
+        finally:
+            self._waiting -= 1
+            if not taken:
+                self._forget(household)
+        return taken
+
+    def give_back(self, household: str, took: float = 0.0) -> None:
+        """``took``: the seconds that it was at work."""
+        self._typical += (took - self._typical) * _WEIGHT
+        self._present[household][0].release()
+        self._forget(household)
+
+    def line_up(self, household: str) -> float:
+        """Seconds until a delivery that found no turn should come again; the next one later."""
+        now = self._now()
+        if len(self._line_ends) >= _LINES:
+            self._line_ends = {name: end for name, end in self._line_ends.items() if end > now}
+        end = max(now, self._line_ends.get(household, now)) + self._typical / self._at_once
+        self._line_ends[household] = min(end, now + LINE_SECONDS)
+        return self._line_ends[household] - now
+
+    def _forget(self, household: str) -> None:
+        turn, present = self._present.pop(household)
+        if present > 1:
+            self._present[household] = (turn, present - 1)
+
+
+async def _within(places: asyncio.Semaphore, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await places.acquire()
+    except TimeoutError:
+        return False
+    return True
+
+
 def _handler(
-    lane: Lane, service: Callable[[], DeliveryService], queue: str, gate: asyncio.Semaphore
+    lane: Lane,
+    service: Callable[[], DeliveryService],
+    queue: str,
+    gate: asyncio.Semaphore,
+    household_concurrency: int = HOUSEHOLD_CONCURRENCY,
 ) -> Callable[[func.ServiceBusMessage], Coroutine[Any, Any, None]]:
     waiting = 0
+    # a household has one sweep a night
+    turns = _Turns(sys.maxsize if lane == Lane.SWEEP else household_concurrency)
 
     async def place() -> bool:
         nonlocal waiting
@@ -62,23 +145,26 @@ def _handler(
             return False
         waiting += 1
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await gate.acquire()
-        except TimeoutError:
-            return False
+            return await _within(gate, WAIT_SECONDS)
         finally:
             waiting -= 1
-        return True
 
     async def handle(msg: func.ServiceBusMessage) -> None:
         message = incoming(msg, queue)
-        if not await place():
-            await service().deliver(lane, replace(message, crowded=True))
-            return
-        try:
-            await service().deliver(lane, message)
-        finally:
-            gate.release()
+        household = household_of(message)
+        if await turns.take(household):
+            began = time.monotonic()
+            try:
+                if await place():
+                    began = time.monotonic()
+                    try:
+                        await service().deliver(lane, message)
+                        return
+                    finally:
+                        gate.release()
+            finally:
+                turns.give_back(household, time.monotonic() - began)
+        await service().deliver(lane, replace(message, crowded=True, crowded_seconds=turns.line_up(household)))
 
     # the worker loads functions by name
     handle.__name__ = handle.__qualname__ = f"{lane.value}_lane"
@@ -102,6 +188,16 @@ def incoming(message: func.ServiceBusMessage, queue: str) -> IncomingMessage:
         subject=message.subject or message.label or "",
         properties=properties,
     )
+
+
+def household_of(message: IncomingMessage) -> str:
+    """Whose turn a delivery takes: what the message says of itself, which is trusted for nothing else. Those that name
+    no household share the turns of one."""
+    named = message.properties.get(HOUSEHOLD)
+    try:
+        return normalise_guid(named) if isinstance(named, str) else ""
+    except ValueError:
+        return ""
 
 
 def _properties(message: func.ServiceBusMessage) -> dict[str, str | bool | int]:

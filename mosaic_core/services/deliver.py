@@ -131,7 +131,8 @@ class DeliveryService:
                 return self._untouched(message, LEAST_WAIT_SECONDS, "draining")
             return Abandon("draining")
         if message.crowded:
-            return self._untouched(message, self._crowded_wait(message), "lane_full")
+            wait = max(message.crowded_seconds, self._crowded_wait(message))
+            return self._untouched(message, wait, "lane_full")
         try:
             envelope = decode(message.body, lane)
         except PoisonError as poison:

@@ -25,6 +25,8 @@ _KNOWN_KEYS: Mapping[str, bool] = {
     "logging.applicationinsights.*": False,
     "extensionbundle.*": False,
     "extensions.http.routeprefix": True,
+    "extensions.http.maxconcurrentrequests": True,
+    "extensions.http.maxoutstandingrequests": True,
     "extensions.servicebus.prefetchcount": True,
     "extensions.servicebus.autocompletemessages": True,
     "extensions.servicebus.maxautolockrenewalduration": True,
@@ -82,6 +84,8 @@ class HostJson:
     """host.json, with the platform's defaults. ``function_timeout`` None: unlimited."""
 
     route_prefix: str = "api"
+    max_concurrent_requests: int = 100
+    max_outstanding_requests: int = 200
     auto_complete_messages: bool = True
     max_concurrent_calls: int = 16
     max_auto_lock_renewal: timedelta = timedelta(minutes=5)
@@ -108,9 +112,16 @@ class HostJson:
         concurrent = reader.take("extensions.serviceBus.maxConcurrentCalls", _count, 16)
         if concurrent < 1:
             faults.append("host.json: 'extensions.serviceBus.maxConcurrentCalls' must be at least 1")
+        requests = {
+            name: reader.take(f"extensions.http.{name}", _count, default)
+            for name, default in (("maxConcurrentRequests", 100), ("maxOutstandingRequests", 200))
+        }
+        faults += [f"host.json: 'extensions.http.{name}' must be at least 1" for name, at in requests.items() if at < 1]
         level = reader.take("logging.logLevel.default", _level, "INFO")
         loaded = cls(
             route_prefix=reader.take("extensions.http.routePrefix", _text, "api").strip("/"),
+            max_concurrent_requests=requests["maxConcurrentRequests"],
+            max_outstanding_requests=requests["maxOutstandingRequests"],
             auto_complete_messages=reader.take("extensions.serviceBus.autoCompleteMessages", _boolean, True),
             max_concurrent_calls=concurrent,
             max_auto_lock_renewal=reader.take(

@@ -11,6 +11,7 @@ from mosaic_local.host.config import HostConfig, HostJson
 from mosaic_local.host.errors import HostError
 from mosaic_local.host.functions import Function, ServiceBusTrigger, TimerTrigger, read_functions
 from mosaic_local.host.http import HttpServer
+from mosaic_local.host.intake import Bounds, body_bytes
 from mosaic_local.host.invocations import Invoker
 from mosaic_local.host.servicebus import ServiceBusListener
 from mosaic_local.host.settlement import Settlement
@@ -54,7 +55,12 @@ class Host:
             self._host_json.log_results,
             self._timed_out,
         )
-        self._http = HttpServer(self, self._invoker, self._host_json.route_prefix)
+        bounds = Bounds(
+            body_bytes=body_bytes(os.environ),
+            concurrent=self._host_json.max_concurrent_requests,
+            outstanding=self._host_json.max_outstanding_requests,
+        )
+        self._http = HttpServer(self, self._invoker, self._host_json.route_prefix, bounds)
         self.http_port = 0
         self.settlement_port = 0
 

@@ -12,12 +12,14 @@ from aiohttp import web
 from yarl import URL
 
 from mosaic_local.host.functions import Function, HttpTrigger, TimerTrigger
+from mosaic_local.host.intake import Bounds, Intake, RefusedError
 from mosaic_local.host.invocations import Counts, Invoker
 from mosaic_local.host.messages import InvocationResponse, RpcHttp, RpcHttpCookie, RpcTraceContext, TypedData
 
 log = logging.getLogger("Host.Triggers.Http")
 
-MAX_BODY_BYTES = 100 * 1024 * 1024  # the platform's limit
+_ADMIN_BODY_BYTES = 64 * 1024
+_LINGER_SECONDS = 5.0
 _HOP_BY_HOP = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
 
 
@@ -35,24 +37,36 @@ class HostState(Protocol):
 class HttpServer:
     """Routes requests to functions: the most specific template that matches and takes the method; else a bare 404."""
 
-    def __init__(self, host: HostState, invoker: Invoker, route_prefix: str) -> None:
+    def __init__(self, host: HostState, invoker: Invoker, route_prefix: str, bounds: Bounds | None = None) -> None:
         self._host, self._invoker, self._prefix = host, invoker, route_prefix
+        self._bounds = bounds or Bounds()
+        self._intake = Intake(self._bounds)
         self._routes: list[tuple[HttpTrigger, Function]] = []
         self._runner: web.AppRunner | None = None
         self._began = time.monotonic()
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port. Raises OSError where it is taken. Requests get 503 until ``serve``."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app = web.Application(client_max_size=_ADMIN_BODY_BYTES)
         app.router.add_get("/admin/functions", self._list_functions)
         app.router.add_post("/admin/functions/{name}", self._run_function)
         app.router.add_get("/admin/host/status", self._status)
         app.router.add_get("/admin/host/ping", self._ping)
         app.router.add_route("*", "/{path:.*}", self._dispatch)
         # bodies reach the function as they came, as on the platform
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, auto_decompress=False)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            auto_decompress=False,
+            # counted from the connection's beginning, and from the end of the request before: the head has to be
+            # there by then
+            keepalive_timeout=self._bounds.head_seconds,
+            lingering_time=_LINGER_SECONDS,
+            shutdown_timeout=1.0,
+        )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, reuse_address=True, shutdown_timeout=1.0)
+        site = web.TCPSite(self._runner, host, port, reuse_address=True)
         await site.start()
         return int(self._runner.addresses[0][1])
 
@@ -78,7 +92,15 @@ class HttpServer:
         return web.Response(status=404)
 
     async def _invoke(self, request: web.Request, function: Function, params: dict[str, str]) -> web.StreamResponse:
-        body = await request.read()  # aiohttp answers 413 beyond client_max_size
+        try:
+            async with self._intake.taken(request) as body:
+                return await self._run(request, function, params, body)
+        except RefusedError as refused:
+            return refused.answer()
+
+    async def _run(
+        self, request: web.Request, function: Function, params: dict[str, str], body: bytes
+    ) -> web.StreamResponse:
         http = RpcHttp(
             method=request.method,
             url=str(request.url),

@@ -20,6 +20,7 @@ from mosaic_core.domain.conversation import land
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
+from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
     Annotation,
     Approval,
@@ -871,6 +872,31 @@ async def test_the_progress_of_the_sweep_has_one_writer(stores: Stores) -> None:
     stored = await stores.households.sweep_progress()
     assert stored is not None
     assert stored.value == done
+
+
+async def test_an_allowance_has_one_writer_and_the_storage_services_times(stores: Stores) -> None:
+    household = new_id()
+    assert await stores.quotas.read(household) is None
+    first = Allowance(household_id=household, left=4.0)
+    etag = await stores.quotas.insert(first)
+    assert etag is not None
+    assert await stores.quotas.insert(first) is None
+    stored = await stores.quotas.read(household)
+    assert stored is not None
+    assert stored.etag == etag
+    written = stored.value.counted_at
+    assert written is not None
+    assert stored.value == replace(first, counted_at=written)
+    assert timedelta(0) <= stored.now - written < timedelta(seconds=10)
+    less = replace(stored.value, left=2.5, counted_at=stored.now)
+    newer = await stores.quotas.update(less, etag)
+    assert newer not in (None, etag)
+    assert await stores.quotas.update(replace(less, left=0.0), etag) is None
+    stored = await stores.quotas.read(household)
+    assert stored is not None
+    assert stored.value == less
+    assert stored.now >= written
+    assert await stores.quotas.read(new_id()) is None
 
 
 async def test_memberships_of_a_subject(stores: Stores) -> None:

@@ -25,6 +25,7 @@ from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import Caller, MembershipService
 from mosaic_core.services.outbox import UnsentCommands
+from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 from mosaic_local.host.routes import RouteTemplate
 
@@ -104,6 +105,7 @@ class ApiWorld:
     publisher: MemoryPublisher = field(default_factory=MemoryPublisher)
     probes: list[Probe] = field(default_factory=lambda: [Probe("tables"), Probe("queues")])
     platform_principal: Callable[[str], Principal] | None = None
+    commands_per_minute: int = 0
 
     def __post_init__(self) -> None:
         self.stores: Stores = memory_stores(self.clock)
@@ -139,6 +141,7 @@ class ApiWorld:
             health=self.health,
             verifier=StaticVerifier(),
             platform_principal=self.platform_principal,
+            quota=CommandQuota(self.stores.quotas, self.commands_per_minute),
         )
 
     async def with_members(self) -> ApiWorld:

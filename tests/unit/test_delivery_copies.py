@@ -188,6 +188,19 @@ async def test_a_full_lane_is_waited_for_in_the_queue_and_longer_each_time() -> 
     assert (await world.key()).attempt == 1
 
 
+async def test_a_household_without_a_turn_comes_again_when_its_line_is_over() -> None:
+    world = World(Work(("success",)))
+    await world.send(recorded=True)
+    for line, wait in ((40.5, 40.5), (0.1, 10.125)):
+        message = world._next()
+        assert message is not None
+        settlement = await world.deliver(replace(message, crowded=True, crowded_seconds=line))
+        assert isinstance(settlement, Reschedule)
+        assert (settlement.due - world.clock.now()).total_seconds() == wait
+    await world.run()
+    assert (await world.key()).attempt == 1
+
+
 async def test_what_a_full_lane_puts_off_keeps_what_the_copy_tells() -> None:
     world = World(Work(("success",)))
     await world.send(recorded=True)

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, format_trace_id
 from mosaic_core import telemetry
 from mosaic_core.adapters.identity import PlatformPrincipals
 from mosaic_core.entrypoints.http.call import Access
+from mosaic_core.entrypoints.http.requests import Request
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, BOB_HOUSEHOLD, BOB_USER, ApiWorld
 
@@ -163,3 +164,17 @@ async def test_a_caller_s_trace_is_linked_and_never_ours(
         assert format_trace_id(span.context.trace_id) != theirs
     servers = [span for span in spans if span.kind is SpanKind.SERVER]
     assert [[format_trace_id(link.context.trace_id) for link in s.links] for s in servers] == [[theirs]] * len(servers)
+
+
+@pytest.mark.parametrize("route", [route for route in GUARDED if route.body], ids=lambda route: route.name)
+@pytest.mark.parametrize("token", [None, "forged", "nobody+Mosaic.Ingest"])
+async def test_nothing_of_a_body_is_read_before_the_token_holds(
+    world: ApiWorld, route: Route, token: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its type nor its size, and no parser sees it."""
+    looked_at: list[str] = []
+    for name in ("json", "media_type", "check_size"):
+        monkeypatch.setattr(Request, name, lambda *_, name=name: looked_at.append(name))
+    answer = await world.call(route.method, url(route), token=token, body=b"{" * 1000, headers={"Content-Type": "x/y"})
+    assert answer.status in (401, 403)
+    assert looked_at == []

@@ -19,6 +19,7 @@ from mosaic_core.domain.records import Approval
 from mosaic_core.services.batch import MOST_TRANSACTIONS, Batch
 from tests.support import records
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, BOB_HOUSEHOLD, CONVERSATION, Answer, ApiWorld
+from tests.support.faults import Plan, faulty_stores
 
 MESSAGES = f"/conversations/{CONVERSATION}/messages"
 INGEST = "alice+Mosaic.Ingest"
@@ -614,3 +615,37 @@ async def test_ingesting_needs_the_role_and_the_household(world: ApiWorld) -> No
     stranger = await world.post(INGESTIONS, batch(), token="stranger+Mosaic.Ingest")
     assert (stranger.status, stranger.code) == (403, "membership_access_denied")
     assert world.sender.sent == []
+
+
+# --------------------------------------------------------------------------------------------------------------- quota
+
+
+async def test_a_household_that_has_used_its_quota_up_is_told_when_to_come_back(world: ApiWorld) -> None:
+    world.commands_per_minute = 4
+    for _ in range(4):
+        assert (await world.post(MESSAGES, {"message": "hello"})).status == 202
+    refused = await world.post(MESSAGES, {"message": "hello"})
+    assert (refused.status, refused.code) == (429, "quota_exceeded")
+    assert refused.headers["Retry-After"] == "15"
+    assert len(world.sender.sent) == 4
+    # of this household, whatever it asks for; of no other
+    assert (await world.post(INGESTIONS, batch(), token=INGEST)).status == 429
+    elsewhere = f"/conversations/{BOB_HOUSEHOLD}/messages"
+    assert (await world.post(elsewhere, {"message": "hello"}, token="bob")).status == 202
+    world.clock.advance(15)
+    assert (await world.post(INGESTIONS, batch(), token=INGEST)).status == 202
+    # what only reads is not counted
+    assert (await world.get("/approvals")).status == 200
+
+
+async def test_nothing_of_a_body_is_looked_at_before_the_quota(world: ApiWorld) -> None:
+    world.commands_per_minute = 1
+    assert (await world.post(MESSAGES, b"{")).status == 400
+    assert (await world.post(MESSAGES, b"{")).status == 429
+
+
+async def test_the_quota_does_not_stand_in_for_storage(world: ApiWorld) -> None:
+    """Where it cannot be counted the request goes on, and finds by itself that nothing can be recorded."""
+    world.commands_per_minute = 4
+    world.stores = replace(world.stores, quotas=faulty_stores(world.stores, Plan({1: "unsent"})).quotas)
+    assert (await world.post(MESSAGES, {"message": "hello"})).status == 202

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,8 +16,9 @@ from azure.functions.meta import Datum
 from azure.functions.servicebus import ServiceBusMessageInConverter
 
 from mosaic_core.domain.body import deflate
-from mosaic_core.domain.lanes import RULES, Lane
+from mosaic_core.domain.lanes import HOUSEHOLD_CONCURRENCY, RULES, Lane
 from mosaic_core.domain.settlement import Complete, Settlement
+from mosaic_core.entrypoints import queues
 from mosaic_core.entrypoints.queues import WAITERS, create_blueprint, incoming
 from mosaic_core.ports import IncomingMessage
 
@@ -315,3 +317,163 @@ def test_a_deflated_body_is_inflated() -> None:
     body, properties = deflate(b'{"a": 1}' * 100, {"recorded": True})
     got = incoming(message(body, properties), "q")
     assert (got.body, got.properties) == (b'{"a": 1}' * 100, {"recorded": True})
+
+
+# ----------------------------------------------------------------------------------------------------- fair turns
+
+ALICE, BOB = "a11ce000000000000000000000000001", "b0b00000000000000000000000000001"
+
+
+class Flooded:
+    """Holds what is at work until it is let go; what finds no place is told apart."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.at_work: list[str] = []
+        self.crowded: list[str] = []
+        self.most = 0
+
+    async def deliver(self, lane: Lane, message: IncomingMessage) -> Settlement:
+        if message.crowded:
+            self.crowded.append(message.message_id)
+            return Complete()
+        self.at_work.append(message.message_id)
+        self.most = max(self.most, len(self.at_work))
+        await self.go.wait()
+        self.at_work.remove(message.message_id)
+        return Complete()
+
+
+def of(household: object, number: int) -> func.ServiceBusMessage:
+    return message(MessageId=f"{household}-{number}", properties={"householdId": household} if household else {})
+
+
+async def turns() -> None:
+    for _ in range(30):
+        await asyncio.sleep(0)
+
+
+async def test_one_household_never_takes_more_than_its_share_of_a_lane() -> None:
+    """A flood of sixteen, as many as the lane has places: four work, four wait, eight places are free for others."""
+    service = Flooded()
+    lane = functions(service)["conversation_lane"].get_user_function()
+    flood = [asyncio.create_task(lane(of(ALICE, n))) for n in range(16)]
+    await turns()
+    assert len(service.at_work) == HOUSEHOLD_CONCURRENCY
+    assert len(service.crowded) == 16 - HOUSEHOLD_CONCURRENCY - WAITERS
+    assert sum(task.done() for task in flood) == 16 - HOUSEHOLD_CONCURRENCY - WAITERS
+    other = asyncio.create_task(lane(of(BOB, 0)))
+    await turns()
+    assert f"{BOB}-0" in service.at_work
+    service.go.set()
+    await asyncio.gather(other, *flood)
+    assert service.most == HOUSEHOLD_CONCURRENCY + 1
+    assert len(service.crowded) == 16 - HOUSEHOLD_CONCURRENCY - WAITERS
+
+
+async def test_several_floods_wait_in_no_more_places_than_one() -> None:
+    service = Flooded()
+    lane = functions(service)["ingestion_lane"].get_user_function()
+    named = [f"{n:032x}" for n in range(1, 4)]
+    floods = [asyncio.create_task(lane(of(household, n))) for n in range(10) for household in named]
+    await turns()
+    assert len(service.at_work) == 3 * HOUSEHOLD_CONCURRENCY
+    assert len(service.crowded) == 3 * 10 - 3 * HOUSEHOLD_CONCURRENCY - WAITERS
+    service.go.set()
+    await asyncio.gather(*floods)
+
+
+@pytest.mark.parametrize("nobody", [None, "", "not a household", "0" * 32, 7, "x" * 5000])
+async def test_messages_that_name_no_household_share_the_turns_of_one(nobody: object) -> None:
+    service = Flooded()
+    lane = functions(service)["conversation_lane"].get_user_function()
+    foreign = [asyncio.create_task(lane(of(nobody if n % 2 else None, n))) for n in range(12)]
+    await turns()
+    assert len(service.at_work) == HOUSEHOLD_CONCURRENCY
+    service.go.set()
+    await asyncio.gather(*foreign)
+
+
+async def test_a_household_in_another_spelling_is_the_same_one() -> None:
+    service = Flooded()
+    lane = functions(service)["conversation_lane"].get_user_function()
+    spellings = [ALICE, ALICE.upper(), str(uuid.UUID(ALICE)), f"{{{uuid.UUID(ALICE)}}}"]
+    flood = [asyncio.create_task(lane(of(spelling, n))) for n in range(3) for spelling in spellings]
+    await turns()
+    assert len(service.at_work) == HOUSEHOLD_CONCURRENCY
+    service.go.set()
+    await asyncio.gather(*flood)
+
+
+async def test_a_household_whose_delivery_ends_anyhow_gets_its_turn_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended by an error, cut off at work, cut off or out of patience while it waited: no turn is lost, no household
+    remembered."""
+    turns_of = queues._Turns(1)
+    assert await turns_of.take(ALICE)
+    cut_off = asyncio.create_task(turns_of.take(ALICE))
+    await asyncio.sleep(0)
+    cut_off.cancel()
+    await asyncio.gather(cut_off, return_exceptions=True)
+    monkeypatch.setattr(queues, "WAIT_SECONDS", 0.001)
+    assert not await turns_of.take(ALICE)
+    turns_of.give_back(ALICE)
+    assert turns_of._present == {}
+    assert turns_of._waiting == 0
+    service = Service(error=RuntimeError("broken"))
+    service.gate.set()
+    lane = functions(service)["conversation_lane"].get_user_function()
+    for n in range(2 * HOUSEHOLD_CONCURRENCY):
+        with pytest.raises(RuntimeError, match="broken"):
+            await lane(of(ALICE, n))
+
+
+async def test_a_turn_that_is_waited_for_comes_in_the_order_of_arrival() -> None:
+    service = Flooded()
+    lane = functions(service)["conversation_lane"].get_user_function()
+    flood = [asyncio.create_task(lane(of(ALICE, n))) for n in range(HOUSEHOLD_CONCURRENCY + WAITERS)]
+    await turns()
+    assert service.at_work == [f"{ALICE}-{n}" for n in range(HOUSEHOLD_CONCURRENCY)]
+    service.go.set()
+    await asyncio.gather(*flood)
+    assert service.crowded == []
+
+
+async def test_what_is_sent_back_comes_again_one_after_the_other() -> None:
+    """At the pace at which its household gets through its work, and within a bound; another household has a line of its
+    own."""
+    now = 100.0
+    turns_of = queues._Turns(4, lambda: now)
+    assert turns_of.line_up(ALICE) == 0.0
+    for _ in range(100):
+        assert await turns_of.take(ALICE)
+        turns_of.give_back(ALICE, 2.0)
+    waits = [turns_of.line_up(ALICE) for _ in range(400)]
+    assert waits[:3] == pytest.approx([0.5, 1.0, 1.5], rel=0.01)
+    assert waits == sorted(waits)
+    assert waits[-1] == queues.LINE_SECONDS
+    assert turns_of.line_up(BOB) == pytest.approx(0.5, rel=0.01)
+    now += 1000
+    assert turns_of.line_up(ALICE) == pytest.approx(0.5, rel=0.01)
+    for n in range(3 * queues._LINES):
+        now += 1
+        turns_of.line_up(f"{n:032x}")
+    assert len(turns_of._line_ends) <= queues._LINES
+
+
+async def test_a_delivery_without_a_turn_is_told_how_long_the_line_is() -> None:
+    told: list[float] = []
+
+    class Busy(Flooded):
+        async def deliver(self, lane: Lane, message: IncomingMessage) -> Settlement:
+            if message.crowded:
+                told.append(message.crowded_seconds)
+            return await super().deliver(lane, message)
+
+    service = Busy()
+    lane = functions(service)["conversation_lane"].get_user_function()
+    flood = [asyncio.create_task(lane(of(ALICE, n))) for n in range(16)]
+    await turns()
+    assert len(told) == 16 - HOUSEHOLD_CONCURRENCY - WAITERS
+    assert told == sorted(told)
+    service.go.set()
+    await asyncio.gather(*flood)

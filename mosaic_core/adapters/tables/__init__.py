@@ -21,6 +21,7 @@ from mosaic_core.adapters.tables.stores import (
     TableLedger,
     TableMembers,
     TableOutbox,
+    TableQuotas,
     TableRuns,
     TableSignals,
     TableStages,
@@ -81,6 +82,7 @@ def open_table_stores(
         conversations=TableConversations(service),
         annotations=TableAnnotations(service),
         outbox=TableOutbox(service),
+        quotas=TableQuotas(service),
     )
     return TableStores(stores, service, blob_store, accounts, transport)
 

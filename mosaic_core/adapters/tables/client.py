@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Final
@@ -52,13 +52,22 @@ _POST: Final[dict[str, Any]] = {**_CALL, "retry_on_methods": frozenset({"POST"})
 """What inserts is repeated as well: where its first try landed the second finds its row."""
 
 
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A row as it was read. ``age_seconds`` is on the service's clock and never more than it is."""
+    """A row as it was read. ``age_seconds`` is on the service's clock and never more than it is; so is
+    ``written_at``."""
 
     row: dict[str, Any]
     etag: ETag
     age_seconds: float
+    written_at: datetime = _NEVER
+
+    @property
+    def read_at(self) -> datetime:
+        return self.written_at + timedelta(seconds=self.age_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +156,8 @@ class TableService:
         entity = await self._answer("read", table, work, _is_gone)
         if entity is None:
             return None
-        return Entity(_row(entity), entity.metadata["etag"] or "", _age(date, entity.metadata["timestamp"]))
+        stamped = entity.metadata["timestamp"]
+        return Entity(_row(entity), entity.metadata["etag"] or "", _age(date, stamped), stamped or _NEVER)
 
     async def query(
         self,

@@ -19,6 +19,7 @@ from mosaic_core.domain import ids as derived
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
     Annotation,
     Approval,
@@ -34,7 +35,7 @@ from mosaic_core.domain.records import (
     Stage,
     SweepProgress,
 )
-from mosaic_core.ports import BlobStore, DueApproval, ETag, LedgerWrite, StandingRow, Stored, StoredKey
+from mosaic_core.ports import BlobStore, DueApproval, ETag, LedgerWrite, StandingRow, Stored, StoredAllowance, StoredKey
 
 log = logging.getLogger(__name__)
 
@@ -631,6 +632,26 @@ async def _next_household(query: AsyncIterator[Row]) -> tuple[str, str] | None:
     async for row in query:
         return encode(str(row["HouseholdId"])), str(row["HouseholdId"])
     return None
+
+
+class TableQuotas(_Store):
+    async def read(self, household_id: str) -> StoredAllowance | None:
+        found = await self._tables.read(INDEX, *_quota_keys(household_id))
+        if found is None:
+            return None
+        return StoredAllowance(rows.decode_allowance(found.row, written_at=found.written_at), found.etag, found.read_at)
+
+    async def insert(self, allowance: Allowance) -> ETag | None:
+        keys = _quota_keys(allowance.household_id)
+        return await self._tables.insert(INDEX, *keys, rows.ALLOWANCE.encode(allowance))
+
+    async def update(self, allowance: Allowance, etag: ETag) -> ETag | None:
+        keys = _quota_keys(allowance.household_id)
+        return await self._tables.update(INDEX, *keys, rows.ALLOWANCE.encode(allowance), etag)
+
+
+def _quota_keys(household_id: str) -> tuple[str, str]:
+    return join("quota", household_id), "commands"
 
 
 class TableMembers(_Store):

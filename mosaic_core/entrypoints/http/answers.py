@@ -26,6 +26,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "command_rejected": (409, "The client's reference names a command that was rejected; details name its run."),
     "payload_too_large": (413, "The body is too large."),
     "unsupported_media_type": (415, "The body is of a type that this route does not take."),
+    "quota_exceeded": (429, "The household's quota of commands is used up; Retry-After says for how long."),
     "internal_error": (500, "A fault of the service; the trace id finds it in the log."),
     "queue_unavailable": (503, "The queue did not acknowledge; repeat with the same client id."),
     "store_unavailable": (503, "Storage did not answer; repeat with the same client id."),
@@ -47,7 +48,10 @@ def json_text(status: int, text: str, headers: Mapping[str, str] | None = None) 
 
 
 def error(problem: RequestError, trace_id: str) -> func.HttpResponse:
-    return _error(problem.status, problem.code, problem.rationale, problem.details, trace_id)
+    answered = _error(problem.status, problem.code, problem.rationale, problem.details, trace_id)
+    if problem.retry_after is not None:
+        answered.headers["Retry-After"] = str(problem.retry_after)
+    return answered
 
 
 def fault(code: str, message: str, trace_id: str) -> func.HttpResponse:

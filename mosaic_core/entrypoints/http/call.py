@@ -14,6 +14,7 @@ from mosaic_core.ports import Principal, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import CHOICE_HEADER, Caller, MembershipService
+from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class Access(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """The services behind the API. ``platform_principal`` reads the platform's own header; None where the platform does
-    not authenticate callers, for then anybody can send it."""
+    """The services behind the API. ``quota`` None: households have none. ``platform_principal`` reads the platform's
+    own header; None where the platform does not authenticate callers, for then anybody can send it."""
 
     enqueue: EnqueueService
     read_models: ReadModels
@@ -43,6 +44,7 @@ class Api:
     health: HealthService
     verifier: TokenVerifier
     platform_principal: Callable[[str], Principal] | None = None
+    quota: CommandQuota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,12 @@ class Call:
     request: Request
     principal_or_none: Principal | None = None
     caller_or_none: Caller | None = None
+
+    async def count(self, caller: Caller) -> None:
+        """One command more for the caller's household, before anything of the body is looked at. Raises `RequestError`
+        429 where its quota is used up."""
+        if self.api.quota is not None:
+            await self.api.quota.take(caller.household_id)
 
     @property
     def principal(self) -> Principal:

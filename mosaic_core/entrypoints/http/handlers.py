@@ -34,6 +34,7 @@ async def post_message(call: Call) -> func.HttpResponse:
     conversation_id = call.request.id("conversationId")
     call.request.media_type(JSON)
     call.request.check_size(MAX_BODY_BYTES)
+    await call.count(call.caller)
     body = await call.request.json(PostMessage)
     enqueued = await call.api.enqueue.enqueue_message(
         call.caller, conversation_id, body.message, user_note=body.user_note, client_id=body.client_message_id
@@ -45,6 +46,7 @@ async def post_approval(call: Call) -> func.HttpResponse:
     conversation_id, approval_id = call.request.id("conversationId"), call.request.id("approvalId")
     call.request.media_type(JSON)
     call.request.check_size(MAX_BODY_BYTES)
+    await call.count(call.caller)
     body = await call.request.json(PostApproval)
     enqueued = await call.api.enqueue.enqueue_approval(
         call.caller,
@@ -60,6 +62,7 @@ async def post_approval(call: Call) -> func.HttpResponse:
 async def post_ingestion(call: Call) -> func.HttpResponse:
     kind = call.request.media_type(JSON, *JSON_LINES)
     call.request.check_size(MAX_BATCH_BYTES)
+    await call.count(caller)
     head: PostIngestion | IngestionQuery
     if kind == JSON:
         head = whole = await call.request.json(PostIngestion)

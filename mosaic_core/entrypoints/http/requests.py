@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
+from mosaic_core.config import LARGEST_BODY_BYTES
 from mosaic_core.domain.envelope import TIMES, faults, parse_json
 from mosaic_core.domain.errors import Detail, InvalidJsonError, RequestError
 from mosaic_core.domain.ids import normalise_guid
@@ -23,7 +24,7 @@ from mosaic_core.entrypoints.http.answers import refused
 JSON: Final = "application/json"
 JSON_LINES: Final = ("application/x-ndjson", "application/jsonl")
 MAX_BODY_BYTES: Final = 192 * 1024
-MAX_BATCH_BYTES: Final = 20 * 1024 * 1024
+MAX_BATCH_BYTES: Final = LARGEST_BODY_BYTES
 
 MAX_LINE_BYTES: Final = 64 * 1024
 _MAX_JSON_PARTS: Final = 500_000

@@ -88,7 +88,7 @@ class Route:
 
 
 _WHICH_CODE: Final = f"Version, commit and package digest for the role `{handlers.OPERATOR_READ}` only."
-_ENQUEUE_ERRORS: Final = ("client_reference_conflict", "command_rejected", "queue_unavailable")
+_ENQUEUE_ERRORS: Final = ("client_reference_conflict", "command_rejected", "queue_unavailable", "quota_exceeded")
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
