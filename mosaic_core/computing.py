@@ -45,6 +45,23 @@ def unless_stopped[T](items: Iterable[T]) -> Iterator[T]:
         yield item
 
 
+INLINE_CHARACTERS: Final = 160
+"""Of a person's text: what is judged of a longer one may take tens of milliseconds."""
+
+INLINE_BYTES: Final = 64 * 1024
+"""Of JSON."""
+
+INLINE_ROWS: Final = 2_000
+"""Of a ledger that are only gone over."""
+
+
+async def compute_over[**P, T](size: int, inline: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`compute` for what is larger than ``inline``; the small is done at once, which is faster than any thread."""
+    if size <= inline:
+        return work(*args, **kwargs)
+    return await compute(work, *args, **kwargs)
+
+
 async def compute[**P, T](work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """``work(*args, **kwargs)`` on a thread, context variables included; the loop stays free.
 

@@ -46,6 +46,9 @@ type Row = dict[str, Value]
 EARLIEST: Final = datetime(1601, 1, 1, tzinfo=UTC)
 """The first time that a property can hold."""
 
+PROPERTY_UNITS: Final = 32_768
+"""UTF-16 units that a property holds."""
+
 PROVENANCE_CHARACTERS: Final = 30_000
 """What is kept of a stage's provenance or a finding's rows, in UTF-16 units of its JSON; a property holds 32,768."""
 
@@ -94,8 +97,27 @@ def _number_in(value: float) -> float:
     return float(value)
 
 
+def _text_in(value: str) -> str:
+    """Half of a surrogate pair, which a model's text may hold, is no character: nothing could be sent of it."""
+    if value.isascii():
+        return value
+    return value.encode("utf-8", "replace").decode()
+
+
 def _texts_in(value: tuple[str, ...]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _text_in(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def _held(name: str, value: Value) -> Value:
+    """The same in memory as on Table Storage, which refuses what is longer. (An envelope may lie in a blob.)"""
+    if (
+        isinstance(value, str)
+        and name != "Envelope"
+        and len(value) > PROPERTY_UNITS // 2
+        and utf16_length(value) > PROPERTY_UNITS
+    ):
+        raise StoredRowError(f"{name} is longer than the {PROPERTY_UNITS} characters that a property holds")
+    return value
 
 
 def _same(value: Any) -> Any:
@@ -103,7 +125,7 @@ def _same(value: Any) -> Any:
 
 
 _CONVERSIONS: Final[dict[type, tuple[Callable[[Any], Value], Callable[[Any], Any]]]] = {
-    str: (_same, _same),
+    str: (_text_in, _same),
     bool: (_same, _same),
     int: (_same, int),
     float: (_number_in, float),
@@ -155,7 +177,7 @@ class Codec[T]:
     def encode(self, value: T) -> Row:
         """Raises StoredRowError where a value is outside of what a property can hold."""
         return {
-            column.name: column.encode(item)
+            column.name: _held(column.name, column.encode(item))
             for column in self._columns
             if (item := getattr(value, column.field)) is not None
         }
@@ -258,7 +280,7 @@ def _fitting(ids: Sequence[str]) -> tuple[str, ...]:
 def encode_conversation(conversation: Conversation) -> Row:
     """The turns are one text: a list of rows, their times as on the wire."""
     turns = tuple(json.dumps(TURN.encode(t), ensure_ascii=False, default=_on_the_wire) for t in conversation.turns)
-    return {**_CONVERSATION.encode(replace(conversation, turns=())), "Turns": _texts_in(turns)}
+    return {**_CONVERSATION.encode(replace(conversation, turns=())), "Turns": _held("Turns", _texts_in(turns))}
 
 
 def decode_conversation(row: Mapping[str, Any]) -> Conversation:

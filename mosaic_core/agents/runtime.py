@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final
 
+from mosaic_core.computing import compute
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.ports import AgentReply, AgentTurn
 
@@ -38,7 +38,7 @@ class OfflineAgent:
 
             return conversation.respond(turn)
 
-        return await asyncio.to_thread(work)
+        return await compute(work)
 
     async def resume(self, state: str, results: Mapping[str, str], turn: AgentTurn) -> AgentReply:
         """A session that an agent configured before has left is not gone on with; the answer says so."""
@@ -48,7 +48,7 @@ class OfflineAgent:
 
             return conversation.resume(state, results)
 
-        said = await asyncio.to_thread(work)
+        said = await compute(work)
         return AgentReply(answer=said or _NOT_OURS)
 
     async def answer(self, question: str, transactions: Sequence[Transaction], *, as_of: date) -> Answer:
@@ -57,7 +57,7 @@ class OfflineAgent:
 
             return offline.answer(question, transactions, as_of=as_of)
 
-        return await asyncio.to_thread(work)
+        return await compute(work)
 
 
 def offline_agent() -> OfflineAgent:

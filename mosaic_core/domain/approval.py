@@ -31,6 +31,7 @@ CLOCK_SLACK: Final = timedelta(minutes=10)
 that are five minutes off, each its own way."""
 
 _SUMMARY_VALUE: Final = 80
+_RECIPIENT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def draft(action: Action, kind: str) -> dict[str, Any]:
         body = "\n".join([action.name, *(f"{key}: {_whole(arguments[key])}" for key in sorted(arguments))])
     return {
         "kind": kind,
-        "recipient": recipient,
+        "recipient": recipient[:_RECIPIENT] if recipient else recipient,  # the body has all of it
         "channel": None,
         "subject": None,
         "body": body,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -40,6 +41,10 @@ TIMES: Final = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UT
 DAYS: Final = (date(1900, 1, 1), date(9999, 1, 1))
 """The same for days: both sides leave room to calculate."""
 
+GROWTH: Final = 2
+"""How many times its own limit a person's text may be in its normal form. One letter may stand for eighteen; what is
+read, judged, hashed and stored of a text is that form."""
+
 _INT32_MAX: Final = 2**31 - 1
 _EXACT: Final = 2**53
 """Up to here a float holds every whole number."""
@@ -64,6 +69,27 @@ def _no_control(value: str) -> str:
     if _CONTROL.search(value):
         raise ValueError("contains control characters")
     return value
+
+
+def normal_length(text: str) -> int:
+    """UTF-16 units of the text in the longer of the forms in which it is read: with compatibility forms resolved, and
+    case folded besides."""
+    if text.isascii():
+        return len(text)
+    plain = unicodedata.normalize("NFKC", text)
+    folded = unicodedata.normalize("NFKC", plain.casefold())
+    return max(len(form) + sum(character > "\uffff" for character in form) for form in (plain, folded))
+
+
+def normal_form_within(limit: int) -> AfterValidator:
+    """Refuses a text whose normal form is longer than ``limit``."""
+
+    def check(value: str) -> str:
+        if normal_length(value) > limit:
+            raise ValueError(f"is longer than {limit} characters in its normal form (NFKC, case folded)")
+        return value
+
+    return AfterValidator(check)
 
 
 def _time_text(value: object) -> object:
@@ -125,6 +151,9 @@ type Amount = Annotated[Decimal, BeforeValidator(_decimal)]
 type Currency = Annotated[str, AfterValidator(_currency)]
 type Line = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_no_control)]
 type BatchId = Annotated[str, AfterValidator(_batch_id)]
+type Message = Annotated[str, Field(min_length=1, max_length=2000), normal_form_within(2000 * GROWTH)]
+type Note = Annotated[str, Field(max_length=600), normal_form_within(600 * GROWTH)]
+type Rationale = Annotated[str, Field(max_length=500), normal_form_within(500 * GROWTH)]
 
 
 class Model(BaseModel):
@@ -175,8 +204,8 @@ class AgentMessagePosted(Model):
     household_id: Guid
     conversation_id: Guid
     household_user_id: Guid
-    message: Annotated[str, Field(min_length=1, max_length=2000)]
-    user_note: Annotated[str, Field(max_length=600)] | None = None
+    message: Message
+    user_note: Note | None = None
     policy_disposition: Disposition | None = None
 
 
@@ -186,7 +215,7 @@ class AgentApprovalSubmitted(Model):
     household_user_id: Guid
     approval_id: Guid
     decision: Literal["Approve", "Reject"]
-    rationale: Annotated[str, Field(max_length=500)] | None = None
+    rationale: Rationale | None = None
     policy_disposition: Disposition | None = None
 
 

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from mosaic_core.agents.categorise import REVIEW_THRESHOLD, HouseholdContext, categorise
 from mosaic_core.agents.routing import Specialist
 from mosaic_core.agents.transfers import MATCHED, TRANSFERS, WITHIN_DAYS, confirmed, match_transfers
-from mosaic_core.computing import compute, unless_stopped
+from mosaic_core.computing import INLINE_BYTES, compute, compute_over, unless_stopped
 from mosaic_core.domain.envelope import IngestionCompleted, TransactionLine, explain, parse_json
 from mosaic_core.domain.errors import InvalidJsonError, LaneError
 from mosaic_core.domain.ledger import Transaction
@@ -212,7 +212,7 @@ async def _blob(context: LaneContext, payload: IngestionCompleted) -> bytes:
     data = await context.stores.blobs.get(name)
     if data is None:
         raise LaneError("the batch's blob is not there", code="batch_blob_missing")
-    if hashlib.sha256(data).hexdigest() != digest:
+    if (await compute_over(len(data), INLINE_BYTES, hashlib.sha256, data)).hexdigest() != digest:
         raise LaneError("the batch's blob is not what its name says", code="batch_digest_mismatch")
     return data
 

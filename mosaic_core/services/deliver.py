@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypedDict
 
 from mosaic_core import telemetry
+from mosaic_core.computing import INLINE_BYTES, compute_over
 from mosaic_core.domain import ids, signals
 from mosaic_core.domain.envelope import Envelope, decode, iso
 from mosaic_core.domain.errors import PoisonError, StoreUnreachableError
@@ -134,7 +135,7 @@ class DeliveryService:
             wait = max(message.crowded_seconds, self._crowded_wait(message))
             return self._untouched(message, wait, "lane_full")
         try:
-            envelope = decode(message.body, lane)
+            envelope = await compute_over(len(message.body), INLINE_BYTES, decode, message.body, lane)
         except PoisonError as poison:
             return await self._refuse(message, poison)
         return await self._execute(lane, message, envelope)
@@ -167,7 +168,7 @@ class DeliveryService:
         as the broker's own dead letter with its key Reserved."""
         log.error("no copy could be sent in any delivery of the message")
         try:
-            envelope = decode(message.body, lane)
+            envelope = await compute_over(len(message.body), INLINE_BYTES, decode, message.body, lane)
         except PoisonError as poison:
             return _refused(message, poison)
         async with self.company.place() as place:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
+from mosaic_core.computing import INLINE_BYTES as INLINE_WORK
+from mosaic_core.computing import INLINE_CHARACTERS, compute_over
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import (
     AgentApprovalDue,
@@ -28,6 +30,7 @@ from mosaic_core.domain.envelope import (
     Payload,
     PolicyDisposition,
     encode,
+    normal_length,
     request_hash,
 )
 from mosaic_core.domain.errors import Detail, MosaicError, RequestError, StoredRowError, StoreUnreachableError
@@ -93,13 +96,15 @@ class EnqueueService:
     ) -> Enqueued:
         """Raises `RequestError` 409: ``client_reference_conflict`` where ``client_id`` already names another request,
         ``command_rejected`` where it names one that was rejected."""
+        size = normal_length(message) + normal_length(user_note or "")
+        assessment = await compute_over(size, INLINE_CHARACTERS, assess_message, message, user_note)
         payload = AgentMessagePosted(
             household_id=caller.household_id,
             conversation_id=conversation_id,
             household_user_id=caller.household_user_id,
             message=message,
             user_note=user_note,
-            policy_disposition=assess_message(message, user_note).disposition,
+            policy_disposition=assessment.disposition,
         )
         return await self._of_conversation(CommandType.AGENT_MESSAGE_POSTED, payload, caller, client_id)
 
@@ -183,10 +188,11 @@ class EnqueueService:
                 account_id=account_id,
                 transactions=list(batch.few),
             )
-            envelope = draft.envelope(payload, now)
+            envelope = await compute_over(len(batch.json_lines), INLINE_WORK, draft.envelope, payload, now)
             if len(envelope.encode()) <= INLINE_BYTES:
                 return await self._enqueue(draft, payload, envelope, now)
-        name = f"{caller.household_id}/{hashlib.sha256(batch.json_lines).hexdigest()}"
+        digest = await compute_over(len(batch.json_lines), INLINE_BYTES, hashlib.sha256, batch.json_lines)
+        name = f"{caller.household_id}/{digest.hexdigest()}"
         await self.stores.blobs.put(name, batch.json_lines)
         payload = IngestionCompleted(
             household_id=caller.household_id,
@@ -249,7 +255,7 @@ class EnqueueService:
             household_id=draft.household_id,
             queue=self.queues[lane],
             command_type=draft.command_type,
-            request_hash=request_hash(draft.command_type, payload),
+            request_hash=await compute_over(len(envelope), INLINE_WORK, request_hash, draft.command_type, payload),
             envelope=envelope,
             recorded_at=now,
             subject=draft.subject,

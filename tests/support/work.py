@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import CodeType
 
 from mosaic_core.agents import categorise, descriptors
+from mosaic_core.agents.offline import ledgerview, reading
 
 
 def steps(function: Callable[[], object]) -> int:
@@ -18,6 +19,9 @@ def steps(function: Callable[[], object]) -> int:
         descriptors.clean_descriptor,
         descriptors.merchant_words,
         categorise._score,
+        ledgerview._looks,
+        ledgerview._found,
+        reading._corrected,
     ):
         cached.cache_clear()
     count = 0

@@ -14,6 +14,7 @@ from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row
 from mosaic_core.adapters.tables.client import MAX_TRANSACTION, TableService
 from mosaic_core.adapters.tables.keys import SEPARATOR, encode, join
+from mosaic_core.computing import INLINE_ROWS, compute_over
 from mosaic_core.concurrency import each, together
 from mosaic_core.domain import ids as derived
 from mosaic_core.domain.errors import StoredRowError
@@ -232,6 +233,14 @@ class TableSignals(_Store):
         return self._tables.query(INDEX, partition, select=select, page=page)
 
 
+def _by_key(transactions: Sequence[Transaction]) -> tuple[dict[str, Transaction], list[str], list[str]]:
+    """The transactions by row key; the keys ascending, since rows of one table transaction lie together, so that
+    reading them back is one range; the ids that come again with other content."""
+    batch, conflicts = rows.one_of_each(transactions)
+    by_key = {encode(transaction.transaction_id): transaction for transaction in batch}
+    return by_key, sorted(by_key), conflicts
+
+
 class TableLedger(_Store):
     def __init__(self, tables: TableService, now: Callable[[], datetime]) -> None:
         super().__init__(tables)
@@ -241,10 +250,8 @@ class TableLedger(_Store):
         self, household_id: str, transactions: Sequence[Transaction], *, run_id: str, batch_id: str
     ) -> LedgerWrite:
         partition, recorded_at = encode(household_id), self._now().astimezone(UTC)
-        batch, conflicts = rows.one_of_each(transactions)
-        by_key = {encode(transaction.transaction_id): transaction for transaction in batch}
+        by_key, neighbours, conflicts = await compute_over(len(transactions), INLINE_ROWS, _by_key, transactions)
         standing, other = dict[str, StandingRow](), set[str]()
-        neighbours = sorted(by_key)  # rows of one transaction lie together, so that reading them back is one range
         for start in range(0, len(neighbours), MAX_TRANSACTION):
             chunk = {
                 key: rows.encode_transaction(by_key[key], run_id=run_id, batch_id=batch_id, recorded_at=recorded_at)
@@ -296,7 +303,8 @@ class TableLedger(_Store):
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
         days = (("PostedOn", "ge", first.isoformat()), ("PostedOn", "le", last.isoformat()))
         found = self._tables.query(LEDGER, encode(household_id), days, select=rows.TRANSACTION.properties)
-        return sorted([rows.TRANSACTION.decode(row) async for row in found], key=rows.ledger_order)
+        transactions = [rows.TRANSACTION.decode(row) async for row in found]
+        return await compute_over(len(transactions), INLINE_ROWS, sorted, transactions, key=rows.ledger_order)
 
 
 class TableApprovals(_Store):

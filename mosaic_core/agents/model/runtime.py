@@ -26,6 +26,7 @@ from mosaic_core.agents.model.outcomes import Outcome, TurnEndedError, cannot_an
 from mosaic_core.agents.model.proposals import ACTIONS, Refused, one_line
 from mosaic_core.agents.model.schemas import compact
 from mosaic_core.agents.model.tools import TOOLS, LedgerTool, LedgerTools, UnknownSubjectError
+from mosaic_core.computing import compute
 from mosaic_core.config import AgentSettings
 from mosaic_core.domain.errors import LaneError
 from mosaic_core.domain.ledger import Answer
@@ -103,7 +104,7 @@ class Runtime:
     # -------------------------------------------------------------------------------------------------------- turns
 
     async def _begin(self, turn: AgentTurn, evidence: Evidence) -> _Run:
-        tools = await asyncio.to_thread(LedgerTools, turn.transactions, turn.as_of, evidence, turn.findings)
+        tools = await compute(LedgerTools, turn.transactions, turn.as_of, evidence, turn.findings)
         return _Run(turn, tools, Budget(self._limits, self._now))
 
     async def _within_time(self, run: _Run) -> AgentReply:
@@ -130,7 +131,7 @@ class Runtime:
             run.messages += response.messages
             calls = _unanswered(response.messages)
             if not calls:
-                return self._reply(run, self._answer(run, _said(response.messages)))
+                return self._reply(run, await compute(self._answer, run, _said(response.messages)))
             judged = [
                 proposals.proposal(call.call_id or "", call.name or "", call.arguments or {}, household_rows)
                 for call in calls
@@ -138,7 +139,7 @@ class Runtime:
             refused = [entry for entry in judged if isinstance(entry, Refused)]
             proposed = [entry for entry in judged if isinstance(entry, Proposal)]
             if not refused and len(proposed) <= proposals.MOST:
-                return self._wait(run, proposed, _said(response.messages))
+                return await compute(self._wait, run, proposed, _said(response.messages))
             if run.corrected:
                 fault = refused[0].fault if refused else "too many at once"
                 raise TurnEndedError(Outcome.PROPOSAL_INVALID, f"{len(judged)} proposals, not valid twice: {fault}")
@@ -241,7 +242,7 @@ def _readable(tool: LedgerTool, ledger: LedgerTools) -> FunctionTool:
     work = tool.work(ledger)
 
     async def call(**arguments: Any) -> str:
-        def compute() -> Mapping[str, Any]:
+        def use() -> Mapping[str, Any]:
             try:
                 return work(tool.arguments.model_validate(arguments))
             except ValidationError as error:
@@ -251,7 +252,7 @@ def _readable(tool: LedgerTool, ledger: LedgerTools) -> FunctionTool:
             except UnknownSubjectError:
                 return {"error": "the ledger has nothing by that name"}
 
-        return json.dumps(await asyncio.to_thread(compute), ensure_ascii=False)
+        return json.dumps(await compute(use), ensure_ascii=False)
 
     return FunctionTool(name=tool.name, description=tool.description, func=call, input_model=compact(tool.arguments))
 

@@ -32,6 +32,10 @@ _AROUND: Final = re.compile(
 )
 
 
+LONGEST_NAMED: Final = 200
+"""Characters of a text that may be a name and nothing else."""
+
+
 def _key(text: str) -> str:
     return " ".join(re.sub(r"[^a-z]+", " ", text.casefold().replace("&", " and ")).split())
 
@@ -49,6 +53,8 @@ _TABLE: Final = _table()
 
 def named(text: str) -> frozenset[str]:
     """The categories that go by this name: none where it is unknown, several where it is said of more than one."""
+    if len(text) > LONGEST_NAMED:
+        return frozenset()
     text = text.strip(" .,!'\"").casefold()
     for _ in range(6):
         found = _TABLE.get(_key(text))

@@ -427,10 +427,11 @@ def find_periods(question: str, as_of: date) -> tuple[list[Period], str]:
 def mark_periods(question: str, as_of: date) -> list[tuple[int, int, Period]]:
     """The periods that a question names, each with where it stands, in its order."""
     found: list[tuple[int, int, Period]] = []
+    taken = bytearray(len(question))
     for pattern, reader in _COMPILED:
         for match in pattern.finditer(question):
             start, end = match.span()
-            if start == end or any(start < e and s < end for s, e, _ in found):
+            if start == end or any(taken[start:end]):
                 continue
             # "may" is a month only where it stands like one.
             if match.group().strip() == "may" and not re.search(r"(?:\b(?:vs|versus|and|to|than|or|,)\s*$)", question[:start]) and re.match(r"\s+(?:i|we|be|have|you)\b", question[end:]):  # fmt: skip
@@ -441,4 +442,5 @@ def mark_periods(question: str, as_of: date) -> list[tuple[int, int, Period]]:
                 period = None
             if period is not None:
                 found.append((start, end, period))
+                taken[start:end] = b"\x01" * (end - start)
     return sorted(found, key=lambda item: item[0])

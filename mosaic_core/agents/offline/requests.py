@@ -282,6 +282,8 @@ def _recurring(clause: str) -> MarkRecurring | None:
 
 def _recurrence(target: str) -> tuple[Cadence | None, str] | None:
     """The cadence that a text says and nothing else, and the words of one that cannot be kept; None for other texts."""
+    if len(target) > categories.LONGEST_NAMED:
+        return None
     text = target.casefold()
     cadence: Cadence | None = None
     unknown, said = "", False
@@ -311,6 +313,9 @@ _CHANGE: Final = re.compile(
 _STATED: Final = r"\s+(?:is|are|was|were|should(?: really| actually)? (?:be|go|count|have been)|counts?|belongs?|goes|falls)(?: (?:really|actually|always|just))?(?:\s+(?:as|in|under|to|into|with))?\s+"
 
 
+_LONGEST_LINK: Final = 40
+
+
 def _category(clause: str) -> Recategorise | None:
     change = _CHANGE.match(clause)
     if change is not None:
@@ -323,8 +328,11 @@ def _category(clause: str) -> Recategorise | None:
                 return _filed(what, target)
         # "mark it as done" is about something else; "categorise" and "under" are about categories
         sure = re.fullmatch(_SURE_FILING, order["verb"], re.IGNORECASE) is not None
+        rest = order["rest"]
+        about = sure or re.search(r"\bcategory\b", rest, re.IGNORECASE) is not None
         for what, target in reversed(splits):
-            if sure or re.search(rf"\bunder\s+{re.escape(target)}$|\bcategory\b", order["rest"], re.IGNORECASE):
+            before = rest[: -len(target)] if rest.endswith(target) else ""
+            if about or re.search(r"\bunder\s+$", before[-_LONGEST_LINK:], re.IGNORECASE):
                 return _filed(what, target)
         return _filed(order["rest"], "") if sure else None
     for what, target in _splits(clause, _STATED):

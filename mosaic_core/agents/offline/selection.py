@@ -217,7 +217,8 @@ def _decimal(digits: str) -> Decimal:
 
 def _named(name: str, rows: Sequence[Row], merchants: Merchants) -> tuple[list[Row], str, bool] | Unclear:
     parts = [_stripped(part) for part in re.split(r",|\band\b", name)]
-    if len(parts) > 1 and all(parts) and not any(_is_named(row, name) for row in rows):
+    key = compact(name)
+    if len(parts) > 1 and all(parts) and not any(_is_named(row, key) for row in rows):
         several = _several(parts, rows, merchants)
         if several is not None:
             return several
@@ -230,8 +231,8 @@ def _named(name: str, rows: Sequence[Row], merchants: Merchants) -> tuple[list[R
     return Unclear("unknown_merchant", f"The ledger has nothing by the name of {_quoted(name)}.")
 
 
-def _is_named(row: Row, name: str) -> bool:
-    return compact(name) in (compact(row.name), "".join(row.words).replace("&", "and"))
+def _is_named(row: Row, key: str) -> bool:
+    return key in (compact(row.name), "".join(row.words).replace("&", "and"))
 
 
 def _several(
@@ -243,13 +244,18 @@ def _several(
     known = [merchant for merchant in found if merchant is not None]
     if len({merchant.ids for merchant in known}) <= 1 and len(known) != 1:
         return None
+    places = {row.tx.transaction_id: place for place, row in enumerate(rows)}
+    looked_at: set[str] = set()
     for part, merchant in zip(parts, found, strict=True):
         if merchant is None:
             return Unclear("unknown_merchant", f"The ledger has nothing by the name of {_quoted(part)}.")
-        own = _merchants(row for row in rows if row.tx.transaction_id in merchant.ids)
+        if part in looked_at:
+            continue
+        looked_at.add(part)
+        own = _merchants(rows[place] for place in sorted(places[i] for i in merchant.ids))
         if len(own) > 1:
             return Unclear("several_merchants", f"{_quoted(part)} may be any of {_listed(own)}; say which.")
-    ids = frozenset().union(*(merchant.ids for merchant in known))
+    ids = frozenset().union(*dict.fromkeys(merchant.ids for merchant in known))
     names = " and ".join(dict.fromkeys(merchant.name for merchant in known))
     return [row for row in rows if row.tx.transaction_id in ids], names, all(merchant.exact for merchant in known)
 

@@ -15,6 +15,7 @@ from mosaic_core.agents.offline.query import Subject
 from mosaic_core.agents.offline.reading import TAKEN, Reading, corrected, known_word, stands_alone, unexplained
 from mosaic_core.agents.offline.vocabulary import PHRASE_TOPICS, TRANSFERS, Topic
 from mosaic_core.agents.offline.words import Tag
+from mosaic_core.computing import checkpoint
 
 _TOKEN: Final = re.compile(r"[0-9a-z&+][0-9a-z&+'./*-]*")
 _LONGEST_NAME: Final = 6
@@ -49,15 +50,20 @@ def find_names(text: str, merchants: Merchants) -> Names:
         (quoted.start(), quoted.end(), merchants.find(quoted[1])) for quoted in re.finditer(r'"([^"]{2,60})"', text)
     ]
     tokens = [(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
+    free = text
+    for start, end, _ in spans:
+        free = free[:start] + TAKEN * (end - start) + free[end:]
     for exact in (True, False):
         for length in range(min(_LONGEST_NAME, len(tokens)), 0, -1):
             for i in range(len(tokens) - length + 1):
+                checkpoint()
                 start, end = tokens[i][1], tokens[i + length - 1][2]
-                if any(start < e and s < end for s, e, _ in spans) or "," in text[start:end]:
+                if TAKEN in free[start:end] or "," in text[start:end]:
                     continue
                 hit = _whole(text, start, end, merchants) if exact else _slip(text, start, end, merchants)
                 if hit is not None:
                     spans.append((start, end, hit))
+                    free = free[:start] + TAKEN * (end - start) + free[end:]
     return _mended(text, sorted(spans, key=lambda span: span[0]), merchants)
 
 
@@ -90,6 +96,8 @@ def _slip(text: str, start: int, end: int, merchants: Merchants) -> Merchant | N
     unknown = [word for word in words if not known_word(word)]
     if not unknown or (known_word(words[0]) and len(words) > 1 and len(words[0]) < 4):
         return None
+    if any(word not in merchants.name_words for word in words if word not in unknown):
+        return None  # no name has that word, so none is meant
     if len(words) == 1 and corrected(words[0], ()) != words[0] and not re.search(r"\bat $", text[:start]):
         return None
     hit = merchants.closest(compact(" ".join(words)), named_only=True)

@@ -168,16 +168,17 @@ def _subjects(reading: Reading, rows: Sequence[Row]) -> tuple[tuple[Subject, ...
     """(what is asked about, what is excluded, the flow that a topic brings). Marks of what is excluded are dropped."""
     marks = reading.in_order()
     _drop_excluded(marks, reading)
-    excluded = [mark for mark in marks if mark not in reading.marks and Tag.SUBJECT in mark.tags]
+    left = set(map(id, reading.marks))
+    excluded = [mark for mark in marks if id(mark) not in left and Tag.SUBJECT in mark.tags]
     asked = [mark for mark in reading.in_order() if Tag.SUBJECT in mark.tags]
     topics = [mark.value for mark in asked if isinstance(mark.value, Topic)]
     topics, asked = _without_loose(asked, topics, reading)
     pays = any(Tag.PAY in mark.tags for mark in reading.marks)
-    subjects: list[Subject] = []
-    for mark in asked:
+    named: dict[str, Subject] = {}
+    for mark in _once_each(asked):
         subject = _subject(mark, rows, pays_interest=pays)
-        if all(subject.name != other.name for other in subjects):
-            subjects.append(subject)
+        named.setdefault(subject.name, subject)
+    subjects = list(named.values())
     if any(Tag.TARGET in mark.tags for mark in reading.marks) and not subjects:
         words = [
             reading.text[mark.start : mark.end].removeprefix("my ").split()[0]
@@ -196,7 +197,15 @@ def _subjects(reading: Reading, rows: Sequence[Row]) -> tuple[tuple[Subject, ...
     flow = next(iter(flows)) if len(flows) == 1 and subjects else None
     if not any(Tag.PERCENT in mark.tags for mark in reading.marks):
         subjects = list(_narrowed(subjects, reading))
-    return tuple(subjects), tuple(_subject(mark, rows) for mark in excluded), flow
+    return tuple(subjects), tuple(_subject(mark, rows) for mark in _once_each(excluded)), flow
+
+
+def _once_each(marks: Sequence[Mark]) -> list[Mark]:
+    """Marks without those that name again what an earlier one does."""
+    found: dict[object, Mark] = {}
+    for mark in marks:
+        found.setdefault(id(mark.value), mark)
+    return list(found.values())
 
 
 _DAILY: Final = frozenset({"checking", "current", "joint"})
@@ -211,15 +220,16 @@ def _without_loose(asked: list[Mark], topics: list[Topic], reading: Reading) -> 
     loose = _LOOSE_CASH.search(reading.text) is not None and bool(tags & {Tag.SPEND, Tag.PAY, Tag.EARN})
     loose = loose or Tag.TARGET in tags
     banks = [mark for mark in asked if reading.text[mark.start : mark.end] in _BANK]
-    others = [mark for mark in asked if mark not in banks]
+    others = [mark for mark in asked if reading.text[mark.start : mark.end] not in _BANK]
     banks = banks if others else []
+    not_all_cash = any(not _is_cash(other) for other in others or asked)
     dropped = banks + [
         mark for mark in others or asked
-        if (_is_cash(mark) and (loose or any(not _is_cash(other) for other in others or asked)))
+        if (_is_cash(mark) and (loose or not_all_cash))
         or (isinstance(mark.value, Topic) and mark.value.name == "services" and Tag.SUBSCRIPTION in tags)
     ]  # fmt: skip
-    left = [topic for topic in topics if all(mark.value is not topic for mark in dropped)]
-    return left, [mark for mark in asked if mark not in dropped]
+    gone, values = set(map(id, dropped)), {id(mark.value) for mark in dropped}
+    return [topic for topic in topics if id(topic) not in values], [mark for mark in asked if id(mark) not in gone]
 
 
 def _is_cash(mark: Mark) -> bool:
@@ -239,6 +249,7 @@ def _subject(mark: Mark, rows: Sequence[Row], *, pays_interest: bool = False) ->
 
 def _drop_excluded(marks: Sequence[Mark], reading: Reading) -> None:
     """Take out what follows "excluding" and the like, as far as it is joined by "and"."""
+    gone: set[int] = set()
     for i, mark in enumerate(marks):
         if Tag.EXCEPT not in mark.tags:
             continue
@@ -251,7 +262,9 @@ def _drop_excluded(marks: Sequence[Mark], reading: Reading) -> None:
         while dropped and Tag.AND in dropped[-1].tags:
             dropped.pop()
         if any(m.tags & {Tag.SUBJECT, Tag.REFUND, Tag.TRANSFER} for m in dropped):
-            reading.marks = [m for m in reading.marks if m not in (mark, *dropped)]
+            gone.update(map(id, (mark, *dropped)))
+    if gone:
+        reading.marks = [m for m in reading.marks if id(m) not in gone]
 
 
 def _narrowed(subjects: Sequence[Subject], reading: Reading) -> tuple[Subject, ...]:

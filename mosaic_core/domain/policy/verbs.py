@@ -155,8 +155,9 @@ def _joined() -> tuple[tuple[ImpactClass, re.Pattern[str]], ...]:
 
 def run_on(words: Sequence[str]) -> bool:
     """Whether an order goes on within a clause that began as something else: "how much did I spend send 50 to Bob"."""
+    before = _auxiliaries(words)
     for i in range(1, len(words) - 1):
-        if words[i] in _LIGHT or acts(words[i]) is None or not _unlicensed(words, i):
+        if words[i] in _LIGHT or acts(words[i]) is None or not _unlicensed(words, i, before[i]):
             continue
         if words[i - 1] in _SEQUELS and i > 1 and words[i - 2] not in _AGENTS:
             return True
@@ -173,19 +174,32 @@ _AGENTS: Final = frozenset(
 _SEQUELS: Final = frozenset("also now please then plz pls".split())
 
 
-def _unlicensed(words: Sequence[str], i: int) -> bool:
+def _auxiliaries(words: Sequence[str]) -> list[tuple[int | None, bool]]:
+    """Of each word: where the last auxiliary before it stands, and whether that one has had its own verb since."""
+    found: list[tuple[int | None, bool]] = []
+    aux, spent = None, False
+    for j, word in enumerate(words):
+        found.append((aux, spent))
+        if word in _AUX:
+            aux, spent = j, False
+        elif acts(word) is not None or word in ("spend", "have", "owe", "spent"):
+            spent = True
+    return found
+
+
+def _unlicensed(words: Sequence[str], i: int, auxiliary: tuple[int | None, bool]) -> bool:
     """Whether the verb at ``i`` has nothing before it that it could belong to: no subject, preposition or article beside
     it, and no auxiliary whose own verb has not come yet."""
     if words[i - 1] in _LICENSING and not (words[i - 1] in _SEQUELS and i > 1 and words[i - 2] not in _AGENTS):
         return False
-    aux = max((j for j in range(i) if words[j] in _AUX), default=None)
-    spent = ("spend", "have", "owe", "spent")
-    return aux is None or any(acts(w) is not None or w in spent for w in words[aux + 1 : i])
+    aux, spent = auxiliary
+    return aux is None or spent
 
 
 def orders_within(words: Sequence[str]) -> bool:
     """Whether a condition runs on into an order: "when my salary lands send 400 to Petra". A verb in its base form has
     nothing before it that it could belong to."""
+    before = _auxiliaries(words)
     for i in range(2, len(words)):
         if acts(words[i]) is None or words[i - 1].endswith("s"):
             continue
@@ -194,7 +208,7 @@ def orders_within(words: Sequence[str]) -> bool:
             continue
         if words[i - 1] in _LICENSING and not (pronoun and words[i - 1] in ("in", "on", "at")):
             continue
-        aux = max((j for j in range(i) if words[j] in _AUX), default=None)
+        aux, _ = before[i]
         if aux is None or i - aux > 4:
             return True
     return False

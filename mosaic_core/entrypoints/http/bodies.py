@@ -9,7 +9,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from mosaic_core.domain.currency import CURRENCIES
-from mosaic_core.domain.envelope import Amount, BatchId, Currency, Day, Line, TransactionLine
+from mosaic_core.domain.envelope import (
+    Amount,
+    BatchId,
+    Currency,
+    Day,
+    Line,
+    Message,
+    Note,
+    Rationale,
+    TransactionLine,
+)
 from mosaic_core.entrypoints.http import rules
 from mosaic_core.services.batch import INLINE_TRANSACTIONS
 
@@ -58,18 +68,20 @@ type ClientId = Annotated[
 
 
 class PostMessage(Body):
-    """A message to the household's agent. Lengths count after trimming."""
+    """A message to the household's agent. Lengths count after trimming; of the normal form (NFKC, case folded) they
+    may be twice as much."""
 
-    message: Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_printable)]
-    user_note: Annotated[str, Field(max_length=600), AfterValidator(_printable)] | None = None
+    message: Annotated[Message, AfterValidator(_printable)]
+    user_note: Annotated[Note, AfterValidator(_printable)] | None = None
     client_message_id: ClientId | None = None
 
 
 class PostApproval(Body):
-    """A person's word on a pending approval. There is no default."""
+    """A person's word on a pending approval. There is no default. The rationale's normal form (NFKC, case folded) may
+    be twice as long."""
 
     decision: Literal["Approve", "Reject"]
-    rationale: Annotated[str, Field(max_length=500), AfterValidator(_printable)] | None = None
+    rationale: Annotated[Rationale, AfterValidator(_printable)] | None = None
     client_approval_id: ClientId | None = None
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import azure.functions as func
 
+from mosaic_core.computing import compute
 from mosaic_core.domain import ids
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.entrypoints.http.answers import answer, json_text
@@ -62,15 +62,15 @@ async def post_approval(call: Call) -> func.HttpResponse:
 async def post_ingestion(call: Call) -> func.HttpResponse:
     kind = call.request.media_type(JSON, *JSON_LINES)
     call.request.check_size(MAX_BATCH_BYTES)
-    await call.count(caller)
+    await call.count(call.caller)
     head: PostIngestion | IngestionQuery
     if kind == JSON:
         head = whole = await call.request.json(PostIngestion)
-        batch = await asyncio.to_thread(Batch.of, whole.transactions)
+        batch = await compute(Batch.of, whole.transactions)
     else:
         head = call.request.choose(IngestionQuery)
         # one line at a time, on a thread: a large batch is never there as objects, and holds nobody up
-        batch = await asyncio.to_thread(Batch.of, json_lines(call.request.body, IngestedTransaction))
+        batch = await compute(Batch.of, json_lines(call.request.body, IngestedTransaction))
     call.caller.check_source(head.source)
     enqueued = await call.api.enqueue.enqueue_ingestion(call.caller, head.batch_id, head.source, head.account_id, batch)
     return _accepted(enqueued, f"{_BASE}/runs/{ids.run_id(enqueued.queue, enqueued.command_id)}")

@@ -3,7 +3,6 @@ field's name, never its value."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any, Final, Self
 import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
+from mosaic_core.computing import compute, unless_stopped
 from mosaic_core.config import LARGEST_BODY_BYTES
 from mosaic_core.domain.envelope import TIMES, faults, parse_json
 from mosaic_core.domain.errors import Detail, InvalidJsonError, RequestError
@@ -112,7 +112,7 @@ class Request:
     async def json[M: BaseModel](self, model: type[M]) -> M:
         """The body as ``model``, read as strictly as a queue's message."""
         if len(self.body) > _INLINE_BYTES:
-            return await asyncio.to_thread(_parse, self.body, model)
+            return await compute(_parse, self.body, model)
         return _parse(self.body, model)
 
     def choose(self, model: type[BaseModel]) -> Any:
@@ -142,7 +142,7 @@ def json_lines[M: BaseModel](body: bytes, model: type[M]) -> Iterator[M]:
     """Each line of the body as ``model``; blank lines do not count. What is wrong with further lines is told along with
     the first that is wrong (`_MAX_DETAILS` of them), naming line and field."""
     wrong: list[Detail] = []
-    for number, line in enumerate(io.BytesIO(body), start=1):
+    for number, line in enumerate(unless_stopped(io.BytesIO(body)), start=1):
         if not line.strip():
             continue
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mosaic_core.agents.routing import VERSION as ROUTER
 from mosaic_core.agents.routing import Route, Specialist, route_question
+from mosaic_core.computing import INLINE_CHARACTERS, compute_over
 from mosaic_core.domain.approval import REQUEST, Action
-from mosaic_core.domain.envelope import AgentMessagePosted, PolicyDisposition
+from mosaic_core.domain.envelope import AgentMessagePosted, PolicyDisposition, normal_length
 from mosaic_core.domain.policy import Assessment, ImpactClass, normalise, proposed_action
 from mosaic_core.domain.records import OpenFinding
 from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
@@ -27,6 +28,7 @@ class Messages:
         self._context = context
         self._message = message
         self._policy = f"policy/{rules.policy.version}"
+        self._size = normal_length(message.message) + normal_length(message.user_note or "")
         self._exchange = Exchange(
             context,
             rules.turnstile,
@@ -39,12 +41,14 @@ class Messages:
     async def execute(self) -> LaneResult:
         message = self._message
         async with self._context.log.stage("policy", self._policy) as stage:
-            assessment = self._rules.policy.assess(message.message, message.user_note)
+            assessment = await compute_over(
+                self._size, INLINE_CHARACTERS, self._rules.policy.assess, message.message, message.user_note
+            )
             stage.succeed(assessment.reason_code, assessment.rationale, confidence=assessment.confidence)
         if assessment.disposition == PolicyDisposition.APPROVAL_REQUIRED:
             return await self._request(assessment)
         async with self._context.log.stage("route", ROUTER) as stage:
-            route = route_question(message.message)
+            route = await compute_over(self._size, INLINE_CHARACTERS, route_question, message.message)
             stage.succeed(route.outcome_code, route.rationale, confidence=route.confidence)
         async with self._exchange.held():
             return await self._answer(route)
@@ -54,7 +58,9 @@ class Messages:
     async def _request(self, assessment: Assessment) -> LaneResult:
         """An approval that names the exact request. No agent is asked, nothing is done."""
         message = self._message
-        proposed = proposed_action(message.message, assessment, message.user_note)
+        proposed = await compute_over(
+            self._size, INLINE_CHARACTERS, proposed_action, message.message, assessment, message.user_note
+        )
         arguments = {"message": normalise(message.message)}
         if message.user_note:
             arguments["note"] = normalise(message.user_note)

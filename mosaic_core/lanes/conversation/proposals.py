@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mosaic_core.computing import compute
 from mosaic_core.domain import approval as approvals
 from mosaic_core.domain import ids
 from mosaic_core.domain.approval import Action, action_of
@@ -152,10 +153,12 @@ class Proposals:
         name = name_of(proposal.action)
         if name == "unnamed":
             raise InvalidProposalError("what was proposed has no action's name")
-        arguments = validated(name, proposal.arguments)
+        # a thread: a model's arguments are as long as it likes, and every text of them is read in many ways
+        arguments = await compute(validated, name, proposal.arguments)
         rows, severity = await self._scope(turn, ledger, name, arguments)
-        ruling = self._rules.policy.evaluate(
-            Proposed(action=name, arguments=arguments, confidence=confidence, rows=rows, severity=severity)
+        ruling = await compute(
+            self._rules.policy.evaluate,
+            Proposed(action=name, arguments=arguments, confidence=confidence, rows=rows, severity=severity),
         )
         return _Judged(proposal=proposal, action=Action(name, arguments), ruling=ruling)
 
