@@ -95,12 +95,14 @@ class Intake:
             async with asyncio.timeout(self._bounds.body_seconds):
                 async for part in request.content.iter_any():
                     if len(body) + len(part) > self._bounds.body_bytes:
+                        body.clear()  # now: the error's traceback would keep it beyond its place
                         raise RefusedError(413, "The request body is too large.")
                     body += part
                     if not is_large and len(body) > self._bounds.large_bytes:
                         is_large = True
                         await self._large_place(held)
         except TimeoutError:
+            body.clear()
             raise RefusedError(408, "The request body did not come in time.") from None
         return bytes(body)
 
