@@ -154,7 +154,9 @@ class Scenario(NamedTuple):
     limit: int = 2  # attempts
     deliveries: int = 0  # max delivery count, 0 for none
     effects: bool = False
-    ungated: bool = False  # as by a worker of an earlier version, which runs beside this one: the other rules hold alone
+    ungated: bool = (
+        False  # as by a worker of an earlier version, which runs beside this one: the other rules hold alone
+    )
     blameless: bool = False  # nothing that happens is the lane's fault: it must not be rejected
     deep_only: bool = False
 
@@ -1158,7 +1160,11 @@ class Model:
             return "key Reserved, and nothing left that would bring the command to its end"
         own = s.r.hash if s.r is not None else s.c
         dead = {(m.hash, m.reason) for m in s.msgs}
-        if s.r is not None and s.r.outcome == "failed" and not any(h == own and why != "not_recorded" for h, why in dead):
+        if (
+            s.r is not None
+            and s.r.outcome == "failed"
+            and not any(h == own and why != "not_recorded" for h, why in dead)
+        ):
             return "rejected, its message is not among the dead letters"
         for h, reason in dead:
             ended = s.r is not None and s.r.outcome in SUCCEEDED

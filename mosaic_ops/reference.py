@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from mosaic_core.domain.membership import RIGHTS
 from mosaic_core.entrypoints.http.answers import CODES
 from mosaic_core.entrypoints.http.call import Access
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
@@ -17,6 +18,7 @@ _WHO: Final = {
     Access.ANYBODY: "anybody",
     Access.TOKEN: "whoever has a valid token",
     Access.MEMBER: "a member of a household",
+    Access.HOUSEHOLD: "a member of that household",
 }
 
 
@@ -43,13 +45,20 @@ def _api() -> Iterator[str]:
         yield f"| {status} | `{code}` | {meaning} |"
 
 
+def _needs(route: Route) -> str:
+    """What the token's roles and the membership have to allow."""
+    token = f" with the role `{route.role}`" if route.role else ""
+    roles = [role for role, rights in RIGHTS.items() if route.right in rights]
+    return f"{token}, as {' or '.join(f'`{role}`' for role in roles)}" if roles else token
+
+
 def _route(route: Route) -> Iterator[str]:
     yield ""
     yield f"## `{route.method} /api/{route.route}`"
     yield ""
     yield f"{route.summary}. {route.description}".strip()
     yield ""
-    yield f"- For {_WHO[route.access]}{f' with the role `{route.role}`' if route.role else ''}."
+    yield f"- For {_WHO[route.access]}{_needs(route)}."
     for parameter in route.query:
         yield f"- Query `{parameter.name}`: {parameter.description}"
     if route.body:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mosaic_core.domain.lifecycle import KeyStatus, RunStatus
 from mosaic_core.lanes.context import LaneContext, LaneResult
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied
-from tests.support.world import COMMAND_ID, QUEUE, Work, World, each_operation
+from tests.support.world import Work, World, each_operation
 
 LIVES: dict[str, tuple[str, ...]] = {
     "success": ("success",),
@@ -45,7 +45,6 @@ def _check(world: World, work: Work, life: str) -> None:
         assert key.status == KeyStatus.COMPLETED
         assert run.status == (RunStatus.NEEDS_REVIEW if life == "review" else RunStatus.COMPLETED)
         assert run.attempt in work.keyed
-
 
 
 @pytest.mark.parametrize("life", LIVES)
