@@ -17,11 +17,14 @@ from azure.data.tables.aio import TableServiceClient
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
 
-from mosaic_core.adapters.tables import ensure_tables
+from mosaic_core.adapters.tables import ensure_tables, open_table_stores
 from mosaic_core.adapters.tables.stores import KEYS, RUNS, STAGES
+from mosaic_core.concurrency import each
 from mosaic_core.config import Connection
 from mosaic_core.domain.envelope import iso
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
+from mosaic_core.ports import Stores
+from mosaic_local.recording import record
 from mosaic_local.sample import HOUSEHOLD_ID
 from mosaic_local.seed import SAMPLE
 from mosaic_local.stack import Stack, StackOptions
@@ -49,14 +52,16 @@ class Told:
 class BenchApp:
     """A stack that runs one of the bench apps, with an open link to its queue. Made by `running`."""
 
-    def __init__(self, stack: Stack, http: aiohttp.ClientSession, sender: ServiceBusSender) -> None:
+    def __init__(self, stack: Stack, http: aiohttp.ClientSession, sender: ServiceBusSender, stores: Stores) -> None:
         self.stack = stack
+        self._stores = stores
         self._http = http
         self._sender = sender
 
     async def send(self, count: int) -> list[str]:
-        """Queue that many new commands; their ids."""
+        """Record and queue that many new commands; their ids."""
         sent = [question_envelope() for _ in range(count)]
+        await each(sent, lambda value: record_question(self._stores, value), at_once=16)
         for start in range(0, count, _BATCH):
             await self._sender.send_messages([to_message(it) for it in sent[start : start + _BATCH]])
         return [it["commandId"] for it in sent]
@@ -108,11 +113,29 @@ async def running(name: str) -> AsyncIterator[BenchApp]:
     """The bench app of that name, on a stack of its own that keeps nothing."""
     async with (
         Stack(StackOptions(app=APPS / name)) as stack,
+        _stores_of(stack) as stores,
         aiohttp.ClientSession(stack.api_base_url, trust_env=False) as http,
         ServiceBusClient.from_connection_string(stack.settings["ServiceBusConnection"]) as bus,
         bus.get_queue_sender(QUEUE) as sender,
     ):
-        yield BenchApp(stack, http, sender)
+        yield BenchApp(stack, http, sender, stores)
+
+
+@asynccontextmanager
+async def _stores_of(stack: Stack) -> AsyncIterator[Stores]:
+    tables = open_table_stores(
+        Connection(connection_string=stack.settings["TablesConnection"]),
+        Connection(connection_string=stack.settings["BlobsConnection"]),
+    )
+    try:
+        yield tables.stores
+    finally:
+        await tables.close()
+
+
+async def record_question(stores: Stores, value: dict[str, Any]) -> None:
+    """As the API records what it sends."""
+    await record(stores, Lane.CONVERSATION, QUEUE, json.dumps(value).encode(), subject=SAMPLE[0].subject)
 
 
 def question_envelope(text: str = "What did we spend on groceries last month?") -> dict[str, Any]:

@@ -70,6 +70,7 @@ async def _one(tables: TableStores, sender: ServiceBusSender) -> tuple[str, floa
     await tables.tables.insert(INDEX, "bench", uuid.uuid4().hex, {"Filler": "x" * 200})
     insert = time.perf_counter() - before
     await asyncio.sleep(IDLE_SECONDS)
+    await load.record_question(tables.stores, value)
     began = time.time()
     await sender.send(
         OutgoingMessage(

@@ -53,6 +53,7 @@ async def _first_message(stack: Stack) -> None:
     sender = ServiceBusSender(Connection(connection_string=stack.settings["ServiceBusConnection"]))
     body = json.dumps(value).encode()
     try:
+        await load.record_question(tables.stores, value)
         await sender.send(OutgoingMessage(queue=load.QUEUE, body=body, message_id=value["commandId"]))
         async with asyncio.timeout(_WAIT_SECONDS):
             while True:

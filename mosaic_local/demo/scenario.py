@@ -20,6 +20,7 @@ from mosaic_local.demo.doors import Doors
 from mosaic_local.demo.journey import Journey, Sent, ended, read
 from mosaic_local.demo.promises import Check, same
 from mosaic_local.demo.report import Report
+from mosaic_local.recording import record
 from mosaic_local.sample import sample_household
 from mosaic_local.sample.household import HOUSEHOLD_ID, SOURCE
 from mosaic_local.stack import Stack
@@ -203,7 +204,7 @@ class Scenario:
         return [first, second]
 
     async def _second_sweep(self, doors: Doors, stores: Stores, raised: Sequence[Signal]) -> Sent:
-        """Another sweep command over the same ledger, as an operator would send it."""
+        """Another sweep command over the same ledger, recorded as the app's timer does."""
         command_id = ids.derive("demo", "second sweep", self._night.isoformat())
         envelope = {
             "commandId": command_id,
@@ -213,7 +214,9 @@ class Scenario:
             "payload": {"householdId": HOUSEHOLD_ID, "sweepDate": self._night.isoformat(), "lookbackDays": 730},
         }
         second = Sent(step="second sweep", queue=SWEEP_QUEUE, command_id=command_id)
-        await doors.send(SWEEP_QUEUE, json.dumps(envelope).encode(), message_id=command_id)
+        body = json.dumps(envelope).encode()
+        await record(stores, Lane.SWEEP, SWEEP_QUEUE, body)
+        await doors.send(SWEEP_QUEUE, body, message_id=command_id)
         await ended(stores, [second], seconds=WAIT_SECONDS)
         again = await stores.signals.of_run(ids.run_id(SWEEP_QUEUE, command_id))
         self._report.check(

@@ -36,7 +36,7 @@ RECORDS: dict[str, tuple[Codec[Any], Any]] = {
 }
 
 CONTRACT = {
-    "AgentCommands": "CommandId HouseholdId Queue CommandType RequestHash Envelope RecordedAtUtc",
+    "AgentCommands": "CommandId HouseholdId Queue CommandType RequestHash Envelope RecordedAtUtc Origin Subject",
     "AgentRuns": "RunId HouseholdId ConversationId CommandId CommandType CorrelationId Queue TriggerSource "
     "PolicyVersion RequestHash Status IsFinal AttemptOutcome FailureCode FailureRationale Attempt "
     "NextAttemptAtUtc ReplayOfCommandId TraceParent AgentName AgentSource AgentNoteSummary "

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mosaic_core.domain.lifecycle import KeyStatus, RunStatus
 from mosaic_core.lanes.context import LaneContext, LaneResult
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied
-from tests.support.world import COMMAND_ID, QUEUE, Work, World, each_operation
+from tests.support.world import Work, World, each_operation
 
 LIVES: dict[str, tuple[str, ...]] = {
     "success": ("success",),
@@ -23,16 +23,16 @@ LIVES: dict[str, tuple[str, ...]] = {
 }
 
 
-async def _live(life: str, recorded: bool, faults: dict[int, Kind]) -> tuple[World, Work]:
+async def _live(life: str, faults: dict[int, Kind]) -> tuple[World, Work]:
     work = Work(LIVES[life])
     world = World(work, plan=Plan(faults=faults))
-    await world.send(recorded=recorded)
+    await world.send()
     await world.run()
     await world.check_end()
     return world, work
 
 
-def _check(world: World, work: Work, life: str, recorded: bool) -> None:
+def _check(world: World, work: Work, life: str) -> None:
     key, run = asyncio.run(world.key()), asyncio.run(world.run_row())
     assert len(work.first) == 1
     # a lane never runs twice under one attempt number
@@ -45,20 +45,17 @@ def _check(world: World, work: Work, life: str, recorded: bool) -> None:
         assert key.status == KeyStatus.COMPLETED
         assert run.status == (RunStatus.NEEDS_REVIEW if life == "review" else RunStatus.COMPLETED)
         assert run.attempt in work.keyed
-    if not recorded:
-        assert asyncio.run(world.listed()) == [(QUEUE, COMMAND_ID)]
 
 
 @pytest.mark.parametrize("life", LIVES)
-@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "direct"])
-def test_every_single_operation_goes_wrong_in_every_way(life: str, recorded: bool) -> None:
-    operations = each_operation(lambda: Work(LIVES[life]), recorded=recorded)
+def test_every_single_operation_goes_wrong_in_every_way(life: str) -> None:
+    operations = each_operation(lambda: Work(LIVES[life]))
     for at in range(1, len(operations) + 1):
         for kind in KINDS:
             faults: dict[int, Kind] = {at: kind}
             try:
-                world, work = asyncio.run(_live(life, recorded, faults))
-                _check(world, work, life, recorded)
+                world, work = asyncio.run(_live(life, faults))
+                _check(world, work, life)
             except BaseException as error:
                 error.add_note(f"{kind} at operation {at}, {operations[at - 1]}, of {life}")
                 raise
@@ -67,12 +64,11 @@ def test_every_single_operation_goes_wrong_in_every_way(life: str, recorded: boo
 @settings(max_examples=300, deadline=None)
 @given(
     life=st.sampled_from(sorted(LIVES)),
-    recorded=st.booleans(),
     faults=st.dictionaries(st.integers(1, 60), st.sampled_from(KINDS), min_size=2, max_size=4),
 )
-def test_several_operations_go_wrong(life: str, recorded: bool, faults: dict[int, Kind]) -> None:
-    world, work = asyncio.run(_live(life, recorded, faults))
-    _check(world, work, life, recorded)
+def test_several_operations_go_wrong(life: str, faults: dict[int, Kind]) -> None:
+    world, work = asyncio.run(_live(life, faults))
+    _check(world, work, life)
 
 
 @pytest.mark.parametrize("copies", [2, 3])
@@ -95,19 +91,18 @@ def test_copies_at_the_same_instant_run_once(copies: int) -> None:
 
 
 @pytest.mark.parametrize("life", LIVES)
-@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "direct"])
-def test_a_sleeper_that_was_overtaken_does_no_harm(life: str, recorded: bool) -> None:
+def test_a_sleeper_that_was_overtaken_does_no_harm(life: str) -> None:
     """Faults 6 and 8: a slow first owner, paused before any one of its operations, cannot overwrite its successor."""
 
     async def sleep(at: int) -> None:
         work = Work(LIVES[life])
         world = World(work, plan=Plan(faults={at: "pause"}))
-        await world.send(recorded=recorded)
+        await world.send()
         await world.overtaken()
         await world.check_end()
         assert len(set(work.began)) == len(work.began), work.began
 
-    for at in range(1, len(each_operation(lambda: Work(LIVES[life]), recorded=recorded)) + 1):
+    for at in range(1, len(each_operation(lambda: Work(LIVES[life]))) + 1):
         try:
             asyncio.run(sleep(at))
         except BaseException as error:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from azure.servicebus import ServiceBusMessage
 
+from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus, RunStatus
 from mosaic_local.demo.journey import Journey, Sent, read
@@ -52,6 +53,7 @@ def burst(conversation: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 async def send_all(running: Live, commands: list[tuple[str, dict[str, Any]]]) -> None:
+    await each(commands, lambda command: running.record(*command), at_once=16)
     for queue in {queue for queue, _ in commands}:
         messages = [
             ServiceBusMessage(json.dumps(value), message_id=value["commandId"])

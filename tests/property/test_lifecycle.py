@@ -285,6 +285,11 @@ class Lifecycle(RuleBasedStateMachine):
             self.final_run = run
 
     @invariant()
+    def what_nobody_recorded_leaves_no_row(self) -> None:
+        if hasattr(self, "world") and not self._is_recorded():
+            assert (self._key(), self._run(), self._failure(), self.lane.began) == (None, None, None, [])
+
+    @invariant()
     def a_terminal_key_and_its_run_agree(self) -> None:
         key, run, failure = self._key(), self._run(), self._failure()
         if key is None or key.status == KeyStatus.RESERVED:
@@ -354,6 +359,8 @@ class Lifecycle(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             if hasattr(self, "world"):
+                if not self._is_recorded():
+                    self._send(FIRST, recorded=True)  # the API comes to it at last, whoever was there before
                 self.loop.run_until_complete(self._once_faults_stop())
                 for check in (
                     self.what_is_final_never_changes,
@@ -382,6 +389,9 @@ class Lifecycle(RuleBasedStateMachine):
         by_reason: dict[str, set[bytes]] = {}
         for dead in self.world.broker.dead_letters(QUEUE):
             by_reason.setdefault(dead.reason, set()).add(dead.message.body)
+        # what somebody sent before the API had recorded it
+        by_reason.pop("not_recorded", None)
+        assert key.request_hash == self._recorded_hash()
         # the requests that lost the id to another are told so, and only they
         owner, stranger = (FIRST, OTHER) if self._command(FIRST).request_hash == key.request_hash else (OTHER, FIRST)
         assert by_reason.pop("idempotency_hash_mismatch", set()) <= {stranger}
@@ -404,6 +414,14 @@ class Lifecycle(RuleBasedStateMachine):
             if there.request_hash != self._command(payload).request_hash:
                 return
         at_once(self.world.send(payload, recorded=recorded))
+
+    def _is_recorded(self) -> bool:
+        return at_once(self.world.stored.commands.read(COMMAND_ID)) is not None
+
+    def _recorded_hash(self) -> str:
+        recorded = at_once(self.world.stored.commands.read(COMMAND_ID))
+        assert recorded is not None
+        return recorded.request_hash
 
     def _command(self, payload: bytes) -> Command:
         envelope = decode(payload, Lane.CONVERSATION)

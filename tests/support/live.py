@@ -16,6 +16,7 @@ from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.ports import Stores
 from mosaic_local.demo.doors import Doors
 from mosaic_local.demo.journey import Journey, Sent, ended, read
+from mosaic_local.recording import record
 from mosaic_local.stack import Stack
 
 ALICE = "a11ce000000000000000000000000001"
@@ -83,11 +84,19 @@ class Live:
     doors: Doors
     stores: Stores
 
-    async def send(self, queue: str, value: dict[str, Any], *, recorded: bool = False) -> Sent:
-        """Straight to the queue. ``recorded`` claims what the API would have done."""
-        properties = {"recorded": True} if recorded else None
-        await self.doors.send(queue, json.dumps(value).encode(), message_id=value["commandId"], properties=properties)
+    async def send(self, queue: str, value: dict[str, Any], *, recorded: bool = True) -> Sent:
+        """Straight to the queue; ``recorded``: as by the API, for alice where a person asks. The first request of an id
+        stands."""
+        if recorded:
+            await self.record(queue, value)
+        body, properties = json.dumps(value).encode(), {"recorded": True} if recorded else None
+        await self.doors.send(queue, body, message_id=value["commandId"], properties=properties)
         return Sent(step="test", queue=queue, command_id=value["commandId"])
+
+    async def record(self, queue: str, value: dict[str, Any]) -> None:
+        lane = next(lane for lane, rules in RULES.items() if rules.default_queue == queue)
+        subject = "alice" if "householdUserId" in value["payload"] else ""
+        await record(self.stores, lane, queue, json.dumps(value).encode(), subject=subject)
 
     async def finish(self, sent: Sent, *, seconds: float = 30) -> Journey:
         """The command's journey once its key is terminal and its message settled."""

@@ -285,12 +285,12 @@ class World:
         assert self.broker.count(QUEUE) == (0, 0, 0)
 
 
-def each_operation(handler: Callable[[], LaneHandler], *, recorded: bool) -> list[str]:
+def each_operation(handler: Callable[[], LaneHandler]) -> list[str]:
     """The names of all operations of an undisturbed life of a command."""
 
     async def life() -> list[str]:
         world = World(handler())
-        await world.send(recorded=recorded)
+        await world.send()
         await world.run()
         return world.plan.log
 

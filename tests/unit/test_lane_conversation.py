@@ -20,13 +20,14 @@ from mosaic_core.domain.envelope import (
     IngestionCompleted,
     NightlyAnomalySweep,
     PolicyDisposition,
+    decode,
 )
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
-from mosaic_core.domain.lanes import CommandType, Lane
+from mosaic_core.domain.lanes import RULES, CommandType, Lane
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, RunStatus, Severity, StageStatus
 from mosaic_core.domain.policy import POLICY_VERSION
-from mosaic_core.domain.records import Approval, Signal
+from mosaic_core.domain.records import Approval, Membership, Signal
 from mosaic_core.domain.settlement import Complete, Reschedule
 from mosaic_core.lanes.conversation import POLICY, ConversationLane
 from mosaic_core.lanes.ingestion import IngestionLane
@@ -34,6 +35,7 @@ from mosaic_core.ports import ETag, Stored
 from mosaic_local.sample.household import sample_household
 from tests.support.agents import AnsweringAgent
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld, subject_of
+from tests.support.world import record
 
 PAY_RENT = "Send 900 dollars to my landlord"
 OTHER_CONVERSATION = "c0000000000000000000000000000002"
@@ -627,3 +629,92 @@ async def test_a_review_that_somebody_changes_meanwhile_is_closed_all_the_same(w
     await world.deliver(Lane.CONVERSATION, decision(world, approval.approval_id, "Approve"), stores=stores)
     review = await review_of(world, asking.run.run_id)
     assert (review.is_resolved, review.summary) == (True, "looked at")
+
+
+# ------------------------------------------------------------------------------------------------- who may decide
+
+
+async def leave(world: LaneWorld, user: str, **changes: str) -> None:
+    """The member's row as an operator leaves it."""
+    members = world.stores.members.table  # type: ignore[attr-defined]
+    key = (subject_of(user), user)
+    kept = members.read(key)
+    members.update(key, {**kept.row, **changes}, kept.etag)
+
+
+@pytest.mark.parametrize("what", ["Approve", "Reject"])
+@pytest.mark.parametrize("changes", [{"Status": "removed"}, {"Role": "Viewer"}, {"Role": "Ingest"}])
+async def test_who_is_no_member_any_more_decides_nothing(
+    what: Literal["Approve", "Reject"], changes: dict[str, str]
+) -> None:
+    """Gone between the decision at the API and its being carried out."""
+    world = world_of()
+    _, approval = await asked(world)
+    body = decision(world, approval.approval_id, what, user=OTHER_USER)
+    await world.enrol(decode(body, Lane.CONVERSATION))
+    await leave(world, OTHER_USER, **changes)
+    ended = await world.deliver(Lane.CONVERSATION, body)
+    assert (ended.run.status, ended.run.failure_code) == (RunStatus.NEEDS_REVIEW, "approval_member_gone")
+    [now] = await approvals(world)
+    assert now == approval
+    # somebody who is still there decides
+    assert (await decide(world, approval.approval_id, "Approve", user=USER)).run.status == RunStatus.COMPLETED
+
+
+async def test_who_left_before_it_was_carried_out_has_nothing_carried_out() -> None:
+    """The worker died right after the decision was written; the member is gone when another goes on."""
+    world = world_of()
+    _, approval = await asked(world)
+    body = decision(world, approval.approval_id, "Approve", user=OTHER_USER)
+    envelope = decode(body, Lane.CONVERSATION)
+    stored = await world.stores.approvals.read(HOUSEHOLD, approval.approval_id)
+    assert stored is not None
+    decided = replace(
+        approval,
+        status=ApprovalStatus.APPROVED,
+        decided_at=world.clock.now(),
+        decided_by=OTHER_USER,
+        decided_by_subject=await world.enrol(envelope),
+        decision_run_id=ids.run_id(RULES[Lane.CONVERSATION].default_queue, envelope.command_id),
+    )
+    await world.stores.approvals.update(decided, stored.etag)
+    await leave(world, OTHER_USER, Status="removed")
+    ended = await world.deliver(Lane.CONVERSATION, body)
+    assert ended.run.failure_code == "approval_member_gone"
+    [now] = await approvals(world)
+    assert (now.draft, now.carried_out_as) == (None, "not applied: who approved it is no member any more")
+
+
+async def test_who_is_not_recorded_decides_nothing() -> None:
+    world = world_of()
+    _, approval = await asked(world)
+    body = decision(world, approval.approval_id, "Approve", user=OTHER_USER)
+    await world.enrol(decode(body, Lane.CONVERSATION))
+    await record(world.stores, RULES[Lane.CONVERSATION].default_queue, Lane.CONVERSATION, body, world.clock.now())
+    ended = await world.deliver(Lane.CONVERSATION, body)
+    assert ended.run.failure_code == "approval_member_gone"
+    assert await approvals(world) == [approval]
+
+
+async def test_another_person_is_another_subject() -> None:
+    """One person who is two users of the household has asked; as the other user they cannot approve it."""
+    world = world_of(other_person=True)
+    _, approval = await asked(world)
+    assert approval.requested_by_subject == subject_of(USER)
+    body = decision(world, approval.approval_id, "Approve", user=OTHER_USER)
+    await world.stores.members.insert(
+        Membership(
+            subject=subject_of(USER),
+            household_id=HOUSEHOLD,
+            household_user_id=OTHER_USER,
+            role="Member",
+            status="Active",
+            created_at=world.clock.now(),
+        )
+    )
+    queue = RULES[Lane.CONVERSATION].default_queue
+    await record(world.stores, queue, Lane.CONVERSATION, body, world.clock.now(), subject=subject_of(USER))
+    ended = await world.deliver(Lane.CONVERSATION, body)
+    assert ended.run.failure_code == "approval_same_person"
+    assert await approvals(world) == [approval]
+    assert (await decide(world, approval.approval_id, "Approve", user=OTHER_USER)).run.status == RunStatus.COMPLETED
