@@ -45,8 +45,8 @@ CONTRACT = {
     "OutcomeRationale Attempt StartedAtUtc CompletedAtUtc Provenance ProvenanceCount",
     "AgentSignals": "SignalId RunId CommandId MessageId CorrelationId Queue HouseholdId SignalCode Severity Summary "
     "RequiresHumanReview IsResolved Attempt RaisedAtUtc ResolvedAtUtc ResolvedBy ResolutionNote",
-    "IdempotencyKeys": "Scope KeyValue RequestHash Status RunId CommandId CorrelationId Attempt Excused Solo OwnerToken "
-    "LeaseSeconds NextAttemptAtUtc SequenceNumber CreatedAtUtc ExpiresAtUtc FinalizedAtUtc "
+    "IdempotencyKeys": "Scope KeyValue RequestHash Status RunId CommandId CorrelationId Attempt Excused Solo "
+    "OwnerToken LeaseSeconds NextAttemptAtUtc SequenceNumber CreatedAtUtc ExpiresAtUtc FinalizedAtUtc "
     "ResolutionCode ResolutionRationale",
 }
 

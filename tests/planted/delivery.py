@@ -14,6 +14,7 @@ _OUTAGES = "tests/unit/test_delivery_outages.py::"
 _COPIES = "tests/unit/test_delivery_copies.py::"
 _ENDS = "tests/unit/test_delivery_ends.py::"
 _UNIT = "tests/unit/test_deliver.py::"
+_GATE = "tests/unit/test_delivery_recording.py::"
 _RENEWALS = "tests/unit/test_lease.py::"
 
 DEFECTS: Final = (
@@ -21,31 +22,36 @@ DEFECTS: Final = (
     Defect(
         name="thirteen-hash-at-recording-skipped",
         file=_DELIVERY,
-        old="            if recorded.request_hash != envelope.request_hash:\n                return self._step_mismatch\n",
+        old="        if recorded.request_hash != self._envelope.request_hash:\n            return self._step_mismatch\n",
         new="",
-        caught_by=(
-            "tests/unit/test_delivery_recording.py::"
-            "test_a_message_that_says_other_than_the_record_is_refused_before_it_takes_the_id",
-        ),
+        caught_by=(f"{_GATE}test_another_request_under_a_recorded_id_is_refused_whichever_comes_first",),
         what="a message takes the id of a command that the API has recorded otherwise",
     ),
     Defect(
-        name="thirteen-listed-by-the-message-s-own-time",
+        name="the-word-recorded-is-believed",
         file=_DELIVERY,
-        old="            self._index_from = decode(recorded.envelope.encode(), self._lane).created_at\n",
-        new="",
-        caught_by=(
-            "tests/unit/test_delivery_recording.py::test_a_repeated_message_is_listed_once_by_the_record_s_time",
-        ),
-        what="one command is listed twice, at times that its sender chooses",
+        old="        if recorded is None:\n            return self._step_producer\n",
+        new="        if recorded is None:\n"
+        '            told = self._message.properties.get("recorded")\n'
+        "            return self._step_reserve if told else self._step_producer\n",
+        caught_by=(f"{_GATE}test_what_nobody_recorded_is_refused_and_leaves_the_id_to_the_command",),
+        what="whoever may send to a queue acts in anybody's name",
     ),
     Defect(
-        name="thirteen-failed-listing-ignored",
+        name="a-producer-takes-the-app-s-ids",
         file=_DELIVERY,
-        old="        if index is not None:  # a command",
-        new="        if False:  # a command",
-        caught_by=(f"{_OUTAGES}test_a_listing_that_storage_does_not_take_begins_no_lane",),
-        what="a command runs that its conversation does not show",
+        old="            or ids.is_derived(envelope.command_id)\n",
+        new="",
+        caught_by=(f"{_GATE}test_a_producer_cannot_take_an_id_that_the_app_will_use",),
+        what="a night's sweep becomes the silent duplicate of somebody's batch",
+    ),
+    Defect(
+        name="a-producer-s-time-is-believed",
+        file=_DELIVERY,
+        old="        envelope = replace(envelope, created_at=min(max(envelope.created_at, first), last))\n",
+        new="",
+        caught_by=(f"{_GATE}test_a_producer_s_time_is_held_to_when_the_broker_took_it",),
+        what="a choice made in the year 9998 stands for ever",
     ),
     Defect(
         name="lane-before-the-run-is-read",

@@ -19,7 +19,7 @@ DEFECTS: Final = (
     Defect(
         name="inactive-members-count",
         file=_MEMBERSHIP,
-        old=" if m.status.lower() == ACTIVE]",
+        old=" if is_active(m)]",
         new="]",
         caught_by=(_ACCESS + "test_a_token_without_a_membership_is_403",),
         what="who has left a household goes on reading it",
@@ -43,8 +43,8 @@ DEFECTS: Final = (
     Defect(
         name="a-member-of-any-is-a-member-of-all",
         file=_MEMBERSHIP,
-        old="            if membership.household_id == household_id:",
-        new="            if membership.household_id:",
+        old=" if membership.household_id == household_id]",
+        new="]",
         caught_by=(_COMMANDS + "test_ingesting_needs_the_role_and_the_household",),
         what="a batch is booked into a household that is not the caller's",
     ),

@@ -56,7 +56,7 @@ DEFECTS: Final = (
         what="a command runs that its conversation does not show",
     ),
     Defect(
-        name="the-api-ignores-a-failed-listing",
+        name="thirteen-failed-listing-ignored",
         file=_DISPATCH,
         old=_LISTING,
         new=_LISTING.replace(
@@ -75,7 +75,7 @@ DEFECTS: Final = (
         what="a client is told that its command failed, and it runs",
     ),
     Defect(
-        name="a-repetition-is-listed-by-its-own-time",
+        name="thirteen-listed-by-its-own-time",
         file=_ENQUEUE,
         old="                command = there\n",
         new="                import dataclasses\n\n                command = dataclasses.replace(there, recorded_at=now)\n",
