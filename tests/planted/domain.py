@@ -10,6 +10,23 @@ _ENVELOPE = "mosaic_core/domain/envelope.py"
 _ENVELOPE_TESTS = "tests/unit/test_envelope.py::"
 
 DEFECTS: Final = (
+    # -------------------------------------------------------------------------------------------------------- bounds
+    Defect(
+        name="a-normal-form-of-any-length",
+        file=_ENVELOPE,
+        old="        if normal_length(value) > limit:",
+        new="        if len(value) > limit:",
+        caught_by=("tests/unit/test_stored_texts.py::test_a_text_whose_normal_form_is_too_long_is_no_envelope",),
+        what="2,000 letters that stand for 36,000 are judged, and can never become an approval",
+    ),
+    Defect(
+        name="long-texts-on-the-loop",
+        file="mosaic_core/computing.py",
+        old="    if size <= inline:",
+        new="    if size >= 0:",
+        caught_by=("tests/unit/test_loop_is_free.py::test_a_long_message_is_judged_beside_the_loop_where_it_comes_in",),
+        what="one household's long messages hold up everybody's health checks and leases",
+    ),
     # --------------------------------------------------------------------------------------------------------- states
     Defect(
         name="final-rows-change",

@@ -127,6 +127,19 @@ def test_answering_up_to_a_hundred_thousand_rows(question: str, ledger: Callable
     assert max(growths(lambda n: asked(QUESTIONS[question], ledger(n)), 25_000)) < MOST
 
 
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("ledger", [named_alike, merchants_seen_once])
+def test_words_and_merchants_together_are_no_product(ledger: Callable[[int], Rows], named: bool) -> None:
+    """Twice the words of a question against twice the merchants is twice the work, not four times."""
+
+    def work(n: int) -> Callable[[], object]:
+        words = WORDS[: n // 3]
+        said = ["acmeholdings" + word[:5] for word in words] if named else words
+        return asked(f"how much did I spend at {' '.join(said)}", ledger(n))
+
+    assert max(growths(work, 200)) < MOST
+
+
 # ---------------------------------------------------------------------------------------------------------- characters
 
 UNITS = {

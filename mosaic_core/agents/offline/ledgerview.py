@@ -94,12 +94,17 @@ def _row(tx: Transaction, known: Mapping[tuple[str, ...], str]) -> Row:
     )
 
 
+_LONGEST_TEXT: Final = 2_000
+"""Characters that are searched of a row: more than its fields hold, unless letters stand for eighteen each."""
+
+
 @lru_cache(maxsize=8192)
 def _looks(description: str, merchant_name: str | None) -> tuple[str, tuple[str, ...], str]:
     """(name, identifying words, searchable text)"""
     name = " ".join((merchant_name or "").split()) or clean_descriptor(description)
     words = merchant_words(description, merchant_name)
-    return name, words, fold(f"{merchant_name or ''} {description} {name} {' '.join(words)}".lower())
+    text = fold(f"{merchant_name or ''} {description} {name} {' '.join(words)}".lower())
+    return name, words, text[:_LONGEST_TEXT]
 
 
 def _names_by_descriptor(transactions: Iterable[Transaction]) -> dict[tuple[str, ...], str]:
