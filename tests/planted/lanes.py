@@ -45,7 +45,7 @@ _FINDING = """\
             raised_at=context.now(),
             run_id=context.run_id,
             command_id=context.envelope.command_id,
-            correlation_id=context.envelope.correlation_id,
+            correlation_id=ids.clean(context.envelope.correlation_id),
             household_id=household_id,
         )
 """
@@ -126,8 +126,8 @@ DEFECTS: Final = (
     Defect(
         name="whoever-asked-may-approve",
         file=_DECISIONS,
-        old="approves and self._rules.require_other_person and decision",
-        new="False and decision",
+        old="approves and self._rules.require_other_person and self",
+        new="False and self",
         caught_by=(f"{_PROPOSING}test_whoever_asked_cannot_approve_where_another_person_is_wanted",),
         what="two pairs of eyes are one",
     ),
@@ -313,7 +313,7 @@ DEFECTS: Final = (
     Defect(
         name="a-blob-is-not-checked",
         file=_INGESTION,
-        old="    if hashlib.sha256(data).hexdigest() != digest:\n",
+        old="    if (await compute_over(len(data), INLINE_BYTES, hashlib.sha256, data)).hexdigest() != digest:\n",
         new="    if False:\n",
         caught_by=(f"{_INGESTING}test_a_blob_whose_sum_differs",),
         what="what is booked is not what was accepted",
