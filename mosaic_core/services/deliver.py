@@ -88,6 +88,9 @@ class DeliveryService:
                     settlement = Abandon(settlement.why)
                 else:
                     settlement = await self._end(lane, message)
+                    if isinstance(settlement, Reschedule):
+                        # storage is away as well, and no copy goes out: completed, the message would be lost
+                        settlement = Abandon(settlement.why)
                     break
             await self._settle(message, settlement)
             return settlement
