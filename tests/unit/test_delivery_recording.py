@@ -11,14 +11,15 @@ import pytest
 
 from mosaic_core.domain import ids, signals
 from mosaic_core.domain.envelope import PAYLOADS, decode
-from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.errors import QueueUnavailableError, StoreUnreachableError
 from mosaic_core.domain.lanes import RULES, CommandType, Lane, lane_of
 from mosaic_core.domain.lifecycle import CommandOrigin
 from mosaic_core.domain.membership import producer_subject
 from mosaic_core.domain.records import Membership
-from mosaic_core.domain.settlement import Complete, DeadLetter, Reschedule, Settlement
+from mosaic_core.domain.settlement import Abandon, Complete, DeadLetter, Reschedule, Settlement
 from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
 from mosaic_core.ports import IncomingMessage, Stores
+from mosaic_core.services.limits import DeliveryLimits
 from tests.support.world import CONVERSATION, HOUSEHOLD, USER, World, record
 
 ID = "11111111222243334444555555555555"
@@ -112,6 +113,22 @@ class Gate:
         )
         service = replace(self.world.service(), producers=self.producers, settler=self)
         return await service.deliver(lane, message)
+
+    async def deliver_last(self, body: bytes, stores: Stores) -> Settlement:
+        """The tenth delivery, into a full lane, while no copy can be sent."""
+        message = IncomingMessage(
+            queue=RULES[Lane.CONVERSATION].default_queue,
+            body=body,
+            lock_token="lock",
+            message_id=ID,
+            sequence_number=1,
+            delivery_count=10,
+            enqueued_at=self.world.clock.now(),
+            crowded=True,
+        )
+        self.world.stores = stores
+        service = replace(self.world.service(), settler=self, sender=NoCopies(), limits=DeliveryLimits(hold=0.0))
+        return await service.deliver(Lane.CONVERSATION, message)
 
     async def complete(self, message: IncomingMessage) -> None: ...
     async def abandon(self, message: IncomingMessage) -> None: ...
@@ -335,3 +352,33 @@ async def test_a_message_that_only_fails_ends_without_a_row_of_the_command() -> 
     settlement = await gate.deliver(Lane.CONVERSATION, forged, failedSteps=4)
     assert reason(settlement) == "processing_failed"
     assert await gate.untouched(Lane.CONVERSATION)
+
+
+class NoCopies:
+    async def send(self, message: object, *, due: object = None) -> None:
+        raise QueueUnavailableError("sends are refused")
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+async def test_the_last_delivery_of_a_forged_message_touches_no_row(recorded: bool) -> None:
+    """No copy could be sent in any delivery, and the lane is full: the command is ended by the worker itself, where it
+    is a command's message."""
+    gate = Gate()
+    body = command(CommandType.AGENT_MESSAGE_POSTED)
+    if recorded:
+        await gate.record(Lane.CONVERSATION, body)
+    settlement = await gate.deliver_last(body, gate.stores)
+    assert reason(settlement) == ("processing_failed" if recorded else "not_recorded")
+    assert await gate.untouched(Lane.CONVERSATION) is not recorded
+
+
+async def test_a_last_delivery_without_storage_is_not_completed_unseen() -> None:
+    gate = Gate()
+
+    class Away:
+        async def read(self, command_id: str) -> None:
+            raise StoreUnreachableError("commands: 503")
+
+    stores = replace(gate.stores, commands=Away())  # type: ignore[arg-type]
+    settlement = await gate.deliver_last(command(CommandType.AGENT_MESSAGE_POSTED), stores)
+    assert isinstance(settlement, Abandon)
