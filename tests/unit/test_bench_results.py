@@ -100,8 +100,8 @@ def test_row_names_are_unique_and_the_issues_are_there() -> None:
     } <= set(names)  # fmt: skip
     assert memory.ROWS[0] == "worker_rss_after_10000"
     assert {(case.requests, case.levels) for case in storage.CASES if case.name in ("success", "duplicate")} == {
-        (5, 4),
-        (3, 2),
+        (6, 5),
+        (4, 3),
     }
 
 

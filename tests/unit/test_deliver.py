@@ -21,7 +21,7 @@ from mosaic_core.lanes.context import LaneContext, LaneResult
 from mosaic_core.ports import IncomingMessage, OutgoingMessage
 from mosaic_core.services.limits import DeliveryLimits
 from tests.support.faults import Plan
-from tests.support.world import COMMAND_ID, HOUSEHOLD, QUEUE, RUN_ID, Work, World, body
+from tests.support.world import COMMAND_ID, HOUSEHOLD, QUEUE, RUN_ID, Work, World, body, record
 
 
 def received(world: World) -> IncomingMessage:
@@ -54,6 +54,7 @@ async def test_the_api_s_trace_goes_on_and_any_other_producer_s_is_linked(
     theirs = "0af7651916cd43dd8448eb211c80319c"
     world = World(Work(("fail", "success")))
     properties = {"traceparent": f"00-{theirs}-b7ad6b7169203331-01"} | ({"recorded": True} if recorded else {})
+    await record(world.stored, QUEUE, Lane.CONVERSATION, body(), world.clock.now())
     await world.broker.send(OutgoingMessage(queue=QUEUE, body=body(), message_id=COMMAND_ID, properties=properties))
     await world.run()
     run = await world.run_row()

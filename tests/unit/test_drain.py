@@ -196,7 +196,7 @@ async def test_a_drain_reads_nothing_more() -> None:
 
     worker = Waiting(lane)
     world = worker.world
-    world.plan.faults = {3: "unsent"}
+    world.plan.faults = {4: "unsent"}
     await world.send(recorded=True)
     assert await worker.drained(begun.is_set) == Abandon("draining")
-    assert world.plan.log == ["keys.insert", "runs.insert", "keys.update", "settler.abandon"]
+    assert world.plan.log == ["commands.read", "keys.insert", "runs.insert", "keys.update", "settler.abandon"]

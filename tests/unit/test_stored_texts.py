@@ -243,6 +243,7 @@ MAXIMA: dict[type[Any], dict[str, int]] = {
         "command_type": LINE,
         "request_hash": 64,
         "envelope": ENVELOPE_UNITS // 2,  # what is longer lies in a blob
+        "subject": 2000,
     },
     Key: {
         "queue": QUEUE,
@@ -314,6 +315,8 @@ MAXIMA: dict[type[Any], dict[str, int]] = {
         "carried_out_as": 300,
         "draft": PROPERTY_UNITS // 2,  # see the tests of drafts above
         "turn_id": GUID,
+        "requested_by_subject": 2000,
+        "decided_by_subject": 2000,
     },
     Decision: {
         "decision_id": GUID,
@@ -332,6 +335,7 @@ MAXIMA: dict[type[Any], dict[str, int]] = {
         "household_user_id": GUID,
         "role": 120,
         "status": 120,
+        "source": LINE,
     },
     OutboxEntry: {"entry_id": GUID, "command_id": GUID, "queue": QUEUE},
     Annotation: {
@@ -393,7 +397,7 @@ def test_every_text_has_a_maximum_that_fits_its_property(record: type[Any]) -> N
 def test_every_kind_of_row_is_looked_at() -> None:
     held = {name for name, value in vars(rows).items() if isinstance(value, rows.Codec) and not name.startswith("_")}
     looked_at = {"COMMAND", "KEY", "RUN", "STAGE", "SIGNAL", "APPROVAL", "DECISION", "MEMBERSHIP", "TRANSACTION"}
-    assert held == looked_at | {"OUTBOX_ENTRY", "ANNOTATION", "SWEEP_PROGRESS", "TURN"}
+    assert held == looked_at | {"OUTBOX_ENTRY", "ANNOTATION", "SWEEP_PROGRESS", "TURN", "ALLOWANCE"}
     assert {Turn, SweepProgress}.isdisjoint(MAXIMA), "they have tests of their own"
 
 
