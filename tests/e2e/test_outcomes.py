@@ -212,6 +212,7 @@ async def test_row_worker_draining(running: Live) -> None:
             assert (journey.run.status, journey.run.attempt, journey.key.excused) == (RunStatus.COMPLETED, 2, 1)
 
 
+@pytest.mark.slow
 async def test_a_drain_costs_a_message_few_deliveries() -> None:
     """With many receivers open, a message that goes back must not go round among them until the broker gives it up."""
     with Stack(StackOptions(app_settings=FAST)) as stack:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,7 @@ def test_a_planted_anomaly_keeps_one_identity(seed: int, step: int, late: int) -
     assert all(count == 1 for count in counts.values()), counts
 
 
+@pytest.mark.slow
 def test_a_year_of_nights_raises_what_is_planted_and_little_else() -> None:
     """Also what only some nights would raise counts: a person has seen it."""
     planted = found = 0
@@ -72,6 +74,7 @@ def test_a_year_of_nights_raises_what_is_planted_and_little_else() -> None:
     assert len(alarms) <= years, [(f.kind, f.explanation) for f in alarms]
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     delays=st.lists(st.integers(0, 7), min_size=14, max_size=14), day=st.integers(1, 28), since=st.integers(200, 250)
@@ -89,6 +92,7 @@ def test_a_few_days_late_raises_nothing_on_any_night(delays: list[int], day: int
     assert _raised(rows, _nights(first, date(2026, 2, 20), 2)) == {}
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(late=st.integers(10, 24), day=st.integers(1, 28))
 def test_a_bill_found_weeks_late_was_raised_at_most_once(late: int, day: int) -> None:
