@@ -45,6 +45,16 @@ class Failing:
         return call
 
 
+async def failed_once() -> World:
+    """A recorded command whose lane has failed in its first delivery."""
+    world = World(Work(("fail",)), max_deliveries=10)
+    await world.send(recorded=True)
+    message = world.broker.receive(QUEUE)
+    assert message is not None
+    await world.deliver(message)
+    return world
+
+
 def failing(world: World, name: str, *operations: str) -> None:
     def fails(operation: str) -> Exception | None:
         return StoreRefusedError(f"{name}.{operation}: 400") if operation in operations else None
@@ -105,11 +115,7 @@ async def test_a_key_row_that_cannot_be_read_ends_the_message_told() -> None:
 @pytest.mark.parametrize("status", ["Pending", "Failed", "Cancelled", "Completed"])
 async def test_a_run_in_a_status_that_nothing_follows_ends_the_command_told(status: str) -> None:
     """It can be read: the contract has the word. No path of this version writes it to a run that is not final."""
-    world = World(Work(("fail",)), max_deliveries=10)
-    await world.send(recorded=True)
-    message = world.broker.receive(QUEUE)
-    assert message is not None
-    await world.deliver(message)
+    world = await failed_once()
     edited(world, "runs", (RUN_ID,), Status=status)
     await world.run(most=12)
     assert (await world.key()).status == KeyStatus.REJECTED
@@ -119,11 +125,7 @@ async def test_a_run_in_a_status_that_nothing_follows_ends_the_command_told(stat
 
 
 async def test_a_key_in_a_status_that_nothing_follows_ends_the_message_told() -> None:
-    world = World(Work(("fail",)), max_deliveries=10)
-    await world.send(recorded=True)
-    message = world.broker.receive(QUEUE)
-    assert message is not None
-    await world.deliver(message)
+    world = await failed_once()
     edited(world, "keys", (QUEUE, COMMAND_ID), Status="Expired")
     await world.run(most=12)
     assert [d.reason for d in world.broker.dead_letters(QUEUE)] == ["processing_failed"]
@@ -180,11 +182,7 @@ async def test_what_fails_around_the_steps_ends_the_message_told_and_not_at_once
 async def test_an_end_that_a_sleeper_wrote_meanwhile_stays() -> None:
     """The fifth failed step ends the command; between its reading the run and its write a paused owner wakes up and
     writes that it has succeeded."""
-    world = World(Work(("fail",)), max_deliveries=10)
-    await world.send(recorded=True)
-    message = world.broker.receive(QUEUE)
-    assert message is not None
-    await world.deliver(message)
+    world = await failed_once()
     failing(world, "stages", "insert_all")
     while True:
         message = world._next()
@@ -221,11 +219,7 @@ async def test_an_end_that_a_sleeper_wrote_meanwhile_stays() -> None:
 
 async def test_a_last_failed_step_in_an_outage_is_given_up_after_a_day() -> None:
     """The key cannot be read and the run's table is away for ever: not for ever a copy a minute."""
-    world = World(Work(("fail",)), max_deliveries=10)
-    await world.send(recorded=True)
-    message = world.broker.receive(QUEUE)
-    assert message is not None
-    await world.deliver(message)
+    world = await failed_once()
     edited(world, "keys", (QUEUE, COMMAND_ID), Status="Archived")
     world.stores = replace(
         world.stores, runs=cast("Any", Failing(world.stores.runs, lambda _: StoreUnreachableError("runs: 503")))
@@ -301,11 +295,7 @@ async def test_the_limit_holds_whatever_is_refused(store: str, operation: str, e
 
 
 async def test_an_outage_while_the_end_is_written_does_not_lose_it() -> None:
-    world = World(Work(("fail",)), max_deliveries=10)
-    await world.send(recorded=True)
-    message = world.broker.receive(QUEUE)
-    assert message is not None
-    await world.deliver(message)
+    world = await failed_once()
     edited(world, "runs", (RUN_ID,), Status="Paused")
     while True:
         message = world._next()
@@ -518,11 +508,7 @@ async def test_a_suspect_that_is_never_alone_waits_in_the_queue_without_an_attem
 
 
 async def test_a_run_that_is_final_without_an_outcome_is_told() -> None:
-    world = World(Work(("fail",)), max_deliveries=10)
-    await world.send(recorded=True)
-    message = world.broker.receive(QUEUE)
-    assert message is not None
-    await world.deliver(message)
+    world = await failed_once()
     edited(world, "runs", (RUN_ID,), IsFinal=True, AttemptOutcome=None, Status=RunStatus.COMPLETED.value)
     await world.run(most=12)
     settlement = world.settlements[-1]
