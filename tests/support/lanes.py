@@ -5,13 +5,19 @@ What a lane test asks about is what was stored; `Ended` gathers it.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Never
+
+import pytest
 
 from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender, MemorySettler
+from mosaic_core.computing import checkpoint
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import Envelope, Payload, decode, encode
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
@@ -151,3 +157,26 @@ class LaneWorld:
     async def attempt(self, lane: Lane, body: bytes, *, attempt: int = 1, stores: Stores | None = None) -> LaneResult:
         await self.enrol(decode(body, lane))
         return await self.handlers[lane](self.context(lane, body, attempt=attempt, stores=stores))
+
+
+async def cut_off_in(
+    computation: str, monkeypatch: pytest.MonkeyPatch, world: LaneWorld, lane: Lane, body: bytes
+) -> bool:
+    """Cut off an attempt whose ``computation`` (its dotted name) never ends. True: by then its thread has ended."""
+    began, ended = threading.Event(), threading.Event()
+
+    def endless(*_: object, **__: object) -> Never:
+        began.set()
+        try:
+            while True:
+                checkpoint()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(computation, endless)
+    attempt = asyncio.create_task(world.attempt(lane, body))
+    assert await asyncio.to_thread(began.wait, 10)
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+    return ended.is_set()

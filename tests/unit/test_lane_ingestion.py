@@ -17,7 +17,6 @@ import pytest
 from mosaic_core.adapters.memory import MemoryLedger
 from mosaic_core.adapters.rows import encode_transaction
 from mosaic_core.agents.categorise import learning_key
-from mosaic_core.computing import checkpoint
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, TransactionLine, parse_json
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
@@ -32,7 +31,7 @@ from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.ports import LedgerWrite, Stores
 from mosaic_local.sample.household import sample_household
 from tests.support import records
-from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld
+from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld, cut_off_in
 from tests.support.tables import MemoryTables, on_tables
 
 CHECKING = "alice-checking"
@@ -621,20 +620,5 @@ async def test_wherever_the_tables_go_away_all_that_is_told_stands(number: int, 
 async def test_an_attempt_that_is_cut_off_leaves_no_thread_at_work(
     world: LaneWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began, ended = threading.Event(), threading.Event()
-
-    def endless(*_: object) -> list[Transaction]:
-        began.set()
-        try:
-            while True:
-                checkpoint()
-        finally:
-            ended.set()
-
-    monkeypatch.setattr(ingestion, "_categorised", endless)
-    attempt = asyncio.create_task(world.attempt(Lane.INGESTION, command(world, GROCER)))
-    assert await asyncio.to_thread(began.wait, 10)
-    attempt.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await attempt
-    assert ended.is_set()
+    body = command(world, GROCER)
+    assert await cut_off_in("mosaic_core.lanes.ingestion._categorised", monkeypatch, world, Lane.INGESTION, body)

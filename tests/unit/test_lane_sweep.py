@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +15,6 @@ from mosaic_core.adapters.memory import MemorySignals
 from mosaic_core.adapters.tables.stores import INDEX, SIGNALS, TableSignals
 from mosaic_core.agents.anomalies import KINDS, find_anomalies, finding_key
 from mosaic_core.agents.categorise import categorise
-from mosaic_core.computing import checkpoint
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, NightlyAnomalySweep
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
@@ -30,7 +28,7 @@ from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.lanes.sweep import sweep_lane
 from mosaic_core.ports import ETag
 from mosaic_local.sample.household import sample_household
-from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld
+from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld, cut_off_in
 from tests.support.tables import MemoryTables, service
 
 END = date(2026, 11, 23)
@@ -364,23 +362,8 @@ async def test_wherever_a_sweep_is_cut_off_no_signal_is_without_its_listing(
 async def test_a_sweep_that_is_cut_off_leaves_no_thread_at_work(
     world: LaneWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began, ended = threading.Event(), threading.Event()
-
-    def endless(*_: object, **__: object) -> list[Finding]:
-        began.set()
-        try:
-            while True:
-                checkpoint()
-        finally:
-            ended.set()
-
-    monkeypatch.setattr(sweep_module, "find_anomalies", endless)
-    attempt = asyncio.create_task(world.attempt(Lane.SWEEP, command(world, NIGHT)))
-    assert await asyncio.to_thread(began.wait, 10)
-    attempt.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await attempt
-    assert ended.is_set()
+    body = command(world, NIGHT)
+    assert await cut_off_in("mosaic_core.lanes.sweep.find_anomalies", monkeypatch, world, Lane.SWEEP, body)
 
 
 async def test_after_a_write_that_failed_no_other_finding_is_written(world: LaneWorld, tables: MemoryTables) -> None:
