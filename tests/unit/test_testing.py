@@ -8,8 +8,8 @@ from mosaic_ops import testing
 @pytest.mark.parametrize(
     ("ours", "pytests"),
     [
-        ([], ["-m", "not slow", "-n", "2", "--dist", "loadfile"]),
-        (["--slow"], ["-n", "2", "--dist", "loadfile"]),
+        ([], ["-m", "not slow", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]),
+        (["--slow"], ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]),
         (["tests/unit"], ["-m", "not slow", "tests/unit"]),
         (["-k", "kill_burst", "--slow", "-x"], ["-k", "kill_burst", "-x"]),
         (["-m", "e2e"], ["-m", "not slow", "-m", "e2e"]),
