@@ -1,5 +1,5 @@
-"""The order of the tests: those that mostly wait come first, so that the computing ones fill the cores beside them and no
-long file is left over at the end."""
+"""The order of the tests: those that mostly wait come first, so that the computing ones fill the cores beside them, and
+no long file is left over at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 _ROOT: Final = Path(__file__).parent
 _WAITING: Final = ("e2e", "faults", "contract")
-"""The folders whose tests run over processes of their own, the longest files first."""
+"""The folders whose tests run over processes of their own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
