@@ -24,6 +24,7 @@ from mosaic_core.ports import Principal, Stores
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import Caller, MembershipService
+from mosaic_core.services.operators import OperatorReads
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
@@ -137,6 +138,7 @@ class ApiWorld:
         return Api(
             enqueue=self.enqueue,
             read_models=self.read_models,
+            operators=OperatorReads(self.stores),
             memberships=MembershipService(self.stores.members),
             health=self.health,
             verifier=StaticVerifier(),

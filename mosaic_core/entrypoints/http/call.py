@@ -14,6 +14,7 @@ from mosaic_core.ports import Principal, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import CHOICE_HEADER, Caller, MembershipService
+from mosaic_core.services.operators import OperatorReads
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 
@@ -40,6 +41,7 @@ class Api:
 
     enqueue: EnqueueService
     read_models: ReadModels
+    operators: OperatorReads
     memberships: MembershipService
     health: HealthService
     verifier: TokenVerifier
