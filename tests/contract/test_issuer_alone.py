@@ -1,5 +1,4 @@
-"""``./mosaic issuer`` as a process of its own: tokens that the app's own verifier takes, and a member that the app's own
-stores find."""
+"""``./mosaic issuer`` as a process: tokens that the app's own verifier takes, a member that its own stores find."""
 
 from __future__ import annotations
 
