@@ -37,6 +37,8 @@ COMMANDS: Final[dict[str, Command]] = {
     "policy": Command(
         "mosaic_ops.policy", "The policy's rules; what a changed file would have decided", "Operate", is_group=True
     ),
+    "backup": Command("mosaic_ops.backup", "The tables as files, and back: export, restore, verify", "Operate"),
+    "costs": Command("mosaic_ops.costs", "What a million commands ask of each service, and its cost", "Operate"),
     "test": Command("mosaic_ops.testing", "Run the tests: [--slow] [pytest arguments]", "Develop"),
     "check": Command(
         "mosaic_ops.checks.command", "Format, lint, types, layers, secrets, pins, tracked files", "Develop"
