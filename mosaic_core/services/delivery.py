@@ -202,6 +202,7 @@ class Delivery:
 
     def _given_up(self) -> Settlement:
         self._event("dead_lettered", "store_unreachable")
+        log.error("command rejected", extra={"code": "store_unreachable", "rationale": _GIVEN_UP})
         return self._dead_letter("store_unreachable", "store_unreachable", _GIVEN_UP)
 
     async def _excuse(self, *, tries: int = TRIES_TO_EXCUSE) -> None:
@@ -276,6 +277,7 @@ class Delivery:
                 return self._given_up()
             return await self._away()
         self._event("dead_lettered", code)
+        log.error("command rejected", extra={"code": code, "rationale": rationale})
         return self._dead_letter("store_unreachable" if self._giving_up else "processing_failed", code, rationale)
 
     async def _refused_at_last(self, code: str, rationale: str) -> Settlement | None:

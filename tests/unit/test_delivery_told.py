@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from mosaic_core import telemetry
-from mosaic_core.domain.errors import LaneError
+from mosaic_core.domain.errors import LaneError, MosaicError, StoredRowError, StoreUnreachableError
 from mosaic_core.lanes.context import StageLog
 from tests.support.world import COMMAND_ID, QUEUE, Work, World
 
@@ -78,3 +78,22 @@ async def test_a_stage_is_a_span_with_its_outcome(monkeypatch: pytest.MonkeyPatc
     assert answer.parent.span_id == lane.context.span_id
     assert "12.50" not in answer.to_json()
     assert "Alice" not in write.to_json()
+
+
+@pytest.mark.parametrize("error", [StoreUnreachableError("storage is away"), StoredRowError("a row of another version")])
+async def test_a_command_that_storage_ends_is_told_as_rejected(
+    caplog: pytest.LogCaptureFixture, error: MosaicError
+) -> None:
+    world = World(Work(("success",)))
+
+    async def fails(*_: object) -> None:
+        raise error
+
+    await world.send()
+    world.stores.runs.insert = fails  # type: ignore[method-assign, assignment]
+    world.stores.runs.read = fails  # type: ignore[method-assign, assignment]
+    with caplog.at_level(logging.INFO):
+        await world.run(most=2000)
+    rejected = [r.__dict__ for r in caplog.records if r.getMessage() == "command rejected"]
+    assert [line["code"] for line in rejected] == [error.code]
+    assert rejected[0]["commandId"] == COMMAND_ID
