@@ -80,7 +80,9 @@ async def test_a_stage_is_a_span_with_its_outcome(monkeypatch: pytest.MonkeyPatc
     assert "Alice" not in write.to_json()
 
 
-@pytest.mark.parametrize("error", [StoreUnreachableError("storage is away"), StoredRowError("a row of another version")])
+@pytest.mark.parametrize(
+    "error", [StoreUnreachableError("storage is away"), StoredRowError("a row of another version")]
+)
 async def test_a_command_that_storage_ends_is_told_as_rejected(
     caplog: pytest.LogCaptureFixture, error: MosaicError
 ) -> None:

@@ -12,7 +12,7 @@ these bears it.
 import difflib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,17 @@ _FUNCTIONS: Final = frozenset(
     "tobool todatetime todouble toint tolong tolower tostring".split()
 )
 _WORDS: Final = frozenset("and or in has contains startswith endswith between true false null asc desc by".split())
+_COMPARISONS: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "=": str.__eq__,
+    "==": str.__eq__,
+    "=~": str.__eq__,
+    "contains": str.__contains__,
+    "endswith": str.endswith,
+    "has": str.__contains__,
+    "startswith": str.startswith,
+}
+"""How a text fits a value, by the operator without its "!"."""
+
 _UNNAMED: Final = frozenset({"arg_max", "arg_min", "count"})
 """Aggregates whose columns are named by themselves; all others are given a name."""
 
@@ -163,10 +174,7 @@ class Table:
             return replace(it, names=names if it.names is None else it.names & names)
 
         return Table(
-            {
-                name: replace(column, bag=tuple(kept(it) for it in column.bag))
-                for name, column in self.columns.items()
-            }
+            {name: replace(column, bag=tuple(kept(it) for it in column.bag)) for name, column in self.columns.items()}
         )
 
 
@@ -422,7 +430,7 @@ class Query:
                 operator -= 1
             if operator < 0 or parts[operator].text not in {"in", "!in"}:
                 return
-        elif operator < 0 or parts[operator].text not in {"==", "!=", "=~"}:
+        elif operator < 0 or parts[operator].text.removeprefix("!") not in _COMPARISONS:
             if at + 2 < len(parts) and parts[at + 1].text in {"==", "!="}:
                 raise UnreadableError(parts[at], "stands on the left: write the column first")
             return
@@ -435,7 +443,8 @@ class Query:
         elif column.domain not in ENUMERATED:
             return
         token = parts[at]
-        if token.value not in known:
+        fits = _COMPARISONS.get(parts[operator].text.removeprefix("!"), str.__eq__)
+        if not any(fits(value, token.value) for value in known):
             what = f"no {column.domain} that the app gave"
             self._complain(token, what, known, of=token.value)
 
@@ -531,9 +540,13 @@ def _opening(parts: Sequence[Token], at: int) -> int:
 # ------------------------------------------------------------------------------------------------------------ the files
 
 
+_FENCE: Final = re.compile(r"^ *```(?:kql|kusto)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+_LOADED: Final = re.compile(r"loadTextContent\('\.\./(monitoring/[^']+)'\)")
+
+
 @dataclass(frozen=True)
 class Monitoring:
-    """The folder's files."""
+    """The folder's files, and the documents' ``kql`` fences."""
 
     root: Path
 
@@ -545,6 +558,9 @@ class Monitoring:
         """(where it stands, its text) of each."""
         for path in self.files():
             yield path, (self.root / path).read_text("utf-8")
+        for document in sorted((self.root / "docs").rglob("*.md")):
+            for number, fence in enumerate(_FENCE.findall(document.read_text("utf-8")), start=1):
+                yield f"{document.relative_to(self.root)} (query {number})", fence
         if (self.root / WORKBOOK).is_file():
             for name, text in _of_workbook(json.loads((self.root / WORKBOOK).read_text("utf-8"))):
                 yield f"{WORKBOOK} ({name})", text
@@ -568,8 +584,8 @@ def _of_workbook(item: object, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def problems(root: Path) -> list[str]:
-    """A line for each name in a query that the app does not emit, each query that cannot be read, and each file of a
-    query that the Bicep module does not load. No folder: nothing to say."""
+    """A line for each name in a query that the app does not emit, each query that cannot be read, each file that the
+    Bicep module does not load, and each that it loads and is not there. No folder: nothing to say."""
     if not (root / FOLDER).is_dir():
         return []
     if not (root / EMITTED).is_file():
@@ -579,7 +595,8 @@ def problems(root: Path) -> list[str]:
     for where, text in monitoring.queries():
         found += [f"{where}:{line}: {what}" for line, what in Query(monitoring.emitted, text).read()]
     module = (root / MODULE).read_text("utf-8") if (root / MODULE).is_file() else ""
-    for path in (*monitoring.files(), *([WORKBOOK] if (root / WORKBOOK).is_file() else [])):
-        if f"loadTextContent('../{path.removeprefix('infra/')}')" not in module:
-            found.append(f"{path}: is loaded by no loadTextContent of {MODULE}")
+    loaded = {f"infra/{path}" for path in _LOADED.findall(module)}
+    there = {*monitoring.files(), *([WORKBOOK] if (root / WORKBOOK).is_file() else [])}
+    found += [f"{path}: is loaded by no loadTextContent of {MODULE}" for path in sorted(there - loaded)]
+    found += [f"{MODULE}: {path}: is not there" for path in sorted(loaded - there)]
     return found
