@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "policy": Command(
         "mosaic_ops.policy", "The policy's rules; what a changed file would have decided", "Operate", is_group=True
     ),
+    "package": Command("mosaic_ops.packaging.command", "Build what is deployed: folder, zip, manifest, SBOM", "Deploy"),
     "test": Command("mosaic_ops.testing", "Run the tests: [--slow] [pytest arguments]", "Develop"),
     "check": Command(
         "mosaic_ops.checks.command", "Format, lint, types, layers, secrets, pins, tracked files", "Develop"
