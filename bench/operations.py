@@ -1,5 +1,5 @@
 """Counts what each kind of command asks of each service, on the running product: ``python -m bench.operations`` writes
-docs/reference/operations.json, from which the cost sheet is made.
+docs/reference/operations.json and the table of docs/costs.md.
 
 Counted from the spans of one command, from the caller's request to the settlement, and from the events that the hub
 got; what a timer's empty tick asks is counted below the storage clients, since no trace holds it.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import uuid
 from collections import Counter
 from collections.abc import Mapping
@@ -21,8 +22,11 @@ from mosaic_core.config import Settings
 from mosaic_local.demo.doors import Doors
 from mosaic_local.seed import SAMPLE
 from mosaic_local.stack import Stack, StackOptions
+from mosaic_ops.costs import table
 
-FILE: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "operations.json"
+_DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+FILE: Final = _DOCS / "reference" / "operations.json"
+SHEET: Final = _DOCS / "costs.md"
 
 COUNTED: Final = (
     "httpRequests",
@@ -51,7 +55,7 @@ type Counts = dict[str, int]
 async def count() -> dict[str, Counts]:
     """Counts by kind of command (``message``, ``request``, ``decision``, ``ingestion``, ``sweep``), of a look at a
     conversation (``poll``), and of each timer's tick that finds nothing to do (``sweepTick``, ``outboxTick``,
-    ``approvalsTick``)."""
+    ``approvalsTick``, ``watchTick``)."""
     async with Stack(StackOptions()) as stack, Doors(stack) as doors:
         counter = _Counter(stack, doors)
         found = await counter.commands()
@@ -155,6 +159,14 @@ async def _ticks(stack: Stack) -> dict[str, Counts]:
                 await tick()
             reads = sum(request.method == "GET" for request in sent)
             found[name] = dict.fromkeys(COUNTED, 0) | {"tableReads": reads, "tableWrites": len(sent) - reads}
+        with requests.recorded() as sent:
+            looked_at = await container.lanes_watch.tick()
+        if sent or None in looked_at.values():
+            raise AssertionError("the watch peeks into each queue once, and does nothing else")
+        found["watchTick"] = dict.fromkeys(COUNTED, 0) | {
+            "queueOperations": len(looked_at),
+            "logLines": len(looked_at),
+        }
     finally:
         await container.tables.close()
     return found
@@ -174,5 +186,13 @@ def _batch() -> dict[str, Any]:
     return {"batchId": uuid.uuid4().hex, "source": "bench", "accountId": "checking", "transactions": rows}
 
 
+def write(counted: dict[str, Counts]) -> None:
+    FILE.write_text(json.dumps(counted, indent=2) + "\n", "utf-8")
+    text = SHEET.read_text("utf-8")
+    SHEET.write_text(
+        re.sub(r"^\| counted \|(?:.*\n)(?:\|.*\n)*", f"{table(counted)}\n", text, flags=re.MULTILINE), "utf-8"
+    )
+
+
 if __name__ == "__main__":
-    FILE.write_text(json.dumps(asyncio.run(count()), indent=2) + "\n", "utf-8")
+    write(asyncio.run(count()))

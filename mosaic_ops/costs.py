@@ -17,7 +17,7 @@ from typing import Final
 OPERATIONS: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "operations.json"
 
 COMMANDS: Final = ("message", "request", "decision", "ingestion", "sweep")
-TICKS_A_DAY: Final[Mapping[str, int]] = {"sweepTick": 144, "outboxTick": 1440, "approvalsTick": 144}
+TICKS_A_DAY: Final[Mapping[str, int]] = {"sweepTick": 144, "outboxTick": 1440, "approvalsTick": 144, "watchTick": 288}
 """By the schedules of `mosaic_core.entrypoints.timers`."""
 
 HOURS_A_MONTH: Final = 730

@@ -67,7 +67,7 @@ def test_a_price_is_of_its_own_unit() -> None:
 def test_an_idle_month_is_the_timers_and_the_hours() -> None:
     counted = {tick: {**dict.fromkeys(COUNTS, 0), "tableReads": 1} for tick in costs.TICKS_A_DAY}
     month = costs.month(counted, ASSUMED)
-    ticks = (144 + 1440 + 144) * 730 / 24
+    ticks = (144 + 1440 + 144 + 288) * 730 / 24
     assert month["functionExecutions"] == month["tableReads"] == pytest.approx(ticks)
     assert (month["queueHours"], month["throughputUnitHours"]) == (730, 2190)
 
@@ -78,6 +78,7 @@ def test_an_idle_month_is_the_timers_and_the_hours() -> None:
         ("sweepTick", timers.DEFAULT_SCHEDULE),
         ("outboxTick", timers.DEFAULT_OUTBOX_SCHEDULE),
         ("approvalsTick", timers.APPROVALS_SCHEDULE),
+        ("watchTick", timers.WATCH_SCHEDULE),
     ],
 )
 def test_ticks_are_counted_by_the_timers_own_schedules(tick: str, schedule: str) -> None:
@@ -137,3 +138,17 @@ def test_the_sheet_has_the_counted_figures_and_every_price() -> None:
     document = read("docs/costs.md")
     assert costs.table(costs.operations()) in document
     assert {name for name in PRICES if f"| `{name}` |" not in document} == set()
+
+
+def test_the_capacity_sheet_computes_with_the_same_figures() -> None:
+    counted, assumed = costs.operations(), Assumptions()
+    requests = [
+        sum(counted[kind][name] for name in ("tableReads", "tableWrites", "tableTransactions"))
+        for kind in costs.COMMANDS
+    ]
+    message, look = (costs.units(counted[kind], assumed)["logGb"] * 1e6 for kind in ("message", "poll"))
+    capacity = read("docs/capacity.md")
+    assert f"| {min(requests)} to {max(requests)} requests |" in capacity
+    assert f"about {round(message)} KB, and {round(look)} KB for each look" in capacity
+    a_day = 5e6 / message, 5e6 / (message + 3 * look)
+    assert [f"{round(commands, -4):,.0f}" in capacity for commands in a_day] == [True, True], a_day
