@@ -48,6 +48,8 @@ BATCH: Final = 100
 _READS: Final = frozenset({"read", "query"})
 _WRITES: Final = frozenset({"insert", "update", "delete"})
 _SECONDS: Final = 30.0
+_UNCHANGED: Final = 10
+"""Looks, a tenth of a second apart, after which a trace counts as whole."""
 
 type Counts = dict[str, int]
 
@@ -109,9 +111,24 @@ class _Counter:
                         return str(span["traceId"])
                 await asyncio.sleep(0.1)
 
+    async def _whole(self, trace: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Spans and log lines of the trace, once each span's parent has ended too and nothing more came for a while:
+        whoever sent the command may end after whoever carried it out."""
+        before, unchanged = (-1, -1), 0
+        async with asyncio.timeout(_SECONDS):
+            while True:
+                spans = [span for span in self._spans() if span["traceId"] == trace]
+                logs = [line for line in self._lines("logs") if line.get("traceId") == trace]
+                parents = {span["parentSpanId"] for span in spans if span.get("parentSpanId")}
+                now = len(spans), len(logs)
+                unchanged = unchanged + 1 if now == before else 0
+                before = now
+                if parents <= {span["spanId"] for span in spans} and unchanged == _UNCHANGED:
+                    return spans, logs
+                await asyncio.sleep(0.1)
+
     async def _of(self, trace: str) -> Counts:
-        spans = [span for span in self._spans() if span["traceId"] == trace]
-        logs = [line for line in self._lines("logs") if line.get("traceId") == trace]
+        spans, logs = await self._whole(trace)
         names = Counter(span["name"].split()[0] for span in spans if "db.collection.name" in span["attributes"])
         sends = sum(span["name"] == "runtime.command.enqueue" for span in spans)
         deliveries = sum(span["name"] == "runtime.command.execute" for span in spans)

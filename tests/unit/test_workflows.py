@@ -85,6 +85,14 @@ def test_jobs_end_and_their_scripts_take_values_by_environment_alone(name: str) 
             assert step["with"]["persist-credentials"] is (name == "updates.yml"), job
 
 
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_failure_within_a_pipe_is_a_failure(name: str) -> None:
+    """The shell that a step gets without naming one has no pipefail."""
+    if any("|" in step.get("run", "") for _, step in steps(name)):
+        assert workflow(name)["defaults"] == {"run": {"shell": "bash"}}
+    assert not [step for _, step in steps(name) if "shell" in step]
+
+
 def test_one_package_goes_everywhere_and_production_comes_last() -> None:
     jobs = workflow("deploy.yml")["jobs"]
     builds = [(name, job) for name in WORKFLOWS for job, step in steps(name) if "mosaic package" in step.get("run", "")]
@@ -111,9 +119,13 @@ def test_an_environment_takes_only_what_was_built_and_changes_nothing_before() -
 
     assert place("sha256sum --check") < place("azure/login@") < place("what-if") < place("deployment sub create")
     assert "gh attestation verify" in texts[place("sha256sum --check")]
-    assert place("deployment sub create") < place("mosaic publish") < place("mosaic smoke"), order
+    assert (
+        place("deployment sub create") < place("update-strategy.sh") < place("mosaic publish") < place("mosaic smoke")
+    ), order
     for _, step in steps(CALLED):
-        changes = re.search(r"deployment sub create|mosaic publish|config-zip|mosaic smoke", step.get("run", ""))
+        changes = re.search(
+            r"deployment sub create|strategy|mosaic publish|config-zip|mosaic smoke", step.get("run", "")
+        )
         assert not changes or step["if"] == "${{ inputs.apply }}", step["name"]
     (login,) = [step for _, step in steps(CALLED) if "azure/login" in step.get("uses", "")]
     assert set(login["with"]) == {"client-id", "tenant-id", "subscription-id"}
