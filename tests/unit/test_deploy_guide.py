@@ -21,7 +21,7 @@ WITH_TOOLS = {"azure": (GUIDE, "docs/backup.md"), "docker": ("docs/local.md",)}
 TEXT = read(GUIDE)
 PROGRAMS = {"az", "azd", "func", "docker", "jq", "curl", "python3", "date", "cp", "cd", "export", "for", "done"}
 SCRIPTS = re.compile(r"^(\./mosaic|infra/scripts/[\w.-]+\.sh)$")
-OF_THE_SHELL = {"provider"}
+OF_THE_SHELL = {"provider", "role"}
 ROLES = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
@@ -44,7 +44,10 @@ NEED_AZURE: frozenset[str] = frozenset(
         "./mosaic smoke",
         "az account get-access-token",
         "az account set",
+        "az ad app create",
         "az ad app federated-credential create",
+        "az ad sp create",
+        "az ad sp show",
         "az ad signed-in-user show",
         "az deployment sub create",
         "az deployment sub show",
@@ -63,7 +66,7 @@ NEED_AZURE: frozenset[str] = frozenset(
         "az storage entity insert",
         "azd auth login",
         "azd env get-values",
-        "azd env new staging",
+        "azd env new",
         "azd env set",
         "azd up",
         "curl",
