@@ -45,6 +45,9 @@ several rows; deliveries are executions of a lane's function."""
 BATCH: Final = 100
 """Transactions of the ingestion that is counted."""
 
+_QUIET: Final = {"Sweep__Schedule": "0 0 0 1 1 *", "Outbox__Schedule": "0 0 0 1 1 *", "Sweep__HourUtc": "0"}
+"""No timer comes in between by itself; a night is due at any hour."""
+
 _READS: Final = frozenset({"read", "query"})
 _WRITES: Final = frozenset({"insert", "update", "delete"})
 _SECONDS: Final = 30.0
@@ -58,7 +61,7 @@ async def count() -> dict[str, Counts]:
     """Counts by kind of command (``message``, ``request``, ``decision``, ``ingestion``, ``sweep``), of a look at a
     conversation (``poll``), and of each timer's tick that finds nothing to do (``sweepTick``, ``outboxTick``,
     ``approvalsTick``, ``watchTick``)."""
-    async with Stack(StackOptions()) as stack, Doors(stack) as doors:
+    async with Stack(StackOptions(app_settings=_QUIET)) as stack, Doors(stack) as doors:
         counter = _Counter(stack, doors)
         found = await counter.commands()
     async with Stack(StackOptions(with_worker=False)) as stack:
@@ -79,7 +82,9 @@ class _Counter:
         await self._sent("POST", messages, {"message": "What did we spend on groceries?"})
         # of a household and a conversation that are known, as nearly all are
         found = {
-            "message": await self._sent("POST", messages, {"message": "What did we spend on groceries in June 2026?"}),
+            "message": await self._sent(
+                "POST", messages, {"message": "What did we spend on groceries in January 2026?"}
+            ),
             "ingestion": await self._sent("POST", f"/households/{household}/ingestions", _batch()),
             "request": await self._sent("POST", messages, {"message": "Please wire 250 dollars to the landlord"}),
         }
@@ -193,7 +198,7 @@ def _batch() -> dict[str, Any]:
     rows = [
         {
             "transactionId": uuid.uuid4().hex,
-            "postedOn": "2026-06-01",
+            "postedOn": "2026-01-05",
             "amount": "-12.50",
             "currency": "USD",
             "description": "STARBUCKS STORE 1234",
