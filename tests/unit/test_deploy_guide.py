@@ -19,7 +19,22 @@ WITH_TOOLS = {"azure": (GUIDE, "docs/backup.md"), "docker": ("docs/local.md",)}
 """Commands that no test can run, by what they need, and the documents that show some."""
 
 TEXT = read(GUIDE)
-PROGRAMS = {"az", "azd", "func", "docker", "jq", "curl", "python3", "date", "cp", "cd", "export", "for", "done"}
+PROGRAMS = {
+    "az",
+    "azd",
+    "func",
+    "docker",
+    "jq",
+    "curl",
+    "python3",
+    "date",
+    "cp",
+    "mkdir",
+    "cd",
+    "export",
+    "for",
+    "done",
+}
 SCRIPTS = re.compile(r"^(\./mosaic|infra/scripts/[\w.-]+\.sh)$")
 OF_THE_SHELL = {"provider", "role"}
 ROLES = {
