@@ -35,6 +35,7 @@ ENUMERATED: Final = frozenset(
         "mosaic.outcome",
         "mosaic.settlement",
         "mosaic.stage",
+        "outcomeCode",
         "queue",
         "reviewRequired",
         "service.name",
