@@ -58,6 +58,10 @@ ALLOWED: Final[Mapping[tuple[str, str, str], str]] = {
         "one turn that is cut off does not end the loading for the others"
     ),
     ("mosaic_core/adapters/identity.py", "KeySet.find", "shield"): "one caller that leaves does not end the fetch",
+    ("mosaic_core/adapters/identity.py", "KeySet.look", "shield"): "as above",
+    ("mosaic_core/services/health.py", "HealthService._look", "create_task"): (
+        "a probe that does not end when it is cut off may not hold up the answer; it only reads, and is not begun twice"
+    ),
     ("mosaic_core/adapters/identity.py", "KeySet._refresh", "create_task"): (
         "one fetch of the issuer's keys for all callers; writes nothing"
     ),
