@@ -27,7 +27,7 @@ def composed(environ: Mapping[str, str]) -> func.FunctionApp:
     functions.register_functions(http.create_blueprint(lambda: container.api))
     functions.register_functions(
         queues.create_blueprint(
-            lambda: container.delivery,
+            lambda: container.delivering,
             queues=container.settings.queues,
             concurrency=container.settings.lane_concurrency,
             household_concurrency=container.settings.lane_household_concurrency,

@@ -7,6 +7,8 @@ what its first invocation uses.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
 import importlib.util
 import json
 import logging
@@ -78,6 +80,8 @@ class Container:
         self.settings = settings
         self.clock = SystemClock()
         self.drain = Drain()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._drains = False
 
     @cached_property
     def tables(self) -> TableStores:
@@ -147,6 +151,21 @@ class Container:
             producers=self.settings.producers,
             drain=self.drain,
         )
+
+    @property
+    def delivering(self) -> DeliveryService:
+        """``delivery``, for a message that is here: on the worker's loop."""
+        if self.loop is None:
+            self.loop = asyncio.get_running_loop()
+        self.drain_on_terminate()
+        return self.delivery
+
+    def drain_on_terminate(self) -> None:
+        """See to it that deliveries are let go when the process ends. Done once; of no effect where it cannot be done
+        yet: the first message on the main thread does it then, and the end of the interpreter is waited for in any
+        case."""
+        if not self._drains:
+            self._drains = drain_on_terminate(self)
 
     @cached_property
     def enqueue(self) -> EnqueueService:
@@ -270,7 +289,8 @@ def build(environ: Mapping[str, str]) -> Container:
             reason = error.reason if isinstance(error, StoreUnreachableError) else "failed"
             fault = Fault("Stores__CreateTables", "is on, and storage made none", "start storage first", reason=reason)
             raise ConfigurationError([fault]) from error
-    drain_on_terminate(container)
+    container.drain_on_terminate()
+    atexit.register(drain_at_exit, container)
     return container
 
 
@@ -325,11 +345,27 @@ def _in_a_thread(work: Coroutine[Any, Any, None]) -> None:
         raise failure[0]
 
 
-def drain_on_terminate(container: Container) -> None:
-    """SIGTERM begins the drain, then does what it did before. Only the main thread may set this up, which is where the
-    real worker imports the app; elsewhere a termination is a crash, which the protocol survives as well."""
-    if threading.current_thread() is not threading.main_thread():
+def drain_at_exit(container: Container) -> None:
+    """Where the interpreter ends and no signal has begun the drain: begin it and wait for it, for a few seconds. The
+    worker's loop is another thread's then; the main thread's has ended before."""
+    loop = container.loop
+    if loop is None or not loop.is_running() or container.drain.draining:
         return
+
+    async def leave() -> None:
+        container.drain.begin()
+        await container.finish()
+
+    with contextlib.suppress(Exception):
+        asyncio.run_coroutine_threadsafe(leave(), loop).result(DRAIN_SECONDS)
+
+
+def drain_on_terminate(container: Container) -> bool:
+    """SIGTERM begins the drain, then does what it did before. Only the main thread may set this up, which is where the
+    real worker imports the app and runs its functions. False elsewhere: `drain_at_exit` is what is left then, and a
+    termination that does not even end the interpreter in order is a crash, which the protocol survives as well."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
     before = signal.getsignal(signal.SIGTERM)
     try:
         loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
@@ -355,3 +391,4 @@ def drain_on_terminate(container: Container) -> None:
             loop.call_soon_threadsafe(loop.call_later, DRAIN_SECONDS, signal.raise_signal, signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, terminate)
+    return True

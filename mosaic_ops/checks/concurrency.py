@@ -38,6 +38,9 @@ ALLOWED: Final[Mapping[tuple[str, str, str], str]] = {
     ("mosaic_core/bootstrap.py", "drain_on_terminate.begin", "create_task"): (
         "the process ends: it waits for the last delivery and closes the links"
     ),
+    ("mosaic_core/bootstrap.py", "drain_at_exit", "run_coroutine_threadsafe"): (
+        "the interpreter ends: it waits for the last delivery and closes the links"
+    ),
     ("mosaic_core/services/delivery.py", "Delivery._step_lane", "ensure_future"): (
         "the lane's own task, so that a drain or a lost lease ends the lane and not the delivery; waited for there"
     ),
