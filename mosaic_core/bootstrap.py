@@ -52,6 +52,9 @@ from mosaic_core.services.read_models import ReadModels
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS: Final = 5.0
+_MARGIN_SECONDS: Final = 30.0
+"""A delivery ends so long before the host's limits: what waits for its place began before it."""
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -130,6 +133,8 @@ class Container:
                 lease_renew=settings.lease_renew_seconds,
                 lane_deadline=settings.lane_deadline_seconds,
                 retry=settings.retry_seconds,
+                delivery=settings.lock_renewal_seconds - _MARGIN_SECONDS,
+                invocation=settings.function_timeout_seconds - _MARGIN_SECONDS,
             ),
             producers=self.settings.producers,
             drain=self.drain,
