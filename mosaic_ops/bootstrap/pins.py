@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -48,8 +49,12 @@ def needs_azurite(level: Level) -> bool:
 
 def digest(root: Path, level: Level) -> str:
     """SHA-256 over the pins of `level`."""
+    return digest_of(root, FILES[level])
+
+
+def digest_of(root: Path, names: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for name in FILES[level]:
+    for name in names:
         digest.update(name.encode() + b"\0" + (root / name).read_bytes() + b"\0")
     return digest.hexdigest()
 

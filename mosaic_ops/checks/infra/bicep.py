@@ -182,7 +182,9 @@ def children(expression: Expression) -> Iterator[Expression]:
             yield from arguments
         case Object(properties=properties):
             for each in properties:
-                yield from (each.key_expression, each.value)
+                # a plain key is no name that refers to anything
+                yield from ([each.key_expression] if isinstance(each.key_expression, Text) else [])
+                yield each.value
         case Array(items=items):
             yield from items
         case Loop(over=over, body=body):
@@ -253,7 +255,9 @@ class Declaration:
     def number(self, name: str) -> int | None:
         """The number in ``@name(3)``."""
         found = self.decorator(name)
-        return found.arguments[0].value if found and found.arguments and isinstance(found.arguments[0], Number) else None
+        return (
+            found.arguments[0].value if found and found.arguments and isinstance(found.arguments[0], Number) else None
+        )
 
     @property
     def allowed(self) -> tuple[str | int | bool, ...] | None:
@@ -383,7 +387,7 @@ def _parser() -> Parser:
 
 
 def parse(source: bytes, path: str) -> BicepFile:
-    """The model of one file; what does not parse is in its `faults`, and the rest of the model is what could be read."""
+    """The model of one file. What does not parse is in its `faults`; the rest of the model is what could be read."""
     file = BicepFile(path=path, source=source)
     root = _parser().parse(source.removeprefix(b"\xef\xbb\xbf")).root_node
     reader = _Reader(file)
@@ -461,9 +465,14 @@ class _Reader:
                 self._fault(comma, "a comma at the end of a line, which the compiler refuses: leave it out")
             elif comma is not None and child.type in ("]", "}"):
                 self._fault(comma, "a comma after the last item")
-            elif comma is None and before is not None and child.type not in ("]", "}", "["):
-                if child.start_point[0] == before.end_point[0] and not _continues(before, child):
-                    self._fault(child, f"no comma before {_text(child).strip()[:40]!r}")
+            elif (
+                comma is None
+                and before is not None
+                and child.type not in ("]", "}", "[")
+                and child.start_point[0] == before.end_point[0]
+                and not _continues(before, child)
+            ):
+                self._fault(child, f"no comma before {_text(child).strip()[:40]!r}")
             if child.type not in ("{", "["):
                 before = child
             comma = None
@@ -474,8 +483,7 @@ class _Reader:
             if child.type in ("comment", "diagnostic_comment"):
                 continue
             if before is not None and before.type != "decorators" and child.start_point[0] == before.end_point[0]:
-                if child.start_point != before.end_point or _text(child).strip():
-                    self._fault(child, f"a second statement on the line, {_text(child).strip()[:40]!r}")
+                self._fault(child, f"a second statement on the line, {_text(child).strip()[:40]!r}")
             before = child
 
     def twice(self) -> None:

@@ -72,14 +72,14 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Sequence_:
+class List:
     """An array. `complete`: it has no other items than these."""
 
     items: tuple[Values, ...]
     complete: bool = True
 
 
-type Value = str | int | bool | None | Unknown | Missing | Reference | Composed | Record | Sequence_ | _Module | _Outputs
+type Value = str | int | bool | Unknown | Missing | Reference | Composed | Record | List | _Module | _Outputs | None
 type Values = tuple[Value, ...]
 
 
@@ -149,7 +149,7 @@ def texts(values: Values) -> Iterator[str]:
         match value:
             case str():
                 yield value
-            case Composed(parts=parts) | Sequence_(items=parts):
+            case Composed(parts=parts) | List(items=parts):
                 for part in parts:
                     yield from texts(part)
             case Record(fields=fields):
@@ -162,7 +162,7 @@ def references(values: Values) -> Iterator[Reference]:
         match value:
             case Reference():
                 yield value
-            case Composed(parts=parts) | Sequence_(items=parts):
+            case Composed(parts=parts) | List(items=parts):
                 for part in parts:
                     yield from references(part)
             case Record(fields=fields):
@@ -227,7 +227,7 @@ class Scope:
             children = self.module(name)
             found = tuple(_Module(child, present) for child in children) or (Unknown(name),)
             if isinstance(self.file.modules[name].value, bicep.Loop):
-                found = (Sequence_(tuple((each,) for each in found)),)
+                found = (List(tuple((each,) for each in found)),)
         elif self.file.resource(name) is not None:
             found = (Reference((*self.address, name)),)
         else:
@@ -257,11 +257,7 @@ class Scope:
                         self.files[path],
                         self.files,
                         (*self.address, name, *turn),
-                        {
-                            each.key: self.value(each.value, local)
-                            for each in _parameters(body)
-                            if each.key is not None
-                        },
+                        {each.key: self.value(each.value, local) for each in _parameters(body) if each.key is not None},
                         self,
                         self.defaults_only,
                         self.depth + 1,
@@ -276,7 +272,7 @@ class Scope:
             yield (), {}
             return
         over = self.value(value.over)
-        known = [each for each in over if isinstance(each, Sequence_)]
+        known = [each for each in over if isinstance(each, List)]
         if len(known) == len(over) and all(each.complete for each in known):
             longest = max(known, key=lambda each: len(each.items))
             for position, item in enumerate(longest.items):
@@ -349,7 +345,7 @@ class Scope:
             case bicep.Object():
                 return (self._record(expression, local),)
             case bicep.Array(items=items):
-                return (Sequence_(tuple(self.value(item, local) for item in items)),)
+                return (List(tuple(self.value(item, local) for item in items)),)
             case bicep.Ternary(condition=condition, then=then, otherwise=otherwise):
                 branches = {True: then, False: otherwise}
                 found: list[Value] = []
@@ -410,9 +406,9 @@ class Scope:
         over = self.value(loop.over, local)
         found: list[Value] = []
         for each in over:
-            if not isinstance(each, Sequence_):
+            if not isinstance(each, List):
                 item = self.value(loop.body, {**local, **_bound(loop.names, ((Unknown(),), (Unknown(),)))})
-                found.append(Sequence_((item,), complete=False))
+                found.append(List((item,), complete=False))
                 continue
             items = [
                 (self.present(loop.body, inner), self.value(loop.body, inner))
@@ -420,7 +416,7 @@ class Scope:
                 if (inner := {**local, **_bound(loop.names, (item, (position,)))}) is not None
             ]
             kept = tuple(value for present, value in items if present != (False,))
-            found.append(Sequence_(kept, each.complete and all(present != (True, False) for present, _ in items)))
+            found.append(List(kept, each.complete and all(present != (True, False) for present, _ in items)))
         return _distinct(found)
 
     def _member(self, of: Value, name: str) -> Values:
@@ -463,9 +459,9 @@ class Scope:
         for each, at in itertools.product(of, index):
             if isinstance(each, Reference):
                 found.append(Reference((*each.address, str(at) if isinstance(at, int) else "*"), each.path))
-            elif isinstance(each, Sequence_) and isinstance(at, int) and 0 <= at < len(each.items):
+            elif isinstance(each, List) and isinstance(at, int) and 0 <= at < len(each.items):
                 found += each.items[at]
-            elif isinstance(each, Sequence_) and not isinstance(at, int):
+            elif isinstance(each, List) and not isinstance(at, int):
                 found += [value for item in each.items for value in item] + [Unknown()]
             elif isinstance(each, Record) and isinstance(at, str):
                 found += self._member(each, at)
@@ -500,17 +496,15 @@ class Scope:
             return self._over(call.name, arguments[0], call.arguments[1], local)
         function = _FUNCTIONS.get(call.name)
         if function is not None and arguments:
-            found: list[Value] = []
-            for chosen in itertools.islice(itertools.product(*arguments), MOST):
-                found.append(_apply(function, call.name, chosen))
-            return _distinct(found)
+            chosen = itertools.islice(itertools.product(*arguments), MOST)
+            return _distinct([_apply(function, call.name, each) for each in chosen])
         return (Composed(call.name, tuple(arguments)),)
 
     def _over(self, name: str, over: Values, body: bicep.Lambda, local: Mapping[str, Values]) -> Values:
         """``map`` and ``filter``; others are unknown."""
         found: list[Value] = []
         for each in over:
-            if not isinstance(each, Sequence_) or name not in ("map", "filter"):
+            if not isinstance(each, List) or name not in ("map", "filter"):
                 found.append(Composed(name, ((each,),)))
                 continue
             inner = [
@@ -518,11 +512,11 @@ class Scope:
                 for position, item in enumerate(each.items)
             ]
             if name == "map":
-                found.append(Sequence_(tuple(answer for _, answer in inner), each.complete))
+                found.append(List(tuple(answer for _, answer in inner), each.complete))
             else:
                 kept = tuple(item for item, answer in inner if _truth(answer) != (False,))
                 sure = all(len(_truth(answer)) == 1 for _, answer in inner)
-                found.append(Sequence_(kept, each.complete and sure))
+                found.append(List(kept, each.complete and sure))
         return _distinct(found)
 
 
@@ -614,28 +608,28 @@ def _compare(operator: str, left: Value, right: Value) -> Value:
 # ----------------------------------------------------------------------------------------------------------- functions
 
 
-class _NotKnown(Exception):
+class _NotKnownError(Exception):
     """The function cannot say, with these arguments."""
 
 
 def _apply(function: Callable[..., Value], name: str, arguments: Sequence[Value]) -> Value:
     try:
         return function(*arguments)
-    except (_NotKnown, TypeError):
+    except (_NotKnownError, TypeError):
         return Composed(name, tuple((each,) for each in arguments))
 
 
 def _str(value: Value) -> str:
     if not isinstance(value, str):
-        raise _NotKnown
+        raise _NotKnownError
     return value
 
 
 def _union(*values: Value) -> Value:
-    if all(isinstance(each, Sequence_) for each in values):
-        arrays = [each for each in values if isinstance(each, Sequence_)]
+    if all(isinstance(each, List) for each in values):
+        arrays = [each for each in values if isinstance(each, List)]
         items = tuple(dict.fromkeys(item for each in arrays for item in each.items))
-        return Sequence_(items, all(each.complete for each in arrays))
+        return List(items, all(each.complete for each in arrays))
     fields: dict[str, Field] = {}
     complete = True
     for each in values:
@@ -654,22 +648,26 @@ def _union(*values: Value) -> Value:
 
 def _merged(old: Field, new: Field) -> Field:
     """``union`` merges objects within objects."""
-    if len(old.values) == len(new.values) == 1 and isinstance(old.values[0], Record) and isinstance(new.values[0], Record):
+    if (
+        len(old.values) == len(new.values) == 1
+        and isinstance(old.values[0], Record)
+        and isinstance(new.values[0], Record)
+    ):
         return Field((_union(old.values[0], new.values[0]),), new.place)
     return new
 
 
 def _concat(*values: Value) -> Value:
-    if any(isinstance(each, Sequence_) for each in values):
-        arrays = [each for each in values if isinstance(each, Sequence_)]
+    if any(isinstance(each, List) for each in values):
+        arrays = [each for each in values if isinstance(each, List)]
         items = tuple(item for each in arrays for item in each.items)
-        return Sequence_(items, len(arrays) == len(values) and all(each.complete for each in arrays))
+        return List(items, len(arrays) == len(values) and all(each.complete for each in arrays))
     return "".join(_str(each) for each in values)
 
 
 def _empty(value: Value) -> Value:
     match value:
-        case Sequence_():
+        case List():
             if value.items or value.complete:
                 return not value.items
         case Record():
@@ -681,13 +679,15 @@ def _empty(value: Value) -> Value:
             return True
         case Reference():
             return False
-        case Composed(function="", parts=parts) if any(isinstance(each, str) and each for part in parts for each in part):
+        case Composed(function="", parts=parts) if any(
+            isinstance(each, str) and each for part in parts for each in part
+        ):
             return False
-    raise _NotKnown
+    raise _NotKnownError
 
 
 def _length(value: Value) -> Value:
-    if isinstance(value, Sequence_) and value.complete:
+    if isinstance(value, List) and value.complete:
         return len(value.items)
     return len(_str(value))
 
@@ -696,38 +696,38 @@ def _contains(where: Value, what: Value) -> Value:
     if isinstance(where, Record) and isinstance(what, str):
         if where.get(what) or where.complete:
             return where.get(what) is not None
-        raise _NotKnown
-    if isinstance(where, Sequence_) and _constant(what):
+        raise _NotKnownError
+    if isinstance(where, List) and _constant(what):
         if (what,) in where.items:
             return True
         if where.complete and all(len(item) == 1 and _constant(item[0]) for item in where.items):
             return False
-        raise _NotKnown
+        raise _NotKnownError
     return _str(what) in _str(where)
 
 
 def _items(value: Value) -> Value:
     if not isinstance(value, Record):
-        raise _NotKnown
+        raise _NotKnownError
     pairs = sorted(value.fields)
-    return Sequence_(
+    return List(
         tuple((Record((("key", Field((key,), each.place)), ("value", each))),) for key, each in pairs), value.complete
     )
 
 
 def _range(first: Value, count: Value) -> Value:
     if not isinstance(first, int) or not isinstance(count, int) or count > 1000:
-        raise _NotKnown
-    return Sequence_(tuple((each,) for each in range(first, first + count)))
+        raise _NotKnownError
+    return List(tuple((each,) for each in range(first, first + count)))
 
 
 def _flatten(value: Value) -> Value:
-    if not isinstance(value, Sequence_):
-        raise _NotKnown
-    inner = [item[0] for item in value.items if len(item) == 1 and isinstance(item[0], Sequence_)]
+    if not isinstance(value, List):
+        raise _NotKnownError
+    inner = [item[0] for item in value.items if len(item) == 1 and isinstance(item[0], List)]
     if len(inner) != len(value.items):
-        raise _NotKnown
-    return _concat(*inner) if inner else Sequence_(())
+        raise _NotKnownError
+    return _concat(*inner) if inner else List(())
 
 
 def _string(value: Value) -> Value:
@@ -735,13 +735,13 @@ def _string(value: Value) -> Value:
         return "True" if value else "False"
     if isinstance(value, str | int):
         return str(value)
-    raise _NotKnown
+    raise _NotKnownError
 
 
 def _first(value: Value) -> Value:
-    if isinstance(value, Sequence_) and value.items and len(value.items[0]) == 1:
+    if isinstance(value, List) and value.items and len(value.items[0]) == 1:
         return value.items[0][0]
-    raise _NotKnown
+    raise _NotKnownError
 
 
 def _replace(text: Value, old: Value, new: Value) -> Value:

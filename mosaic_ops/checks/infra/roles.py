@@ -85,23 +85,22 @@ _ENTITY: Final[Mapping[str, tuple[str, int]]] = {
 
 EVERYTHING: Final = "*"
 
-HOST: Final[Mapping[str, Mapping[str, str]]] = {
+HOST: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     **{
         ("queues", rules.default_queue): {
             "listen": "the trigger receives and settles",
             "manage": "the scaler reads the queue's length; without the right it adds one instance at a time",
         }
         for rules in RULES.values()
-    },  # type: ignore[dict-item]
-    ("blobs", EVERYTHING): {  # type: ignore[dict-item]
-        operation: "AzureWebJobsStorage: the host's locks and timers, in containers that it makes; the package"
-        for operation in ("read", "write", "delete", "create", "own")
     },
-    ("tables", EVERYTHING): {  # type: ignore[dict-item]
-        operation: "AzureWebJobsStorage: the host's diagnostic events, in tables that it makes"
-        for operation in ("read", "add", "create")
-    },
-    ("telemetry", EVERYTHING): {"publish": "requests, spans and logs, by identity"},  # type: ignore[dict-item]
+    ("blobs", EVERYTHING): dict.fromkeys(
+        ("read", "write", "delete", "create", "own"),
+        "AzureWebJobsStorage: the host's locks and timers, in containers that it makes; the package",
+    ),
+    ("tables", EVERYTHING): dict.fromkeys(
+        ("read", "add", "create"), "AzureWebJobsStorage: the host's diagnostic events, in tables that it makes"
+    ),
+    ("telemetry", EVERYTHING): {"publish": "requests, spans and logs, by identity"},
 }
 """What the platform does with the app's identity: (kind, entity) → operation → why."""
 
@@ -146,7 +145,7 @@ def needed_by_the_app(path: Path = OPERATIONS) -> dict[tuple[str, str], set[str]
         (kind, entity): set(operations) for kind, entities in counted.items() for entity, operations in entities.items()
     }
     for key, operations in HOST.items():
-        found.setdefault(key, set()).update(operations)  # type: ignore[call-overload]
+        found.setdefault(key, set()).update(operations)
     return found
 
 
@@ -171,7 +170,7 @@ def problems(files: Mapping[str, BicepFile], operations: Path = OPERATIONS) -> l
 
 def _read(assignment: Instance, instances: list[Instance], grants: list[Grant]) -> Iterator[str]:
     place, name = assignment.place, assignment.declaration.name
-    definitions = [field for field in assignment.at("properties.roleDefinitionId")]
+    definitions = assignment.at("properties.roleDefinitionId")
     for field in definitions:
         for value in field.values:
             by_function = isinstance(value, Composed) and value.function == "subscriptionResourceId"
@@ -187,11 +186,14 @@ def _read(assignment: Instance, instances: list[Instance], grants: list[Grant]) 
     if not guids:
         yield f"{place}: {name}: which role this is cannot be told"
     scopes = [value for field in assignment.at("scope") for value in field.values]
-    who, kinds = _principal(assignment, instances)
+    who = _principal(assignment, instances)
     for field in assignment.at("properties.principalType"):
         for value in field.values:
             if who == "app" and value != "ServicePrincipal":
-                yield f"{field.place}: {name}: principalType has to be 'ServicePrincipal', or a new identity may not be found"
+                yield (
+                    f"{field.place}: {name}: principalType has to be 'ServicePrincipal', or a new"
+                    " identity may not be found"
+                )
     for guid in sorted(guids):
         role = ROLES.get(guid)
         if role is None:
@@ -225,13 +227,13 @@ def _read(assignment: Instance, instances: list[Instance], grants: list[Grant]) 
             yield f"{place}: {name}: its name has to be guid(scope, principal, role)"
 
 
-def _principal(assignment: Instance, instances: list[Instance]) -> tuple[str, set[str]]:
+def _principal(assignment: Instance, instances: list[Instance]) -> str:
     values = tuple(value for field in assignment.at("properties.principalId") for value in field.values)
     identities = {each.address for each in instances if each.type.lower() == _IDENTITY.lower()}
     if values and all(isinstance(each, Reference) and each.address in identities for each in values):
-        return "app", set()
+        return "app"
     unknown = {each.what for each in _unknown(values)}
-    return ("person" if unknown == {"principalId"} else "producer"), unknown
+    return "person" if unknown == {"principalId"} else "producer"
 
 
 def _unknown(values: Values) -> Iterator[Unknown]:
@@ -282,7 +284,10 @@ def _app(entry: str, grants: list[Grant], needed: Mapping[tuple[str, str], set[s
         if smaller:
             yield f"{grant.place}: {grant.name} grants {grant.role.name}; {smaller[-1]} is enough"
         if grant.level and (grant.kind, EVERYTHING) not in needed:
-            yield f"{grant.place}: {grant.name} grants {grant.role.name} on the whole namespace: grant it on each of the {grant.kind}"
+            yield (
+                f"{grant.place}: {grant.name} grants {grant.role.name} on the whole namespace: grant"
+                f" it on each of the {grant.kind}"
+            )
         others = [each for each in grants if each is not grant and each.place != grant.place]
         if all(
             any(_covers(other, grant.kind, grant.entity) and operation in other.role.operations for other in others)
@@ -301,7 +306,10 @@ def _others(grants: list[Grant]) -> Iterator[str]:
             if (grant.kind, EVERYTHING, operation) in allowed and grant.level == 0:
                 continue
             where = grant.entity if grant.entity != EVERYTHING else f"all {grant.kind}"
-            yield f"{grant.place}: {grant.name} lets a {grant.who} {operation} {where}, which is not theirs ({grant.role.name})"
+            yield (
+                f"{grant.place}: {grant.name} lets a {grant.who} {operation} {where}, which is not"
+                f" theirs ({grant.role.name})"
+            )
 
 
 def _repeated(grants: list[Grant]) -> Iterator[str]:
@@ -322,7 +330,7 @@ def _order(instances: list[Instance]) -> Iterator[str]:
         each
         for each in instances
         if each.type == _ASSIGNMENT
-        and _principal(each, instances)[0] == "app"
+        and _principal(each, instances) == "app"
         and not _reaches(references(tuple(v for f in each.at("scope") for v in f.values)), sites)
     ]
     for site in sites:
@@ -335,7 +343,10 @@ def _order(instances: list[Instance]) -> Iterator[str]:
             file = _file_at(site, common)
             first, later = assignment.address[common], site.address[common]
             if first not in _needs(file, later):
-                yield f"{file.path}:{_line(file, later)}: {later} does not wait for {first}, which grants its roles: dependsOn"
+                yield (
+                    f"{file.path}:{_line(file, later)}: {later} does not wait for {first}, which"
+                    " grants its roles: dependsOn"
+                )
                 break
 
 

@@ -23,11 +23,11 @@ from mosaic_ops.checks.infra.bicep import BicepFile
 from mosaic_ops.checks.infra.evaluation import (
     Composed,
     Instance,
+    List,
     Missing,
     Record,
     Reference,
     Scope,
-    Sequence_,
     Unknown,
     Value,
     Values,
@@ -62,7 +62,9 @@ LIMITS: Final[Mapping[tuple[str, str], Limit]] = {
     ("Microsoft.EventHub/namespaces", "name"): Limit(6, 50, r"[A-Za-z][-A-Za-z0-9]*[A-Za-z0-9]"),
     ("Microsoft.EventHub/namespaces/eventhubs", "name"): Limit(1, 256, r"[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?"),
     ("Microsoft.EventHub/namespaces/eventhubs", "properties.partitionCount"): Limit(1, 1024),
-    ("Microsoft.EventHub/namespaces/eventhubs/consumergroups", "name"): Limit(1, 50, r"\$?[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?"),
+    ("Microsoft.EventHub/namespaces/eventhubs/consumergroups", "name"): Limit(
+        1, 50, r"\$?[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?"
+    ),
     ("Microsoft.Storage/storageAccounts", "name"): Limit(3, 24, r"[a-z0-9]+"),
     ("Microsoft.Storage/storageAccounts/blobServices/containers", "name"): Limit(3, 63, r"[a-z0-9$](-?[a-z0-9])*"),
     ("Microsoft.Storage/storageAccounts/tableServices/tables", "name"): Limit(3, 63, r"[A-Za-z][A-Za-z0-9]*"),
@@ -146,11 +148,15 @@ def _declaration(file: BicepFile, resource: bicep.Resource) -> Iterator[str]:
     known = versions().get(resource.type.lower())
     if known is None:
         yield (
-            f"{place}: {resource.type} is no resource type of bicep-types.json: is it misspelt? If not, add its shape there"
+            f"{place}: {resource.type} is no resource type of bicep-types.json: is it misspelt?"
+            " If not, add its shape there"
         )
         return
     if resource.version.lower() not in known:
-        yield f"{place}: {resource.type} has no API version {resource.version}; the table knows {', '.join(sorted(known))}"
+        yield (
+            f"{place}: {resource.type} has no API version {resource.version}; the table knows"
+            f" {', '.join(sorted(known))}"
+        )
         return
     written = table()[f"{resource.type}@{resource.version}".lower()][0].partition("@")[0]
     if written != resource.type:
@@ -166,7 +172,9 @@ def _parenthood(place: str, resource: bicep.Resource) -> Iterator[str]:
     for body in bicep.bodies(resource.value):
         name = body.get("name")
         slashes = (
-            sum(part.count("/") for part in name.parts if isinstance(part, str)) if isinstance(name, bicep.Text) else None
+            sum(part.count("/") for part in name.parts if isinstance(part, str))
+            if isinstance(name, bicep.Text)
+            else None
         )
         if body.get("parent") is None and slashes is not None and slashes < levels:
             yield f"{place}: {resource.name} is a child without parent: give it `parent`"
@@ -241,7 +249,7 @@ class _Check:
         return known, required
 
     def _array(self, value: Value, shape: Any, path: str, place: str) -> None:
-        if isinstance(value, Sequence_):
+        if isinstance(value, List):
             for item in value.items:
                 self.shape(item, shape, f"{path}[]", place)
         elif (kind := kind_of(value)) not in ("array", "", "null"):
@@ -309,7 +317,7 @@ class _Check:
         elif isinstance(value, Composed | Unknown):
             try:
                 low, high = lengths((value,))
-            except _Unmeasured:
+            except _UnmeasuredError:
                 return
             if low < limit.lowest:
                 self._report(place, f"{path} may be as short as {low} characters; Azure wants {limit.lowest}")
@@ -335,7 +343,7 @@ def duration(text: str) -> int | None:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-class _Unmeasured(Exception):
+class _UnmeasuredError(Exception):
     """Nothing is known of the length."""
 
 
@@ -361,7 +369,7 @@ def _length(value: Value) -> tuple[int, int | None]:
             if kind == "int":
                 return 1, 11
             if kind != "string":
-                raise _Unmeasured
+                raise _UnmeasuredError
             return lowest or 0, highest
         case Composed(function="", parts=parts):
             pieces = [lengths(part) for part in parts]
@@ -385,7 +393,7 @@ def _length(value: Value) -> tuple[int, int | None]:
         case Composed(function="padLeft", parts=(part, (int(count),), *_)):
             low, high = lengths(part)
             return max(low, count), None if high is None else max(high, count)
-    raise _Unmeasured
+    raise _UnmeasuredError
 
 
 def kind_of(value: Value) -> str:
@@ -401,7 +409,7 @@ def kind_of(value: Value) -> str:
             return "string"
         case Record():
             return "object"
-        case Sequence_():
+        case List():
             return "array"
         case Unknown(kind=kind):
             return kind

@@ -15,25 +15,25 @@ from typing import Any, Final
 
 from mosaic_ops.checks.infra import bicep
 from mosaic_ops.checks.infra.bicep import BicepFile, Expression, Parameter, TypeName
-from mosaic_ops.checks.infra.evaluation import Missing, Record, Scope, Sequence_, Unknown, Value, Values, module_path
+from mosaic_ops.checks.infra.evaluation import List, Record, Scope, Unknown, Value, Values, module_path
 from mosaic_ops.checks.infra.types import kind_of, shape_of
 
 MAIN: Final = "infra/main.bicep"
 PARAMETERS: Final = "infra/main.parameters.json"
 
 _FUNCTIONS: Final = frozenset(
-    # sys
-    "any array base64 base64ToJson base64ToString bool buildUri cidrHost cidrSubnet coalesce concat contains"
-    " dataUri dataUriToString dateTimeAdd dateTimeFromEpoch dateTimeToEpoch deepMerge empty endsWith fail filter first"
-    " flatten format getSecret groupBy guid indexOf int intersection items join json last lastIndexOf length loadDirectoryFileInfo"
-    " loadFileAsBase64 loadJsonContent loadTextContent loadYamlContent map mapValues max min nameof newGuid objectKeys padLeft"
-    " parseCidr parseUri range reduce replace shallowMerge skip sort split startsWith string substring take toLower toObject"
-    " toUpper trim union uniqueString uri uriComponent uriComponentToString utcNow buildUri"
-    # az
-    " deployer deployment environment extensionResourceId getSecret list listAccountSas listKeys listServiceSas"
-    " managementGroup managementGroupResourceId pickZones providers reference resourceGroup resourceId subscription"
-    " subscriptionResourceId tenant tenantResourceId toLogicalZone toLogicalZones toPhysicalZone toPhysicalZones"
-    " resourceInfo".split()
+    (
+        "any array base64 base64ToJson base64ToString bool buildUri cidrHost cidrSubnet coalesce concat contains"
+        " dataUri dataUriToString dateTimeAdd dateTimeFromEpoch dateTimeToEpoch deepMerge deployer deployment empty"
+        " endsWith environment extensionResourceId fail filter first flatten format getSecret groupBy guid indexOf"
+        " int intersection items join json last lastIndexOf length list listAccountSas listKeys listServiceSas"
+        " loadDirectoryFileInfo loadFileAsBase64 loadJsonContent loadTextContent loadYamlContent managementGroup"
+        " managementGroupResourceId map mapValues max min nameof newGuid objectKeys padLeft parseCidr parseUri"
+        " pickZones providers range reduce reference replace resourceGroup resourceId resourceInfo shallowMerge"
+        " skip sort split startsWith string subscription subscriptionResourceId substring take tenant"
+        " tenantResourceId toLogicalZone toLogicalZones toLower toObject toPhysicalZone toPhysicalZones toUpper"
+        " trim union uniqueString uri uriComponent uriComponentToString utcNow"
+    ).split()
 )
 _DECORATORS: Final = frozenset(
     "allowed description discriminator export maxLength maxValue metadata minLength minValue onlyIfNotExists batchSize"
@@ -42,7 +42,9 @@ _DECORATORS: Final = frozenset(
 _NAMESPACES: Final = frozenset({"az", "sys"})
 _KINDS: Final = frozenset({"string", "int", "bool", "object", "array", "any"})
 
-_OF_EVERY_RESOURCE: Final = frozenset("id name type apiVersion location tags properties identity systemData kind sku zones eTag etag".split())
+_OF_EVERY_RESOURCE: Final = frozenset(
+    "id name type apiVersion location tags properties identity systemData kind sku zones eTag etag".split()
+)
 _READABLE: Final[Mapping[str, frozenset[str]]] = {
     kind.lower(): frozenset(names.split())
     for kind, names in {
@@ -53,8 +55,8 @@ _READABLE: Final[Mapping[str, frozenset[str]]] = {
         "Microsoft.EventHub/namespaces/eventhubs": "partitionIds createdAt updatedAt status",
         "Microsoft.Storage/storageAccounts": "primaryEndpoints secondaryEndpoints primaryLocation secondaryLocation"
         " provisioningState creationTime statusOfPrimary statusOfSecondary",
-        "Microsoft.Web/sites": "defaultHostName hostNames enabledHostNames outboundIpAddresses possibleOutboundIpAddresses"
-        " state customDomainVerificationId inboundIpAddress",
+        "Microsoft.Web/sites": "defaultHostName hostNames enabledHostNames outboundIpAddresses"
+        " possibleOutboundIpAddresses state customDomainVerificationId inboundIpAddress",
         "Microsoft.Web/serverfarms": "status numberOfSites maximumNumberOfWorkers provisioningState",
         "Microsoft.OperationalInsights/workspaces": "customerId provisioningState createdDate modifiedDate",
         "Microsoft.Insights/components": "ConnectionString InstrumentationKey AppId ApplicationId CreationDate Name"
@@ -79,9 +81,7 @@ def problems(root: Path, files: Mapping[str, BicepFile]) -> list[str]:
         found += _loaded(root, file)
     used = {module_path(file, module) for file in files.values() for module in file.modules.values()}
     entries = {MAIN}
-    found += [
-        f"{path}:1: no file uses this module" for path in files if path not in used and path not in entries
-    ]
+    found += [f"{path}:1: no file uses this module" for path in files if path not in used and path not in entries]
     return found + parameters_file(root, files)
 
 
@@ -132,7 +132,9 @@ class _Names:
             declared = self._file.resource(outer.name)
             if declared is not None and isinstance(declared.value, bicep.Loop):
                 names.update(declared.value.names)
-            names |= {each.name for each in self._file.resources if each.nested_in and each.nested_in.name == outer.name}
+            names |= {
+                each.name for each in self._file.resources if each.nested_in and each.nested_in.name == outer.name
+            }
             outer = outer.nested_in
         return frozenset(names)
 
@@ -171,7 +173,10 @@ class _Names:
                 self._member(expression)
             case bicep.NestedResource(line=line, of=of, name=name):
                 outer = _last_name(of)
-                if not any(each.name == name and each.nested_in and each.nested_in.name == outer for each in self._file.resources):
+                if not any(
+                    each.name == name and each.nested_in and each.nested_in.name == outer
+                    for each in self._file.resources
+                ):
                     self._report(line, f"{outer} has no nested resource {name}")
             case bicep.Other(line=line, text=text):
                 self._report(line, f"cannot be followed: {text[:40]!r}")
@@ -211,15 +216,19 @@ class _Names:
 
     def _unused(self) -> None:
         file = self._file
-        for kind, declared in (
-            ("parameter", file.parameters),
-            ("variable", file.variables),
-        ):
-            for name, each in declared.items():
-                if name not in self._used:
-                    self._report(each.line, f"{kind} {name} is used by nothing")
+        for name, parameter in file.parameters.items():
+            if name not in self._used:
+                self._report(parameter.line, f"parameter {name} is used by nothing")
+        for name, variable in file.variables.items():
+            if name not in self._used:
+                self._report(variable.line, f"variable {name} is used by nothing")
         for resource in file.resources:
-            if resource.existing and resource.nested_in is None and resource.name not in self._used and not _children(file, resource):
+            if (
+                resource.existing
+                and resource.nested_in is None
+                and resource.name not in self._used
+                and not _children(file, resource)
+            ):
                 self._report(resource.line, f"existing resource {resource.name} is used by nothing")
         for name, function in file.functions.items():
             if name not in self._called and function.decorator("export") is None:
@@ -230,10 +239,12 @@ class _Names:
         for name, declared_type in file.types.items():
             if name not in types and declared_type.decorator("export") is None:
                 self._report(declared_type.line, f"type {name} is used by nothing")
-        for parameter in (*file.parameters.values(), *file.outputs.values()):
-            for kind in _type_names(parameter.type):
+        typed = [(each.line, each.type) for each in file.parameters.values()]
+        typed += [(each.line, each.type) for each in file.outputs.values()]
+        for line, type_name in typed:
+            for kind in _type_names(type_name):
                 if kind not in _KINDS and kind not in file.types and kind not in file.imported:
-                    self._report(parameter.line, f"{kind} is no type")
+                    self._report(line, f"{kind} is no type")
 
 
 def _children(file: BicepFile, resource: bicep.Resource) -> bool:
@@ -346,7 +357,7 @@ def _type_fits(place: str, name: str, value: Value, wanted: TypeName, file: Bice
     if kind != wanted.kind:
         yield f"{place}: {name} wants {wanted.kind}, has {kind} ({file.path})"
         return
-    if isinstance(value, Sequence_) and wanted.element is not None:
+    if isinstance(value, List) and wanted.element is not None:
         for item in value.items:
             for each in item:
                 yield from _type_fits(place, f"{name}[]", each, wanted.element, file)
@@ -374,7 +385,11 @@ def _outputs_read(files: Mapping[str, BicepFile], file: BicepFile) -> Iterator[s
                 target = files.get(module_path(file, module)) if module else None
                 if module and target and each.name not in target.outputs:
                     yield f"{file.path}:{each.line}: {module.name} ({target.path}) has no output {each.name}"
-            elif isinstance(each.of, bicep.Name) and each.of.name in file.modules and each.name not in ("outputs", "name", "id"):
+            elif (
+                isinstance(each.of, bicep.Name)
+                and each.of.name in file.modules
+                and each.name not in ("outputs", "name", "id")
+            ):
                 yield f"{file.path}:{each.line}: module {each.of.name} has no {each.name}; what it gives is in .outputs"
 
 
@@ -423,7 +438,7 @@ def _loaded(root: Path, file: BicepFile) -> Iterator[str]:
 
 
 def parameters_file(root: Path, files: Mapping[str, BicepFile]) -> list[str]:
-    """``main.parameters.json`` names parameters of ``main.bicep``, gives the required ones, and each of a fitting type."""
+    """``main.parameters.json`` names parameters of ``main.bicep`` and gives the required ones, of fitting types."""
     path, main = root / PARAMETERS, files.get(MAIN)
     if main is None:
         return [f"{MAIN}:1: not there"]
@@ -449,8 +464,14 @@ def parameters_file(root: Path, files: Mapping[str, BicepFile]) -> list[str]:
     for name, entry in pairs:
         if name not in main.parameters:
             close = next((known for known in main.parameters if known.lower() == name.lower()), "")
-            found.append(f"{line(name)}: {MAIN} has no parameter {name}" + (f": it is written {close}" if close else ""))
-        elif not isinstance(entry, dict) or set(entry) - {"value", "reference", "metadata"} or not set(entry) & {"value", "reference"}:
+            found.append(
+                f"{line(name)}: {MAIN} has no parameter {name}" + (f": it is written {close}" if close else "")
+            )
+        elif (
+            not isinstance(entry, dict)
+            or set(entry) - {"value", "reference", "metadata"}
+            or not set(entry) & {"value", "reference"}
+        ):
             found.append(f'{line(name)}: {name} wants {{"value": …}}')
         elif "value" in entry:
             value = _from_json(entry["value"])
@@ -469,7 +490,7 @@ def parameters_file(root: Path, files: Mapping[str, BicepFile]) -> list[str]:
 
 def _from_json(value: Any) -> Value:
     if isinstance(value, list):
-        return Sequence_(tuple((_from_json(each),) for each in value))
+        return List(tuple((_from_json(each),) for each in value))
     if isinstance(value, dict):
         from mosaic_ops.checks.infra.evaluation import Field
 
