@@ -81,7 +81,7 @@ def _template(file: BicepFile) -> Iterator[str]:
         for each in bicep.walk(value):
             if isinstance(each, bicep.Object):
                 for item in each.properties:
-                    if item.key in FORBIDDEN_ON_FLEX or item.key in SITE_CONFIG:
+                    if item.key is not None and (item.key in FORBIDDEN_ON_FLEX or item.key in SITE_CONFIG):
                         yield _line(file.path, item.line, item.key)
             elif isinstance(each, bicep.Text) and each.constant in FORBIDDEN_ON_FLEX:
                 yield _line(file.path, each.line, str(each.constant))
