@@ -390,8 +390,12 @@ FAULTS: Mapping[str, Fault] = {
         SECURITY, BUS, "disableLocalAuth: true", "disableLocalAuth: false", "disableLocalAuth is false"
     ),
     "keys of Service Bus, not said": Fault(
-        SECURITY, BUS, "    disableLocalAuth: true\n", "", "disableLocalAuth is not set", at="  properties: {
-    minimumTls"
+        SECURITY,
+        BUS,
+        "    disableLocalAuth: true\n",
+        "",
+        "disableLocalAuth is not set",
+        at="  properties: {\n    minimumTls",
     ),
     "keys of Event Hubs": Fault(
         SECURITY, HUBS, "disableLocalAuth: true", "disableLocalAuth: privateNetworking", "disableLocalAuth is false"
@@ -463,8 +467,13 @@ FAULTS: Mapping[str, Fault] = {
         at="resource key",
     ),
     "everybody lets in": Fault(
-        SECURITY, NETWORK, "sourceAddressPrefix: 'VirtualNetwork'", "sourceAddressPrefix: '*'", "lets everybody in"
-    , at="sourceAddressPrefix: '*'\n          sourcePortRange: '*'\n          destinationAddressPrefix: endpoint"),
+        SECURITY,
+        NETWORK,
+        "sourceAddressPrefix: 'VirtualNetwork'",
+        "sourceAddressPrefix: '*'",
+        "lets everybody in",
+        at="sourceAddressPrefix: '*'\n          sourcePortRange: '*'\n          destinationAddressPrefix: endpoint",
+    ),
     "one zone where zones are asked": Fault(
         SECURITY,
         RESOURCES,
@@ -500,8 +509,7 @@ FAULTS: Mapping[str, Fault] = {
         "    publicNetworkAccess: privateNetworking ? 'Disabled' : 'Enabled'\n",
         "",
         "keeps its public endpoint",
-        at="  properties: {
-    accessTier",
+        at="  properties: {\n    accessTier",
     ),
     "a public app": Fault(
         SECURITY,
