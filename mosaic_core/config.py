@@ -110,6 +110,12 @@ _NEAR: Final = 0.85
 _PREFIXES: Final = ("APPSETTING_", "CUSTOMCONNSTR_")
 """What the platform puts before a setting's name where it gives it a second time."""
 
+_INSIGHTS: Final = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+_INSIGHTS_IDENTITY: Final = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"
+_SPANS: Final = "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY"
+_WORKER_TRUE: Final = frozenset({"1", "true", "t", "yes", "y"})
+"""What the platform's worker takes for true."""
+
 _TRUE: Final = frozenset({"true", "1"})
 _FALSE: Final = frozenset({"false", "0"})
 
@@ -213,6 +219,10 @@ class Settings:
     drill_enabled: bool = False
     create_tables: bool = False
     agent: AgentSettings = AgentSettings()
+    spans_wanted: bool = False
+    """Whether this is a deployment, or Application Insights is named."""
+    spans_fault: Fault | None = None
+    """What keeps the app's spans from it. Commands do without, so the app starts."""
     lock_renewal_seconds: float = 480.0
     function_timeout_seconds: float = 600.0
     """host.json's ``maxAutoLockRenewalDuration`` and ``functionTimeout``."""
@@ -256,6 +266,8 @@ class Settings:
             drill_enabled=env.drill(),
             create_tables=env.flag("Stores__CreateTables", False),
             agent=env.agent(),
+            spans_wanted=bool(env.read(_INSIGHTS) or env.read("WEBSITE_SITE_NAME")),
+            spans_fault=env.spans(),
         )
         for schedule in ("Sweep__Schedule", "Outbox__Schedule"):
             env.schedule(schedule)
@@ -281,7 +293,13 @@ class Settings:
             env.faults += check_host_json(settings, host_json)
         if env.faults:
             raise ConfigurationError(env.faults)
-        return settings if host_json is None else replace(settings, **_host_limits(host_json))
+        if host_json is None:
+            return settings
+        return replace(
+            settings,
+            lock_renewal_seconds=_timespan(host_json["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]),
+            function_timeout_seconds=_timespan(host_json["functionTimeout"]),
+        )
 
 
 class _Reader:
@@ -402,6 +420,17 @@ class _Reader:
                 reason="setting_forbidden",
             )
         return wanted
+
+    def spans(self) -> Fault | None:
+        """What the worker needs to send the app's spans: it sends none otherwise, and raises nothing."""
+        component, on, identity = map(self.read, (_INSIGHTS, _SPANS, _INSIGHTS_IDENTITY))
+        if not component:
+            return Fault(_INSIGHTS, "is missing", "set it to the component's", reason="setting_missing")
+        if on.lower() not in _WORKER_TRUE:
+            return Fault(_SPANS, "is not true", "set it to true", reason="setting_missing")
+        if identity.endswith(";"):
+            return Fault(_INSIGHTS_IDENTITY, "ends in a semicolon", "remove it: the exporter raises")
+        return None
 
     def agent(self) -> AgentSettings:
         provider = self.read("Agent__Provider").lower() or "offline"
@@ -659,14 +688,6 @@ def check_host_json(settings: Settings, host_json: Mapping[str, Any]) -> list[Fa
             )
         )
     return faults
-
-
-def _host_limits(host_json: Mapping[str, Any]) -> dict[str, float]:
-    renewal = host_json["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]
-    return {
-        "lock_renewal_seconds": _timespan(renewal),
-        "function_timeout_seconds": _timespan(host_json["functionTimeout"]),
-    }
 
 
 def _host_fault(wrong: str, remedy: str) -> Fault:

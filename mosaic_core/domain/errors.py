@@ -57,6 +57,11 @@ class StoreUnreachableError(TransientError):
 
     code = "store_unreachable"
 
+    def __init__(self, rationale: str, *, reason: str = "unreachable") -> None:
+        """``reason``, for health: unreachable, no_token, forbidden (a role is missing), not_found."""
+        super().__init__(rationale)
+        self.reason = reason
+
 
 class BusyError(TransientError):
     """Another command is at work on what this one needs (its conversation). Not an attempt: look again after ``wait``
