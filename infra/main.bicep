@@ -11,14 +11,15 @@ param environmentName string
 @minLength(1)
 param location string
 
-@description('Name of the resource group. Empty: rg-<environmentName>.')
+@description('Name of the resource group.')
+@minLength(1)
 @maxLength(90)
-param resourceGroupName string = ''
+param resourceGroupName string = 'rg-${environmentName}'
 
 @description('Tags of every resource, in addition to azd-env-name.')
 param tags object = {}
 
-@description('Object id of the person, group or service principal that deploys and looks after this environment. Empty: nobody but the app gets a data role.')
+@description('Object id of the person, group or service principal that deploys and looks after this environment; may act in any household\'s name. Empty: nobody but the app gets a data role.')
 @maxLength(36)
 param principalId string = ''
 
@@ -132,7 +133,7 @@ param dailyQuotaGb int = 5
 var allTags = union(tags, { 'azd-env-name': environmentName })
 
 resource resourceGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = {
-  name: empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
+  name: resourceGroupName
   location: location
   tags: allTags
 }

@@ -13,7 +13,7 @@ param location string = resourceGroup().location
 @description('Tags of every resource.')
 param tags object = {}
 
-@description('Object id of the person, group or service principal that deploys and looks after this environment. Empty: nobody but the app gets a data role.')
+@description('Object id of the person, group or service principal that deploys and looks after this environment; may act in any household\'s name. Empty: nobody but the app gets a data role.')
 @maxLength(36)
 param principalId string = ''
 

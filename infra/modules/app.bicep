@@ -7,7 +7,7 @@ param name string
 
 @description('Name of the plan.')
 @minLength(1)
-@maxLength(40)
+@maxLength(60)
 param planName string
 
 @description('Azure region.')
@@ -124,7 +124,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   // checkov:skip=CKV_AZURE_222:A parameter: closed with private networking
   name: name
   location: location
-  tags: union(tags, { 'azd-service-name': 'runtime' })
+  tags: union(tags, { 'azd-service-name': 'app' })
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'

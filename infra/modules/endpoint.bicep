@@ -1,8 +1,8 @@
 // One private endpoint, with its names in a private DNS zone.
 
 @description('Name of the endpoint.')
-@minLength(1)
-@maxLength(80)
+@minLength(2)
+@maxLength(64)
 param name string
 
 @description('Azure region.')

@@ -64,16 +64,29 @@ param componentName string
 param workspaceName string
 
 var roles = {
-  storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
-  storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
+  blobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
+  tableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
   serviceBusDataOwner: '090c5cfd-751d-490a-894a-3ce6f1109419'
   serviceBusDataReceiver: '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
   serviceBusDataSender: '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
   eventHubsDataReceiver: 'a638d3c7-ab3a-418d-83e6-5f17a39d4fde'
   eventHubsDataSender: '2b629674-e913-4c01-ae53-ef4638d8f975'
-  monitoringMetricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
+  metricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
   logAnalyticsReader: '73c42c96-874c-492b-b04d-ab87d138a893'
 }
+
+// What principalId may read and write: the first household and its members, and what the smoke test follows a command
+// by. No ledger, no conversation, no approval and no audit is opened.
+var openTables = [
+  'Households'
+  'HouseholdMembers'
+  'AgentCommands'
+  'AgentIndex'
+  'AgentRuns'
+  'AgentRunStages'
+  'AgentSignals'
+]
+var opened = empty(principalId) ? [] : openTables
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: storageAccountName
@@ -84,15 +97,10 @@ resource tableService 'Microsoft.Storage/storageAccounts/tableServices@2025-06-0
   name: 'default'
 }
 
-resource householdsTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' existing = {
+resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' existing = [for table in opened: {
   parent: tableService
-  name: 'Households'
-}
-
-resource membersTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' existing = {
-  parent: tableService
-  name: 'HouseholdMembers'
-}
+  name: table
+}]
 
 resource serviceBusNamespace 'Microsoft.ServiceBus/namespaces@2024-01-01' existing = {
   name: serviceBusNamespaceName
@@ -134,24 +142,24 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existin
 
 // The host keeps its locks and timers in containers that it makes itself, and uploads the package: the whole account.
 resource appBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account.id, appPrincipalId, roles.storageBlobDataOwner)
+  name: guid(account.id, appPrincipalId, roles.blobDataOwner)
   scope: account
   properties: {
     principalId: appPrincipalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageBlobDataOwner)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.blobDataOwner)
     description: 'Host storage, deployment package and payloads of the runtime'
   }
 }
 
 // The host makes a table for its diagnostic events: the whole account.
 resource appTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account.id, appPrincipalId, roles.storageTableDataContributor)
+  name: guid(account.id, appPrincipalId, roles.tableDataContributor)
   scope: account
   properties: {
     principalId: appPrincipalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageTableDataContributor)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.tableDataContributor)
     description: 'Tables of the runtime and the host\'s diagnostic events'
   }
 }
@@ -202,12 +210,12 @@ resource appHub 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 resource appTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(component.id, appPrincipalId, roles.monitoringMetricsPublisher)
+  name: guid(component.id, appPrincipalId, roles.metricsPublisher)
   scope: component
   properties: {
     principalId: appPrincipalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.monitoringMetricsPublisher)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.metricsPublisher)
     description: 'Requests, spans and logs of the runtime'
   }
 }
@@ -232,7 +240,7 @@ resource ingestionSending 'Microsoft.Authorization/roleAssignments@2022-04-01' =
 
 // ---------------------------------------------------------------------------------------------- whoever looks after it
 
-// Dead letters are read by receivers. Receiving is no sending: what a person takes off a queue is not answered by them.
+// Dead letters are read, and the smoke test's own is removed, by receivers. A receiver sends nothing.
 resource personIngestionQueue 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(principalId)) {
   name: guid(ingestionQueue.id, principalId, roles.serviceBusDataReceiver)
   scope: ingestionQueue
@@ -266,28 +274,16 @@ resource personSweepQueue 'Microsoft.Authorization/roleAssignments@2022-04-01' =
   }
 }
 
-// The first household and the first member of an environment are rows that a person writes. No other table is opened.
-resource personHouseholds 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(principalId)) {
-  name: guid(householdsTable.id, principalId, roles.storageTableDataContributor)
-  scope: householdsTable
+resource personTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (table, index) in opened: {
+  name: guid(tables[index].id, principalId, roles.tableDataContributor)
+  scope: tables[index]
   properties: {
     principalId: principalId
     principalType: principalType
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageTableDataContributor)
-    description: 'The first household'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.tableDataContributor)
+    description: 'Households, members and the smoke test'
   }
-}
-
-resource personMembers 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(principalId)) {
-  name: guid(membersTable.id, principalId, roles.storageTableDataContributor)
-  scope: membersTable
-  properties: {
-    principalId: principalId
-    principalType: principalType
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageTableDataContributor)
-    description: 'The first members'
-  }
-}
+}]
 
 resource personHub 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(principalId)) {
   name: guid(hub.id, principalId, roles.eventHubsDataReceiver)
