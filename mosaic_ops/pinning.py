@@ -16,6 +16,7 @@ from typing import Final
 
 GROUPS: Final = {
     "app": "requirements.txt",
+    "model": "requirements-model.txt",
     "ops": "requirements-ops.txt",
     "local": "requirements-local.txt",
     "dev": "requirements-dev.txt",

@@ -18,11 +18,18 @@ LEVELS: Final[tuple[Level, ...]] = ("ops", "local", "dev")
 
 FILES: Final[dict[Level, tuple[str, ...]]] = {
     "ops": ("requirements-bootstrap.txt", "requirements-ops.txt"),
-    "local": ("requirements-bootstrap.txt", "requirements-ops.txt", "requirements.txt", "requirements-local.txt"),
+    "local": (
+        "requirements-bootstrap.txt",
+        "requirements-ops.txt",
+        "requirements.txt",
+        "requirements-model.txt",
+        "requirements-local.txt",
+    ),
     "dev": (
         "requirements-bootstrap.txt",
         "requirements-ops.txt",
         "requirements.txt",
+        "requirements-model.txt",
         "requirements-local.txt",
         "requirements-dev.txt",
     ),

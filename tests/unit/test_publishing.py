@@ -229,8 +229,6 @@ def test_hooks_give_commands_what_these_take(name: str, tmp_path: Path) -> None:
 def test_hooks_name_outputs_of_the_infrastructure() -> None:
     """What azd has in its environment are the outputs of main.bicep."""
     main = ROOT / "infra" / "main.bicep"
-    if not main.exists():
-        pytest.skip("without the infrastructure there is nothing to compare with")
     text = main.read_text("utf-8")
     for hook in azure_yaml()["hooks"].values():
         for part in hook["run"].split('"$')[1:]:
