@@ -8,6 +8,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from mosaic_ops.bootstrap.pins import NODE_FILE
+from mosaic_ops.packaging import wheels
 from mosaic_ops.pinning import ALONE, GROUPS
 
 _BY_HAND: Final = ("requirements-bootstrap.txt", NODE_FILE)
@@ -27,6 +28,7 @@ def problems(root: Path) -> list[str]:
         found += _unsatisfied(root, f"requirements/{group}.in", name, _read_pins(root, name, found))
     for name in _BY_HAND:
         _read_pins(root, name, found)
+    found += wheels.lock_problems(root, wheels.shipped_files(root))
     return found + _npm(root)
 
 
