@@ -161,7 +161,7 @@ FAULTS: Mapping[str, Fault] = {
     "a required property is missing": Fault(
         TYPES,
         ROLES,
-        "    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageBlobDataOwner)\n",
+        "    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.blobDataOwner)\n",
         "",
         "roleDefinitionId is missing",
         at="  properties: {",
@@ -283,9 +283,9 @@ FAULTS: Mapping[str, Fault] = {
     "an output of another type": Fault(
         FILES,
         STORAGE,
-        "output tableNames array",
-        "output tableNames string",
-        "output tableNames wants string, has array",
+        "output deploymentContainerName string",
+        "output deploymentContainerName int",
+        "output deploymentContainerName wants int, has string",
     ),
     "a module's file that is not there": Fault(
         FILES, RESOURCES, "'modules/identity.bicep'", "'modules/identities.bicep'", "which is not there"
@@ -642,7 +642,7 @@ FAULTS: Mapping[str, Fault] = {
         ROLES,
         "roles.serviceBusDataReceiver)\n    description: 'Dead letters of the sweep",
         "roles.serviceBusDataOwner)\n    description: 'Dead letters of the sweep",
-        "lets a person send runtime-nightly-anomaly-sweep",
+        "lets a person manage, send runtime-nightly-anomaly-sweep",
         at="resource personSweepQueue",
     ),
     "a role on the whole group": Fault(

@@ -68,6 +68,7 @@ _WRITES: Final[Mapping[str, re.Pattern[str]]] = {
 """What a job may write, and the step that shows that it does."""
 
 _PINNED: Final = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
+_COMMAND: Final = re.compile(r"\./mosaic\s+([a-z][\w-]*)")
 _VERSION: Final = re.compile(r"#\s*v?\d+(\.\d+)*")
 _KNOWN_NAMES: Final = frozenset(
     "AZURE_ENV_NAME AZURE_LOCATION AZURE_SUBSCRIPTION_ID AZURE_TENANT_ID AZURE_PRINCIPAL_ID AZURE_PRINCIPAL_TYPE"
@@ -219,8 +220,12 @@ def _azd_hooks(root: Path, hooks: Any, tree: _Tree, place: tuple[str | int, ...]
             for part in (step, step.get("posix") or {}):
                 run = part.get("run") if isinstance(part, dict) else None
                 if isinstance(run, str):
+                    line = tree.line(*at, "run")
                     for script in _scripts(run):
-                        yield from _script(root, AZURE_YAML, tree.line(*at, "run"), script)
+                        yield from _script(root, AZURE_YAML, line, script)
+                    for command in _COMMAND.findall(run):
+                        if command not in COMMANDS:
+                            yield f"{AZURE_YAML}:{line}: ./mosaic has no command {command}"
 
 
 def _scripts(run: str) -> Iterator[str]:
@@ -512,7 +517,7 @@ class _Workflow:
     def _commands(self, run: str, line: int) -> Iterator[str]:
         for script in _scripts(run):
             yield from _script(self._root, self.name, line, script)
-        for command in re.findall(r"\./mosaic\s+([a-z][\w-]*)", run):
+        for command in _COMMAND.findall(run):
             if command not in COMMANDS:
                 yield f"{self.name}:{line}: ./mosaic has no command {command}"
         joined = re.sub(r"\\\n\s*", " ", run)

@@ -113,8 +113,12 @@ PERSON: Final[frozenset[tuple[str, str, str]]] = frozenset(
         ("hubs", EVERYTHING, "listen"),  # following the events
         ("logs", EVERYTHING, "query"),
         *(
-            ("tables", table, operation)  # the first household and its first members
-            for table in ("Households", "HouseholdMembers")
+            ("tables", table, operation)
+            for table in (
+                *("Households", "HouseholdMembers"),  # the first household and its first members
+                *("AgentCommands", "AgentIndex"),  # a command that the smoke test records, for the app to send
+                *("AgentRuns", "AgentRunStages", "AgentSignals"),  # what became of it
+            )
             for operation in ("read", "add", "update", "delete", "create")
         ),
     }
@@ -300,15 +304,17 @@ def _others(grants: list[Grant]) -> Iterator[str]:
     """Nobody but the app sends to the conversation and sweep queues; a producer sends to the ingestion queue alone."""
     for grant in grants:
         allowed = PERSON if grant.who == "person" else PRODUCER
-        for operation in sorted(grant.role.operations):
-            if (grant.kind, grant.entity, operation) in allowed:
-                continue
-            if (grant.kind, EVERYTHING, operation) in allowed and grant.level == 0:
-                continue
+        more = [
+            operation
+            for operation in sorted(grant.role.operations)
+            if (grant.kind, grant.entity, operation) not in allowed
+            and not ((grant.kind, EVERYTHING, operation) in allowed and grant.level == 0)
+        ]
+        if more:
             where = grant.entity if grant.entity != EVERYTHING else f"all {grant.kind}"
             yield (
-                f"{grant.place}: {grant.name} lets a {grant.who} {operation} {where}, which is not"
-                f" theirs ({grant.role.name})"
+                f"{grant.place}: {grant.name} lets a {grant.who} {', '.join(more)} {where}, which is not theirs"
+                f" ({grant.role.name})"
             )
 
 
