@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import ipaddress
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -719,14 +720,24 @@ class Build:
 
     @classmethod
     def of(cls, environ: Mapping[str, str], root: Path | None = None) -> Build:
-        """``root`` is the app's folder (with host.json). The commit is setting ``MOSAIC_COMMIT``, else the file
-        ``COMMIT`` that packaging leaves in the root."""
+        """``root`` is the app's folder (with host.json). The commit is setting ``MOSAIC_COMMIT``, else that of
+        ``build.json``, which packaging leaves in the root. The digest is the package's, over its dependencies as well,
+        where the app's own files are those that were packaged; else a digest of these files alone."""
         root = root or Path(__file__).resolve().parent.parent
-        commit = environ.get("MOSAIC_COMMIT", "").strip()
-        if not commit and (root / "COMMIT").is_file():
-            commit = (root / "COMMIT").read_text("ascii", "replace").strip()
+        code, packaged = _digest(root), _packaged(root)
+        commit = environ.get("MOSAIC_COMMIT", "").strip() or packaged.get("commit", "")
         known = re.fullmatch(r"[0-9a-fA-F]{7,64}", commit)
-        return cls(version=VERSION, commit=commit.lower() if known else "unknown", package_digest=_digest(root))
+        digest = packaged.get("digest", "") if packaged.get("code") == code else ""
+        return cls(version=VERSION, commit=commit.lower() if known else "unknown", package_digest=digest or code)
+
+
+def _packaged(root: Path) -> dict[str, str]:
+    """What packaging says of the app in ``root``; empty where nothing, or nothing readable, is there."""
+    try:
+        said = json.loads((root / "build.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {key: value for key, value in said.items() if isinstance(value, str)} if isinstance(said, dict) else {}
 
 
 def _digest(root: Path) -> str:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -37,7 +38,7 @@ FILES: Final[dict[Level, tuple[str, ...]]] = {
 
 NODE_FILE: Final = "requirements-node.txt"
 
-_LOCAL_COMMANDS: Final = frozenset({"demo", "up", "env", "token", "bench", "eval", "chaos"})
+_LOCAL_COMMANDS: Final = frozenset({"demo", "up", "env", "token", "issuer", "bench", "eval", "chaos"})
 _DEV_COMMANDS: Final = frozenset({"test", "check", "pin"})
 
 
@@ -55,8 +56,12 @@ def needs_azurite(level: Level) -> bool:
 
 def digest(root: Path, level: Level) -> str:
     """SHA-256 over the pins of `level`."""
+    return digest_of(root, FILES[level])
+
+
+def digest_of(root: Path, names: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for name in FILES[level]:
+    for name in names:
         digest.update(name.encode() + b"\0" + (root / name).read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -80,7 +80,7 @@ def python_files(*places: str, but: tuple[str, ...] = ()) -> list[Path]:
         ),
         pytest.param(python_files(MODEL), ("requirements.txt", "requirements-model.txt"), id="deployed with a model"),
         pytest.param(
-            python_files("mosaic_ops", but=("mosaic_ops/bootstrap", "mosaic_ops/checks")),
+            python_files("mosaic_ops", but=("mosaic_ops/bootstrap", "mosaic_ops/checks", "mosaic_ops/reference.py")),
             ("requirements-ops.txt",),
             id="operations",
         ),

@@ -314,7 +314,7 @@ def test_the_version_is_the_project_s() -> None:
 
 def test_the_commit_comes_from_the_setting_else_from_the_file(tmp_path: Path) -> None:
     assert Build.of({}, tmp_path).commit == "unknown"
-    (tmp_path / "COMMIT").write_text("ABCDEF0123456789\n")
+    (tmp_path / "build.json").write_text('{"commit": "ABCDEF0123456789"}')
     assert Build.of({}, tmp_path).commit == "abcdef0123456789"
     assert Build.of({"MOSAIC_COMMIT": "0123456"}, tmp_path).commit == "0123456"
     assert Build.of({"MOSAIC_COMMIT": "<script>"}, tmp_path).commit == "unknown"
@@ -329,6 +329,22 @@ def test_the_digest_tells_packages_apart_and_ignores_caches(tmp_path: Path) -> N
     assert Build.of({}, tmp_path).package_digest == first
     (package / "a.py").write_text("2")
     assert Build.of({}, tmp_path).package_digest != first
+
+
+def test_the_package_s_digest_stands_only_where_its_code_does(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text("{}")
+    code = Build.of({}, tmp_path).package_digest
+    (tmp_path / "build.json").write_text(json.dumps({"digest": "d" * 64, "code": code}))
+    assert Build.of({}, tmp_path).package_digest == "d" * 64
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    assert Build.of({}, tmp_path).package_digest not in (code, "d" * 64)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"commit": 7, "digest": null}', "{", "\xff"])
+def test_a_build_file_that_says_nothing_is_as_none(tmp_path: Path, text: str) -> None:
+    without = Build.of({}, tmp_path)
+    (tmp_path / "build.json").write_text(text, "latin-1")
+    assert Build.of({}, tmp_path) == without
 
 
 @pytest.mark.parametrize(
