@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
@@ -456,12 +456,28 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe found: ``degraded`` is of use for a while yet. ``reason`` is a stable code, ``parts`` the names of
+    what it is about (tables, a direction, settings): never an endpoint, never a value."""
+
+    state: Literal["up", "degraded", "down"] = "up"
+    reason: str | None = None
+    parts: tuple[str, ...] = ()
+
+
 class HealthProbe(Protocol):
-    """One dependency's state for ``/health/ready``."""
+    """One dependency's state for ``/health/ready``. Without one that is ``required`` the instance is not ready."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
-    async def check(self) -> bool: ...
+    @property
+    def required(self) -> bool: ...
+
+    async def check(self) -> Finding:
+        """Whatever it raises means down. What it costs is bounded by its caller: it may be cut off."""
+        ...
 
 
 class LedgerAgent(Protocol):

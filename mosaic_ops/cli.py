@@ -40,6 +40,8 @@ COMMANDS: Final[dict[str, Command]] = {
     "backup": Command("mosaic_ops.backup", "The tables as files, and back: export, restore, verify", "Operate"),
     "costs": Command("mosaic_ops.costs", "What a million commands ask of each service, and its cost", "Operate"),
     "package": Command("mosaic_ops.packaging.command", "Build what is deployed: folder, zip, manifest, SBOM", "Deploy"),
+    "publish": Command("mosaic_ops.publishing", "Publish the package, again while Azure is not ready for it", "Deploy"),
+    "smoke": Command("mosaic_ops.smoke.command", "Whether what is deployed does what the package says", "Deploy"),
     "test": Command("mosaic_ops.testing", "Run the tests: [--slow] [pytest arguments]", "Develop"),
     "check": Command(
         "mosaic_ops.checks.command", "Format, lint, types, layers, secrets, pins, tracked files", "Develop"

@@ -16,10 +16,14 @@ from typing import Final
 
 GROUPS: Final = {
     "app": "requirements.txt",
+    "model": "requirements-model.txt",
     "ops": "requirements-ops.txt",
     "local": "requirements-local.txt",
     "dev": "requirements-dev.txt",
 }
+
+ALONE: Final = {"scanner": "requirements-scanner.txt"}
+"""Groups that are installed into an environment of their own, and so are resolved by themselves."""
 
 
 def uv() -> str:
@@ -49,6 +53,15 @@ def compile_pins(root: Path, *, upgrade: bool) -> None:
         pins = _compile(root, [str(source), "--constraints", str(constraints)])
         header = f"# Compiled from requirements/{group}.in by ./mosaic pin.\n"
         (root / name).write_text(header + pins, encoding="utf-8")
+    for group, name in ALONE.items():
+        source, file = root / "requirements" / f"{group}.in", root / name
+        before = [] if upgrade or not file.exists() else ["--constraints", str(file)]
+        try:
+            pins = _compile(root, [str(source), *before])
+        except subprocess.CalledProcessError:
+            pins = _compile(root, [str(source)])
+        header = f"# Compiled from requirements/{group}.in by ./mosaic pin.\n"
+        file.write_text(header + pins, encoding="utf-8")
 
 
 def _compile(root: Path, arguments: Sequence[str]) -> str:
@@ -82,5 +95,5 @@ def main(arguments: Sequence[str]) -> int:
     except PackagingError as error:
         print(f"mosaic pin: {error}", file=sys.stderr)
         return 1
-    print(f"Written: constraints.txt, {', '.join(GROUPS.values())}, {wheels.LOCK}")
+    print(f"Written: constraints.txt, {', '.join([*GROUPS.values(), *ALONE.values()])}, {wheels.LOCK}")
     return 0

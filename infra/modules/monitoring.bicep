@@ -433,8 +433,6 @@ var savedQueries = [
 ]
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {
-  // a part of an id has no lengths that the compiler knows
-  #disable-next-line BCP334 BCP335
   name: split(workspaceId, '/')[8]
 }
 

@@ -858,7 +858,8 @@ class Delivery:
             return self._step_reread
         if not failed:
             self._event("needs_review" if run.status == RunStatus.NEEDS_REVIEW else "completed", completion_code(run))
-            told = {"attempt": attempt, "status": run.status.value, "code": run.failure_code or completion_code(run)}
+            outcome = run.failure_code or completion_code(run)
+            told = {"attempt": attempt, "status": run.status.value, "outcomeCode": outcome}
             log.info("command completed", extra=told)
             return Complete()
         if run.is_final:

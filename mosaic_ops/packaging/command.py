@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import platform
 import shutil
@@ -50,14 +51,16 @@ def build(root: Path, out: Path, files: Sequence[str] = wheels.PLAIN) -> Package
         fetched = wheels.fetch(root, files, scratch)
         requirements = "".join(f"{wheel.name}=={wheel.version}\n" for wheel in fetched)
         skipped = staging.stage(root, draft / "app", own, fetched, source, requirements)
-        manifest = _write_results(root, draft, fetched, source)
+        manifest = _write_results(root, draft, fetched, source, inputs(root, files))
         (draft / "app" / staging.IGNORE_FILE).write_text(staging.IGNORE_TEXT, "utf-8")
         archive.settle(draft / "app")
         _put_in_place(draft, out)
     return Package(out / "app", out / manifest["zip"]["name"], manifest, skipped)
 
 
-def _write_results(root: Path, draft: Path, fetched: Sequence[wheels.Wheel], source: staging.Source) -> dict[str, Any]:
+def _write_results(
+    root: Path, draft: Path, fetched: Sequence[wheels.Wheel], source: staging.Source, made_of: str
+) -> dict[str, Any]:
     app = draft / "app"
     files = staging.files(app)
     target = draft / f"mosaic-{source.version}.zip"
@@ -72,6 +75,7 @@ def _write_results(root: Path, draft: Path, fetched: Sequence[wheels.Wheel], sou
         "dirty": bool(source.uncommitted),
         "uncommitted": list(source.uncommitted),
         "digest": digest,
+        "inputs": made_of,
         "python": platform.python_version(),
         "platform": wheels.platforms()[0],
         "functions": json.loads((root / FUNCTIONS).read_bytes()),
@@ -80,6 +84,33 @@ def _write_results(root: Path, draft: Path, fetched: Sequence[wheels.Wheel], sou
     }
     (draft / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
     return manifest
+
+
+def inputs(root: Path, files: Sequence[str]) -> str:
+    """SHA-256 over all that a build depends on: what ships, the locked wheels, how it is built, by which Python."""
+    tools = sorted((root / "mosaic_ops" / "packaging").glob("*.py"))
+    paths = [*(root / path for path in staging.own_files(root)), root / wheels.LOCK, root / FUNCTIONS, *tools]
+    paths += [root / name for name in (*files, "pyproject.toml")]
+    total = hashlib.sha256(f"{platform.python_version()}\0{','.join(files)}\n".encode())
+    for path in paths:
+        total.update(f"{path.relative_to(root).as_posix()}\0{archive.sha256(path)}\n".encode())
+    return total.hexdigest()
+
+
+def is_current(root: Path, out: Path, files: Sequence[str]) -> bool:
+    """Whether the package in ``out`` is whole, and what a build would make now."""
+    try:
+        manifest = json.loads((out / "manifest.json").read_bytes())
+        with (root / "pyproject.toml").open("rb") as file:
+            source = staging.Source.of(root, tomllib.load(file)["project"]["version"])
+        return bool(
+            manifest["inputs"] == inputs(root, files)
+            and (manifest["commit"], manifest["uncommitted"]) == (source.commit, list(source.uncommitted))
+            and archive.listing(out / "app", staging.files(out / "app")) == manifest["files"]
+            and archive.sha256(out / manifest["zip"]["name"]) == manifest["zip"]["sha256"]
+        )
+    except (OSError, ValueError, KeyError, TypeError, PackagingError):
+        return False
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -107,10 +138,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--with-model", action="store_true", help="with the clients that Agent__Provider=openai and azure_openai need"
     )
+    parser.add_argument("--if-needed", action="store_true", help="only where DIR has not this very package")
     options = parser.parse_args(arguments)
     begun = time.monotonic()
+    files, out = wheels.MODEL if options.with_model else wheels.PLAIN, options.out.resolve()
     try:
-        package = build(ROOT, options.out.resolve(), wheels.MODEL if options.with_model else wheels.PLAIN)
+        if options.if_needed and is_current(ROOT, out, files):
+            print(f"{out} has this very package")
+            return 0
+        package = build(ROOT, out, files)
     except IndexUnreachableError as error:
         print(f"mosaic package: {error}", file=sys.stderr)
         return EXIT_UNREACHABLE

@@ -36,7 +36,7 @@ async def test_every_attempt_that_starts_is_told_and_has_an_end(caplog: pytest.L
     assert {line["commandType"] for line in started} == {"agent_message_posted"}
     (failed,) = [line for line in lines if line["msg"] == "attempt failed"]
     (ended,) = [line for line in lines if line["msg"] == "command completed"]
-    assert (ended["status"], ended["code"]) == ("Completed", "completed")
+    assert (ended["status"], ended["outcomeCode"]) == ("Completed", "completed")
     for number, line in enumerate(started, start=1):
         assert (line["commandId"], line["queue"], line["lane"], line["attempt"]) == (
             COMMAND_ID,
@@ -50,7 +50,7 @@ async def test_every_attempt_that_starts_is_told_and_has_an_end(caplog: pytest.L
 async def test_a_command_for_review_says_why(caplog: pytest.LogCaptureFixture) -> None:
     (ended,) = [line for line in await told(caplog, "review") if line["msg"] == "command completed"]
     assert ended["status"] == "NeedsReview"
-    assert ended["code"] == "look_at_it"
+    assert ended["outcomeCode"] == "look_at_it"
 
 
 async def test_a_stage_is_a_span_with_its_outcome(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,6 +278,46 @@ def test_what_the_tools_alone_need_changes_nothing(checkout: Path, tmp_path: Pat
     assert build(checkout, tmp_path / "dist").manifest == before
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root, out: (root / "host.json").write_text("{}"),
+        lambda root, out: (root / "mosaic_core/new.py").write_text(""),
+        lambda root, out: (root / "docs/reference/functions.json").write_text("[]"),
+        lambda root, out: (root / "requirements.txt").write_text("first==1.0\n"),
+        lambda root, out: (out / "app/host.json").write_text("{}"),
+        lambda root, out: (out / "app/extra.py").write_text(""),
+        lambda root, out: (out / "manifest.json").unlink(),
+        lambda root, out: (out / "mosaic-0.1.0.zip").write_bytes(b""),
+        lambda root, out: (root / "mosaic_core/key.pem").write_text(""),
+    ],
+)
+def test_a_package_is_current_until_anything_is_another(
+    checkout: Path, tmp_path: Path, change: Callable[[Path, Path], object]
+) -> None:
+    build(checkout, tmp_path / "dist")
+    assert command.is_current(checkout, tmp_path / "dist", wheels.PLAIN)
+    assert not command.is_current(checkout, tmp_path / "dist", wheels.MODEL)
+    (checkout / "tests/test_x.py").write_text("other = 1\n")
+    assert command.is_current(checkout, tmp_path / "dist", wheels.PLAIN)
+    change(checkout, tmp_path / "dist")
+    assert not command.is_current(checkout, tmp_path / "dist", wheels.PLAIN)
+
+
+def test_a_package_that_is_current_is_not_built_again(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "ROOT", checkout)
+    arguments = ["--if-needed", "--out", str(tmp_path / "dist")]
+    assert command.main(arguments) == 0
+    before = (tmp_path / "dist/manifest.json").stat().st_ino
+    assert command.main(arguments) == 0
+    assert (tmp_path / "dist/manifest.json").stat().st_ino == before
+    (checkout / "host.json").write_text("{}")
+    assert command.main(arguments) == 0
+    assert (tmp_path / "dist/manifest.json").stat().st_ino != before
+
+
 def test_health_shows_the_package_s_digest(checkout: Path, tmp_path: Path) -> None:
     package = build(checkout, tmp_path / "dist")
     assert Build.of({}, package.folder).package_digest == package.manifest["digest"]

@@ -35,6 +35,7 @@ ENUMERATED: Final = frozenset(
         "mosaic.outcome",
         "mosaic.settlement",
         "mosaic.stage",
+        "outcomeCode",
         "queue",
         "reviewRequired",
         "service.name",
@@ -210,11 +211,12 @@ def _joined(left: Table, right: Table, *, is_union: bool) -> Table:
 
 @dataclass(slots=True)
 class Query:
-    """One query being read. ``found`` takes (line, what is wrong)."""
+    """One query being read. ``found`` takes (line, what is wrong), ``columns`` are those of its last pipe."""
 
     emitted: Emitted
     text: str
     found: list[tuple[int, str]] = field(default_factory=list)
+    columns: frozenset[str] = frozenset()
     _tables: dict[str, Table] = field(default_factory=dict)
     _scalars: set[str] = field(default_factory=set)
 
@@ -232,7 +234,7 @@ class Query:
 
     def _statement(self, parts: Sequence[Token]) -> None:
         if parts[0].text != "let":
-            self._pipe(parts)
+            self.columns = frozenset(self._pipe(parts).columns)
             return
         if len(parts) < 4 or parts[1].kind != "name" or parts[2].text != "=":
             raise UnreadableError(parts[0], "is no `let name = …`")
