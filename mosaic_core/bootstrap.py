@@ -7,27 +7,33 @@ what its first invocation uses.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
+import importlib.util
 import json
 import logging
 import os
 import signal
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mosaic_core import telemetry
 from mosaic_core.adapters.credentials import AppToken
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
-from mosaic_core.adapters.probes import TablesProbe
-from mosaic_core.adapters.servicebus import ServiceBusProbe, ServiceBusSender
+from mosaic_core.adapters.probes import BlobsProbe, EventHubProbe, IssuerKeysProbe, QueueProbe, SpansProbe, TablesProbe
+from mosaic_core.adapters.servicebus import ServiceBusSender, ServiceBusView
 from mosaic_core.adapters.settlement import HostSettler
 from mosaic_core.adapters.tables import Observation, TableStores, ensure_tables, open_table_stores
+from mosaic_core.adapters.told import ToldApprovals, ToldSignals
 from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.config import Build, Settings
+from mosaic_core.domain.errors import ConfigurationError, Fault, StoreRefusedError, StoreUnreachableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.policy import POLICY_VERSION
 from mosaic_core.entrypoints.http import Api
@@ -36,12 +42,13 @@ from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.lanes.drill import Drilled
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.lanes.sweep import sweep_lane
-from mosaic_core.ports import ConversationAgent, Stores
+from mosaic_core.ports import ConversationAgent, Principal, Stores
 from mosaic_core.services.approvals_due import ApprovalsDue
 from mosaic_core.services.deliver import DeliveryService
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
+from mosaic_core.services.lanes_watch import LanesWatch
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.membership import MembershipService
 from mosaic_core.services.nightly import NightlySweep
@@ -50,9 +57,18 @@ from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 
+if TYPE_CHECKING:
+    from mosaic_core.adapters.identity import JwtVerifier
+
 log = logging.getLogger(__name__)
 
+MODEL_PACKAGES: Final = ("agent_framework", "agent_framework_openai", "httpx2", "openai")
+"""What `mosaic_core.agents.model` imports, and requirements-model.txt brings."""
+
 DRAIN_SECONDS: Final = 5.0
+_MARGIN_SECONDS: Final = 30.0
+"""A delivery ends so long before the host's limits: what waits for its place began before it."""
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -68,14 +84,17 @@ class Container:
         self.settings = settings
         self.clock = SystemClock()
         self.drain = Drain()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._drains = False
 
     @cached_property
     def tables(self) -> TableStores:
         return open_table_stores(self.settings.tables, self.settings.blobs, observer=_trace_request)
 
-    @property
+    @cached_property
     def stores(self) -> Stores:
-        return self.tables.stores
+        stores = self.tables.stores
+        return replace(stores, signals=ToldSignals(stores.signals), approvals=ToldApprovals(stores.approvals))
 
     @cached_property
     def sender(self) -> ServiceBusSender:
@@ -131,10 +150,27 @@ class Container:
                 lease_renew=settings.lease_renew_seconds,
                 lane_deadline=settings.lane_deadline_seconds,
                 retry=settings.retry_seconds,
+                delivery=settings.lock_renewal_seconds - _MARGIN_SECONDS,
+                invocation=settings.function_timeout_seconds - _MARGIN_SECONDS,
             ),
             producers=self.settings.producers,
             drain=self.drain,
         )
+
+    @property
+    def delivering(self) -> DeliveryService:
+        """``delivery``, for a message that is here: on the worker's loop."""
+        if self.loop is None:
+            self.loop = asyncio.get_running_loop()
+        self.drain_on_terminate()
+        return self.delivery
+
+    def drain_on_terminate(self) -> None:
+        """See to it that deliveries are let go when the process ends. Done once; of no effect where it cannot be done
+        yet: the first message on the main thread does it then, and the end of the interpreter is waited for in any
+        case."""
+        if not self._drains:
+            self._drains = drain_on_terminate(self)
 
     @cached_property
     def enqueue(self) -> EnqueueService:
@@ -146,30 +182,56 @@ class Container:
             queues=self.settings.queues,
         )
 
-    @cached_property
+    @property
     def api(self) -> Api:
+        return self
+
+    @cached_property
+    def read_models(self) -> ReadModels:
+        return ReadModels(self.stores, self.clock, require_other_person=self.settings.approval_require_other_person)
+
+    @cached_property
+    def operators(self) -> OperatorReads:
+        return OperatorReads(self.stores)
+
+    @cached_property
+    def memberships(self) -> MembershipService:
+        return MembershipService(self.stores.members)
+
+    @cached_property
+    def quota(self) -> CommandQuota | None:
+        return CommandQuota(self.stores.quotas, self.settings.quota_commands_per_minute)
+
+    @cached_property
+    def verifier(self) -> JwtVerifier:
         # the worker's lanes check no tokens: they do not wait for the cryptography's import
-        from mosaic_core.adapters.identity import JwtVerifier, PlatformPrincipals, fetch_by_http
+        from mosaic_core.adapters.identity import JwtVerifier, fetch_by_http
 
         auth = self.settings.auth
-        return Api(
-            enqueue=self.enqueue,
-            read_models=ReadModels(
-                self.stores, self.clock, require_other_person=self.settings.approval_require_other_person
-            ),
-            operators=OperatorReads(self.stores),
-            memberships=MembershipService(self.stores.members),
-            health=HealthService(
-                Build.of(os.environ),
-                [TablesProbe(self.stores.keys), ServiceBusProbe(self.sender, self.settings.queues.values())],
-            ),
-            verifier=JwtVerifier(issuer=auth.issuer, audience=auth.audience, fetch=fetch_by_http(auth.jwks_uri)),
-            platform_principal=(
-                PlatformPrincipals(provider=auth.platform_provider, issuer=auth.issuer, audience=auth.audience)
-                if auth.platform_authentication
-                else None
-            ),
-            quota=CommandQuota(self.stores.quotas, self.settings.quota_commands_per_minute),
+        return JwtVerifier(issuer=auth.issuer, audience=auth.audience, fetch=fetch_by_http(auth.jwks_uri))
+
+    @cached_property
+    def platform_principal(self) -> Callable[[str], Principal] | None:
+        from mosaic_core.adapters.identity import PlatformPrincipals
+
+        auth = self.settings.auth
+        if not auth.platform_authentication:
+            return None
+        return PlatformPrincipals(provider=auth.platform_provider, issuer=auth.issuer, audience=auth.audience)
+
+    @cached_property
+    def health(self) -> HealthService:
+        """Whether all that the app builds on is of use. Builds none of it: what cannot be built is told as well."""
+        return HealthService(
+            Build.of(os.environ),
+            [
+                TablesProbe(lambda: self.tables),
+                BlobsProbe(lambda: self.tables),
+                *(QueueProbe(lane.value, lambda: self.sender, queue) for lane, queue in self.settings.queues.items()),
+                EventHubProbe(lambda: self.publisher),
+                IssuerKeysProbe(lambda: self.verifier.keys),
+                *([SpansProbe(self.settings.spans_fault)] if self.settings.spans_wanted else []),
+            ],
         )
 
     @cached_property
@@ -200,6 +262,11 @@ class Container:
             queue=self.settings.queues[Lane.CONVERSATION],
         )
 
+    @cached_property
+    def lanes_watch(self) -> LanesWatch:
+        view = ServiceBusView(self.settings.service_bus)
+        return LanesWatch(view=view, clock=self.clock, queues=self.settings.queues)
+
     async def finish(self) -> None:
         """After the drain: once the last delivery has let go, tell what is still to be told and close the links."""
         await self.drain.idle()
@@ -217,16 +284,62 @@ def _trace_request(request: Observation) -> None:
 def build(environ: Mapping[str, str]) -> Container:
     """Read and check the settings, and build what the app is made of.
 
-    Raises `ConfigurationError` that names every fault at once.
+    Raises `ConfigurationError` that names every fault at once. What every message needs is built here: an app that
+    cannot build it must not take messages.
     """
-    settings = Settings.from_env(environ, json.loads((ROOT / "host.json").read_text()))
+    settings = Settings.from_env(environ, _host_json())
+    _quieten()
+    _look_for_model_packages(settings)
+    if settings.spans_wanted and settings.spans_fault:
+        log.warning("no span leaves the app: %s", settings.spans_fault)
     if settings.drill_enabled:
         log.warning("DRILLS ARE ON (Drill__Enabled): commands can be made to fail on purpose. Never in production.")
-    if settings.create_tables:
-        _in_a_thread(ensure_tables(settings.tables, settings.blobs))
     container = Container(settings)
-    drain_on_terminate(container)
+    _ = container.delivery
+    if settings.create_tables:
+        try:
+            _in_a_thread(ensure_tables(settings.tables, settings.blobs))
+        except (StoreUnreachableError, StoreRefusedError) as error:
+            reason = error.reason if isinstance(error, StoreUnreachableError) else "failed"
+            fault = Fault("Stores__CreateTables", "is on, and storage made none", "start storage first", reason=reason)
+            raise ConfigurationError([fault]) from error
+    container.drain_on_terminate()
+    atexit.register(drain_at_exit, container)
     return container
+
+
+def _look_for_model_packages(settings: Settings) -> None:
+    """The clients of a model are a flavour of the package. Asked at the first message, it would be too late to say."""
+    if settings.agent.provider == "offline":
+        return
+    missing = [name for name in MODEL_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        fault = Fault(
+            "Agent__Provider",
+            f"asks for a model, and this package holds no client for one ({', '.join(missing)})",
+            "deploy the package that is built with the model's clients (requirements-model.txt), or remove the setting",
+            reason="package_missing",
+        )
+        raise ConfigurationError([fault])
+
+
+def _host_json() -> Mapping[str, Any]:
+    try:
+        host_json = json.loads((ROOT / "host.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        host_json = None
+    if not isinstance(host_json, dict):
+        fault = Fault("host.json", "is missing or no JSON object", "deploy the whole package", reason="file_invalid")
+        raise ConfigurationError([fault])
+    return host_json
+
+
+def _quieten() -> None:
+    """Azure's SDKs log each request, token and link at INFO: noise, paid for by the line."""
+    for name in ("azure", "uamqp"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
 
 
 def _in_a_thread(work: Coroutine[Any, Any, None]) -> None:
@@ -246,11 +359,27 @@ def _in_a_thread(work: Coroutine[Any, Any, None]) -> None:
         raise failure[0]
 
 
-def drain_on_terminate(container: Container) -> None:
-    """SIGTERM begins the drain, then does what it did before. Only the main thread may set this up, which is where the
-    real worker imports the app; elsewhere a termination is a crash, which the protocol survives as well."""
-    if threading.current_thread() is not threading.main_thread():
+def drain_at_exit(container: Container) -> None:
+    """Where the interpreter ends and no signal has begun the drain: begin it and wait for it, for a few seconds. The
+    worker's loop is another thread's then; the main thread's has ended before."""
+    loop = container.loop
+    if loop is None or not loop.is_running() or container.drain.draining:
         return
+
+    async def leave() -> None:
+        container.drain.begin()
+        await container.finish()
+
+    with contextlib.suppress(Exception):
+        asyncio.run_coroutine_threadsafe(leave(), loop).result(DRAIN_SECONDS)
+
+
+def drain_on_terminate(container: Container) -> bool:
+    """SIGTERM begins the drain, then does what it did before. Only the main thread may set this up, which is where the
+    real worker imports the app and runs its functions. False elsewhere: `drain_at_exit` is what is left then, and a
+    termination that does not even end the interpreter in order is a crash, which the protocol survives as well."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
     before = signal.getsignal(signal.SIGTERM)
     try:
         loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
@@ -276,3 +405,4 @@ def drain_on_terminate(container: Container) -> None:
             loop.call_soon_threadsafe(loop.call_later, DRAIN_SECONDS, signal.raise_signal, signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, terminate)
+    return True

@@ -7,18 +7,30 @@ comes in one of two forms, as on the platform: a connection string under its own
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import ipaddress
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from mosaic_core.domain.errors import ConfigurationError
-from mosaic_core.domain.lanes import HOUSEHOLD_CONCURRENCY, RETRY_SECONDS, RULES, Lane
+from mosaic_core.domain.errors import ConfigurationError, Fault
+from mosaic_core.domain.lanes import (
+    COMPANY_SECONDS,
+    HOUSEHOLD_CONCURRENCY,
+    RETRY_SECONDS,
+    RULES,
+    SOLITUDE_SECONDS,
+    THREADS_SECONDS,
+    WAIT_SECONDS,
+    WAITERS,
+    Lane,
+)
 from mosaic_core.domain.quota import COMMANDS_PER_MINUTE
 
 VERSION: Final = "0.1.0"
@@ -33,6 +45,40 @@ CONCURRENCY_SETTINGS: Final[Mapping[Lane, str]] = {
     Lane.CONVERSATION: "Lane__ConversationConcurrency",
     Lane.SWEEP: "Lane__SweepConcurrency",
 }
+
+REFUSED_AT_START: Final[Mapping[str, str]] = {
+    "PYTHON_ENABLE_OPENTELEMETRY": "the platform's worker library then fails every async invocation; spans leave the "
+    "app by PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
+}
+"""Settings that the app does not start with: name and why."""
+
+FORBIDDEN_ON_FLEX: Final[Mapping[str, str]] = {
+    **REFUSED_AT_START,
+    "FUNCTIONS_EXTENSION_VERSION": "the plan's own",
+    "FUNCTIONS_WORKER_RUNTIME": "functionAppConfig.runtime says it",
+    "FUNCTIONS_WORKER_RUNTIME_VERSION": "functionAppConfig.runtime says it",
+    "FUNCTIONS_WORKER_PROCESS_COUNT": "leases and lane places are counted in one process",
+    "FUNCTIONS_WORKER_DYNAMIC_CONCURRENCY_ENABLED": "the plan's own; maxConcurrentCalls bounds the lanes",
+    "FUNCTIONS_MAX_HTTP_CONCURRENCY": "functionAppConfig.scaleAndConcurrency says it",
+    "WEBSITE_RUN_FROM_PACKAGE": "the deployment container holds the package; the core tool stops where it is set",
+    "SCM_DO_BUILD_DURING_DEPLOYMENT": "the deployment command says whether a build is wanted",
+    "ENABLE_ORYX_BUILD": "the deployment command says whether a build is wanted",
+    "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING": "there is no content share",
+    "WEBSITE_CONTENTSHARE": "there is no content share",
+    "WEBSITE_CONTENTOVERVNET": "there is no content share",
+    "WEBSITE_SKIP_CONTENTSHARE_VALIDATION": "there is no content share",
+    "WEBSITE_VNET_ROUTE_ALL": "the site's own routing properties say it",
+    "WEBSITE_DNS_SERVER": "the virtual network's own",
+    "WEBSITE_MOUNT_ENABLED": "no mounts",
+    "WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT": "functionAppConfig.scaleAndConcurrency.maximumInstanceCount says it",
+    "WEBSITE_NODE_DEFAULT_VERSION": "no Node",
+    "WEBSITE_USE_PLACEHOLDER_DOTNETISOLATED": "no .NET",
+    "WEBSITE_TIME_ZONE": "all schedules are UTC",
+    "TZ": "all schedules are UTC",
+    "WEBSITE_LOAD_CERTIFICATES": "not offered by the plan",
+}
+"""App settings that no deployment, template or page of ours may set on Flex Consumption: name and why. On the platform
+some of these are in the environment all the same, so the app itself refuses `REFUSED_AT_START` alone."""
 
 LARGEST_BODY_BYTES: Final = 20 * 1024 * 1024
 """Of an ingestion: what the host has to let through."""
@@ -59,6 +105,18 @@ _QUEUE_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9])
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,254}[A-Za-z0-9])?", re.ASCII)
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 _PROVIDER_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_NEAR: Final = 0.85
+"""How like a setting of ours (`difflib`'s ratio) another name has to be to be taken for a slip of the pen."""
+
+_PREFIXES: Final = ("APPSETTING_", "CUSTOMCONNSTR_")
+"""What the platform puts before a setting's name where it gives it a second time."""
+
+_INSIGHTS: Final = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+_INSIGHTS_IDENTITY: Final = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"
+_SPANS: Final = "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY"
+_WORKER_TRUE: Final = frozenset({"1", "true", "t", "yes", "y"})
+"""What the platform's worker takes for true."""
+
 _TRUE: Final = frozenset({"true", "1"})
 _FALSE: Final = frozenset({"false", "0"})
 
@@ -162,6 +220,13 @@ class Settings:
     drill_enabled: bool = False
     create_tables: bool = False
     agent: AgentSettings = AgentSettings()
+    spans_wanted: bool = False
+    """Whether this is a deployment, or Application Insights is named."""
+    spans_fault: Fault | None = None
+    """What keeps the app's spans from it. Commands do without, so the app starts."""
+    lock_renewal_seconds: float = 480.0
+    function_timeout_seconds: float = 600.0
+    """host.json's ``maxAutoLockRenewalDuration`` and ``functionTimeout``."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], host_json: Mapping[str, Any] | None = None) -> Settings:
@@ -202,30 +267,40 @@ class Settings:
             drill_enabled=env.drill(),
             create_tables=env.flag("Stores__CreateTables", False),
             agent=env.agent(),
+            spans_wanted=bool(env.read(_INSIGHTS) or env.read("WEBSITE_SITE_NAME")),
+            spans_fault=env.spans(),
         )
         for schedule in ("Sweep__Schedule", "Outbox__Schedule"):
-            env.read(schedule)
+            env.schedule(schedule)
         env.whole("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", 22_020_096, LARGEST_BODY_BYTES, 104_857_600)
         if settings.lease_renew_seconds * 2 >= settings.lease_seconds:
             env.fault(
                 "Lease__RenewSeconds",
-                f"is {settings.lease_renew_seconds}, which leaves no second try within Lease__Seconds "
-                f"({settings.lease_seconds})",
+                "leaves no second try within Lease__Seconds",
                 "set it to less than half of Lease__Seconds",
+                reason="setting_contradicts",
             )
         agent = settings.agent
         if agent.provider != "offline" and agent.run_seconds >= settings.lane_deadline_seconds:
             env.fault(
                 "Agent__RunSeconds",
-                f"is {agent.run_seconds}, which is not below Lane__DeadlineSeconds ({settings.lane_deadline_seconds})",
+                "is not below Lane__DeadlineSeconds",
                 "lower the one or raise the other",
+                reason="setting_contradicts",
             )
+        env.report_refused()
         env.report_unknown()
         if host_json is not None:
             env.faults += check_host_json(settings, host_json)
         if env.faults:
             raise ConfigurationError(env.faults)
-        return settings
+        if host_json is None:
+            return settings
+        return replace(
+            settings,
+            lock_renewal_seconds=_timespan(host_json["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]),
+            function_timeout_seconds=_timespan(host_json["functionTimeout"]),
+        )
 
 
 class _Reader:
@@ -234,21 +309,21 @@ class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._known: set[str] = set()
-        self.faults: list[str] = []
+        self.faults: list[Fault] = []
 
     def read(self, name: str) -> str:
         self._known.add(name)
         return self._environ.get(name, "").strip()
 
-    def fault(self, name: str, wrong: str, remedy: str) -> None:
-        self.faults.append(f"{name} {wrong}: {remedy}")
+    def fault(self, name: str, wrong: str, remedy: str, *, reason: str = "setting_invalid") -> None:
+        self.faults.append(Fault(name, wrong, remedy, reason=reason))
 
     # ---------------------------------------------------------------------------------------------------- plain values
 
     def required(self, name: str, what: str) -> str:
         text = self.read(name)
         if not text:
-            self.fault(name, "is missing", f"set it to {what}")
+            self.fault(name, "is missing", f"set it to {what}", reason="setting_missing")
         return text
 
     def url(self, name: str) -> str:
@@ -292,6 +367,12 @@ class _Reader:
             return default
         return values
 
+    def schedule(self, name: str) -> None:
+        """An NCRONTAB expression of six fields, which the host reads: one that it cannot read is a timer less."""
+        text = self.read(name)
+        if text and not _is_schedule(text):
+            self.fault(name, "is no schedule", "set six fields from seconds to weekdays, such as 0 */10 * * * *")
+
     def name(self, name: str, default: str, shape: re.Pattern[str]) -> str:
         text = self.read(name) or default
         if not shape.fullmatch(text):
@@ -309,7 +390,10 @@ class _Reader:
             other = seen.setdefault(queue.lower(), QUEUE_SETTINGS[lane])
             if other != QUEUE_SETTINGS[lane]:
                 self.fault(
-                    QUEUE_SETTINGS[lane], f"names the same queue as {other}", "give each lane a queue of its own"
+                    QUEUE_SETTINGS[lane],
+                    f"names the same queue as {other}",
+                    "give each lane a queue of its own",
+                    reason="setting_contradicts",
                 )
         return queues
 
@@ -322,6 +406,7 @@ class _Reader:
                 "Auth__PlatformAuthentication",
                 "is true, but WEBSITE_AUTH_ENABLED says that the platform does not authenticate callers",
                 "switch the platform's authentication on, or remove the setting",
+                reason="setting_contradicts",
             )
         return wanted and platform
 
@@ -333,8 +418,20 @@ class _Reader:
                 "Drill__Enabled",
                 "is true, but WEBSITE_SITE_NAME says that this is a deployment",
                 "remove the setting: drills are for the embedded stack",
+                reason="setting_forbidden",
             )
         return wanted
+
+    def spans(self) -> Fault | None:
+        """What the worker needs to send the app's spans: it sends none otherwise, and raises nothing."""
+        component, on, identity = map(self.read, (_INSIGHTS, _SPANS, _INSIGHTS_IDENTITY))
+        if not component:
+            return Fault(_INSIGHTS, "is missing", "set it to the component's", reason="setting_missing")
+        if on.lower() not in _WORKER_TRUE:
+            return Fault(_SPANS, "is not true", "set it to true", reason="setting_missing")
+        if identity.endswith(";"):
+            return Fault(_INSIGHTS_IDENTITY, "ends in a semicolon", "remove it: the exporter raises")
+        return None
 
     def agent(self) -> AgentSettings:
         provider = self.read("Agent__Provider").lower() or "offline"
@@ -351,7 +448,12 @@ class _Reader:
                 "Agent__Endpoint", "is not an https URL", "set it to an https URL (http only for a loopback address)"
             )
         if api_key and client_id and provider == "azure_openai":
-            self.fault("Agent__ApiKey", "contradicts Agent__ClientId", "set the key or the identity, not both")
+            self.fault(
+                "Agent__ApiKey",
+                "contradicts Agent__ClientId",
+                "set the key or the identity, not both",
+                reason="setting_contradicts",
+            )
         settings = AgentSettings(
             provider=provider,
             endpoint=endpoint,
@@ -371,8 +473,9 @@ class _Reader:
         if settings.timeout_seconds > settings.run_seconds:
             self.fault(
                 "Agent__TimeoutSeconds",
-                f"is {settings.timeout_seconds}, which is above Agent__RunSeconds ({settings.run_seconds})",
+                "is above Agent__RunSeconds",
                 "lower the one or raise the other",
+                reason="setting_contradicts",
             )
         return settings
 
@@ -382,10 +485,15 @@ class _Reader:
         for name, what in _AGENT_NAMES.items():
             text = self.read(name)
             if name in needed and not text:
-                self.fault(name, f"is missing (Agent__Provider is {provider})", f"set it to {what}")
+                self.fault(
+                    name, f"is missing (Agent__Provider is {provider})", f"set it to {what}", reason="setting_missing"
+                )
             elif text and name not in needed and name not in allowed:
                 self.fault(
-                    name, f"contradicts Agent__Provider, which is {provider}", "remove the one or change the other"
+                    name,
+                    f"contradicts Agent__Provider, which is {provider}",
+                    "remove the one or change the other",
+                    reason="setting_contradicts",
                 )
 
     def messaging(self, name: str) -> Connection:
@@ -426,28 +534,87 @@ class _Reader:
         client_id = self.read(f"{name}__clientId")
         credential = self.read(f"{name}__credential")
         if text and (endpoint or client_id or credential):
-            self.fault(name, f"contradicts {name}__…", "set the connection string or the identity form, not both")
+            self.fault(
+                name,
+                f"contradicts {name}__…",
+                "set the connection string or the identity form, not both",
+                reason="setting_contradicts",
+            )
         elif not text and not endpoint:
-            self.fault(name, "is missing", f"set it to a connection string, or {name}__{endpoint_part} to {what}")
+            self.fault(
+                name,
+                "is missing",
+                f"set it to a connection string, or {name}__{endpoint_part} to {what}",
+                reason="setting_missing",
+            )
         if credential and credential.lower() != "managedidentity":
             self.fault(f"{name}__credential", "is not managedidentity", "set it to managedidentity or remove it")
         return Connection(connection_string=text, endpoint=endpoint, client_id=client_id)
 
     # -------------------------------------------------------------------------------------------------------- unknown
 
+    def report_refused(self) -> None:
+        for name, why in REFUSED_AT_START.items():
+            if self.read(name):
+                self.fault(name, "must not be set", f"remove it: {why}", reason="setting_forbidden")
+
     def report_unknown(self) -> None:
-        """A setting in one of our groups that nothing reads, or one of ours in other letters, is a slip of the pen."""
+        """A setting in one of our groups that nothing reads, or one of ours in other letters or nearly so, is a slip of
+        the pen."""
         groups = {name.partition("__")[0].lower() for name in self._known if "__" in name}
         spelt = {name.lower(): name for name in self._known}
+        ours = [name for name in self._known if name != name.upper()]  # the others are the platform's
         for name in sorted(self._environ):
-            if name in self._known:
+            if name in self._known or name.startswith(_PREFIXES):
                 continue
             group, separator, _ = name.partition("__")
             if name.lower() in spelt:
-                self.fault(name, "is not how this setting is spelt", f"call it {spelt[name.lower()]}")
+                self.fault(
+                    name,
+                    "is not how this setting is spelt",
+                    f"call it {spelt[name.lower()]}",
+                    reason="setting_unknown",
+                )
             elif separator and group.lower() in groups:
                 known = sorted(n for n in self._known if n.lower().startswith(f"{group.lower()}__"))
-                self.fault(name, "is unknown", f"there is {', '.join(known)}")
+                self.fault(name, "is unknown", f"there is {', '.join(known)}", reason="setting_unknown")
+            elif near := difflib.get_close_matches(name, ours, 1, _NEAR):
+                self.fault(name, "is not how this setting is spelt", f"call it {near[0]}", reason="setting_unknown")
+
+
+_SCHEDULE_FIELDS: Final = (
+    (0, 59, ()),
+    (0, 59, ()),
+    (0, 23, ()),
+    (1, 31, ()),
+    (1, 12, ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")),
+    (0, 6, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
+)
+_SCHEDULE_PART: Final = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d{1,3}))?", re.ASCII)
+
+
+def _is_schedule(text: str) -> bool:
+    fields = text.split()
+    return len(fields) == len(_SCHEDULE_FIELDS) and all(
+        _is_schedule_part(part, *field)
+        for whole, field in zip(fields, _SCHEDULE_FIELDS, strict=True)
+        for part in whole.split(",")
+    )
+
+
+def _is_schedule_part(text: str, lowest: int, highest: int, names: tuple[str, ...]) -> bool:
+    def number(said: str) -> int:
+        if said.lower() in names:
+            return names.index(said.lower()) + lowest
+        return int(said) if said.isdigit() else -1
+
+    found = _SCHEDULE_PART.fullmatch(text)
+    if found is None or (found[3] is not None and int(found[3]) == 0):
+        return False
+    first, last = (number(said) if said else None for said in found.group(1, 2))
+    if first is None:
+        return True
+    return lowest <= first <= highest and (last is None or first <= last <= highest)
 
 
 def _number(text: str) -> float:
@@ -484,32 +651,48 @@ def _is_loopback(host: str) -> bool:
 # ----------------------------------------------------------------------------------------------------------- host.json
 
 
-def check_host_json(settings: Settings, host_json: Mapping[str, Any]) -> list[str]:
-    """What contradicts host.json, one line each; empty where nothing does. A lane's deadline must end before the host
-    stops renewing the message's lock, and that before the host kills the function."""
-    faults: list[str] = []
+def check_host_json(settings: Settings, host_json: Mapping[str, Any]) -> list[Fault]:
+    """What contradicts host.json, one line each; empty where nothing does. A delivery's waits for a place and its
+    lane's deadline must end before the host stops renewing the message's lock, and that before the host kills the
+    function, and with it all that is under way."""
+    faults: list[Fault] = []
 
     def seconds(path: str, read: Callable[[], object]) -> float | None:
         try:
             return _timespan(read())
         except (KeyError, TypeError, ValueError):
-            faults.append(f"host.json: {path} is missing or no time span: set it, such as 00:08:00")
+            faults.append(_host_fault(f"{path} is missing or no time span", "set it, such as 00:08:00"))
             return None
 
     renewal_name = "extensions.serviceBus.maxAutoLockRenewalDuration"
     renewal = seconds(renewal_name, lambda: host_json["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"])
     timeout = seconds("functionTimeout", lambda: host_json["functionTimeout"])
-    if renewal is not None and settings.lane_deadline_seconds >= renewal:
-        faults.append(
-            f"Lane__DeadlineSeconds ({settings.lane_deadline_seconds}) is not below host.json's "
-            f"{renewal_name} ({renewal:g} s): lower the one or raise the other"
-        )
+    waits = WAITERS * WAIT_SECONDS
+    around = waits + COMPANY_SECONDS + SOLITUDE_SECONDS + THREADS_SECONDS
+    for limit, name, more in ((renewal, renewal_name, waits), (timeout, "functionTimeout", around)):
+        if limit is not None and settings.lane_deadline_seconds + more >= limit:
+            faults.append(
+                Fault(
+                    "Lane__DeadlineSeconds",
+                    f"and the {more:g} s that a delivery may wait besides are not below host.json's {name} "
+                    f"({limit:g} s)",
+                    "lower the one or raise the other",
+                    reason="setting_contradicts",
+                )
+            )
+            break
     if renewal is not None and timeout is not None and renewal >= timeout:
         faults.append(
-            f"host.json: {renewal_name} ({renewal:g} s) is not below functionTimeout ({timeout:g} s): "
-            "lower the one or raise the other"
+            _host_fault(
+                f"{renewal_name} ({renewal:g} s) is not below functionTimeout ({timeout:g} s)",
+                "lower the one or raise the other",
+            )
         )
     return faults
+
+
+def _host_fault(wrong: str, remedy: str) -> Fault:
+    return Fault("host.json", wrong, remedy, reason="file_invalid")
 
 
 def _timespan(value: object) -> float:
@@ -537,14 +720,24 @@ class Build:
 
     @classmethod
     def of(cls, environ: Mapping[str, str], root: Path | None = None) -> Build:
-        """``root`` is the app's folder (with host.json). The commit is setting ``MOSAIC_COMMIT``, else the file
-        ``COMMIT`` that packaging leaves in the root."""
+        """``root`` is the app's folder (with host.json). The commit is setting ``MOSAIC_COMMIT``, else that of
+        ``build.json``, which packaging leaves in the root. The digest is the package's, over its dependencies as well,
+        where the app's own files are those that were packaged; else a digest of these files alone."""
         root = root or Path(__file__).resolve().parent.parent
-        commit = environ.get("MOSAIC_COMMIT", "").strip()
-        if not commit and (root / "COMMIT").is_file():
-            commit = (root / "COMMIT").read_text("ascii", "replace").strip()
+        code, packaged = _digest(root), _packaged(root)
+        commit = environ.get("MOSAIC_COMMIT", "").strip() or packaged.get("commit", "")
         known = re.fullmatch(r"[0-9a-fA-F]{7,64}", commit)
-        return cls(version=VERSION, commit=commit.lower() if known else "unknown", package_digest=_digest(root))
+        digest = packaged.get("digest", "") if packaged.get("code") == code else ""
+        return cls(version=VERSION, commit=commit.lower() if known else "unknown", package_digest=digest or code)
+
+
+def _packaged(root: Path) -> dict[str, str]:
+    """What packaging says of the app in ``root``; empty where nothing, or nothing readable, is there."""
+    try:
+        said = json.loads((root / "build.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {key: value for key, value in said.items() if isinstance(value, str)} if isinstance(said, dict) else {}
 
 
 def _digest(root: Path) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
@@ -394,6 +394,17 @@ class CommandSender(Protocol):
         ...
 
 
+class QueueView(Protocol):
+    """Looks at queues without taking anything from them."""
+
+    async def oldest(self, queue: str) -> datetime | None:
+        """When the oldest message was enqueued that waits or is at work now; None where there is none. Copies that are
+        not due yet do not count. Of a queue with very many of those in front the first thousand are looked at.
+
+        Raises `QueueUnavailableError` where the broker does not answer."""
+        ...
+
+
 class Settler(Protocol):
     """Settles one delivery by its lock token. Raises `QueueUnavailableError` where that failed, for example because the
     lock was lost: the broker will deliver the message again, which the protocol makes harmless."""
@@ -445,12 +456,28 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe found: ``degraded`` is of use for a while yet. ``reason`` is a stable code, ``parts`` the names of
+    what it is about (tables, a direction, settings): never an endpoint, never a value."""
+
+    state: Literal["up", "degraded", "down"] = "up"
+    reason: str | None = None
+    parts: tuple[str, ...] = ()
+
+
 class HealthProbe(Protocol):
-    """One dependency's state for ``/health/ready``."""
+    """One dependency's state for ``/health/ready``. Without one that is ``required`` the instance is not ready."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
-    async def check(self) -> bool: ...
+    @property
+    def required(self) -> bool: ...
+
+    async def check(self) -> Finding:
+        """Whatever it raises means down. What it costs is bounded by its caller: it may be cut off."""
+        ...
 
 
 class LedgerAgent(Protocol):

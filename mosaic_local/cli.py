@@ -1,4 +1,4 @@
-"""``./mosaic up``, ``env``, ``token``."""
+"""``./mosaic up``, ``env``, ``token``, ``issuer``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 import shlex
 import signal
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -93,34 +94,71 @@ def token(
         int, typer.Option(help="Lifetime in seconds; below -30 (the leeway for clocks): expired.")
     ] = 8 * 3600,
     state: StateOption = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="A local.settings.json: the token is `mosaic issuer`'s, not the stack's.", dir_okay=False),
+    ] = None,
 ) -> None:
-    """A bearer token of the running stack's issuer, and nothing else."""
+    """A bearer token of the running stack's issuer (or, with --settings, of `mosaic issuer`), and nothing else."""
+    from mosaic_local import beside
     from mosaic_local.issuer import SigningKey
 
-    stack = _running(state)
-    environment = stack["environment"]
     try:
-        key = SigningKey.of(Path(environment["StateDir"]))
+        if settings is not None:
+            local = beside.LocalSettings.read(settings)
+            issued_by, issued_for, folder = local.issuer, local.audience, state or beside.STATE
+        else:
+            environment = _running(state)["environment"]
+            issued_by, issued_for = environment["Auth__Issuer"], environment["Auth__Audience"]
+            folder = Path(environment["StateDir"])
+        key = SigningKey.of(folder)
     except StackError as error:
-        print(f"mosaic: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_UNREACHABLE) from None
-    print(
-        key.mint(
-            environment["Auth__Issuer"],
-            user,
-            role or (),
-            audience or environment["Auth__Audience"],
-            timedelta(seconds=expires_in),
-        )
-    )
+        _end(error)
+    print(key.mint(issued_by, user, role or (), audience or issued_for, timedelta(seconds=expires_in)))
+
+
+@app.command()
+def issuer(
+    settings: Annotated[Path, typer.Option(help="The settings that `func start` reads.", dir_okay=False)] = Path(
+        "local.settings.json"
+    ),
+    state: Annotated[Path | None, typer.Option(help="Where the issuer's key is kept.", file_okay=False)] = None,
+) -> None:
+    """For `func start`: serve the issuer that local.settings.json names, and make tables and sample members in the
+    Azurite that it names. Until Ctrl-C."""
+    from mosaic_core.domain.errors import MosaicError
+    from mosaic_local import beside, seed
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        local = beside.LocalSettings.read(settings)
+        serving = beside.serve(local, state or beside.STATE)
+        try:
+            seed.prepare_emulated_storage(local.tables, local.blobs)
+            print(f"The issuer runs at {local.issuer}; the sample members are alice and bob. Ctrl-C stops it.")
+            print(f"Tokens: ./mosaic token --settings {settings} --user alice", flush=True)
+            threading.Event().wait()
+        finally:
+            serving.stop()
+    except (StackError, MosaicError) as error:
+        _end(error)
+    except KeyboardInterrupt:
+        print("mosaic: stopped", file=sys.stderr)
 
 
 def _running(state: Path | None) -> dict[str, Any]:
     try:
         return read_stack(state)
     except NotRunningError as error:
-        print(f"mosaic: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_UNREACHABLE) from None
+        _end(error)
+
+
+def _end(error: Exception) -> NoReturn:
+    print(f"mosaic: {error}", file=sys.stderr)
+    raise typer.Exit(EXIT_UNREACHABLE) from None
 
 
 def _welcome(description: dict[str, Any], seconds: float, kept: bool) -> str:

@@ -1,9 +1,10 @@
 """The embedded stack's errors; each message is one line for a person.
 
 StackError
-├─ StateError        the state folder is in use, of a newer version, or not readable
-├─ PartError         a part (broker, Azurite, worker) did not start or ended; names the part and its log
-└─ NotRunningError   no running stack was found
+├─ StateError          the state folder is in use, of a newer version, or not readable
+├─ PartError           a part (broker, Azurite, worker) did not start or ended; names the part and its log
+├─ LocalSettingsError  local.settings.json lacks something, or names another machine
+└─ NotRunningError     no running stack was found
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ class StackError(Exception):
 
 class StateError(StackError):
     """The state folder cannot be used."""
+
+
+class LocalSettingsError(StackError):
+    """``local.settings.json`` is missing, or does not say what the issuer beside ``func start`` has to know."""
 
 
 class NotRunningError(StackError):

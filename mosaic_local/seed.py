@@ -52,6 +52,12 @@ def prepare_storage(tables_connection: str, blobs_connection: str, state_dir: Pa
         marker.touch()
 
 
+def prepare_emulated_storage(tables_connection: str, blobs_connection: str) -> None:
+    """Makes the tables, the blob container and the sample members where they are missing; repeated, nothing. Raises
+    StoreUnreachableError."""
+    asyncio.run(_prepare(tables_connection, blobs_connection, SAMPLE))
+
+
 def add_member(tables_connection: str, blobs_connection: str, member: SampleMember, role: str = "Member") -> bool:
     """Makes ``member`` an active member of the household, which is made where it is missing. False: it was one
     already."""

@@ -32,10 +32,16 @@ COMMANDS: Final[dict[str, Command]] = {
     "up": Command("mosaic_local.cli", "Serve API, console, worker and emulators until Ctrl-C", "Run"),
     "env": Command("mosaic_local.cli", "The running stack's settings, as an app would need them", "Run"),
     "token": Command("mosaic_local.cli", "A bearer token of the running stack's issuer", "Run"),
+    "issuer": Command("mosaic_local.cli", "The issuer alone, with sample members in Azurite, for `func start`", "Run"),
     "ops": Command("mosaic_ops.operations", "Operate the stack or a deployment", "Operate", is_group=True),
     "policy": Command(
         "mosaic_ops.policy", "The policy's rules; what a changed file would have decided", "Operate", is_group=True
     ),
+    "backup": Command("mosaic_ops.backup", "The tables as files, and back: export, restore, verify", "Operate"),
+    "costs": Command("mosaic_ops.costs", "What a million commands ask of each service, and its cost", "Operate"),
+    "package": Command("mosaic_ops.packaging.command", "Build what is deployed: folder, zip, manifest, SBOM", "Deploy"),
+    "publish": Command("mosaic_ops.publishing", "Publish the package, again while Azure is not ready for it", "Deploy"),
+    "smoke": Command("mosaic_ops.smoke.command", "Whether what is deployed does what the package says", "Deploy"),
     "test": Command("mosaic_ops.testing", "Run the tests: [--slow] [pytest arguments]", "Develop"),
     "check": Command(
         "mosaic_ops.checks.command", "Format, lint, types, layers, secrets, pins, tracked files", "Develop"

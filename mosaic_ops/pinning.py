@@ -2,7 +2,8 @@
 
 All groups are resolved together into ``constraints.txt`` first, so that a package has one version whichever groups are
 installed; each group's file is then the part of it that the group needs. Versions stay as they are unless a
-``.in`` file asks for another, or ``--upgrade`` is given. Nothing written names a package index.
+``.in`` file asks for another, or ``--upgrade`` is given. Nothing written names a package index. Last, the wheels that
+ship are looked up, and their hashes written to ``requirements/wheels.txt`` (mosaic_ops/packaging/wheels.py).
 """
 
 import argparse
@@ -15,10 +16,14 @@ from typing import Final
 
 GROUPS: Final = {
     "app": "requirements.txt",
+    "model": "requirements-model.txt",
     "ops": "requirements-ops.txt",
     "local": "requirements-local.txt",
     "dev": "requirements-dev.txt",
 }
+
+ALONE: Final = {"scanner": "requirements-scanner.txt"}
+"""Groups that are installed into an environment of their own, and so are resolved by themselves."""
 
 
 def uv() -> str:
@@ -48,6 +53,15 @@ def compile_pins(root: Path, *, upgrade: bool) -> None:
         pins = _compile(root, [str(source), "--constraints", str(constraints)])
         header = f"# Compiled from requirements/{group}.in by ./mosaic pin.\n"
         (root / name).write_text(header + pins, encoding="utf-8")
+    for group, name in ALONE.items():
+        source, file = root / "requirements" / f"{group}.in", root / name
+        before = [] if upgrade or not file.exists() else ["--constraints", str(file)]
+        try:
+            pins = _compile(root, [str(source), *before])
+        except subprocess.CalledProcessError:
+            pins = _compile(root, [str(source)])
+        header = f"# Compiled from requirements/{group}.in by ./mosaic pin.\n"
+        file.write_text(header + pins, encoding="utf-8")
 
 
 def _compile(root: Path, arguments: Sequence[str]) -> str:
@@ -69,10 +83,17 @@ def main(arguments: Sequence[str]) -> int:
         from mosaic_ops import advising
 
         return advising.take(root)
+    from mosaic_ops.packaging import wheels
+    from mosaic_ops.packaging.errors import PackagingError
+
     try:
         compile_pins(root, upgrade=options.upgrade)
+        wheels.write_lock(root, wheels.shipped_files(root))
     except subprocess.CalledProcessError as error:
         print(f"mosaic pin: uv found no set of versions (exit code {error.returncode})", file=sys.stderr)
         return 1
-    print("Written: constraints.txt, " + ", ".join(GROUPS.values()))
+    except PackagingError as error:
+        print(f"mosaic pin: {error}", file=sys.stderr)
+        return 1
+    print(f"Written: constraints.txt, {', '.join([*GROUPS.values(), *ALONE.values()])}, {wheels.LOCK}")
     return 0

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Never
 
+import azure.functions as func
+
+from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.membership import RIGHTS
+from mosaic_core.entrypoints import http, queues, timers
 from mosaic_core.entrypoints.http.answers import CODES
 from mosaic_core.entrypoints.http.call import Access
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
@@ -24,7 +28,26 @@ _WHO: Final = {
 
 def files() -> dict[str, str]:
     """The generated files' contents by name."""
-    return {"openapi.json": json.dumps(document(), indent=2) + "\n", "api.md": "\n".join(_api()) + "\n"}
+    return {
+        "openapi.json": json.dumps(document(), indent=2) + "\n",
+        "api.md": "\n".join(_api()) + "\n",
+        "functions.json": json.dumps(functions(), indent=2) + "\n",
+    }
+
+
+def functions() -> list[str]:
+    """Names of the app's functions, sorted. Nothing is opened: what they need is made on their first call."""
+    app = func.FunctionApp()
+    app.register_functions(http.create_blueprint(_never))
+    concurrency = dict.fromkeys(Lane, 1)
+    queues_by_lane = {lane: RULES[lane].default_queue for lane in Lane}
+    app.register_functions(queues.create_blueprint(_never, queues=queues_by_lane, concurrency=concurrency))
+    app.register_functions(timers.create_blueprint(_never, _never, _never, _never))
+    return sorted(str(function.get_function_name()) for function in app.get_functions())
+
+
+def _never() -> Never:
+    raise AssertionError("no function is called here")
 
 
 def _api() -> Iterator[str]:

@@ -94,9 +94,9 @@ def _mapped(error: Exception) -> Exception:
     status = error.status_code or 0 if isinstance(error, HttpResponseError) else 0
     said = f"blobs: {status} {_code(error)}".rstrip() if status else f"blobs: no answer ({type(error).__name__})"
     if status in {401, 403} or isinstance(error, ClientAuthenticationError):
-        return StoreUnreachableError(f"{said}; {_ROLE}")
+        return StoreUnreachableError(f"{said}; {_ROLE}", reason="forbidden" if status else "no_token")
     if _code(error) == "ContainerNotFound":
-        return StoreUnreachableError(f"{said}; the deployment creates the container {CONTAINER}")
+        return StoreUnreachableError(f"{said}; the deployment creates the container {CONTAINER}", reason="not_found")
     if status in {0, 408, 429} or status >= 500:
         return StoreUnreachableError(said)
     return StoreRefusedError(said)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mosaic_core.adapters.credentials import app_identity
 from mosaic_core.config import Connection
 from mosaic_core.domain.envelope import iso
-from mosaic_core.ports import RuntimeEvent
+from mosaic_core.ports import Finding, RuntimeEvent
 
 if TYPE_CHECKING:
     from azure.eventhub import EventData, EventDataBatch
@@ -160,6 +160,21 @@ class EventHubsPublisher:
             self._held.clear()
         await self._disconnect()
         self._hurry.clear()
+
+    async def look(self) -> Finding:
+        """Whether events can be sent to the hub now: a link is opened, as an event would be sent by."""
+        producer, credential = await self._new_producer()
+        try:
+            await producer.create_batch()
+        except Exception as error:
+            reason = _reason(error)
+            log.warning("the event hub cannot be reached", extra={"reason": reason, "error": type(error).__name__})
+            return Finding("down", reason)
+        finally:
+            for part in (producer, credential):
+                if part is not None:
+                    await _within(part.close(), _CLOSE_SECONDS)
+        return Finding()
 
     # -------------------------------------------------------------------------------------------------------- inside
 
@@ -382,19 +397,17 @@ class EventHubsPublisher:
 
     async def _connected(self) -> EventHubProducerClient:
         if self._producer is None:
-            # importing the SDK takes up to 0.2 s, which the loop does not spend on it
-            client = await asyncio.to_thread(_import_sdk)
-            options: dict[str, Any] = {
-                "eventhub_name": self._hub,
-                "retry_total": 0,
-                "auth_timeout": self._send_timeout,
-            }
-            if self._connection.uses_identity:
-                self._credential = app_identity(self._connection.client_id)
-                self._producer = client(self._connection.endpoint, credential=self._credential, **options)
-            else:
-                self._producer = client.from_connection_string(self._connection.connection_string, **options)
+            self._producer, self._credential = await self._new_producer()
         return self._producer
+
+    async def _new_producer(self) -> tuple[EventHubProducerClient, Any]:
+        # importing the SDK takes up to 0.2 s, which the loop does not spend on it
+        client = await asyncio.to_thread(_import_sdk)
+        options: dict[str, Any] = {"eventhub_name": self._hub, "retry_total": 0, "auth_timeout": self._send_timeout}
+        if not self._connection.uses_identity:
+            return client.from_connection_string(self._connection.connection_string, **options), None
+        credential = app_identity(self._connection.client_id)
+        return client(self._connection.endpoint, credential=credential, **options), credential
 
     async def _disconnect(self) -> None:
         producer, self._producer = self._producer, None
@@ -402,6 +415,23 @@ class EventHubsPublisher:
         for part in (producer, credential):
             if part is not None:
                 await _within(part.close(), _CLOSE_SECONDS)
+
+
+def _reason(error: Exception) -> str:
+    """For health."""
+    from azure.core.exceptions import ClientAuthenticationError
+    from azure.eventhub.exceptions import AuthenticationError
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ClientAuthenticationError):
+            return "no_token"
+        if getattr(seen, "error", None) == "not-found":
+            return "not_found"
+        if isinstance(seen, AuthenticationError) or getattr(seen, "error", None) == "unauthorized-access":
+            return "forbidden"
+        seen = seen.__cause__ or seen.__context__
+    return "no_answer" if isinstance(error, TimeoutError) else "unreachable"
 
 
 def _event_data(event: _Encoded) -> EventData:

@@ -21,7 +21,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.ids import is_empty_guid
-from mosaic_core.ports import Principal
+from mosaic_core.ports import Finding, Principal
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,11 @@ type FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class KeysUnavailableError(Exception):
-    """The issuer's keys could not be fetched."""
+    """The issuer's keys could not be fetched. ``reason``, for health: unreachable, unusable."""
+
+    def __init__(self, what: str, *, reason: str = "unreachable") -> None:
+        super().__init__(what)
+        self.reason = reason
 
 
 class JwtVerifier:
@@ -59,7 +63,7 @@ class JwtVerifier:
     ) -> None:
         self._issuer = issuer
         self._audience = audience
-        self._keys = KeySet(fetch, monotonic)
+        self.keys = KeySet(fetch, monotonic)
 
     async def verify(self, token: str) -> Principal:
         """Raises `RequestError`: 401 ``member_context_invalid``, 503 ``identity_unavailable``."""
@@ -72,7 +76,7 @@ class JwtVerifier:
         key_id = header.get("kid")
         if header.get("alg") not in ALGORITHMS or not isinstance(key_id, str):
             raise _invalid("is not signed as it has to be (RS256, with a key id)")
-        key = await self._keys.find(key_id)
+        key = await self.keys.find(key_id)
         if key is None:
             raise _invalid("is signed with a key that the issuer does not have")
         try:
@@ -104,6 +108,7 @@ class KeySet:
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
+        self._trouble: str | None = None
 
     async def find(self, key_id: str) -> Any | None:
         """The key, or None where the issuer has none of this id. Raises `RequestError` 503 without usable keys."""
@@ -117,6 +122,17 @@ class KeySet:
         if not self._keys:
             raise RequestError(503, "identity_unavailable", "the issuer's keys cannot be fetched; try again later")
         return self._keys.get(key_id)
+
+    async def look(self) -> Finding:
+        """Fetch the keys, where the last fetch was not too short a while ago: degraded while the issuer is away and
+        keys are known."""
+        refresh = self._refresh()
+        if refresh is not None:
+            await asyncio.shield(refresh)
+        usable = bool(self._keys) and self._monotonic() - self._fetched_at <= KEYS_USABLE_SECONDS
+        if usable and self._trouble is None:
+            return Finding()
+        return Finding("degraded" if usable else "down", self._trouble or "unreachable")
 
     def _refresh(self) -> asyncio.Task[None] | None:
         """The fetch under way, or a new one; None where the last one was too short a while ago."""
@@ -135,11 +151,13 @@ class KeySet:
             keys = _rsa_keys(await self._fetch())
         except KeysUnavailableError as error:
             log.warning("the issuer's keys could not be fetched", extra={"reason": str(error)})
+            self._trouble = error.reason
             return
         if not keys:
             log.warning("the issuer's key set has no usable key")
+            self._trouble = "unusable"
             return
-        self._keys, self._fetched_at = keys, self._monotonic()
+        self._keys, self._fetched_at, self._trouble = keys, self._monotonic(), None
 
 
 def fetch_by_http(uri: str) -> FetchKeys:
@@ -152,7 +170,8 @@ def fetch_by_http(uri: str) -> FetchKeys:
                 session.get(uri, allow_redirects=False) as response,
             ):
                 if response.status != 200:
-                    raise KeysUnavailableError(f"status {response.status}")
+                    reason = "unusable" if response.status < 500 else "unreachable"
+                    raise KeysUnavailableError(f"status {response.status}", reason=reason)
                 body = await response.content.read(_MAX_KEY_SET + 1)
                 while len(body) <= _MAX_KEY_SET and (more := await response.content.read(_MAX_KEY_SET)):
                     body += more
@@ -163,7 +182,7 @@ def fetch_by_http(uri: str) -> FetchKeys:
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            raise KeysUnavailableError("no JSON object of a usual size")
+            raise KeysUnavailableError("no JSON object of a usual size", reason="unusable")
         return document
 
     return fetch

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -26,11 +26,12 @@ from mosaic_core.config import Connection
 from mosaic_core.domain.body import deflate
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.domain.ids import clean
-from mosaic_core.ports import OutgoingMessage
+from mosaic_core.ports import Finding, OutgoingMessage
 
 if TYPE_CHECKING:
     from azure.servicebus import ServiceBusMessage, ServiceBusMessageBatch
     from azure.servicebus.aio import ServiceBusClient
+    from azure.servicebus.aio import ServiceBusReceiver as SdkReceiver
     from azure.servicebus.aio import ServiceBusSender as SdkSender
 
 log = logging.getLogger(__name__)
@@ -39,9 +40,13 @@ CONTENT_TYPE: Final = "application/json"
 _TIMEOUT: Final = 10.0
 _MAX_BATCH: Final = 100
 _CLOSE_SECONDS: Final = 2.0
-_PROBE_SECONDS: Final = 5.0
+_PROBE_SECONDS: Final = 3.0
 _GOOD_FOR: Final = 15.0
-_BAD_FOR: Final = 3.0
+_LOOK_SECONDS: Final = 30.0
+_PAGE: Final = 100
+_PAGES: Final = 10
+_OF_A_PART: Final = frozenset({"forbidden"})
+"""What may be wrong with one direction only: each has a role of its own."""
 
 
 class ServiceBusSender:
@@ -68,15 +73,26 @@ class ServiceBusSender:
                 f"{message.queue} did not acknowledge message {clean(message.message_id)} within {self._timeout:g} s"
             ) from error
 
-    async def reachable(self, queue: str) -> bool:
-        """Whether a link to the queue is known to work, or can be opened now, within a few seconds."""
+    async def look_at(self, queue: str) -> Finding:
+        """Whether links to send to the queue and to receive from it are known to work, or can be opened now. Nothing
+        is received."""
         namespace = self._namespace()
+        await namespace.load()
+        link = namespace.link(queue)
+        part = "send"
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
-                await namespace.load()
-                return await namespace.link(queue).probe()
-        except TimeoutError:
-            return False
+                await link.probe()
+                part = "receive"
+                await link.probe_receiving()
+        except Exception as error:
+            reason = _reason(error)
+            log.warning(
+                "a queue cannot be reached",
+                extra={"target": queue, "part": part, "reason": reason, "error": type(error).__name__},
+            )
+            return Finding("down", reason, (part,) if reason in _OF_A_PART else ())
+        return Finding()
 
     async def close(self) -> None:
         """Let sends under way end (2 s at most), then close what this event loop opened. A later send connects anew."""
@@ -92,23 +108,42 @@ class ServiceBusSender:
         return namespace
 
 
-class ServiceBusProbe:
-    """The `HealthProbe` of the queues: every one of them can be sent to. An answer holds for 15 s, a bad one for 3 s,
-    so that it costs nothing to be asked often."""
+class ServiceBusView:
+    """The `QueueView` of a deployment. Connects anew for each look, a few times an hour: kept links would be idle, and
+    closed by the broker meanwhile."""
 
-    name = "serviceBus"
+    def __init__(self, connection: Connection, *, timeout: float = _LOOK_SECONDS) -> None:
+        self._connection = connection
+        self._timeout = timeout
 
-    def __init__(self, sender: ServiceBusSender, queues: Collection[str]) -> None:
-        self._sender = sender
-        self._queues = tuple(queues)
-        self._good = False
-        self._until = 0.0
+    async def oldest(self, queue: str) -> datetime | None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await asyncio.to_thread(_import_sdk)
+                return await self._oldest(queue)
+        except Exception as error:
+            raise QueueUnavailableError(f"looking at {queue} failed: {_name(error)}") from error
 
-    async def check(self) -> bool:
-        if time.monotonic() >= self._until:
-            good = all(await each(self._queues, self._sender.reachable))
-            self._good, self._until = good, time.monotonic() + (_GOOD_FOR if good else _BAD_FOR)
-        return self._good
+    async def _oldest(self, queue: str) -> datetime | None:
+        from azure.servicebus import ServiceBusMessageState
+
+        async with contextlib.AsyncExitStack() as open_parts:
+            client, credential = _client_of(self._connection, retry_total=1)
+            if credential is not None:
+                open_parts.push_async_callback(credential.close)
+            await open_parts.enter_async_context(client)
+            receiver = await open_parts.enter_async_context(client.get_queue_receiver(queue))
+            after = 0
+            for _ in range(_PAGES):
+                page = await receiver.peek_messages(max_message_count=_PAGE, sequence_number=after + 1)
+                if not page:
+                    return None
+                # numbers are given as messages become due, so the first that is is the oldest
+                for message in page:
+                    if message.state == ServiceBusMessageState.ACTIVE:
+                        return message.enqueued_time_utc
+                after = page[-1].sequence_number or after + 1
+        return None
 
 
 # -------------------------------------------------------------------------------------------------------------- inside
@@ -143,16 +178,19 @@ class _Namespace:
             self._client = self._new_client()
         return self._client.get_queue_sender(queue)
 
+    def new_dead_letter_receiver(self, queue: str) -> SdkReceiver:
+        from azure.servicebus import ServiceBusSubQueue
+
+        if self._client is None:
+            self._client = self._new_client()
+        return self._client.get_queue_receiver(queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER)
+
     def _new_client(self) -> ServiceBusClient:
-        from azure.servicebus.aio import ServiceBusClient
+        # `_Link` retries, within a bound of its own
+        client, self._credential = _client_of(self._connection, retry_total=0)
+        return client
 
-        options: dict[str, Any] = {"retry_total": 0}  # `_Link` retries, within a bound of its own
-        if not self._connection.uses_identity:
-            return ServiceBusClient.from_connection_string(self._connection.connection_string, **options)
-        self._credential = app_identity(self._connection.client_id)
-        return ServiceBusClient(self._connection.endpoint, self._credential, **options)
-
-    def close_later(self, sender: SdkSender) -> None:
+    def close_later(self, sender: SdkSender | SdkReceiver) -> None:
         """Closing takes up to a second; nobody has to wait for it."""
         self.start(_closed(sender.close()))
 
@@ -199,7 +237,7 @@ class _Link:
         self._task: asyncio.Task[None] | None = None
         self._sender: SdkSender | None = None
         self._opening = asyncio.Lock()
-        self._proven_at = float("-inf")
+        self._proven_at = self._heard_at = float("-inf")
 
     async def send(self, message: OutgoingMessage, due: datetime | None) -> None:
         try:
@@ -213,24 +251,32 @@ class _Link:
             self._task = self._namespace.start(self._send_waiting())
         await item.acknowledged  # cancelled with its caller, and then left out if it is still waiting
 
-    async def probe(self) -> bool:
+    async def probe(self) -> None:
+        """Raises what the SDK raises where there is no link to send by."""
         if self._sender is not None and time.monotonic() - self._proven_at < _GOOD_FOR:
-            return True
+            return
+        if self._sender is None:
+            await self._open()
+            return
+        # An open link that was idle says nothing about the broker: another one is opened to see.
+        sender = self._namespace.new_sender(self._queue)
         try:
-            if self._sender is None:
-                await self._open()
-            else:
-                # An open link that was idle says nothing about the broker: another one is opened to see.
-                sender = self._namespace.new_sender(self._queue)
-                try:
-                    await sender.__aenter__()
-                    self._proven_at = time.monotonic()
-                finally:
-                    self._namespace.close_later(sender)
-        except Exception as error:
-            log.warning("a queue cannot be reached", extra={"target": self._queue, "error": type(error).__name__})
-            return False
-        return True
+            await sender.__aenter__()
+            self._proven_at = time.monotonic()
+        finally:
+            self._namespace.close_later(sender)
+
+    async def probe_receiving(self) -> None:
+        """The same for receiving. The link is to the dead letters: the SDK's takes a message as soon as it is open, and
+        gives it back, which the lane's own messages are spared."""
+        if time.monotonic() - self._heard_at < _GOOD_FOR:
+            return
+        receiver = self._namespace.new_dead_letter_receiver(self._queue)
+        try:
+            await receiver.__aenter__()
+            self._heard_at = time.monotonic()
+        finally:
+            self._namespace.close_later(receiver)
 
     async def close(self) -> None:
         for item in self._waiting:
@@ -339,6 +385,17 @@ class _Link:
             self._namespace.close_later(sender)
 
 
+def _client_of(connection: Connection, *, retry_total: int) -> tuple[ServiceBusClient, Any]:
+    """A client, and the credential that is closed after it (None: there is none)."""
+    from azure.servicebus.aio import ServiceBusClient
+
+    options: dict[str, Any] = {"retry_total": retry_total}
+    if not connection.uses_identity:
+        return ServiceBusClient.from_connection_string(connection.connection_string, **options), None
+    credential = app_identity(connection.client_id)
+    return ServiceBusClient(connection.endpoint, credential, **options), credential
+
+
 def _smaller(message: OutgoingMessage) -> OutgoingMessage:
     body, properties = deflate(message.body, message.properties)
     return replace(message, body=body, properties=properties)
@@ -357,6 +414,25 @@ def _to_sdk(message: OutgoingMessage, due: datetime | None) -> ServiceBusMessage
         application_properties=properties or None,
         scheduled_enqueue_time_utc=due,
     )
+
+
+def _reason(error: Exception) -> str:
+    """For health. The SDK wraps what it gave up on: the first error in the chain that says something."""
+    from azure.core.exceptions import ClientAuthenticationError
+    from azure.servicebus import exceptions as sdk
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ClientAuthenticationError):
+            return "no_token"
+        if isinstance(seen, sdk.ServiceBusAuthorizationError | sdk.ServiceBusAuthenticationError):
+            return "forbidden"
+        if isinstance(seen, sdk.MessagingEntityNotFoundError):
+            return "not_found"
+        if isinstance(seen, sdk.MessagingEntityDisabledError):
+            return "disabled"
+        seen = seen.__cause__ or seen.__context__
+    return "no_answer" if isinstance(error, TimeoutError) else "unreachable"
 
 
 def _import_sdk() -> None:

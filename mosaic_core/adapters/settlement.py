@@ -19,11 +19,12 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from mosaic_core.domain.errors import ConfigurationError, QueueUnavailableError
+from mosaic_core.domain.errors import ConfigurationError, Fault, QueueUnavailableError
 from mosaic_core.domain.ids import clean
 from mosaic_core.ports import IncomingMessage
 
@@ -33,33 +34,53 @@ MAX_TEXT: Final = 4096
 """Characters that Service Bus takes as a dead-letter reason, and as a description."""
 
 _TIMEOUT_SECONDS: Final = 10.0
+_COMMAND_LINE: Final = Path("/proc/self/cmdline")
 
 type _Operation = Literal["Complete", "Abandon", "Deadletter"]
 
 
 def host_address(arguments: Sequence[str] | None = None) -> str:
-    """``host:port`` of the Functions host's gRPC endpoint, from the worker's command line (default: this process's).
+    """``host:port`` of the Functions host's gRPC endpoint, from the worker's command line. By default this process's:
+    ``sys.argv``, which any library may have rewritten, and else what the process was started with.
 
     Raises `ConfigurationError` where it says neither ``--functions-uri`` nor ``--host`` and ``--port``."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for option in ("--functions-uri", "--host", "--port"):
-        parser.add_argument(option)
-    try:
-        given, _ = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
-    except argparse.ArgumentError as error:
-        raise ConfigurationError([f"the worker's command line: {error}"]) from None
-    if given.functions_uri:
-        address = urlsplit(given.functions_uri if "//" in given.functions_uri else f"//{given.functions_uri}").netloc
-    else:
-        address = f"{given.host}:{given.port}" if given.host and given.port else ""
+    lines = (sys.argv[1:], _started_with()) if arguments is None else (arguments,)
+    address = next(filter(None, map(_address, lines)), "")
     if not address:
         raise ConfigurationError(
             [
-                "the worker's command line names no host to settle messages with: it needs --functions-uri, or --host "
-                "and --port, as the Functions host gives them; run the app under a Functions host"
+                Fault(
+                    "the worker's command line",
+                    "names no host to settle messages with: it needs --functions-uri, or --host and --port, as the "
+                    "Functions host gives them",
+                    "run the app under a Functions host",
+                    reason="failed",
+                )
             ]
         )
     return address
+
+
+def _address(arguments: Sequence[str]) -> str:
+    """Empty where the arguments name none."""
+    parser = argparse.ArgumentParser(prog="worker", add_help=False, allow_abbrev=False, exit_on_error=False)
+    for option in ("--functions-uri", "--host", "--port"):
+        parser.add_argument(option)
+    try:
+        given, _ = parser.parse_known_args(list(arguments))
+        if given.functions_uri:
+            return urlsplit(given.functions_uri if "//" in given.functions_uri else f"//{given.functions_uri}").netloc
+    except (argparse.ArgumentError, ValueError):
+        return ""
+    return f"{given.host}:{given.port}" if given.host and given.port else ""
+
+
+def _started_with() -> list[str]:
+    """Nothing where the system does not tell (it does on Linux)."""
+    try:
+        return _COMMAND_LINE.read_bytes().decode("utf-8", "replace").split("\0")
+    except OSError:
+        return []
 
 
 class HostSettler:

@@ -12,7 +12,7 @@ import aiohttp
 from azure.core.pipeline.transport import AioHttpTransport
 
 from mosaic_core.adapters.credentials import app_identity
-from mosaic_core.domain.errors import ConfigurationError
+from mosaic_core.domain.errors import ConfigurationError, Fault
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -59,7 +59,9 @@ class Account:
             else:
                 client = sdk(self.endpoint, name, credential=self.credential, **options)
         except ValueError:
-            raise ConfigurationError([f"the connection of {self.service} storage cannot be used"]) from None
+            raise _fault(
+                self.service, "cannot be used", f"copy the storage account's, with its {self.service} endpoint"
+            ) from None
         return client
 
     async def close(self) -> None:
@@ -72,11 +74,15 @@ def resolve(connection: Connection, service: str) -> Account:
     if connection.connection_string:
         return Account(service, connection.connection_string)
     if not connection.endpoint:
-        raise ConfigurationError([f"{service} storage has neither a connection string nor an endpoint"])
+        raise _fault(service, "has neither a connection string nor an endpoint", "set one of the two")
     address = urlsplit(connection.endpoint)
     if address.scheme != "https" or not address.hostname or address.query:
-        raise ConfigurationError([f"the endpoint of {service} storage is not an https URL"])
+        raise _fault(service, "has an endpoint that is not an https URL", "set it to the account's")
     return Account(service, endpoint=connection.endpoint, credential=app_identity(connection.client_id or ""))
+
+
+def _fault(service: str, wrong: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError([Fault(f"{service.capitalize()}sConnection", f"({service} storage) {wrong}", remedy)])
 
 
 class Transport(AioHttpTransport):  # type: ignore[misc]  # azure.core loads it lazily, which hides its type

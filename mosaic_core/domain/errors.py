@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 class MosaicError(Exception):
@@ -55,6 +56,11 @@ class StoreUnreachableError(TransientError):
     """A storage request had no usable answer (connection, timeout, 5xx, 429). A write may or may not have landed."""
 
     code = "store_unreachable"
+
+    def __init__(self, rationale: str, *, reason: str = "unreachable") -> None:
+        """``reason``, for health: unreachable, no_token, forbidden (a role is missing), not_found."""
+        super().__init__(rationale)
+        self.reason = reason
 
 
 class BusyError(TransientError):
@@ -102,14 +108,38 @@ class IllegalTransitionError(MosaicError):
     code = "illegal_transition"
 
 
+class Fault(str):
+    """One thing that keeps the app from its work, as one line: what it is, what is wrong, what to do. Never a setting's
+    value. ``name`` is the setting, file, package or part; ``reason`` is a stable code that health tells."""
+
+    __slots__ = ("name", "reason")
+
+    name: str
+    reason: str
+
+    def __new__(cls, name: str, wrong: str, remedy: str = "", *, reason: str = "setting_invalid") -> Self:
+        fault = super().__new__(cls, f"{name} {wrong}: {remedy}" if remedy else f"{name} {wrong}")
+        fault.name, fault.reason = name, reason
+        return fault
+
+
 class ConfigurationError(MosaicError):
-    """``faults`` names each setting and what to do about it."""
+    """``faults`` names each setting and what to do about it, in lines for a person."""
 
     code = "configuration_invalid"
 
-    def __init__(self, faults: Sequence[str]) -> None:
+    def __init__(self, faults: Sequence[str], *, about: str = "settings") -> None:
+        """A fault that is a plain text is one of what ``about`` names."""
         super().__init__("; ".join(faults))
         self.faults = tuple(faults)
+        self._about = about
+
+    @property
+    def problems(self) -> tuple[Fault, ...]:
+        """The faults with their names and reasons."""
+        return tuple(
+            it if isinstance(it, Fault) else Fault(self._about, it, reason="file_invalid") for it in self.faults
+        )
 
     def __str__(self) -> str:
         return "the settings cannot be used:\n" + "\n".join(f"  - {fault}" for fault in self.faults)

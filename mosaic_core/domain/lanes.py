@@ -50,6 +50,18 @@ RULES: Final[dict[Lane, LaneRules]] = {
 HOUSEHOLD_CONCURRENCY: Final = 4
 """Deliveries of one household that run at once in a lane and process: a quarter of the lane's."""
 
+WAITERS: Final = 4
+WAIT_SECONDS: Final = 5.0
+"""How many deliveries may wait for a place in their lane within their invocation, and how long. More, or longer, and
+they would outlive the host's limits for an invocation: those go back to the queue for a while. The same holds, apart,
+for those that wait for their household's turn, so that of a lane's slots most are free for other households."""
+
+COMPANY_SECONDS: Final = 5.0
+SOLITUDE_SECONDS: Final = 90.0
+THREADS_SECONDS: Final = 60.0
+"""How long a delivery waits while a suspect works alone, a suspect waits to be alone, and an attempt waits for its own
+threads."""
+
 MAX_ATTEMPTS: Final = 5
 """Attempts that count (`reservation.counted`); the last of them rejects the command."""
 

@@ -137,7 +137,7 @@ def load(text: str) -> PolicyEngine:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError([f"the policy file is no TOML: {error}"]) from None
+        raise ConfigurationError([f"the policy file is no TOML: {error}"], about="policy file") from None
     faults: list[str] = []
     version = data.get("version")
     if not isinstance(version, str) or not 1 <= len(version) <= 80:
@@ -154,7 +154,7 @@ def load(text: str) -> PolicyEngine:
     unknown = set(data) - {"version", "impacts", "rules", "thresholds", "messages"}
     faults += [f"{name} is unknown" for name in sorted(unknown)]
     if faults:
-        raise ConfigurationError(faults)
+        raise ConfigurationError(faults, about="policy file")
     return PolicyEngine(
         version=str(version),
         impacts=impacts,

@@ -17,7 +17,7 @@ import azure.functions as func
 from mosaic_core.config import QUEUE_SETTINGS
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.ids import normalise_guid
-from mosaic_core.domain.lanes import HOUSEHOLD_CONCURRENCY, RULES, Lane
+from mosaic_core.domain.lanes import HOUSEHOLD_CONCURRENCY, RULES, WAIT_SECONDS, WAITERS, Lane
 from mosaic_core.ports import IncomingMessage
 from mosaic_core.services.deliver import DeliveryService
 
@@ -30,12 +30,6 @@ _LINES: Final = 1000
 CONNECTION: Final = "ServiceBusConnection"
 HOUSEHOLD: Final = "householdId"
 """The application property that a command's household stands in."""
-
-WAITERS: Final = 4
-WAIT_SECONDS: Final = 5.0
-"""How many deliveries may wait for a place in their lane within their invocation, and how long. More, or longer, and
-they would outlive the host's limits for an invocation: those go back to the queue for a while. The same holds, apart,
-for those that wait for their household's turn, so that of a lane's slots most are free for other households."""
 
 
 def create_blueprint(

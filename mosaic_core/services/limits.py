@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mosaic_core.domain.lanes import MAX_DELIVERIES, RETRY_SECONDS
+from mosaic_core.domain.lanes import (
+    COMPANY_SECONDS,
+    MAX_DELIVERIES,
+    RETRY_SECONDS,
+    SOLITUDE_SECONDS,
+    THREADS_SECONDS,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +32,7 @@ class DeliveryLimits:
     hold: float = 120.0
     delivery: float = 450.0
     invocation: float = 570.0
-    company: float = 5.0
-    solitude: float = 90.0
-    threads: float = 60.0
+    company: float = COMPANY_SECONDS
+    solitude: float = SOLITUDE_SECONDS
+    threads: float = THREADS_SECONDS
     max_deliveries: int = MAX_DELIVERIES

@@ -247,17 +247,27 @@ class CommandDetail(View):
 
 
 class DependencyState(View):
+    """``required``: without it the instance is not ready. ``reason`` is a code: of a dependency `unreachable`,
+    `no_answer`, `no_token`, `forbidden` (a role is missing), `not_found`, `disabled`, `unusable`, `failed`; of a
+    setting, file or package `setting_missing`, `setting_invalid`, `setting_unknown`, `setting_contradicts`,
+    `setting_forbidden`, `file_invalid`, `package_missing`, `start_failed`. ``parts`` are the names of what it is about.
+    """
+
     name: str
-    state: Literal["up", "down"]
+    state: Literal["up", "degraded", "down"]
+    required: bool = True
+    reason: str | None = None
+    parts: list[str] = []
 
 
 type ForOperators = Annotated[str | None, Field(description="For operators only.")]
 
 
 class Health(View):
-    """``dependencies`` is empty for liveness, which asks nobody. Which code answers is for operators only."""
+    """``dependencies`` is empty for liveness, which asks nobody. Which code answers is for operators only. An instance
+    that could not be built is ``not_started``, and its dependencies are the settings, files and packages at fault."""
 
-    status: Literal["live", "ready", "not_ready"]
+    status: Literal["live", "ready", "not_ready", "not_started"]
     version: ForOperators
     commit: ForOperators
     package_digest: ForOperators

@@ -72,8 +72,6 @@ class _Process:
         os.environ.update(self._config.settings)
         os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
         os.environ.setdefault("PYTHON_THREADPOOL_THREAD_COUNT", "16")
-        # As on the platform with OpenTelemetry on: the invocation's trace context is current while the function runs.
-        os.environ.setdefault("PYTHON_ENABLE_OPENTELEMETRY", "true")
         telemetry = Telemetry(self._config.state_dir / "telemetry")
         telemetry.install()
         _quieten()

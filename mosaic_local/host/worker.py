@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import azure_functions_runtime as runtime
+from azure_functions_runtime.otel import otel_manager, update_opentelemetry_status
 
 from mosaic_local.host.errors import AppLoadError
 from mosaic_local.host.messages import (
@@ -53,6 +54,10 @@ class Worker:
         sys.path.insert(0, str(self._app))
         os.chdir(self._app)
         runtime.start_threadpool_executor()
+        # As on the platform with the worker's own telemetry on: the invocation's trace context is current while the
+        # function runs.
+        otel_manager.set_otel_libs_available(True)
+        update_opentelemetry_status()
         init = await runtime.worker_init_request(
             self._wrap(worker_init_request=WorkerInitRequest(_HOST_VERSION, str(self._app)))
         )

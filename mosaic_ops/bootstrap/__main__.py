@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[0] = str(ROOT)
 
-from mosaic_ops.bootstrap import environment, pins  # noqa: E402  (importable only from here on)
+from mosaic_ops.bootstrap import environment, pins, scanner  # noqa: E402  (importable only from here on)
 from mosaic_ops.bootstrap.jobs import SetupError, say  # noqa: E402
 
 
@@ -23,10 +23,10 @@ def main(arguments: list[str]) -> int:
     """Makes the environment where something is missing, then runs the command line in it. Returns the exit code."""
     keep_bytecode(ROOT, os.environ)
     sys.dont_write_bytecode, sys.pycache_prefix = False, os.environ.get("PYTHONPYCACHEPREFIX")
-    level = pins.level_for(arguments)
+    level, with_scanner = pins.level_for(arguments), scanner.is_needed(arguments)
     try:
-        if not environment.is_ready(ROOT, level):
-            environment.prepare(ROOT, level)
+        if not environment.is_ready(ROOT, level, with_scanner=with_scanner):
+            environment.prepare(ROOT, level, with_scanner=with_scanner)
     except SetupError as error:
         say(f"mosaic: {error}")
         if error.remedy:

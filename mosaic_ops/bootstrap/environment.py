@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mosaic_ops.bootstrap import azurite, pins
+from mosaic_ops.bootstrap import azurite, pins, scanner
 from mosaic_ops.bootstrap.jobs import Job, SetupError, failures, run, say
 from mosaic_ops.bootstrap.pins import Level
 
@@ -33,24 +33,28 @@ def python(root: Path) -> Path:
     return root / ".venv" / "bin" / "python"
 
 
-def is_ready(root: Path, level: Level) -> bool:
+def is_ready(root: Path, level: Level, *, with_scanner: bool = False) -> bool:
     """Whether nothing is to be done. Reads a few small files; starts nothing, asks no network."""
-    return pins.is_installed(root, level) and (not pins.needs_azurite(level) or azurite.is_installed(root))
+    return (
+        pins.is_installed(root, level)
+        and (not pins.needs_azurite(level) or azurite.is_installed(root))
+        and (not with_scanner or scanner.is_installed(root))
+    )
 
 
-def prepare(root: Path, level: Level) -> None:
+def prepare(root: Path, level: Level, *, with_scanner: bool = False) -> None:
     """Installs what `level` needs and is not there. Waits where another process is at it. Raises SetupError."""
     with _lock(root) as lock:
-        if is_ready(root, level):
+        if is_ready(root, level, with_scanner=with_scanner):
             return
         for name in _FORBIDDEN:
             os.environ.pop(name, None)
         os.environ.update({name: value for name, value in _ENVIRON.items() if name not in os.environ})
         begun = time.monotonic()
         say(f"mosaic: setting up {root} with Python {sys.version.split()[0]} (only what changed; safe to interrupt)")
-        _Installation(root, pins.level_to_install(root, level), lock).carry_out()
+        _Installation(root, pins.level_to_install(root, level), lock, with_scanner=with_scanner).carry_out()
         say(f"mosaic: ready after {time.monotonic() - begun:.0f} s")
-    if not is_ready(root, level):
+    if not is_ready(root, level, with_scanner=with_scanner):
         raise SetupError("the pinned files changed while they were being installed", remedy="Run the command again.")
 
 
@@ -77,10 +81,11 @@ def _lock(root: Path) -> Iterator[int]:
 class _Installation:
     """One pass over the steps, with the lock held."""
 
-    def __init__(self, root: Path, level: Level, lock: int) -> None:
+    def __init__(self, root: Path, level: Level, lock: int, *, with_scanner: bool = False) -> None:
         self._root = root
         self._level = level
         self._lock = lock
+        self._with_scanner = with_scanner
         self._python = python(root)
         self._uv = root / ".venv" / "bin" / "uv"
         self._logs = root / ".mosaic" / "logs"
@@ -124,14 +129,22 @@ class _Installation:
             jobs.append(self._azurite_job(node, draft))
         if packages:
             jobs.append(self._packages_job())
+        with_scanner = self._with_scanner and not scanner.is_installed(self._root)
+        if with_scanner:
+            self._begin_scanner()
+            jobs.append(self._scanner_job())
         failed = failures(jobs, keep_open=self._lock)
         if draft is not None and self._azurite_title not in failed:
             azurite.put_in_place(self._root, draft)
         if failed.pop(self._uv_title, None) is not None:
             run([self._packages_by_pip_job()], keep_open=self._lock)
+        if self._has_uv() and failed.pop(self._scanner_title, None) is not None:
+            run([self._scanner_by_pip_job()], keep_open=self._lock)
         if packages and self._pip_title not in failed:
             self._make_importable()
             pins.write_record(self._root, self._level)
+        if with_scanner and self._scanner_title not in failed:
+            scanner.write_record(self._root)
         for error in failed.values():
             raise error
 
@@ -203,6 +216,30 @@ class _Installation:
         for path in self._requirement_files():
             argv += ["-r", path]
         return Job(self._pip_title, argv, self._logs / "packages-by-pip.log")
+
+    # ---------------------------------------------------------------------------------------------------------- scanner
+
+    def _begin_scanner(self) -> None:
+        folder = scanner.folder(self._root)
+        shutil.rmtree(folder, ignore_errors=True)
+        base = getattr(sys, "_base_executable", sys.executable)
+        self._run("scanner's environment", [base, "-m", "venv", "--without-pip", str(folder)], "scanner-venv")
+
+    @property
+    def _scanner_title(self) -> str:
+        return "scanner (checkov)"
+
+    def _scanner_job(self) -> Job:
+        if not self._has_uv():
+            return self._scanner_by_pip_job()
+        argv = [str(self._uv), "pip", "sync", "--python", str(scanner.python(self._root))]
+        return Job(self._scanner_title, [*argv, str(self._root / scanner.FILE)], self._logs / "scanner.log")
+
+    def _scanner_by_pip_job(self) -> Job:
+        """Without dependencies: the file has them all."""
+        argv = [str(self._python), "-m", "pip", "--python", str(scanner.python(self._root)), "install", "--quiet"]
+        argv += ["--retries", "2", "--no-deps", "-r", str(self._root / scanner.FILE)]
+        return Job(f"{self._scanner_title}, by pip", argv, self._logs / "scanner-by-pip.log")
 
     def _requirement_files(self) -> list[str]:
         names = [*pins.FILES[self._level]]

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,11 +19,18 @@ LEVELS: Final[tuple[Level, ...]] = ("ops", "local", "dev")
 
 FILES: Final[dict[Level, tuple[str, ...]]] = {
     "ops": ("requirements-bootstrap.txt", "requirements-ops.txt"),
-    "local": ("requirements-bootstrap.txt", "requirements-ops.txt", "requirements.txt", "requirements-local.txt"),
+    "local": (
+        "requirements-bootstrap.txt",
+        "requirements-ops.txt",
+        "requirements.txt",
+        "requirements-model.txt",
+        "requirements-local.txt",
+    ),
     "dev": (
         "requirements-bootstrap.txt",
         "requirements-ops.txt",
         "requirements.txt",
+        "requirements-model.txt",
         "requirements-local.txt",
         "requirements-dev.txt",
     ),
@@ -30,7 +38,7 @@ FILES: Final[dict[Level, tuple[str, ...]]] = {
 
 NODE_FILE: Final = "requirements-node.txt"
 
-_LOCAL_COMMANDS: Final = frozenset({"demo", "up", "env", "token", "bench", "eval", "chaos"})
+_LOCAL_COMMANDS: Final = frozenset({"demo", "up", "env", "token", "issuer", "backup", "bench", "eval", "chaos"})
 _DEV_COMMANDS: Final = frozenset({"test", "check", "pin"})
 
 
@@ -48,8 +56,12 @@ def needs_azurite(level: Level) -> bool:
 
 def digest(root: Path, level: Level) -> str:
     """SHA-256 over the pins of `level`."""
+    return digest_of(root, FILES[level])
+
+
+def digest_of(root: Path, names: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for name in FILES[level]:
+    for name in names:
         digest.update(name.encode() + b"\0" + (root / name).read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from mosaic_ops.checks import advisories, concurrency, leaks, pins, platforms, tracked
+from mosaic_ops.checks import advisories, concurrency, infra, leaks, pins, platforms, tracked
+from mosaic_ops.checks.infra import bicep, checkov
 from mosaic_ops.checks.sources import tracked_files
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -43,12 +45,14 @@ def parts(*, with_platforms: bool) -> list[Part]:
     """In the order in which they are reported; the slow ones come first, so that they start first."""
     listed = [
         Part("types", lambda: _program("mypy", "--strict", *(path for path in TYPED if (ROOT / path).exists()))),
+        Part("infra scanner", lambda: "\n".join(checkov.problems(ROOT, bicep.load(ROOT)))),
         Part("layers", lambda: _program("lint-imports", "--no-logo")),
         Part("format", lambda: _program("ruff", "format", "--check", "--output-format", "concise", ".")),
         Part("lint", lambda: _program("ruff", "check", "--output-format", "concise", ".")),
         Part("concurrency", lambda: "\n".join(concurrency.problems(ROOT))),
         Part("leaks", lambda: "\n".join(leaks.find(tracked_files(ROOT)))),
         Part("tracked files", lambda: "\n".join(tracked.problems(ROOT, tracked_files(ROOT)))),
+        *(Part(name, partial(_infra, name)) for name in infra.PARTS),
         Part("pins", lambda: "\n".join(pins.problems(ROOT))),
         Part(
             "advisories",
@@ -59,6 +63,10 @@ def parts(*, with_platforms: bool) -> list[Part]:
     if with_platforms:
         listed.append(Part("platforms", lambda: "\n".join(platforms.problems(ROOT))))
     return listed
+
+
+def _infra(name: str) -> str:
+    return "\n".join(infra.look(name, ROOT))
 
 
 def _program(name: str, *arguments: str) -> str:

@@ -38,6 +38,9 @@ ALLOWED: Final[Mapping[tuple[str, str, str], str]] = {
     ("mosaic_core/bootstrap.py", "drain_on_terminate.begin", "create_task"): (
         "the process ends: it waits for the last delivery and closes the links"
     ),
+    ("mosaic_core/bootstrap.py", "drain_at_exit", "run_coroutine_threadsafe"): (
+        "the interpreter ends: it waits for the last delivery and closes the links"
+    ),
     ("mosaic_core/services/delivery.py", "Delivery._step_lane", "ensure_future"): (
         "the lane's own task, so that a drain or a lost lease ends the lane and not the delivery; waited for there"
     ),
@@ -58,6 +61,10 @@ ALLOWED: Final[Mapping[tuple[str, str, str], str]] = {
         "one turn that is cut off does not end the loading for the others"
     ),
     ("mosaic_core/adapters/identity.py", "KeySet.find", "shield"): "one caller that leaves does not end the fetch",
+    ("mosaic_core/adapters/identity.py", "KeySet.look", "shield"): "as above",
+    ("mosaic_core/services/health.py", "HealthService._look", "create_task"): (
+        "a probe that does not end when it is cut off may not hold up the answer; it only reads, and is not begun twice"
+    ),
     ("mosaic_core/adapters/identity.py", "KeySet._refresh", "create_task"): (
         "one fetch of the issuer's keys for all callers; writes nothing"
     ),

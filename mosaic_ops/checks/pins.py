@@ -8,7 +8,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from mosaic_ops.bootstrap.pins import NODE_FILE
-from mosaic_ops.pinning import GROUPS
+from mosaic_ops.packaging import wheels
+from mosaic_ops.pinning import ALONE, GROUPS
 
 _BY_HAND: Final = ("requirements-bootstrap.txt", NODE_FILE)
 
@@ -23,8 +24,11 @@ def problems(root: Path) -> list[str]:
             if together.get(package) != version:
                 found.append(f"{name}: {package} {version}, but constraints.txt has {together.get(package)}")
         found += _unsatisfied(root, f"requirements/{group}.in", name, pinned)
+    for group, name in ALONE.items():
+        found += _unsatisfied(root, f"requirements/{group}.in", name, _read_pins(root, name, found))
     for name in _BY_HAND:
         _read_pins(root, name, found)
+    found += wheels.lock_problems(root, wheels.shipped_files(root))
     return found + _npm(root)
 
 

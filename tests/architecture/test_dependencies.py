@@ -10,8 +10,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from mosaic_core.bootstrap import MODEL_PACKAGES
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {"mosaic_core", "mosaic_local", "mosaic_ops", "bench", "tests", "function_app"}
+MODEL = "mosaic_core/agents/model"
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
 
 
@@ -72,15 +75,18 @@ def python_files(*places: str, but: tuple[str, ...] = ()) -> list[Path]:
 @pytest.mark.parametrize(
     ("files", "requirements"),
     [
-        pytest.param(python_files("mosaic_core", "function_app.py"), ("requirements.txt",), id="deployed app"),
         pytest.param(
-            python_files("mosaic_ops", but=("mosaic_ops/bootstrap", "mosaic_ops/checks")),
+            python_files("mosaic_core", "function_app.py", but=(MODEL,)), ("requirements.txt",), id="deployed app"
+        ),
+        pytest.param(python_files(MODEL), ("requirements.txt", "requirements-model.txt"), id="deployed with a model"),
+        pytest.param(
+            python_files("mosaic_ops", but=("mosaic_ops/bootstrap", "mosaic_ops/checks", "mosaic_ops/reference.py")),
             ("requirements-ops.txt",),
             id="operations",
         ),
         pytest.param(
             python_files("mosaic_local", "bench"),
-            ("requirements.txt", "requirements-ops.txt", "requirements-local.txt"),
+            ("requirements.txt", "requirements-model.txt", "requirements-ops.txt", "requirements-local.txt"),
             id="embedded stack",
         ),
     ],
@@ -93,6 +99,38 @@ def test_imports_are_pinned_where_they_run(files: list[Path], requirements: tupl
         if not distributions_of(module) & allowed
     }
     assert missing == {}
+
+
+def asked_for(group: str) -> set[str]:
+    """What a group's file asks for by name, with how it asks."""
+    lines = (ROOT / "requirements" / f"{group}.in").read_text(encoding="utf-8").splitlines()
+    return {str(Requirement(line.partition("#")[0].strip())) for line in lines if line.partition("#")[0].strip()}
+
+
+def test_grpcio_and_protobuf_ship_with_the_app() -> None:
+    """The worker brings others of its own (3.13: grpcio 1.70, protobuf 5.29). What imports protobuf in an app that
+    ships none mixes two versions in one process, which dies of a segmentation fault."""
+    for name in ("grpcio", "protobuf"):
+        assert name in pinned("requirements.txt")
+        assert any(Requirement(it).name == name for it in asked_for("app")), "by its own name, whoever else wants it"
+
+
+def test_the_worker_library_is_the_one_that_the_tests_run() -> None:
+    """Unpinned, the platform's own counts, which is another one."""
+    [asked] = [it for it in asked_for("app") if Requirement(it).name == "azure-functions-runtime"]
+    version = importlib.metadata.version("azure-functions-runtime")
+    assert asked == f"azure-functions-runtime=={version}"
+    for name in ("requirements.txt", "requirements-local.txt"):
+        assert f"azure-functions-runtime=={version}" in (ROOT / name).read_text(encoding="utf-8").splitlines()
+
+
+def test_what_tests_alone_and_a_model_alone_need_is_not_deployed() -> None:
+    deployed = pinned("requirements.txt")
+    assert not deployed & {"cloudevents", "agent-framework-core", "agent-framework-openai", "httpx2", "openai"}
+    # what the app's start asks for is what the model's file brings
+    brought = {canonicalize_name(name) for name in pinned("requirements-model.txt")}
+    for package in MODEL_PACKAGES:
+        assert distributions_of(package) & brought - deployed
 
 
 def test_the_bootstrap_needs_the_standard_library_alone() -> None:

@@ -20,7 +20,7 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
 
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
-from mosaic_core.ports import RuntimeEvent
+from mosaic_core.ports import Finding, RuntimeEvent
 from tests.contract.messaging import HUB, Proxy, connection, running_broker
 
 pytestmark = [
@@ -250,3 +250,25 @@ async def test_fault_13_a_hub_that_never_answers_delays_nobody(port: int) -> Non
         await publisher.close()
         assert time.perf_counter() - began < 5  # flushes for 2 s, then gives up the connection
     assert publisher.published == 0
+
+
+class TestLook:
+    """For health: whether events can be sent. Sends none."""
+
+    async def test_a_hub_that_is_there(self, port: int) -> None:
+        publisher = EventHubsPublisher(connection(port), HUB)
+        assert await publisher.look() == Finding()
+        assert await publisher.look() == Finding()
+        assert publisher.published == 0
+        await publisher.close()
+
+    async def test_a_hub_that_is_not_there(self, port: int) -> None:
+        publisher = EventHubsPublisher(connection(port), "nowhere")
+        assert await publisher.look() == Finding("down", "not_found")
+
+    async def test_no_broker(self) -> None:
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        server.close()
+        await server.wait_closed()
+        assert await EventHubsPublisher(connection(port), HUB).look() == Finding("down", "unreachable")

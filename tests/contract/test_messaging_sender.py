@@ -17,16 +17,16 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from azure.servicebus import ServiceBusMessage as SdkMessage
-from azure.servicebus import ServiceBusReceivedMessage
+from azure.servicebus import ServiceBusReceivedMessage, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
 from azure.servicebus.exceptions import MessageSizeExceededError
 
 from mosaic_core.adapters.memory_messaging import MemoryBroker
-from mosaic_core.adapters.servicebus import ServiceBusProbe, ServiceBusSender
+from mosaic_core.adapters.servicebus import ServiceBusSender
 from mosaic_core.config import Connection
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.errors import QueueUnavailableError
-from mosaic_core.ports import CommandSender, OutgoingMessage
+from mosaic_core.ports import CommandSender, Finding, OutgoingMessage
 from tests.contract.messaging import QUEUES, Proxy, connection, running_broker
 
 QUEUE, OTHER = QUEUES
@@ -300,12 +300,16 @@ async def test_each_event_loop_has_a_connection_of_its_own(port: int, receive: R
     assert len(await receive(2)) == 2
 
 
-class TestProbe:
-    async def test_queues_that_are_there(self, sender: ServiceBusSender) -> None:
-        assert await ServiceBusProbe(sender, QUEUES).check()
+class TestLook:
+    """For health: links to send and to receive by, and nothing is taken."""
+
+    @pytest.mark.parametrize("queue", QUEUES)
+    async def test_queues_that_are_there(self, sender: ServiceBusSender, queue: str) -> None:
+        assert await sender.look_at(queue) == Finding()
 
     async def test_a_queue_that_is_not_there(self, sender: ServiceBusSender) -> None:
-        assert not await ServiceBusProbe(sender, (QUEUE, "nowhere")).check()
+        assert await sender.look_at("nowhere") == Finding("down", "not_found")
+        assert await sender.look_at(QUEUE) == Finding()
 
     async def test_no_broker(self) -> None:
         server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
@@ -313,19 +317,39 @@ class TestProbe:
         server.close()
         await server.wait_closed()
         sender = ServiceBusSender(connection(port))
-        assert not await ServiceBusProbe(sender, QUEUES).check()
+        assert await sender.look_at(QUEUE) == Finding("down", "unreachable")
         await sender.close()
 
     async def test_being_asked_often_opens_nothing_new(self, port: int, receive: Receive) -> None:
         async with Proxy(port) as proxy:
             sender = ServiceBusSender(connection(proxy.port))
-            probe = ServiceBusProbe(sender, (QUEUE,))
             for _ in range(20):
-                assert await probe.check()
+                assert await sender.look_at(QUEUE) == Finding()
             await sender.send(message())
-            assert proxy.connections == 1  # and the link that it opened is the one that is used
+            assert await sender.look_at(QUEUE) == Finding()
+            assert proxy.connections == 2  # to receive; and the one to send by, which is the one that is used
             await sender.close()
         await receive(1)
+
+    async def test_messages_and_dead_letters_are_left_where_they_are(self, port: int) -> None:
+        """Also their delivery counts are."""
+        queue = "spare"
+        client = ServiceBusClient.from_connection_string(connection(port).connection_string)
+        sender = ServiceBusSender(connection(port))
+        async with client, client.get_queue_receiver(queue) as receiver:
+            await sender.send(message(queue))
+            [dead] = await receiver.receive_messages(max_wait_time=5)
+            await receiver.dead_letter_message(dead, reason="test")
+            await sender.send(message(queue))
+            assert await sender.look_at(queue) == Finding()
+            await sender.close()  # which closes what was opened
+            [waits] = await receiver.receive_messages(max_wait_time=5)
+            assert waits.delivery_count == 0
+            await receiver.complete_message(waits)
+            async with client.get_queue_receiver(queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER) as letters:
+                [again] = await letters.receive_messages(max_wait_time=5)
+                assert again.message_id == dead.message_id
+                await letters.complete_message(again)
 
 
 async def test_the_memory_broker_is_used_the_same_way(port: int, receive: Receive) -> None:

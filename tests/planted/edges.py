@@ -94,8 +94,8 @@ DEFECTS: Final = (
     Defect(
         name="withdrawn-keys-are-kept",
         file=_IDENTITY,
-        old="        self._keys, self._fetched_at = keys, self._monotonic()",
-        new="        self._keys, self._fetched_at = {**self._keys, **keys}, self._monotonic()",
+        old="        self._keys, self._fetched_at, self._trouble = keys, self._monotonic(), None",
+        new="        self._keys, self._fetched_at, self._trouble = {**self._keys, **keys}, self._monotonic(), None",
         caught_by=(_IDENTITY_TESTS + "test_a_withdrawn_key_is_forgotten",),
         what="a key that was stolen and withdrawn signs for ever",
     ),

@@ -20,7 +20,7 @@ from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.lanes import RULES
 from mosaic_core.domain.records import Membership
 from mosaic_core.entrypoints.http import Api, create_blueprint
-from mosaic_core.ports import Principal, Stores
+from mosaic_core.ports import Finding, Principal, Stores, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import Caller, MembershipService
@@ -70,13 +70,14 @@ class StaticVerifier:
 class Probe:
     name: str
     up: bool = True
+    required: bool = True
     asked: int = 0
 
-    async def check(self) -> bool:
+    async def check(self) -> Finding:
         self.asked += 1
         if not self.up:
             raise OSError("no route to host-of-a-dependency.example")
-        return True
+        return Finding()
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,19 @@ class Answer:
     @property
     def fields(self) -> list[str]:
         return [detail["field"] for detail in self.json["error"]["details"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What the API is given, over memory."""
+
+    enqueue: EnqueueService
+    read_models: ReadModels
+    memberships: MembershipService
+    health: HealthService
+    verifier: TokenVerifier
+    platform_principal: Callable[[str], Principal] | None
+    quota: CommandQuota | None
 
 
 @dataclass
@@ -135,7 +149,7 @@ class ApiWorld:
             self.functions[function.get_function_name()] = (methods, template, function.get_user_function())
 
     def api(self) -> Api:
-        return Api(
+        return Services(
             enqueue=self.enqueue,
             read_models=self.read_models,
             operators=OperatorReads(self.stores),

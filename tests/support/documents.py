@@ -22,7 +22,14 @@ class Block:
 
     @property
     def is_commands(self) -> bool:
-        return self.info.split()[:1] == ["sh"]
+        """Whether the tests run it."""
+        return self.info == "sh"
+
+    @property
+    def needs(self) -> str:
+        """Of commands that no test can run: what they need (``sh azure``). Empty for any other block."""
+        shell, _, needs = self.info.partition(" ")
+        return needs if shell == "sh" else ""
 
     @property
     def is_seen(self) -> bool:

@@ -117,7 +117,7 @@ def pinned(tmp_path: Path) -> Path:
     names = [path.name for path in ROOT.glob("requirements*.txt")]
     for name in [*names, "constraints.txt", "package.json", "package-lock.json"]:
         file(tmp_path, name, (ROOT / name).read_bytes())
-    for path in (ROOT / "requirements").glob("*.in"):
+    for path in (ROOT / "requirements").glob("*.*"):
         file(tmp_path, f"requirements/{path.name}", path.read_bytes())
     assert pins.problems(tmp_path) == []
     return tmp_path
@@ -137,6 +137,8 @@ def edit(path: Path, change: Callable[[str], str]) -> None:
         ("requirements.txt", lambda text: text.replace("aiohttp==", "aiohttp==0."), "but constraints.txt has"),
         ("requirements/app.in", lambda text: text + "something-new\n", "run ./mosaic pin"),
         ("requirements/app.in", lambda text: text + "pydantic>=99\n", "run ./mosaic pin"),
+        ("requirements/wheels.txt", lambda text: text.replace("aiohttp==", "aiohttp==0."), "aiohttp 0."),
+        ("requirements/wheels.txt", lambda text: text.replace("--hash=sha256:", "--hash=md5:"), "no pin with one hash"),
         ("package.json", lambda text: text.replace("3.37.0", "3.38.0"), "is not locked"),
         ("package-lock.json", lambda text: text.replace('"integrity"', '"integrety"', 1), "no integrity hash"),
     ],

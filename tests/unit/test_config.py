@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mosaic_core.config import VERSION, Build, Settings, check_host_json
-from mosaic_core.domain.errors import ConfigurationError
-from mosaic_core.domain.lanes import Lane
+from mosaic_core.bootstrap import Container
+from mosaic_core.config import FORBIDDEN_ON_FLEX, REFUSED_AT_START, VERSION, Build, Settings, check_host_json
+from mosaic_core.domain.errors import ConfigurationError, Fault
+from mosaic_core.domain.lanes import WAIT_SECONDS, WAITERS, Lane
+from mosaic_core.services.limits import DeliveryLimits
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "c2VjcmV0LWtleS1vZi10aGUtdGVzdA=="
@@ -29,7 +33,20 @@ MINIMAL = {
 }
 
 
-def faults(changes: dict[str, str | None]) -> tuple[str, ...]:
+def recorded_names() -> set[str]:
+    """Every setting that is read at start."""
+    read: set[str] = set()
+
+    class Environment(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            read.add(name)
+            return super().get(name, default)
+
+    Settings.from_env(Environment(MINIMAL))
+    return read
+
+
+def faults(changes: Mapping[str, str | None]) -> tuple[str, ...]:
     env = {name: value for name, value in {**MINIMAL, **changes}.items() if value is not None}
     with pytest.raises(ConfigurationError) as caught:
         Settings.from_env(env)
@@ -173,6 +190,15 @@ def test_an_empty_environment_names_everything_at_once() -> None:
         ({"Lease__Second": "3"}, "Lease__Second", "Lease__Seconds"),
         ({"lease__seconds": "3"}, "lease__seconds", "call it Lease__Seconds"),
         ({"sweepQueue": "x"}, "sweepQueue", "call it SweepQueue"),
+        ({"SweapQueue": "x"}, "SweapQueue", "call it SweepQueue"),
+        ({"Lese__Seconds": "40"}, "Lese__Seconds", "call it Lease__Seconds"),
+        ({"Sweep_HourUtc": "3"}, "Sweep_HourUtc", "call it Sweep__HourUtc"),
+        ({"Sweep__Schedule": "0 */10 * * *"}, "Sweep__Schedule", "six fields"),
+        ({"Sweep__Schedule": "0 0 24 * * *"}, "Sweep__Schedule", "six fields"),
+        ({"Outbox__Schedule": "00:01:00"}, "Outbox__Schedule", "six fields"),
+        ({"Outbox__Schedule": "0 */0 * * * *"}, "Outbox__Schedule", "six fields"),
+        ({"PYTHON_ENABLE_OPENTELEMETRY": "true"}, "PYTHON_ENABLE_OPENTELEMETRY", "must not be set"),
+        ({"PYTHON_ENABLE_OPENTELEMETRY": "0"}, "PYTHON_ENABLE_OPENTELEMETRY", "must not be set"),
     ],
 )
 def test_a_fault_is_named_with_its_remedy(changes: dict[str, str | None], named: str, said: str) -> None:
@@ -187,7 +213,45 @@ def test_several_faults_are_reported_together() -> None:
 
 
 def test_other_programs_settings_are_left_alone() -> None:
-    Settings.from_env({**MINIMAL, "PATH": "/bin", "AzureWebJobsStorage__accountName": "x", "PYTHON__X": "1"})
+    others = {"PATH": "/bin", "AzureWebJobsStorage__accountName": "x", "PYTHON__X": "1", "TZ": "UTC", "HOME": "/"}
+    # what the platform puts into the environment of every app
+    others |= {"APPSETTING_ServiceBusConnection__fullyQualifiedNamespace": "x", "APPSETTING_Auth__Issuer": "x"}
+    others |= {"WEBSITE_AUTH_ENCRYPTION_KEY": "x", "FUNCTIONS_WORKER_RUNTIME": "python", "WEBSITE_SITE_NAME": "a"}
+    others |= {"ServiceBusAdministrationConnection": "x", "AzureFunctionsJobHost__functionTimeout": "00:10:00"}
+    Settings.from_env({**MINIMAL, **others})
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["30 * * * * *", "0 */10 * * * *", "0 5-59/10 * * * *", "0 0 2,14 1-15 jan-Mar MON-fri", "59 59 23 31 12 6"],
+)
+def test_a_schedule_that_the_host_reads_is_taken(schedule: str) -> None:
+    Settings.from_env({**MINIMAL, "Sweep__Schedule": schedule, "Outbox__Schedule": schedule})
+
+
+def test_a_fault_has_a_name_and_a_reason_for_health_to_tell() -> None:
+    changes = {"Auth__Issuer": None, "SweepQueue": "%", "Lease__Second": "3", "PYTHON_ENABLE_OPENTELEMETRY": "1"}
+    found = faults({**changes, "TablesConnection__endpoint": "https://t.example"})
+    assert [(fault.name, fault.reason) for fault in found if isinstance(fault, Fault)] == [
+        ("TablesConnection", "setting_contradicts"),
+        ("Auth__Issuer", "setting_missing"),
+        ("SweepQueue", "setting_invalid"),
+        ("PYTHON_ENABLE_OPENTELEMETRY", "setting_forbidden"),
+        ("Lease__Second", "setting_unknown"),
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(recorded_names()))
+def test_no_fault_repeats_what_a_setting_holds(name: str) -> None:
+    """A value may be a secret that went into the wrong box."""
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env({**MINIMAL, "Lease__Second": "3", name: "7c1f-into-the-wrong-box;!"})
+    assert "7c1f" not in f"{caught.value} {caught.value.rationale}"
+
+
+def test_what_is_forbidden_on_the_platform_says_why() -> None:
+    assert REFUSED_AT_START.items() <= FORBIDDEN_ON_FLEX.items()
+    assert all(re.fullmatch(r"[A-Z][A-Z_]+", name) and why for name, why in FORBIDDEN_ON_FLEX.items())
 
 
 def test_no_secret_is_shown() -> None:
@@ -250,7 +314,7 @@ def test_the_version_is_the_project_s() -> None:
 
 def test_the_commit_comes_from_the_setting_else_from_the_file(tmp_path: Path) -> None:
     assert Build.of({}, tmp_path).commit == "unknown"
-    (tmp_path / "COMMIT").write_text("ABCDEF0123456789\n")
+    (tmp_path / "build.json").write_text('{"commit": "ABCDEF0123456789"}')
     assert Build.of({}, tmp_path).commit == "abcdef0123456789"
     assert Build.of({"MOSAIC_COMMIT": "0123456"}, tmp_path).commit == "0123456"
     assert Build.of({"MOSAIC_COMMIT": "<script>"}, tmp_path).commit == "unknown"
@@ -265,6 +329,52 @@ def test_the_digest_tells_packages_apart_and_ignores_caches(tmp_path: Path) -> N
     assert Build.of({}, tmp_path).package_digest == first
     (package / "a.py").write_text("2")
     assert Build.of({}, tmp_path).package_digest != first
+
+
+def test_the_package_s_digest_stands_only_where_its_code_does(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text("{}")
+    code = Build.of({}, tmp_path).package_digest
+    (tmp_path / "build.json").write_text(json.dumps({"digest": "d" * 64, "code": code}))
+    assert Build.of({}, tmp_path).package_digest == "d" * 64
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    assert Build.of({}, tmp_path).package_digest not in (code, "d" * 64)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"commit": 7, "digest": null}', "{", "\xff"])
+def test_a_build_file_that_says_nothing_is_as_none(tmp_path: Path, text: str) -> None:
+    without = Build.of({}, tmp_path)
+    (tmp_path / "build.json").write_text(text, "latin-1")
+    assert Build.of({}, tmp_path) == without
+
+
+@pytest.mark.parametrize(
+    ("deadline", "limits", "said"),
+    [
+        (459, host(timeout="00:20:00"), ""),
+        (460, host(timeout="00:20:00"), "maxAutoLockRenewalDuration"),
+        (424, host(), ""),
+        (425, host(), "functionTimeout"),
+    ],
+)
+def test_what_a_delivery_may_wait_for_counts_with_its_deadline(deadline: int, limits: Any, said: str) -> None:
+    """For a place and a turn, alone or for a suspect, for threads: past functionTimeout the host kills the process with
+    all that is under way in it."""
+    faults = check_host_json(replace(Settings.from_env(MINIMAL), lane_deadline_seconds=deadline), limits)
+    assert [said in fault for fault in faults] == ([True] if said else [])
+    # the figures are the code's own, not a second set of them
+    limit = 480 if deadline >= 459 else 600
+    longest = deadline + WAITERS * WAIT_SECONDS
+    if limit == 600:
+        delivery = DeliveryLimits()
+        longest += delivery.company + delivery.solitude + delivery.threads
+    assert (longest >= limit) == bool(said)
+
+
+def test_the_delivery_s_bounds_follow_host_json() -> None:
+    shipped = Container(Settings.from_env(MINIMAL, json.loads((ROOT / "host.json").read_text()))).delivery.limits
+    assert (shipped.delivery, shipped.invocation) == (DeliveryLimits().delivery, DeliveryLimits().invocation)
+    other = Container(Settings.from_env(MINIMAL, host("00:06:00", "00:07:30"))).delivery.limits
+    assert (other.delivery, other.invocation) == (330.0, 420.0)
 
 
 def test_what_contradicts_host_json_is_reported_with_the_rest() -> None:

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from mosaic_core.domain import body as bodies
 from mosaic_core.domain.errors import StoreUnreachableError
-from mosaic_core.domain.lanes import Lane
+from mosaic_core.domain.lanes import WAIT_SECONDS, Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.settlement import Abandon, Complete, Reschedule, Settlement
-from mosaic_core.entrypoints.queues import WAIT_SECONDS
 from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
 from mosaic_core.ports import IncomingMessage, OutgoingMessage
 from mosaic_core.services import deliver

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +20,7 @@ from mosaic_core.ports import ETag
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.limits import DeliveryLimits
 from tests.support.world import QUEUE, Work, World
+from tests.unit.test_config import MINIMAL, ROOT
 
 
 def test_listeners_are_told_once() -> None:
@@ -200,3 +204,79 @@ async def test_a_drain_reads_nothing_more() -> None:
     await world.send(recorded=True)
     assert await worker.drained(begun.is_set) == Abandon("draining")
     assert world.plan.log == ["commands.read", "keys.insert", "runs.insert", "keys.update", "settler.abandon"]
+
+
+# ------------------------------------------------------------------------------------- whoever builds, whoever ends it
+
+
+_APP = """
+import asyncio, os, signal, sys, threading
+from mosaic_core.bootstrap import build
+
+def say(what):
+    print(what, flush=True)
+
+async def delivery(container):
+    # what a delivery does with the drain
+    drain, begun = container.drain, asyncio.Event()
+    with drain.delivery():
+        drain.listen(begun.set)
+        assert container.delivering is container.delivery
+        say("at work")
+        await begun.wait()
+        say("let go")
+"""
+
+_BUILT_IN_A_THREAD = """
+async def main():
+    # as a worker would that loads functions beside its loop
+    container = await asyncio.to_thread(build, os.environ)
+    say(f"handler {signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL}")
+    work = asyncio.create_task(delivery(container))
+    await asyncio.sleep(0)
+    say(f"handler {signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL}")
+    await work
+    sys.exit(0)
+
+asyncio.run(main())
+"""
+
+_RUN_IN_A_THREAD = """
+# as in a program that has the main thread to itself and ends in order
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+async def main():
+    container = build(os.environ)
+    await delivery(container)
+
+threading.Thread(target=asyncio.run, args=(main(),), daemon=True).start()
+while True:
+    signal.pause()
+"""
+
+
+def _ended(program: str) -> tuple[list[str], int]:
+    """What the program says, SIGTERM coming once its delivery is at work; and its exit code."""
+    environ = {"PYTHONPATH": str(ROOT), **MINIMAL}
+    process = subprocess.Popen([sys.executable, "-c", _APP + program], env=environ, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said: list[str] = []
+    with process:
+        for line in process.stdout:
+            said.append(line.strip())
+            if said[-1] == ("handler True" if program is _BUILT_IN_A_THREAD else "at work"):
+                process.send_signal(signal.SIGTERM)
+    return said, process.returncode
+
+
+def test_a_container_that_was_built_in_a_thread_drains_from_its_first_message_on() -> None:
+    """No signal handler can be installed there, and nothing is raised: the first message does it, on the worker's
+    loop."""
+    said, code = _ended(_BUILT_IN_A_THREAD)
+    assert said == ["handler False", "at work", "handler True", "let go"]
+    assert code == 0
+
+
+def test_a_worker_off_the_main_thread_drains_while_the_interpreter_ends() -> None:
+    said, code = _ended(_RUN_IN_A_THREAD)
+    assert said == ["at work", "let go"]
+    assert code == 143

@@ -22,6 +22,7 @@ from mosaic_core.domain.lifecycle import (
     StageStatus,
 )
 from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
+from mosaic_core.services import health
 from mosaic_core.services.read_models import STREAM_LOOKED_AT, STREAM_RUNS
 from tests.support import records
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BOB_HOUSEHOLD, CONVERSATION, ApiWorld
@@ -453,7 +454,10 @@ async def test_ready_while_everything_answers(world: ApiWorld) -> None:
     assert answer.json == {
         "status": "ready",
         **BUILD,
-        "dependencies": [{"name": "tables", "state": "up"}, {"name": "queues", "state": "up"}],
+        "dependencies": [
+            {"name": name, "state": "up", "required": True, "reason": None, "parts": []}
+            for name in ("tables", "queues")
+        ],
     }
 
 
@@ -484,18 +488,37 @@ async def test_not_ready_where_one_does_not_answer_and_names_no_endpoint(world: 
     answer = await world.get("/health/ready", token=None)
     assert answer.status == 503
     assert answer.json["status"] == "not_ready"
-    assert answer.json["dependencies"][1] == {"name": "queues", "state": "down"}
+    assert answer.json["dependencies"][1] | {"required": True, "parts": []} == {
+        "name": "queues",
+        "state": "down",
+        "required": True,
+        "reason": "unreachable",
+        "parts": [],
+    }
     assert b"example" not in answer.body
     assert (await world.get("/health/live", token=None)).status == 200
+
+
+async def test_what_is_not_required_is_named_and_the_instance_is_ready(world: ApiWorld) -> None:
+    world.probes[1].up = world.probes[1].required = False
+    answer = await world.get("/health/ready", token=None)
+    assert (answer.status, answer.json["status"]) == (200, "ready")
+    assert (answer.json["dependencies"][1]["state"], answer.json["dependencies"][1]["required"]) == ("down", False)
 
 
 async def test_many_callers_ask_the_dependencies_once(world: ApiWorld) -> None:
     for _ in range(10):
         await world.get("/health/ready", token=None)
     assert [probe.asked for probe in world.probes] == [1, 1]
-    world.clock.advance(2)
+    world.clock.advance(health.GOOD_SECONDS)
+    world.probes[1].up = False
     await world.get("/health/ready", token=None)
     assert [probe.asked for probe in world.probes] == [2, 2]
+    # what is away is looked at again sooner
+    for _ in range(10):
+        world.clock.advance(health.BAD_SECONDS / 4)
+        await world.get("/health/ready", token=None)
+    assert [probe.asked for probe in world.probes] == [2, 4]
 
 
 async def test_liveness_asks_nobody(world: ApiWorld) -> None:

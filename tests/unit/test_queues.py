@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import uuid
 from collections.abc import Awaitable, Callable
@@ -15,12 +16,14 @@ import pytest
 from azure.functions.meta import Datum
 from azure.functions.servicebus import ServiceBusMessageInConverter
 
+from mosaic_core.config import Settings
 from mosaic_core.domain.body import deflate
-from mosaic_core.domain.lanes import HOUSEHOLD_CONCURRENCY, RULES, Lane
+from mosaic_core.domain.lanes import HOUSEHOLD_CONCURRENCY, RULES, WAIT_SECONDS, WAITERS, Lane
 from mosaic_core.domain.settlement import Complete, Settlement
 from mosaic_core.entrypoints import queues
-from mosaic_core.entrypoints.queues import WAITERS, create_blueprint, incoming
+from mosaic_core.entrypoints.queues import create_blueprint, incoming
 from mosaic_core.ports import IncomingMessage
+from tests.unit.test_config import MINIMAL, ROOT
 
 QUEUES = {lane: f"real-{lane.value}" for lane in Lane}
 
@@ -290,6 +293,69 @@ async def test_what_would_wait_too_long_within_its_invocation_goes_back_to_the_q
     go.set()
     await asyncio.gather(*work)
     assert len(crowded) == 32 - 1 - WAITERS
+
+
+class Hours(asyncio.SelectorEventLoop):
+    """A loop whose clock jumps to the next thing that is due."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, select = 0.0, self._selector.select  # type: ignore[attr-defined]
+
+        def jump(timeout: float | None) -> Any:
+            self.now += timeout or 0.0
+            return select(0)
+
+        self._selector.select = jump  # type: ignore[attr-defined]
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_32_sweeps_that_take_their_whole_deadline_end_within_the_host_s_limit() -> None:
+    """As the host hands them out: sixteen invocations at once, one place in the lane. None outlives functionTimeout,
+    which would kill the process; each sweep is done, and none waits within its invocation for others to end."""
+    host = json.loads((ROOT / "host.json").read_text())
+    settings = Settings.from_env(MINIMAL, host)
+    took: list[float] = []
+    done: list[str] = []
+
+    async def night() -> None:
+        loop, ready = asyncio.get_running_loop(), asyncio.Queue[int]()
+
+        class Slow:
+            async def deliver(self, lane: Lane, message: IncomingMessage) -> Settlement:
+                if message.crowded:
+                    loop.call_later(30, ready.put_nowait, int(message.message_id))  # the copy
+                else:
+                    await asyncio.sleep(settings.lane_deadline_seconds)
+                    done.append(message.message_id)
+                return Complete()
+
+        sweep = functions(Slow(), sweep=settings.lane_concurrency[Lane.SWEEP])["sweep_lane"].get_user_function()
+        calls = asyncio.Semaphore(host["extensions"]["serviceBus"]["maxConcurrentCalls"])
+
+        async def invocation(number: int) -> None:
+            began = loop.time()
+            await sweep(message(MessageId=str(number)))
+            took.append(loop.time() - began)
+            calls.release()
+
+        for number in range(32):
+            ready.put_nowait(number)
+        async with asyncio.TaskGroup() as group:
+            while len(done) < 32:
+                await calls.acquire()
+                with contextlib.suppress(TimeoutError):
+                    group.create_task(invocation(await asyncio.wait_for(ready.get(), 60)))
+                    continue
+                calls.release()
+
+    with asyncio.Runner(loop_factory=Hours) as runner:
+        runner.run(night())
+    assert sorted(done, key=int) == [str(number) for number in range(32)]
+    assert max(took) <= settings.lane_deadline_seconds + 2 * WAIT_SECONDS
+    assert max(took) < settings.function_timeout_seconds
 
 
 async def test_a_wait_for_a_place_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from mosaic_core.adapters.blobs import AzureBlobs
 from mosaic_core.adapters.storage import Account, Connection, Transport, resolve
@@ -31,13 +32,19 @@ from mosaic_core.ports import Stores
 __all__ = ["TABLES", "Observation", "Observer", "TableStores", "ensure_tables", "open_table_stores"]
 
 
+_ONCE_SECONDS: Final = 3.0
+
+
 @dataclass(frozen=True, slots=True)
 class TableStores:
-    """``stores`` of one storage account, and what they share."""
+    """``stores`` of one storage account, and what they share. ``once`` and ``blobs_once`` are for health: one try, of
+    which no observer is told."""
 
     stores: Stores
     tables: TableService
     blobs: AzureBlobs
+    once: TableService
+    blobs_once: AzureBlobs
     accounts: tuple[Account, Account]
     transport: Transport
 
@@ -84,7 +91,15 @@ def open_table_stores(
         outbox=TableOutbox(service),
         quotas=TableQuotas(service),
     )
-    return TableStores(stores, service, blob_store, accounts, transport)
+    return TableStores(
+        stores=stores,
+        tables=service,
+        blobs=blob_store,
+        once=TableService(accounts[0], transport, retries=0, operation_seconds=_ONCE_SECONDS),
+        blobs_once=AzureBlobs(accounts[1], transport, retries=0, operation_seconds=_ONCE_SECONDS),
+        accounts=accounts,
+        transport=transport,
+    )
 
 
 async def ensure_tables(tables: Connection, blobs: Connection | None = None) -> None:

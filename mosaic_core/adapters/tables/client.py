@@ -332,13 +332,15 @@ def _code(error: Exception) -> str:
 def _mapped(kind: str, table: str, status: int, code: str, error: Exception) -> Exception:
     if not status:
         if isinstance(error, ClientAuthenticationError):
-            return StoreUnreachableError(f"no token for storage ({type(error).__name__})")
+            return StoreUnreachableError(f"no token for storage ({type(error).__name__})", reason="no_token")
         return StoreUnreachableError(f"{kind} in {table}: no answer ({type(error).__name__})")
     said = f"{table}: {status} {code}".rstrip()
     if status in {401, 403}:
-        return StoreUnreachableError(f"{said}; the app's identity needs the role Storage Table Data Contributor")
+        needed = "the app's identity needs the role Storage Table Data Contributor"
+        return StoreUnreachableError(f"{said}; {needed}", reason="forbidden")
     if code == "TableNotFound":
-        return StoreUnreachableError(f"{said}; the deployment creates the tables (locally: Stores__CreateTables=true)")
+        remedy = "the deployment creates the tables (locally: Stores__CreateTables=true)"
+        return StoreUnreachableError(f"{said}; {remedy}", reason="not_found")
     if status >= 500 or status in _AGAIN or code in _PASSING:
         return StoreUnreachableError(said)
     return StoreRefusedError(said)

@@ -34,7 +34,7 @@ from azure.data.tables.aio import TableClient
 
 from mosaic_core.adapters.rows import Row, is_int64
 from mosaic_core.adapters.storage import SHARED, Transport
-from mosaic_core.domain.errors import ConfigurationError
+from mosaic_core.domain.errors import ConfigurationError, Fault
 from mosaic_core.ports import ETag
 
 SCOPE: Final = "https://storage.azure.com/.default"
@@ -127,7 +127,9 @@ class _SharedKey(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         try:
             self._hmac = hmac.new(base64.b64decode(key), digestmod=hashlib.sha256)
         except ValueError:
-            raise ConfigurationError(["the key of table storage is not base64"]) from None
+            raise ConfigurationError(
+                [Fault("TablesConnection", "has a key that is not base64", "copy the account's")]
+            ) from None
 
     async def send(self, request: PipelineRequest[HttpRequest]) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
         sent = request.http_request

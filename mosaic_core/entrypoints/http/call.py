@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.entrypoints.http.answers import refused
@@ -21,6 +23,11 @@ from mosaic_core.services.read_models import ReadModels
 if TYPE_CHECKING:
     from mosaic_core.entrypoints.http.routes import Route
 
+log = logging.getLogger(__name__)
+
+IF_KNOWN_SECONDS: Final = 1.0
+"""How long an answer that is for anybody waits to know who asks."""
+
 PLATFORM_HEADER: Final = "x-ms-client-principal"
 
 
@@ -34,19 +41,27 @@ class Access(Enum):
     HOUSEHOLD = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
-    """The services behind the API. ``quota`` None: households have none. ``platform_principal`` reads the platform's
-    own header; None where the platform does not authenticate callers, for then anybody can send it."""
+class Api(Protocol):
+    """The services behind the API, each built when it is first asked for: health is told whatever else cannot be built.
+    ``quota`` None: households have none. ``platform_principal`` reads the platform's own header; None where the
+    platform does not authenticate callers, for then anybody can send it."""
 
-    enqueue: EnqueueService
-    read_models: ReadModels
-    operators: OperatorReads
-    memberships: MembershipService
-    health: HealthService
-    verifier: TokenVerifier
-    platform_principal: Callable[[str], Principal] | None = None
-    quota: CommandQuota | None = None
+    @property
+    def enqueue(self) -> EnqueueService: ...
+    @property
+    def read_models(self) -> ReadModels: ...
+    @property
+    def operators(self) -> OperatorReads: ...
+    @property
+    def memberships(self) -> MembershipService: ...
+    @property
+    def health(self) -> HealthService: ...
+    @property
+    def verifier(self) -> TokenVerifier: ...
+    @property
+    def platform_principal(self) -> Callable[[str], Principal] | None: ...
+    @property
+    def quota(self) -> CommandQuota | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +115,14 @@ async def authenticate(api: Api, route: Route, request: Request) -> Call:
 
 async def _if_known(api: Api, request: Request) -> Principal | None:
     """Whoever the token names; None without one, or where it does not hold or cannot be checked now: the route is for
-    anybody, and health has to be told while the issuer is away."""
+    anybody, and health has to be told while the issuer is away, or where tokens cannot be checked at all."""
     try:
-        return await _principal(api, request)
-    except RequestError:
+        async with asyncio.timeout(IF_KNOWN_SECONDS):
+            return await _principal(api, request)
+    except (RequestError, TimeoutError):
+        return None
+    except Exception as error:
+        log.warning("a caller could not be told", extra={"error": type(error).__name__})
         return None
 
 
