@@ -121,5 +121,29 @@ async def test_why_one_setting_is_refused(pinned: Path, unpinned: Path, worker: 
     assert _names(said.partition(" ")[2]) == ["PYTHON_ENABLE_OPENTELEMETRY"]
 
 
+MODEL = {
+    "Agent__Provider": "openai",
+    "Agent__Endpoint": "https://model.example/v1",
+    "Agent__Model": "m",
+    "Agent__ApiKey": "k",
+}
+
+
+async def test_a_model_needs_the_package_that_has_its_clients(
+    pinned: Path, worker: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """requirements.txt has none; with requirements-model.txt besides everything is there."""
+    without_model = await run(pinned, worker, SETTINGS | MODEL, placeholder=True, invoke=["health_ready"])
+    assert without_model.told["functions"] == ["health_live", "health_ready"]
+    [(_, succeeded, said)] = without_model.told["told"]
+    assert (succeeded, _names(said.partition(" ")[2])) == (True, ["Agent__Provider"])
+    assert "requirements-model.txt" in without_model.stderr
+    root = tmp_path_factory.mktemp("model") / "wwwroot"
+    shutil.copytree(pinned, root)
+    install(packages_of(root), "--requirements", "requirements-model.txt")
+    with_model = await run(root, worker, SETTINGS | MODEL, placeholder=True, invoke=["health_live"])
+    assert len(with_model.told["functions"]) == FUNCTIONS, with_model.stderr[-3000:]
+
+
 def _names(body: str) -> list[Any]:
     return [dependency["name"] for dependency in json.loads(body)["dependencies"]]
