@@ -656,9 +656,11 @@ async def test_what_keeps_spans_from_application_insights_is_named(
 
 
 @pytest.mark.parametrize("part", ["tables", "sender", "publisher", "verifier"])
-@pytest.mark.parametrize("error", [ModuleNotFoundError("no", name="a_package"), RuntimeError(SECRET)])
+@pytest.mark.parametrize(
+    "error", [ModuleNotFoundError("no", name="a_package"), RuntimeError(SECRET), BaseException("a library's panic")]
+)
 async def test_what_cannot_even_be_built_is_named_and_health_is_told(
-    part: str, error: Exception, azure: Azure, monkeypatch: pytest.MonkeyPatch
+    part: str, error: BaseException, azure: Azure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also to somebody with a token, which cannot be checked then."""
 
