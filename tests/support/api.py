@@ -106,6 +106,7 @@ class Services:
 
     enqueue: EnqueueService
     read_models: ReadModels
+    operators: OperatorReads
     memberships: MembershipService
     health: HealthService
     verifier: TokenVerifier
