@@ -146,7 +146,7 @@ def _made(instances: list[Instance], kind: str) -> Iterator[Instance]:
 
 
 def _scopes(file: BicepFile) -> Iterator[str]:
-    """Groups are made at a subscription's scope, all else within a group; extensions say whose they are; parents fit."""
+    """Groups are made at a subscription's scope, all else in a group; extensions say whose they are."""
     if file.path == MAIN and file.target_scope != "subscription":
         yield f"{file.path}:1: azd deploys it to a subscription: targetScope = 'subscription'"
     for resource in file.resources:
