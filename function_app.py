@@ -34,7 +34,12 @@ def composed(environ: Mapping[str, str]) -> func.FunctionApp:
         )
     )
     functions.register_functions(
-        timers.create_blueprint(lambda: container.nightly, lambda: container.unsent, lambda: container.approvals_due)
+        timers.create_blueprint(
+            lambda: container.nightly,
+            lambda: container.unsent,
+            lambda: container.approvals_due,
+            lambda: container.lanes_watch,
+        )
     )
     return functions
 

@@ -16,6 +16,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -26,9 +27,10 @@ from mosaic_core import telemetry
 from mosaic_core.adapters.credentials import AppToken
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
 from mosaic_core.adapters.probes import BlobsProbe, EventHubProbe, IssuerKeysProbe, QueueProbe, SpansProbe, TablesProbe
-from mosaic_core.adapters.servicebus import ServiceBusSender
+from mosaic_core.adapters.servicebus import ServiceBusSender, ServiceBusView
 from mosaic_core.adapters.settlement import HostSettler
 from mosaic_core.adapters.tables import Observation, TableStores, ensure_tables, open_table_stores
+from mosaic_core.adapters.told import ToldApprovals, ToldSignals
 from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.config import Build, Settings
 from mosaic_core.domain.errors import ConfigurationError, Fault, StoreRefusedError, StoreUnreachableError
@@ -46,6 +48,7 @@ from mosaic_core.services.deliver import DeliveryService
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
+from mosaic_core.services.lanes_watch import LanesWatch
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.membership import MembershipService
 from mosaic_core.services.nightly import NightlySweep
@@ -87,9 +90,10 @@ class Container:
     def tables(self) -> TableStores:
         return open_table_stores(self.settings.tables, self.settings.blobs, observer=_trace_request)
 
-    @property
+    @cached_property
     def stores(self) -> Stores:
-        return self.tables.stores
+        stores = self.tables.stores
+        return replace(stores, signals=ToldSignals(stores.signals), approvals=ToldApprovals(stores.approvals))
 
     @cached_property
     def sender(self) -> ServiceBusSender:
@@ -252,6 +256,11 @@ class Container:
             clock=self.clock,
             queue=self.settings.queues[Lane.CONVERSATION],
         )
+
+    @cached_property
+    def lanes_watch(self) -> LanesWatch:
+        view = ServiceBusView(self.settings.service_bus)
+        return LanesWatch(view=view, clock=self.clock, queues=self.settings.queues)
 
     async def finish(self) -> None:
         """After the drain: once the last delivery has let go, tell what is still to be told and close the links."""

@@ -394,6 +394,17 @@ class CommandSender(Protocol):
         ...
 
 
+class QueueView(Protocol):
+    """Looks at queues without taking anything from them."""
+
+    async def oldest(self, queue: str) -> datetime | None:
+        """When the oldest message was enqueued that waits or is at work now; None where there is none. Copies that are
+        not due yet do not count. Of a queue with very many of those in front the first thousand are looked at.
+
+        Raises `QueueUnavailableError` where the broker does not answer."""
+        ...
+
+
 class Settler(Protocol):
     """Settles one delivery by its lock token. Raises `QueueUnavailableError` where that failed, for example because the
     lock was lost: the broker will deliver the message again, which the protocol makes harmless."""

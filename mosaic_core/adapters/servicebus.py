@@ -42,6 +42,9 @@ _MAX_BATCH: Final = 100
 _CLOSE_SECONDS: Final = 2.0
 _PROBE_SECONDS: Final = 3.0
 _GOOD_FOR: Final = 15.0
+_LOOK_SECONDS: Final = 30.0
+_PAGE: Final = 100
+_PAGES: Final = 10
 _OF_A_PART: Final = frozenset({"forbidden"})
 """What may be wrong with one direction only: each has a role of its own."""
 
@@ -105,6 +108,44 @@ class ServiceBusSender:
         return namespace
 
 
+class ServiceBusView:
+    """The `QueueView` of a deployment. Connects anew for each look, a few times an hour: kept links would be idle, and
+    closed by the broker meanwhile."""
+
+    def __init__(self, connection: Connection, *, timeout: float = _LOOK_SECONDS) -> None:
+        self._connection = connection
+        self._timeout = timeout
+
+    async def oldest(self, queue: str) -> datetime | None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await asyncio.to_thread(_import_sdk)
+                return await self._oldest(queue)
+        except Exception as error:
+            raise QueueUnavailableError(f"looking at {queue} failed: {_name(error)}") from error
+
+    async def _oldest(self, queue: str) -> datetime | None:
+        from azure.servicebus import ServiceBusMessageState
+
+        async with contextlib.AsyncExitStack() as open_parts:
+            client, credential = _client_of(self._connection, retry_total=1)
+            if credential is not None:
+                open_parts.push_async_callback(credential.close)
+            await open_parts.enter_async_context(client)
+            receiver = await open_parts.enter_async_context(client.get_queue_receiver(queue))
+            after = 0
+            for _ in range(_PAGES):
+                page = await receiver.peek_messages(max_message_count=_PAGE, sequence_number=after + 1)
+                if not page:
+                    return None
+                # numbers are given as messages become due, so the first that is is the oldest
+                for message in page:
+                    if message.state == ServiceBusMessageState.ACTIVE:
+                        return message.enqueued_time_utc
+                after = page[-1].sequence_number or after + 1
+        return None
+
+
 # -------------------------------------------------------------------------------------------------------------- inside
 
 
@@ -145,13 +186,9 @@ class _Namespace:
         return self._client.get_queue_receiver(queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER)
 
     def _new_client(self) -> ServiceBusClient:
-        from azure.servicebus.aio import ServiceBusClient
-
-        options: dict[str, Any] = {"retry_total": 0}  # `_Link` retries, within a bound of its own
-        if not self._connection.uses_identity:
-            return ServiceBusClient.from_connection_string(self._connection.connection_string, **options)
-        self._credential = app_identity(self._connection.client_id)
-        return ServiceBusClient(self._connection.endpoint, self._credential, **options)
+        # `_Link` retries, within a bound of its own
+        client, self._credential = _client_of(self._connection, retry_total=0)
+        return client
 
     def close_later(self, sender: SdkSender | SdkReceiver) -> None:
         """Closing takes up to a second; nobody has to wait for it."""
@@ -346,6 +383,17 @@ class _Link:
         self._proven_at = float("-inf")
         if sender is not None:
             self._namespace.close_later(sender)
+
+
+def _client_of(connection: Connection, *, retry_total: int) -> tuple[ServiceBusClient, Any]:
+    """A client, and the credential that is closed after it (None: there is none)."""
+    from azure.servicebus.aio import ServiceBusClient
+
+    options: dict[str, Any] = {"retry_total": retry_total}
+    if not connection.uses_identity:
+        return ServiceBusClient.from_connection_string(connection.connection_string, **options), None
+    credential = app_identity(connection.client_id)
+    return ServiceBusClient(connection.endpoint, credential, **options), credential
 
 
 def _smaller(message: OutgoingMessage) -> OutgoingMessage:

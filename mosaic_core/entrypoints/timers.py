@@ -10,6 +10,7 @@ from typing import Final
 import azure.functions as func
 
 from mosaic_core.services.approvals_due import ApprovalsDue
+from mosaic_core.services.lanes_watch import LanesWatch
 from mosaic_core.services.nightly import NightlySweep
 from mosaic_core.services.outbox import OutboxReport, UnsentCommands
 
@@ -22,6 +23,9 @@ DEFAULT_SCHEDULE: Final = "0 */10 * * * *"
 APPROVALS_SCHEDULE: Final = "0 5-59/10 * * * *"
 """Every ten minutes as well, between the sweep's ticks."""
 
+WATCH_SCHEDULE: Final = "45 */5 * * * *"
+"""Every five minutes, which is as often as a log alert looks."""
+
 OUTBOX_SCHEDULE_SETTING: Final = "Outbox__Schedule"
 DEFAULT_OUTBOX_SCHEDULE: Final = "30 * * * * *"
 """Every minute: a tick with nothing to do is one query of an empty range."""
@@ -31,6 +35,7 @@ def create_blueprint(
     nightly: Callable[[], NightlySweep],
     unsent: Callable[[], UnsentCommands],
     approvals_due: Callable[[], ApprovalsDue],
+    lanes_watch: Callable[[], LanesWatch],
 ) -> func.Blueprint:
     blueprint = func.Blueprint()
 
@@ -44,7 +49,14 @@ def create_blueprint(
     async def nightly_sweep_timer(timer: func.TimerRequest) -> None:
         report = await nightly().tick()
         if report.nights:
-            log.info("nightly sweeps enqueued", extra={"nights": len(report.nights), "households": report.enqueued})
+            log.info(
+                "nightly sweeps enqueued",
+                extra={
+                    "night": report.nights[-1].isoformat(),
+                    "nights": len(report.nights),
+                    "households": report.enqueued,
+                },
+            )
         if report.left_behind:
             log.warning("households are left behind by the nightly sweep", extra={"households": report.left_behind})
 
@@ -74,6 +86,11 @@ def create_blueprint(
         report = await approvals_due().tick()
         if report.enqueued or report.failed:
             log.info("approvals are over", extra={"enqueued": report.enqueued, "failed": report.failed})
+
+    @blueprint.function_name("lanes_watch_timer")
+    @blueprint.timer_trigger(arg_name="timer", schedule=WATCH_SCHEDULE, run_on_startup=False, use_monitor=False)
+    async def lanes_watch_timer(timer: func.TimerRequest) -> None:
+        await lanes_watch().tick()
 
     return blueprint
 

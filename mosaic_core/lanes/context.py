@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from mosaic_core import telemetry
 from mosaic_core.domain import lifecycle
 from mosaic_core.domain.envelope import Envelope
 from mosaic_core.domain.errors import MosaicError
@@ -111,14 +112,16 @@ class StageLog:
     async def stage(self, name: str, executor: str) -> AsyncIterator[StageDraft]:
         draft = StageDraft(name, executor, len(self.drafts) + 1, self.now())
         self.drafts.append(draft)
-        try:
-            yield draft
-        except BaseException as error:
-            code, rationale = describe(error)
-            draft._end(StageStatus.FAILED, code, rationale, 0.0, ())
-            raise
-        finally:
-            draft.completed_at = self.now()
+        with telemetry.span("runtime.stage", service=telemetry.WORKER, attributes={"mosaic.stage": name}) as span:
+            try:
+                yield draft
+            except BaseException as error:
+                code, rationale = describe(error)
+                draft._end(StageStatus.FAILED, code, rationale, 0.0, ())
+                raise
+            finally:
+                draft.completed_at = self.now()
+                span.set_attribute("mosaic.outcome", draft.outcome_code)
 
     def rows(self, *, run_id: str, command_id: str, correlation_id: str, queue: str, attempt: int) -> list[Stage]:
         return [

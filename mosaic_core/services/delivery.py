@@ -202,6 +202,7 @@ class Delivery:
 
     def _given_up(self) -> Settlement:
         self._event("dead_lettered", "store_unreachable")
+        log.error("command rejected", extra={"code": "store_unreachable", "rationale": _GIVEN_UP})
         return self._dead_letter("store_unreachable", "store_unreachable", _GIVEN_UP)
 
     async def _excuse(self, *, tries: int = TRIES_TO_EXCUSE) -> None:
@@ -276,6 +277,7 @@ class Delivery:
                 return self._given_up()
             return await self._away()
         self._event("dead_lettered", code)
+        log.error("command rejected", extra={"code": code, "rationale": rationale})
         return self._dead_letter("store_unreachable" if self._giving_up else "processing_failed", code, rationale)
 
     async def _refused_at_last(self, code: str, rationale: str) -> Settlement | None:
@@ -660,6 +662,9 @@ class Delivery:
         stopped, threads = False, Threads()
         with telemetry.correlated(attempt=lease.key.attempt):
             self._event("started", "running")
+            waited = (self._clock.now() - self._message.enqueued_at).total_seconds()
+            kind = telemetry.known_type(self._envelope)
+            log.info("attempt started", extra={"commandType": kind, "waitedSeconds": round(max(0.0, waited), 3)})
             task = asyncio.ensure_future(self._run_lane(lease.key.attempt, threads))
 
             def stop() -> None:
@@ -729,7 +734,6 @@ class Delivery:
             code, rationale = describe(error)
             if code == "unexpected_error":
                 log.exception("the lane failed unexpectedly")
-        log.warning("attempt failed", extra={"code": code, "rationale": rationale})
         return _failed(code, rationale)
 
     async def _tell_origin(self) -> None:
@@ -745,7 +749,11 @@ class Delivery:
             stage.succeed("received_past_api" if past_api else "time_moved", "; ".join(said))
 
     def _ended(self, result: LaneResult) -> None:
-        self._result, self._result_attempt, self._outcome = result, self._owned.key.attempt, result.outcome
+        attempt = self._owned.key.attempt
+        self._result, self._result_attempt, self._outcome = result, attempt, result.outcome
+        if result.outcome == AttemptOutcome.FAILED:
+            told = {"attempt": attempt, "code": result.code, "rationale": result.rationale}
+            log.warning("attempt failed", extra=told)
 
     async def _step_release(self) -> _Next:
         """Drain: lease released, the attempt excused; whatever the answer, the message goes back."""
@@ -850,7 +858,9 @@ class Delivery:
             return self._step_reread
         if not failed:
             self._event("needs_review" if run.status == RunStatus.NEEDS_REVIEW else "completed", completion_code(run))
-            log.info("command completed", extra={"attempt": attempt, "status": run.status.value})
+            outcome = run.failure_code or completion_code(run)
+            told = {"attempt": attempt, "status": run.status.value, "outcomeCode": outcome}
+            log.info("command completed", extra=told)
             return Complete()
         if run.is_final:
             self._event("dead_lettered", code)

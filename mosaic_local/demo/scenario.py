@@ -193,6 +193,7 @@ class Scenario:
     async def _sweep(self, doors: Doors, stores: Stores) -> list[Sent]:
         ran = [await doors.run_timer("nightly_sweep_timer") for _ in range(2)]
         self._report.check([same("sweep: the timer ran", ran, [202, 202])])
+        self._report.check([same("lanes: their timer looks at them", await doors.run_timer("lanes_watch_timer"), 202)])
         night = f"{self._night:%Y%m%d}"
         first = Sent(step="nightly sweep", queue=SWEEP_QUEUE, command_id=ids.sweep_command_id(HOUSEHOLD_ID, night))
         await ended(stores, [first], seconds=WAIT_SECONDS)

@@ -27,6 +27,10 @@ _TABLES = "tests/unit/test_table_stores.py::"
 _PLACES = "tests/unit/test_company.py::"
 _THREADS = "tests/unit/test_computing.py::"
 _COPIES = "tests/unit/test_delivery_copies.py::"
+_DELIVERY = "mosaic_core/services/delivery.py"
+_TOLD = "mosaic_core/adapters/told.py"
+_WATCH = "mosaic_core/services/lanes_watch.py"
+_BUS = "mosaic_core/adapters/servicebus.py"
 
 _LISTING = """\
     if conversation_id is not None:
@@ -445,5 +449,54 @@ DEFECTS: Final = (
         new="    if False:\n",
         caught_by=(f"{_COPIES}test_a_deflated_body_is_the_same_again",),
         what="the copy of a copy is poison",
+    ),
+    # ------------------------------------------------------------------------------------------- what alerts rely on
+    Defect(
+        name="an-attempt-begins-untold",
+        file=_DELIVERY,
+        old='            log.info("attempt started", extra=',
+        new='            log.debug("attempt started", extra=',
+        caught_by=("tests/unit/test_delivery_told.py::test_every_attempt_that_starts_is_told_and_has_an_end",),
+        what="no failure rate, and a stalled key is seen by nobody",
+    ),
+    Defect(
+        name="a-signal-is-told-that-was-not-written",
+        file=_TOLD,
+        old="""\
+        written = await self._store.insert(signal)
+        if written is not None:
+""",
+        new="""\
+        written = await self._store.insert(signal)
+        if True:
+""",
+        caught_by=("tests/unit/test_told.py::test_what_was_not_written_is_not_told",),
+        what="each repetition of a step raises the review queue's alert",
+    ),
+    Defect(
+        name="a-queue-that-is-away-hides-the-others",
+        file=_WATCH,
+        old="        except QueueUnavailableError as error:\n",
+        new="        except ZeroDivisionError as error:\n",
+        caught_by=("tests/unit/test_lanes_watch.py::test_a_queue_that_does_not_answer_hides_no_other",),
+        what="one queue without an answer looks like an app that stands still",
+    ),
+    Defect(
+        name="a-copy-for-later-is-the-oldest-message",
+        file=_BUS,
+        old="                    if message.state == ServiceBusMessageState.ACTIVE:\n",
+        new="                    if message.state is not None:\n",
+        caught_by=(
+            "tests/contract/test_messaging_view.py::test_the_oldest_that_is_due_counts_whoever_is_at_work_on_it",
+        ),
+        what="a command that waits for its retry is told as a lane that stands still",
+    ),
+    Defect(
+        name="a-command-that-storage-ended-ends-untold",
+        file=_DELIVERY,
+        old='        log.error("command rejected", extra={"code": code, "rationale": rationale})\n',
+        new="",
+        caught_by=("tests/unit/test_delivery_told.py::test_a_command_that_storage_ends_is_told_as_rejected",),
+        what="a dead letter without a line, and a stalled key that is none",
     ),
 )

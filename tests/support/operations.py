@@ -51,7 +51,9 @@ def watch_links(module):
         before(self, session, handle, name=name, role=role, **options)
         if ours():
             address = options["source_address"] if role else options["target_address"]
-            note(link="receiver" if role else "sender", address=str(getattr(address, "address", address)))
+            address = getattr(address, "address", address)
+            address = address.decode() if isinstance(address, bytes) else str(address)  # a peek's are bytes
+            note(link="receiver" if role else "sender", address=address)
     module.Link.__init__ = init
 
 def watch_requests(module):

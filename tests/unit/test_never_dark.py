@@ -218,7 +218,7 @@ async def test_a_setting_that_is_wrong_is_named(
 
 async def test_without_a_mistake_everything_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     functions = started(monkeypatch, {**MINIMAL, "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true"})
-    assert len(functions) == 15
+    assert len(functions) == 16
     assert {"ingestion_lane", "conversation_lane", "sweep_lane", LIVE, READY} <= set(functions)
 
 

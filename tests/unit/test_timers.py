@@ -19,6 +19,7 @@ from mosaic_core.entrypoints.timers import (
     DEFAULT_SCHEDULE,
     OUTBOX_SCHEDULE_SETTING,
     SCHEDULE_SETTING,
+    WATCH_SCHEDULE,
     create_blueprint,
 )
 from mosaic_core.services.approvals_due import DueReport
@@ -51,9 +52,9 @@ class Unsent:
         return self.report
 
 
-def timers(nightly: Any = None, unsent: Any = None, due: Any = None) -> dict[str, Any]:
+def timers(nightly: Any = None, unsent: Any = None, due: Any = None, watch: Any = None) -> dict[str, Any]:
     app = func.FunctionApp()
-    app.register_functions(create_blueprint(lambda: nightly, lambda: unsent, lambda: due))
+    app.register_functions(create_blueprint(lambda: nightly, lambda: unsent, lambda: due, lambda: watch))
     return {f"{found.get_function_name()}": found for found in app.get_functions()}
 
 
@@ -116,6 +117,7 @@ async def test_a_tick_says_what_it_enqueued(caplog: pytest.LogCaptureFixture) ->
     assert nightly.ticks == 1
     [record] = own(caplog)
     assert (record.__dict__["nights"], record.__dict__["households"]) == (2, 7)
+    assert record.__dict__["night"] == "2026-11-24"
 
 
 async def test_a_tick_with_nothing_to_do_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -181,14 +183,41 @@ async def test_the_timer_of_approvals_says_what_it_did(caplog: pytest.LogCapture
     assert (record.__dict__["enqueued"], record.__dict__["failed"]) == (3, 1)
 
 
+# -------------------------------------------------------------------------------------------------------- lanes watch
+
+
+@dataclass
+class Watch:
+    ticks: int = 0
+
+    async def tick(self) -> None:
+        self.ticks += 1
+
+
+async def test_the_watch_ticks_as_often_as_an_alert_looks() -> None:
+    watch = Watch()
+    found = timers(watch=watch)["lanes_watch_timer"]
+    trigger = found.get_trigger().get_dict_repr()
+    assert (trigger["type"], trigger["schedule"], trigger["runOnStartup"]) == ("timerTrigger", WATCH_SCHEDULE, False)
+    assert Schedule.parse(WATCH_SCHEDULE).minutes == tuple(range(0, 60, 5))
+    await found.get_user_function()(None)
+    assert watch.ticks == 1
+
+
 def test_the_app_has_every_timer() -> None:
     """As the host indexes it."""
     container = Container(Settings.from_env(MINIMAL))
     app = func.FunctionApp()
-    parts = (lambda: container.nightly), (lambda: container.unsent), (lambda: container.approvals_due)
-    app.register_functions(create_blueprint(*parts))
+    app.register_functions(
+        create_blueprint(
+            lambda: container.nightly,
+            lambda: container.unsent,
+            lambda: container.approvals_due,
+            lambda: container.lanes_watch,
+        )
+    )
     names = [f.get_function_name() for f in app.get_functions()]
-    assert names == ["nightly_sweep_timer", "unsent_commands_timer", "approvals_due_timer"]
+    assert names == ["nightly_sweep_timer", "unsent_commands_timer", "approvals_due_timer", "lanes_watch_timer"]
     text = (ROOT / "function_app.py").read_text()
-    for part in ("nightly", "unsent", "approvals_due"):
+    for part in ("nightly", "unsent", "approvals_due", "lanes_watch"):
         assert f"container.{part}" in text

@@ -12,6 +12,7 @@ Each part takes the checkout's root and the parsed files, and returns what is wr
 - ``settings``    settings and entities alike in code, reference, sample, templates, emulators;
 - ``platform``    what the plan and azd want: kinds, scopes, tags, what points where;
 - ``forbidden``   what must not be set on Flex Consumption;
+- ``kql``         the queries of alerts, workbook and saved searches against what the app emits (``emitted.json``);
 - ``deployment``  ``azure.yaml`` and the workflows;
 - ``checkov``     the scanner, in an environment of its own (``scan.py`` is run by it).
 
@@ -26,6 +27,7 @@ from mosaic_ops.checks.infra import (
     bicep,
     deployment,
     forbidden,
+    kql,
     linter,
     platform,
     roles,
@@ -48,6 +50,7 @@ PARTS: Final[Mapping[str, Look]] = {
     "infra security": lambda root, files: security.problems(files),
     "infra roles": lambda root, files: roles.problems(files),
     "infra settings": lambda root, files: [*settings.problems(root, files), *forbidden.problems(root, files)],
+    "infra queries": lambda root, files: kql.problems(root),
     "deployment": deployment.problems,
 }
 """What is quick, by the name of the part of ``./mosaic check``."""

@@ -1,0 +1,115 @@
+"""Stores that tell in the log what a person has to look at: signals raised and resolved, approvals asked for and ended.
+
+One place for all who write them, so that the review queue can be followed from telemetry alone. Ids and codes only; a
+row's texts stay in its row. A line follows the write: a process that dies between the two has written and not told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from mosaic_core.domain.envelope import iso
+from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.records import Approval, OpenFinding, Signal
+from mosaic_core.ports import ApprovalStore, DueApproval, ETag, SignalStore, Stored
+
+log = logging.getLogger(__name__)
+
+
+class ToldSignals:
+    """A `SignalStore` that tells of each signal that is inserted, resolved, or written anew while it is open."""
+
+    def __init__(self, store: SignalStore) -> None:
+        self._store = store
+
+    async def insert(self, signal: Signal) -> ETag | None:
+        written = await self._store.insert(signal)
+        if written is not None:
+            _tell_signal(signal)
+        return written
+
+    async def update(self, signal: Signal, etag: ETag) -> ETag | None:
+        written = await self._store.update(signal, etag)
+        if written is not None:
+            _tell_signal(signal)
+        return written
+
+    async def read(self, signal_id: str) -> Stored[Signal] | None:
+        return await self._store.read(signal_id)
+
+    async def of_run(self, run_id: str) -> list[Signal]:
+        return await self._store.of_run(run_id)
+
+    async def index_finding(
+        self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]
+    ) -> None:
+        await self._store.index_finding(household_id, signal_id, day=day, transaction_ids=transaction_ids)
+
+    async def listed_findings(self, household_id: str) -> dict[str, frozenset[str]]:
+        return await self._store.listed_findings(household_id)
+
+    async def open_findings(self, household_id: str) -> list[OpenFinding]:
+        return await self._store.open_findings(household_id)
+
+
+class ToldApprovals:
+    """An `ApprovalStore` that tells of each approval that is asked for, and of each change of one."""
+
+    def __init__(self, store: ApprovalStore) -> None:
+        self._store = store
+
+    async def insert(self, approval: Approval) -> ETag | None:
+        written = await self._store.insert(approval)
+        if written is not None:
+            _tell_approval("approval asked for", approval)
+        return written
+
+    async def update(self, approval: Approval, etag: ETag) -> ETag | None:
+        written = await self._store.update(approval, etag)
+        if written is not None:
+            _tell_approval("approval changed", approval)
+        return written
+
+    async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None:
+        return await self._store.read(household_id, approval_id)
+
+    async def of_household(self, household_id: str, status: ApprovalStatus | None) -> list[Approval]:
+        return await self._store.of_household(household_id, status)
+
+    async def due(self, before: datetime, limit: int) -> list[DueApproval]:
+        return await self._store.due(before, limit)
+
+    async def postpone(self, due: DueApproval, later: DueApproval) -> None:
+        await self._store.postpone(due, later)
+
+    async def forget(self, due: DueApproval) -> None:
+        await self._store.forget(due)
+
+    async def list_older(self, households: int) -> bool:
+        return await self._store.list_older(households)
+
+
+def _tell_signal(signal: Signal) -> None:
+    log.info(
+        "signal resolved" if signal.is_resolved else "signal raised",
+        extra={
+            "signalId": signal.signal_id,
+            "signalCode": signal.signal_code,
+            "severity": signal.severity.value,
+            "reviewRequired": signal.requires_human_review,
+            "queue": signal.queue,
+        },
+    )
+
+
+def _tell_approval(what: str, approval: Approval) -> None:
+    log.info(
+        what,
+        extra={
+            "approvalId": approval.approval_id,
+            "approvalStatus": approval.status.value,
+            "expiresAtUtc": iso(approval.expires_at),
+        },
+    )

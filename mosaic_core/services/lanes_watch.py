@@ -1,0 +1,50 @@
+"""The lanes' watch: how old is the oldest message of each queue.
+
+Service Bus has no metric for it, and the lanes themselves cannot tell: one that stands still says nothing. So a timer
+asks, on an instance of its own. Its lines come as long as the app lives, whether there is work or not; that they end
+is how a gap in the telemetry is seen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mosaic_core.concurrency import each
+from mosaic_core.domain.errors import QueueUnavailableError
+from mosaic_core.domain.lanes import Lane
+from mosaic_core.ports import Clock, QueueView
+
+log = logging.getLogger(__name__)
+
+LOOKED: Final = "lane looked at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanesWatch:
+    """``queues`` are the real names."""
+
+    view: QueueView
+    clock: Clock
+    queues: Mapping[Lane, str]
+
+    async def tick(self) -> dict[Lane, float | None]:
+        """Seconds that the oldest message of each lane has waited or been at work; 0.0 for an empty queue, None for
+        one that did not answer."""
+        lanes = list(self.queues)
+        ages = await each(lanes, self._age)
+        return dict(zip(lanes, ages, strict=True))
+
+    async def _age(self, lane: Lane) -> float | None:
+        queue = self.queues[lane]
+        told: dict[str, str | float] = {"lane": lane.value, "queue": queue}
+        try:
+            since = await self.view.oldest(queue)
+        except QueueUnavailableError as error:
+            log.warning("a lane could not be looked at", extra={**told, "rationale": error.rationale})
+            return None
+        age = max(0.0, (self.clock.now() - since).total_seconds()) if since is not None else 0.0
+        log.info(LOOKED, extra={**told, "oldestSeconds": round(age)})
+        return age
