@@ -37,6 +37,8 @@ COMMANDS: Final[dict[str, Command]] = {
     "policy": Command(
         "mosaic_ops.policy", "The policy's rules; what a changed file would have decided", "Operate", is_group=True
     ),
+    "backup": Command("mosaic_ops.backup", "The tables as files, and back: export, restore, verify", "Operate"),
+    "costs": Command("mosaic_ops.costs", "What a million commands ask of each service, and its cost", "Operate"),
     "package": Command("mosaic_ops.packaging.command", "Build what is deployed: folder, zip, manifest, SBOM", "Deploy"),
     "publish": Command("mosaic_ops.publishing", "Publish the package, again while Azure is not ready for it", "Deploy"),
     "smoke": Command("mosaic_ops.smoke.command", "Whether what is deployed does what the package says", "Deploy"),

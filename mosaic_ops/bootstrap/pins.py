@@ -38,7 +38,7 @@ FILES: Final[dict[Level, tuple[str, ...]]] = {
 
 NODE_FILE: Final = "requirements-node.txt"
 
-_LOCAL_COMMANDS: Final = frozenset({"demo", "up", "env", "token", "issuer", "bench", "eval", "chaos"})
+_LOCAL_COMMANDS: Final = frozenset({"demo", "up", "env", "token", "issuer", "backup", "bench", "eval", "chaos"})
 _DEV_COMMANDS: Final = frozenset({"test", "check", "pin"})
 
 

@@ -20,7 +20,7 @@ from tests.support.documents import ROOT, Block, blocks, missing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-DOCUMENTS = ("README.md", "docs/runbook.md")
+DOCUMENTS = ("README.md", "docs/runbook.md", "docs/costs.md", "docs/backup.md")
 
 ELSEWHERE = {
     "./mosaic demo": "run by tests/e2e/test_demo.py",

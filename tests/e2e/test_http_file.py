@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
 
-from mosaic_local.stack import Stack
+from mosaic_local.stack import Stack, StackOptions
 from tests.support.http_file import Answered, Written, fill, parse
 
 pytestmark = pytest.mark.e2e
 
 SECONDS = 30.0
 """What a request that is to be sent again may take."""
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """One of its own: nobody else's approvals wait in it."""
+    with Stack(StackOptions()) as running:
+        yield running
 
 
 def test_every_request_of_the_file_gets_the_answer_that_it_states(stack: Stack) -> None:

@@ -20,6 +20,8 @@ DOCUMENTS = sorted(
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "mosaic_local").glob("*.md")]
 )
 OPERATED = ("README.md", "docs/runbook.md", "CONTRIBUTING.md")
+GUIDES = ("docs/deploy.md", "docs/local.md", "docs/costs.md", "docs/capacity.md", "docs/security.md", "docs/backup.md")
+"""Of a deployment: what they show is run by the tests, or says what it needs (``sh azure``)."""
 NOT_INSTALLED = {
     "cp local.settings.sample.json local.settings.json": "the first step of the two that follow",
     "func start": "Core Tools",
@@ -117,9 +119,9 @@ def test_links_lead_somewhere(document: str) -> None:
             assert anchor in anchors(str(file.resolve().relative_to(ROOT))), f"{document}: {match[0]}"
 
 
-@pytest.mark.parametrize("document", OPERATED)
+@pytest.mark.parametrize("document", [*OPERATED, *GUIDES])
 def test_paths_are_there(document: str) -> None:
-    made = {".venv", ".mosaic", "azure.yaml", "local.settings.json"}
+    made = {".venv", ".mosaic", "azure.yaml", "local.settings.json", "dist/manifest.json"}
     for code in _CODE.findall(prose(document)):
         path = code.split("::")[0].rstrip("/")
         if re.fullmatch(
@@ -129,7 +131,7 @@ def test_paths_are_there(document: str) -> None:
             assert path in made or any(place.exists() for place in here), f"{document}: {code}"
 
 
-@pytest.mark.parametrize("document", OPERATED)
+@pytest.mark.parametrize("document", [*OPERATED, *GUIDES])
 def test_every_command_named_is_in_this_release(document: str) -> None:
     for name in re.findall(r"\./mosaic (?!--)([\w-]+)", read(document)):
         command = COMMANDS.get(name)
@@ -137,12 +139,12 @@ def test_every_command_named_is_in_this_release(document: str) -> None:
         assert importlib.util.find_spec(command.module) is not None, f"{document}: ./mosaic {name}"
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/runbook.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/runbook.md", *GUIDES])
 def test_commands_are_where_they_are_run(document: str) -> None:
     """What a reader would type is in an ``sh`` fence, which the end-to-end test runs, or in the list of exceptions."""
     for block in blocks(document):
-        assert block.info in ("sh", "text", "text seen"), block
-        if not block.is_commands:
+        assert block.info in ("sh", "text", "text seen") or block.needs in ("azure", "docker"), block
+        if not block.is_commands and not block.needs:
             for line in map(str.strip, block.text.splitlines()):
                 command = line.split("  #")[0].rstrip()
                 assert command in NOT_INSTALLED or not _PROGRAM.match(command), f"{block}: {line}"
@@ -157,6 +159,15 @@ def test_what_is_shown_follows_what_prints_it() -> None:
     for document in ("README.md", "docs/runbook.md"):
         for before, after in pairwise(b for b in blocks(document) if b.info != "text"):
             assert not after.is_seen or before.is_commands, after
+
+
+@pytest.mark.parametrize("document", GUIDES)
+def test_settings_that_a_guide_names_exist(document: str) -> None:
+    """The app's groups of settings, by any of their names; other programs have settings of their own."""
+    known = read("docs/reference/settings.md")
+    groups = {name.split("__")[0] for name in re.findall(r"`(\w+__\w+)`", known)}
+    named = {name for name in re.findall(r"`(\w+__\w+)`", read(document)) if name.split("__")[0] in groups}
+    assert {name for name in named if f"`{name}`" not in known} == set()
 
 
 def test_settings_that_the_readme_names_exist() -> None:
@@ -194,7 +205,7 @@ def test_every_fault_is_listed_once_with_tests_that_exist() -> None:
                 assert test in named_tests(f"tests/{file}"), reference
 
 
-@pytest.mark.parametrize("document", OPERATED)
+@pytest.mark.parametrize("document", [*OPERATED, *GUIDES])
 def test_tests_that_a_document_names_exist(document: str) -> None:
     for match in _TEST.finditer(read(document)):
         names = named_tests(match["file"])

@@ -85,6 +85,14 @@ def test_jobs_end_and_their_scripts_take_values_by_environment_alone(name: str) 
             assert step["with"]["persist-credentials"] is (name == "updates.yml"), job
 
 
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_failure_within_a_pipe_is_a_failure(name: str) -> None:
+    """The shell that a step gets without naming one has no pipefail."""
+    if any("|" in step.get("run", "") for _, step in steps(name)):
+        assert workflow(name)["defaults"] == {"run": {"shell": "bash"}}
+    assert not [step for _, step in steps(name) if "shell" in step]
+
+
 def test_one_package_goes_everywhere_and_production_comes_last() -> None:
     jobs = workflow("deploy.yml")["jobs"]
     builds = [(name, job) for name in WORKFLOWS for job, step in steps(name) if "mosaic package" in step.get("run", "")]
@@ -111,9 +119,13 @@ def test_an_environment_takes_only_what_was_built_and_changes_nothing_before() -
 
     assert place("sha256sum --check") < place("azure/login@") < place("what-if") < place("deployment sub create")
     assert "gh attestation verify" in texts[place("sha256sum --check")]
-    assert place("deployment sub create") < place("mosaic smoke"), order
+    assert (
+        place("deployment sub create") < place("update-strategy.sh") < place("mosaic publish") < place("mosaic smoke")
+    ), order
     for _, step in steps(CALLED):
-        changes = re.search(r"deployment sub create|publish|config-zip|smoke", step.get("run", ""))
+        changes = re.search(
+            r"deployment sub create|strategy|mosaic publish|config-zip|mosaic smoke", step.get("run", "")
+        )
         assert not changes or step["if"] == "${{ inputs.apply }}", step["name"]
     (login,) = [step for _, step in steps(CALLED) if "azure/login" in step.get("uses", "")]
     assert set(login["with"]) == {"client-id", "tenant-id", "subscription-id"}
@@ -153,28 +165,6 @@ def test_a_warning_of_the_compiler_is_a_failure(tmp_path: Path, told: str, ended
     assert answer.returncode == status, answer.stdout
     assert told in answer.stdout
     assert [line.split()[1] for line in (tmp_path / "called").read_text().splitlines()] == ["build", "lint"]
-
-
-@pytest.mark.parametrize(("failures", "status", "calls"), [(0, 0, 1), (2, 0, 3), (3, 1, 3)])
-def test_a_publish_is_repeated_while_it_is_refused(tmp_path: Path, failures: int, status: int, calls: int) -> None:
-    az = tmp_path / "az"
-    az.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/called"\n[ $(wc -l < "{tmp_path}/called") -gt {failures} ]\n')
-    az.chmod(0o755)
-    package = tmp_path / "mosaic-1.zip"
-    package.write_bytes(b"zip")
-    environ = {
-        "PATH": f"{tmp_path}:/usr/bin:/bin",
-        "AZURE_RESOURCE_GROUP": "group",
-        "AZURE_FUNCTION_APP_NAME": "app",
-        "PUBLISH_TRIES": "3",
-        "PUBLISH_WAIT_SECONDS": "0",
-    }
-    answer = subprocess.run([ROOT / ".ci" / "publish", package], env=environ, capture_output=True, text=True)
-    assert answer.returncode == status, answer.stderr
-    called = (tmp_path / "called").read_text().splitlines()
-    assert len(called) == calls
-    assert all("--resource-group group --name app" in line and "--build-remote false" in line for line in called)
-    assert all(f"--src {package}" in line for line in called)
 
 
 def test_a_file_that_is_missing_is_a_failure(tmp_path: Path) -> None:
