@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from mosaic_core.domain.lanes import Lane
+from mosaic_core.entrypoints.http.routes import ROUTES
 from tests.support.azurite import Azurite
 from tests.support.worker_order import PLATFORM_LIBRARY, WORKER_PACKAGES, deployed, install, packages_of, run, without
 from tests.unit.test_config import MINIMAL
@@ -16,7 +18,7 @@ from tests.unit.test_config import MINIMAL
 pytestmark = pytest.mark.slow
 
 PINNED_LIBRARY = "1.3.0"
-FUNCTIONS = 16
+FUNCTIONS = len(ROUTES) + len(Lane) + 3  # timers
 SETTINGS = {
     **MINIMAL,
     "FUNCTIONS_WORKER_RUNTIME": "python",
