@@ -15,13 +15,23 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mosaic_local.errors import NotRunningError, StackError
-from mosaic_local.state import StateFolder, read_stack
+from mosaic_local.state import ROOT, StateFolder, read_stack
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 EXIT_UNREACHABLE = 3
 
 StateOption = Annotated[Path | None, typer.Option("--state", help="The stack's state folder.", file_okay=False)]
+AppOption = Annotated[
+    Path,
+    typer.Option(
+        "--app",
+        help="The folder of function_app.py: this checkout, or a package, e.g. dist/app.",
+        file_okay=False,
+        exists=True,
+        show_default=False,
+    ),
+]
 
 
 @app.callback()
@@ -34,6 +44,7 @@ def up(
     port: Annotated[int, typer.Option(help="HTTP port of the API; 0 lets the OS choose.", min=0, max=65535)] = 7071,
     state: StateOption = None,
     drill: Annotated[bool, typer.Option("--drill", help="Let commands inject failures (Drill__Enabled).")] = False,
+    folder: AppOption = ROOT,
 ) -> None:
     """Serve API, worker and emulators until Ctrl-C. What is stored survives a restart with --state."""
     from mosaic_local.stack import Stack, StackOptions
@@ -52,7 +63,9 @@ def up(
     signal.signal(signal.SIGTERM, interrupt)
     settings = {"Drill__Enabled": "true"} if drill else {}
     try:
-        with Stack(StackOptions(state_dir=state, http_port=port, app_settings=settings, announce=True)) as stack:
+        with Stack(
+            StackOptions(app=folder, state_dir=state, http_port=port, app_settings=settings, announce=True)
+        ) as stack:
             print(_welcome(stack.description(), stack.start_seconds, kept=state is not None), flush=True)
             if drill:
                 print("DRILLS ARE ON (Drill__Enabled): commands can be made to fail on purpose.\n", flush=True)

@@ -81,7 +81,7 @@ class StackOptions:
     """How to run a stack. ``state_dir`` None: a temporary folder, removed at the end, with storage in memory."""
 
     app: Path = ROOT
-    """The folder of function_app.py and host.json."""
+    """The folder of function_app.py and host.json: the checkout, or an unpacked package."""
     state_dir: Path | None = None
     http_port: int = 0
     """0: the OS chooses."""
@@ -388,6 +388,12 @@ class Stack:
         )
         environment = {"NO_PROXY": no_proxy, "no_proxy": no_proxy}
         command = [sys.executable, "-m", "mosaic_local.host", "--config", "-"]
+        app = self.options.app.resolve()
+        packages = app / ".python_packages" / "lib" / "site-packages"
+        if packages.is_dir():
+            # A package runs on what it brings, before anything of this checkout or its environment.
+            environment["PYTHONPATH"] = os.pathsep.join(map(str, (packages, app, ROOT)))
+            command.insert(1, "-P")
         log = self._folder.logs / "worker.log"
         return Part("worker", command, log, json_answers, environment, ROOT, self._part_ended)
 

@@ -38,14 +38,25 @@ def demo(
     months: Annotated[
         int, typer.Option(help="How much of the sample ledger to ingest, newest first.", min=6, max=24)
     ] = 24,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--app",
+            help="The folder of function_app.py: this checkout, or a package, e.g. dist/app.",
+            file_okay=False,
+            exists=True,
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Start the stack, drive the main job on the sample household, show and check every command's journey."""
     from mosaic_local.demo.report import Report
     from mosaic_local.demo.scenario import Scenario
     from mosaic_local.stack import Stack, StackOptions
+    from mosaic_local.state import ROOT
 
     began = time.monotonic()
-    options = StackOptions(state_dir=state, app_settings=SETTINGS)
+    options = StackOptions(app=folder or ROOT, state_dir=state, app_settings=SETTINGS)
     report = Report()
     try:
         report.say("Starting broker, storage, issuer and worker …")
