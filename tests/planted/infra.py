@@ -228,6 +228,121 @@ FAULTS: Mapping[str, Fault] = {
         "retentionInDays is retentionDays, which is not held to",
         at="    retentionInDays:",
     ),
+    # ---------------------------------------------------------------------------------------------------------- platform
+    "another plan": Fault(TYPES, APP, "name: 'FC1'", "name: 'EP1'", "sku.name is 'EP1', has to be 'FC1'"),
+    "another tier": Fault(
+        TYPES, APP, "tier: 'FlexConsumption'", "tier: 'ElasticPremium'", "sku.tier is 'ElasticPremium'"
+    ),
+    "a plan for another system": Fault(
+        TYPES, APP, "reserved: true", "reserved: false", "reserved is false, has to be true"
+    ),
+    "an app of another kind": Fault(
+        TYPES,
+        APP,
+        "kind: 'functionapp,linux'",
+        "kind: 'functionapp'",
+        "kind is 'functionapp'",
+        at="  kind: 'functionapp'\n  identity",
+    ),
+    "a hub without consumer groups": Fault(
+        TYPES, HUBS, "    name: 'Standard'", "    name: 'Basic'", "sku.name is 'Basic'"
+    ),
+    "main at another scope": Fault(
+        TYPES, MAIN, "targetScope = 'subscription'\n", "", "azd deploys it to a subscription", at="// The whole"
+    ),
+    "a client id for a resource's id": Fault(
+        TYPES,
+        APP,
+        "userAssignedIdentityResourceId: identityId",
+        "userAssignedIdentityResourceId: identityClientId",
+        "is .properties.clientId of identity, has to be .id",
+    ),
+    "blobs where tables are": Fault(
+        TYPES,
+        APP,
+        "TablesConnection__endpoint: tableEndpoint",
+        "TablesConnection__endpoint: blobEndpoint",
+        "is .properties.primaryEndpoints.blob of account",
+    ),
+    "Service Bus' host for Event Hubs": Fault(
+        TYPES,
+        RESOURCES,
+        "eventHubsHost: eventHubs.outputs.host",
+        "eventHubsHost: serviceBus.outputs.host",
+        "is not the host of the Microsoft.EventHub/namespaces",
+        where=APP,
+        at="  EventHubsConnection__fullyQ",
+    ),
+    "a child of another resource": Fault(
+        TYPES,
+        STORAGE,
+        "  parent: tableService\n  name: tableName",
+        "  parent: blobService\n  name: tableName",
+        "cannot be a child of blobService",
+        at="resource tables ",
+    ),
+    "a diagnostic setting of nobody's": Fault(
+        TYPES,
+        HUBS,
+        "  name: 'to-workspace'\n  scope: namespace\n",
+        "  name: 'to-workspace'\n",
+        "does not say whose diagnostic setting it is",
+        at="resource diagnostics ",
+    ),
+    "a namespace that nothing is logged of": Fault(
+        TYPES,
+        BUS,
+        "  scope: namespace\n",
+        "  scope: ingestionQueue\n",
+        "has no diagnostic setting",
+        at="resource namespace ",
+    ),
+    "logs to another place": Fault(
+        TYPES,
+        RESOURCES,
+        "    workspaceId: observability.outputs.workspaceId",
+        "    workspaceId: observability.outputs.componentId",
+        "points at a Microsoft.Insights/components",
+        where=STORAGE,
+        at="    workspaceId: workspaceId",
+    ),
+    "azd does not find its group": Fault(
+        TYPES, MAIN, "'azd-env-name'", "'azd-environment'", "has no tag azd-env-name", at="  tags: allTags"
+    ),
+    "an endpoint's names in another zone": Fault(
+        TYPES,
+        RESOURCES,
+        "network!.outputs.tableZoneId",
+        "network!.outputs.blobZoneId",
+        "the names of 'table' are kept in privatelink.blob.",
+        where=ENDPOINT,
+        at="resource zoneGroup ",
+    ),
+    "a zone misspelt": Fault(
+        TYPES,
+        NETWORK,
+        "privatelink.servicebus.windows.net",
+        "privatelink.servicebus.windows.com",
+        "the names of 'namespace' are kept in privatelink.servicebus.windows.com",
+        where=ENDPOINT,
+        at="resource zoneGroup ",
+    ),
+    "a zone that is linked to nothing": Fault(
+        TYPES,
+        NETWORK,
+        "  parent: tableZone\n",
+        "  parent: blobZone\n",
+        "the network is not linked to tableZone",
+        at="resource tableZone ",
+    ),
+    "a subnet of somebody else's": Fault(
+        TYPES,
+        NETWORK,
+        "serviceName: 'Microsoft.App/environments'",
+        "serviceName: 'Microsoft.Web/serverFarms'",
+        "is delegated to Microsoft.Web/serverFarms",
+        at="      {\n        name: 'app'",
+    ),
     # ------------------------------------------------------------------------------------------------------------ wiring
     "a parameter that the module does not have": Fault(
         FILES,
@@ -931,8 +1046,8 @@ FAULTS: Mapping[str, Fault] = {
     "a remote build": Fault(
         DEPLOYMENT,
         ENVIRONMENT,
-        '        run: .ci/publish "$PACKAGE"',
-        '        run: func azure functionapp publish "$APP"',
+        "        run: ./mosaic publish ",
+        "        run: func azure functionapp publish ",
         "--no-build",
     ),
     "a script that is not there": Fault(
@@ -956,6 +1071,35 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "a stranger's code with our rights": Fault(
         DEPLOYMENT, CI, "  pull_request:", "  pull_request_target:", "pull_request_target runs"
+    ),
+    "production without staging": Fault(
+        DEPLOYMENT,
+        DEPLOY,
+        "    needs: [build, staging, plan]",
+        "    needs: [build]",
+        "production does not wait for staging",
+        at="  production:",
+    ),
+    "a type of input that does not exist": Fault(
+        DEPLOYMENT, ENVIRONMENT, "        type: boolean", "        type: bool", "no type bool"
+    ),
+    "azd builds it": Fault(
+        DEPLOYMENT, "azure.yaml", "remoteBuild: false", "remoteBuild: true", "remoteBuild has to be false"
+    ),
+    "a service that no site is": Fault(
+        DEPLOYMENT, "azure.yaml", "  app:", "  api:", "no site has the tag azd-service-name 'api'"
+    ),
+    "a key that azd does not know": Fault(
+        DEPLOYMENT, "azure.yaml", "    project:", "    projekt:", "azd knows no projekt"
+    ),
+    "a hook that azd does not know": Fault(
+        DEPLOYMENT, "azure.yaml", "  postprovision:", "  postProvision:", "azd knows no hook postProvision"
+    ),
+    "a hook's command that does not exist": Fault(
+        DEPLOYMENT, "azure.yaml", "    run: ./mosaic package", "    run: ./mosaic pack", "has no command pack"
+    ),
+    "a hook reads what nobody gives": Fault(
+        DEPLOYMENT, "azure.yaml", '"$AZURE_FUNCTION_APP_NAME"', '"$AZURE_APP_NAME"', "AZURE_APP_NAME is no output"
     ),
     "an output of the template that is not there": Fault(
         DEPLOYMENT, ENVIRONMENT, "$AZURE_FUNCTION_APP_URL", "$AZURE_FUNCTION_URL", "AZURE_FUNCTION_URL is no output"

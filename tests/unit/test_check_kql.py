@@ -119,6 +119,10 @@ def test_an_app_that_tells_less_is_found(copy: Path) -> None:
         (lambda root: (root / FOLDER / "alerts" / "no-sweep.kql").write_text("// all of it\n"), "1: says nothing"),
         (lambda root: (root / FOLDER / "alerts" / "no-sweep.kql").unlink(), "no-sweep.kql: is not there"),
         (lambda root: (root / MODULE).unlink(), "workbook.json: is loaded by no"),
+        (
+            lambda root: (root / "infra/modules/own.bicep").write_text("a: {\n  query: 'traces'\n}"),
+            "own.bicep:2: a query",
+        ),
     ],
 )
 def test_files_and_module_go_together(copy: Path, spoil: Callable[[Path], object], told: str) -> None:
@@ -155,6 +159,16 @@ def test_a_tree_without_monitoring_has_nothing_to_say(tmp_path: Path) -> None:
         # a union has what either side has, a join what both have
         ("AppTraces | union (AppRequests | project Name) | where Name == 'x' or Message == 'y'", "'x': no Name"),
         ("AppTraces | project ParentId | join kind=inner AppRequests on ParentId | where Nam == 1", "Nam: no column"),
+        ("AppTraces | summarize arg_max(TimeGenerated, *) by OperationId | where Message == 'x'", "'x': no Message"),
+        (
+            "AppRequests | where tostring(Properties['mosaic.settlement']) == 'Deadletter'",
+            "'Deadletter': no mosaic.sett",
+        ),
+        ("AppTraces | summarize x = countif(tostring(Properties.lane) == 'swep')", "'swep': no lane"),
+        ("AppTraces | extend q = Properties.queue | where q == 'runtime-nightly-sweep'", "no queue that the app gave"),
+        ("let least = 5; AppTraces | where SeverityLevel > lest", "lest: no column here"),
+        ("AppTraces | project-away Mesage", "Mesage: no column here"),
+        ("AppTraces | summarize count() by bin(TimeGeneratd, 1h)", "TimeGeneratd: no column here"),
         ("AppTraces | project Properties.lane", "is given no name"),
         ("AppTraces | evaluate bag_unpack(Properties)", "evaluate: is an operator that this check does not know"),
         ("AppTraces | join AppRequests on OperationId", "says no kind"),

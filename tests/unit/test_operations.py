@@ -27,7 +27,7 @@ ACCOUNT = "http://127.0.0.1:10002/account"
             {
                 "method": "POST",
                 "url": f"{ACCOUNT}/$batch",
-                "data": f"x\nPOST {ACCOUNT}/AgentIndex HTTP/1.1\n\nDELETE {ACCOUNT}/AgentIndex(PartitionKey='a') HTTP/1.1",
+                "data": f"x\nPOST {ACCOUNT}/AgentIndex HTTP/1.1\n\nDELETE {ACCOUNT}/AgentIndex(RowKey='a') HTTP/1.1",
             },
             {"tables": {"AgentIndex": ["add", "delete"]}},
         ),

@@ -10,6 +10,7 @@ Each part takes the checkout's root and the parsed files, and returns what is wr
 - ``security``    keys, public access, transport, zones, private networking;
 - ``roles``       each role against the operations that are performed (``operations.json``);
 - ``settings``    settings and entities alike in code, reference, sample, templates, emulators;
+- ``platform``    what the plan and azd want: kinds, scopes, tags, what points where;
 - ``forbidden``   what must not be set on Flex Consumption;
 - ``kql``         the queries of alerts, workbook and saved searches against what the app emits (``emitted.json``);
 - ``deployment``  ``azure.yaml`` and the workflows;
@@ -22,7 +23,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from mosaic_ops.checks.infra import bicep, deployment, forbidden, kql, linter, roles, security, settings, types, wiring
+from mosaic_ops.checks.infra import (
+    bicep,
+    deployment,
+    forbidden,
+    kql,
+    linter,
+    platform,
+    roles,
+    security,
+    settings,
+    types,
+    wiring,
+)
 from mosaic_ops.checks.infra.bicep import BicepFile
 
 type Look = Callable[[Path, Mapping[str, BicepFile]], list[str]]
@@ -33,7 +46,7 @@ PARTS: Final[Mapping[str, Look]] = {
         *wiring.problems(root, files),
         *linter.problems(files),
     ],
-    "infra types": lambda root, files: types.problems(files),
+    "infra types": lambda root, files: [*types.problems(files), *platform.problems(files)],
     "infra security": lambda root, files: security.problems(files),
     "infra roles": lambda root, files: roles.problems(files),
     "infra settings": lambda root, files: [*settings.problems(root, files), *forbidden.problems(root, files)],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -386,8 +386,10 @@ def _parser() -> Parser:
     return Parser(Language(tree_sitter_bicep.language()))
 
 
+@lru_cache(maxsize=128)
 def parse(source: bytes, path: str) -> BicepFile:
-    """The model of one file. What does not parse is in its `faults`; the rest of the model is what could be read."""
+    """The model of one file. What does not parse is in its `faults`; the rest of the model is what could be read.
+    Not to be changed: the same text gives the same model."""
     file = BicepFile(path=path, source=source)
     root = _parser().parse(source.removeprefix(b"\xef\xbb\xbf")).root_node
     reader = _Reader(file)

@@ -53,6 +53,7 @@ _EVENTS: Final = frozenset(
         " repository_dispatch"
     ).split()
 )
+_INPUT_TYPES: Final = ("string", "boolean", "number", "choice", "environment")
 _SCOPES: Final = frozenset(
     "actions attestations checks contents deployments discussions id-token issues models packages pages pull-requests"
     " security-events statuses artifact-metadata".split()
@@ -318,6 +319,7 @@ class _Workflow:
         yield from self._secrets()
         for name, job in self.jobs.items():
             yield from self._job(name, job, others)
+        yield from self._environments()
         if (
             "deploy" in self._text.lower()
             and "workflow_call" not in self.events
@@ -330,6 +332,36 @@ class _Workflow:
                     "concurrency",
                 )
 
+    def _environments(self) -> Iterator[str]:
+        """Jobs that call one workflow for several environments hand over the same package, production after staging."""
+        calls: dict[str, dict[str, tuple[str, Mapping[str, Any]]]] = {}
+        for name, job in self.jobs.items():
+            given = job.get("with") or {}
+            if "uses" in job and "environment" in given:
+                calls.setdefault(str(job["uses"]), {})[str(given["environment"])] = (name, given)
+        for environments in calls.values():
+            if "production" not in environments:
+                continue
+            name, given = environments["production"]
+            staging = environments.get("staging")
+            if staging is None or staging[0] not in self._before(name):
+                yield self._say("production does not wait for staging", "jobs", name)
+                continue
+            for key in ("digest", "package"):
+                if staging[1].get(key) != given.get(key):
+                    yield self._say(f"production gets another {key} than staging", "jobs", name, "with", key)
+
+    def _before(self, name: str) -> set[str]:
+        found: set[str] = set()
+        ahead = [name]
+        while ahead:
+            needs = self.jobs.get(ahead.pop(), {}).get("needs") or []
+            for need in [needs] if isinstance(needs, str) else needs:
+                if need not in found:
+                    found.add(need)
+                    ahead.append(need)
+        return found
+
     def _triggers(self) -> Iterator[str]:
         if not self.events:
             yield self._say("is started by nothing (on)")
@@ -338,6 +370,11 @@ class _Workflow:
                 yield self._say("pull_request_target runs a stranger's code with our rights", "on", event)
             elif event not in _EVENTS:
                 yield self._say(f"no event {event}", "on", event)
+            declared = self.events[event]
+            inputs = declared.get("inputs") if isinstance(declared, dict) else None
+            for name, one in (inputs or {}).items():
+                if isinstance(one, dict) and one.get("type", "string") not in _INPUT_TYPES:
+                    yield self._say(f"input {name}: no type {one['type']}", "on", event, "inputs", name, "type")
 
     def _permissions(self, permissions: Any, path: tuple[str | int, ...], job_text: str) -> Iterator[str]:
         is_top = path == ("permissions",)

@@ -361,8 +361,11 @@ class Query:
             elif bare and part[0].text == "bin" and inner:
                 columns[inner[0].text] = Column()
             elif aggregates and part[0].text in _UNNAMED:
-                kept = {"count_": Column()} if part[0].text == "count" else {}
-                columns |= kept or {token.text: table.columns.get(token.text, Column()) for token in inner}
+                if part[0].text == "count":
+                    columns["count_"] = Column()
+                elif any(token.text == "*" for token in part):
+                    columns |= table.columns
+                columns |= {token.text: table.columns.get(token.text, Column()) for token in inner}
             else:
                 raise UnreadableError(part[0], "is given no name")
         return columns
@@ -543,6 +546,7 @@ def _opening(parts: Sequence[Token], at: int) -> int:
 
 
 _FENCE: Final = re.compile(r"^ *```(?:kql|kusto)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+_INLINE: Final = re.compile(r"^\s*(?:query|searchQuery): *'")
 _LOADED: Final = re.compile(r"loadTextContent\('\.\./(monitoring/[^']+)'\)")
 
 
@@ -587,7 +591,8 @@ def _of_workbook(item: object, name: str = "") -> Iterator[tuple[str, str]]:
 
 def problems(root: Path) -> list[str]:
     """A line for each name in a query that the app does not emit, each query that cannot be read, each file that the
-    Bicep module does not load, and each that it loads and is not there. No folder: nothing to say."""
+    Bicep module does not load or that it loads and is not there, and each query that stands in a template. No folder:
+    nothing to say."""
     if not (root / FOLDER).is_dir():
         return []
     if not (root / EMITTED).is_file():
@@ -601,4 +606,10 @@ def problems(root: Path) -> list[str]:
     there = {*monitoring.files(), *([WORKBOOK] if (root / WORKBOOK).is_file() else [])}
     found += [f"{path}: is loaded by no loadTextContent of {MODULE}" for path in sorted(there - loaded)]
     found += [f"{MODULE}: {path}: is not there" for path in sorted(loaded - there)]
+    for template in sorted((root / "infra").rglob("*.bicep")):
+        for number, line in enumerate(template.read_text("utf-8").splitlines(), start=1):
+            if _INLINE.match(line):
+                found.append(
+                    f"{template.relative_to(root)}:{number}: a query that stands here is not read: load a file"
+                )
     return found

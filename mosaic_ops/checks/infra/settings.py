@@ -208,8 +208,14 @@ def _sample(root: Path) -> Iterator[str]:
         return
     for name in values:
         place = f"{SAMPLE}:{_line_of(text, name)}"
-        if name not in known() and name not in PLATFORM and name not in LOCAL:
+        if name not in known() and name not in (*PLATFORM, *LOCAL, *config.FORBIDDEN_ON_FLEX):
             yield f"{place}: {name} is no setting{_near(name)}"
+    expected = {setting: RULES[lane].default_queue for lane, setting in config.QUEUE_SETTINGS.items()}
+    for name, wanted in {**expected, "TelemetryHub": defaults()["TelemetryHub"]}.items():
+        if name in values and values[name] != wanted:
+            yield f"{SAMPLE}:{_line_of(text, name)}: {name} is {values[name]!r}, the emulators have '{wanted}'"
+    if json.loads(text).get("IsEncrypted") is not False:
+        yield f"{SAMPLE}:{_line_of(text, 'IsEncrypted')}: IsEncrypted has to be false: the values are no cipher"
     ours = {name: str(value) for name, value in values.items() if name not in LOCAL}
     for fault in _faults(root, ours):
         yield f"{SAMPLE}:{_line_of(text, fault.split()[0])}: {fault}"
@@ -413,18 +419,6 @@ def _package(instances: list[Instance]) -> Iterator[str]:
                         f"{field.place}: the deployment container is"
                         f" {', '.join(sorted(names)) or 'not known'}, which is not deployed"
                     )
-            for path, wanted in (
-                ("properties.functionAppConfig.deployment.storage.type", "blobContainer"),
-                ("properties.functionAppConfig.deployment.storage.authentication.type", "UserAssignedIdentity"),
-                ("properties.functionAppConfig.runtime.name", "python"),
-            ):
-                for field in site.at(path):
-                    for value in field.values:
-                        if value != wanted:
-                            yield (
-                                f"{field.place}: {path.rpartition('functionAppConfig.')[2]} is"
-                                f" {shown(value)}, has to be '{wanted}'"
-                            )
 
 
 # ----------------------------------------------------------------------------------------------------------- emulators

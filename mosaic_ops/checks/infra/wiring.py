@@ -77,6 +77,7 @@ def problems(root: Path, files: Mapping[str, BicepFile]) -> list[str]:
         found += _Names(file).problems()
         found += _modules(root, files, file)
         found += _outputs(file, files)
+        found += _conditions(file, files)
         found += _declarations(file)
         found += _loaded(root, file)
     used = {module_path(file, module) for file in files.values() for module in file.modules.values()}
@@ -334,6 +335,8 @@ def _arguments(
 def _fits(place: str, name: str, values: Values, parameter: Parameter, target: BicepFile) -> Iterator[str]:
     """Whether the values may be given to the parameter."""
     allowed = parameter.allowed or parameter.type.literals
+    if values == (None,) and not parameter.type.nullable:
+        yield f"{place}: {name} is null, which its type does not allow ({target.path})"
     for value in values:
         yield from _type_fits(place, name, value, parameter.type, target)
         if allowed and isinstance(value, str | int) and value not in allowed:
@@ -394,6 +397,16 @@ def _outputs_read(files: Mapping[str, BicepFile], file: BicepFile) -> Iterator[s
 
 
 # ------------------------------------------------------------------------------------------------ outputs, declarations
+
+
+def _conditions(file: BicepFile, files: Mapping[str, BicepFile]) -> Iterator[str]:
+    """What is asked is true or false."""
+    scope = _scope(file, files)
+    for value in file.values():
+        for each in bicep.walk(value):
+            if isinstance(each, bicep.Conditional | bicep.Ternary) and isinstance(each.condition, bicep.Name):
+                for kind in {kind_of(answer) for answer in scope.value(each.condition)} - {"bool", ""}:
+                    yield f"{file.path}:{each.condition.line}: a condition wants bool, {each.condition.name} is {kind}"
 
 
 def _outputs(file: BicepFile, files: Mapping[str, BicepFile]) -> Iterator[str]:
