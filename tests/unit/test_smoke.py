@@ -455,15 +455,15 @@ def test_a_token_command_that_fails_is_not_reachable(capsys: pytest.CaptureFixtu
 APP_SETTINGS = {
     "AzureWebJobsStorage__accountName": "st",
     "AZURE_CLIENT_ID": "11111111-1111-1111-1111-111111111111",
-    "ServiceBusConnection__fullyQualifiedNamespace": "sb-x.servicebus.windows.net",
+    "ServiceBusConnection__fullyQualifiedNamespace": "example.servicebus.windows.net",
     "ServiceBusConnection__clientId": "11111111-1111-1111-1111-111111111111",
     "ServiceBusConnection__credential": "managedidentity",
-    "EventHubsConnection__fullyQualifiedNamespace": "eh-x.servicebus.windows.net",
+    "EventHubsConnection__fullyQualifiedNamespace": "example.servicebus.windows.net",
     "EventHubsConnection__clientId": "11111111-1111-1111-1111-111111111111",
     "EventHubsConnection__credential": "managedidentity",
-    "TablesConnection__endpoint": "https://stx.table.core.windows.net",
+    "TablesConnection__endpoint": "https://example.table.core.windows.net",
     "TablesConnection__clientId": "11111111-1111-1111-1111-111111111111",
-    "BlobsConnection__endpoint": "https://stx.blob.core.windows.net",
+    "BlobsConnection__endpoint": "https://example.blob.core.windows.net",
     "BlobsConnection__clientId": "11111111-1111-1111-1111-111111111111",
     "Auth__Issuer": "https://login.example/t/v2.0",
     "Auth__Audience": "api://mosaic",
@@ -488,7 +488,7 @@ def az(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]
     return put
 
 
-AZURE = Azure("https://func-x.azurewebsites.net", "rg-x", "func-x")
+AZURE = Azure("https://example.azurewebsites.net", "rg-x", "func-x")
 
 
 async def test_functions_are_listed_by_az(az: Callable[[str], Path]) -> None:
@@ -502,7 +502,7 @@ def test_settings_are_the_app_s_with_the_caller_s_own_identity(az: Callable[[str
     az(f"echo '{json.dumps([{'name': name, 'value': value} for name, value in APP_SETTINGS.items()])}'")
     settings = AZURE.settings()
     assert settings.queues[Lane.SWEEP] == "another-sweep"
-    assert settings.service_bus.endpoint == "sb-x.servicebus.windows.net"
+    assert settings.service_bus.endpoint == "example.servicebus.windows.net"
     for connection in (settings.service_bus, settings.event_hubs, settings.tables, settings.blobs):
         assert (connection.uses_identity, connection.client_id) == (True, "")
 
