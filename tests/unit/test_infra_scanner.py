@@ -108,7 +108,7 @@ def test_one_scan_of_planted_faults(tmp_path: Path) -> None:
         "// checkov:skip=CKV_AZURE_44:the tables are no accounts\nresource tableService ",
     )
     plant("eventhubs.bicep", "param location string", "param location string\n\nparam zones string[] = []")
-    found = checkov.problems(tmp_path, bicep.load(tmp_path))
+    found = checkov.problems(tmp_path, bicep.load(tmp_path), python=scanner.python(ROOT))
     assert any(line.startswith("infra/modules/eventhubs.bicep:1: checkov cannot parse it") for line in found), found
     assert any("eventhubs.bicep" in line and "did not see the resource hub" in line for line in found), found
     assert any("storage.bicep" in line and "CKV_AZURE_34" in line for line in found), found
