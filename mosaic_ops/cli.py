@@ -44,7 +44,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "smoke": Command("mosaic_ops.smoke.command", "Whether what is deployed does what the package says", "Deploy"),
     "test": Command("mosaic_ops.testing", "Run the tests: [--slow] [pytest arguments]", "Develop"),
     "check": Command(
-        "mosaic_ops.checks.command", "Format, lint, types, layers, secrets, pins, tracked files", "Develop"
+        "mosaic_ops.checks.command", "Format, lint, types, layers, secrets, pins, infrastructure", "Develop"
     ),
     "bench": Command("bench.__main__", "The benchmarks, as a table and bench.json", "Develop"),
     "eval": Command("mosaic_ops.evaluations", "Labelled evaluations of the agents", "Develop", is_group=True),

@@ -219,6 +219,23 @@ FAULTS: Mapping[str, Fault] = {
     "a name without a limit": Fault(
         TYPES, BUS, "@minLength(6)\n@maxLength(50)\n", "", "namespaces.name", at="  name: name\n"
     ),
+    "a name in capitals": Fault(
+        TYPES,
+        RESOURCES,
+        "'st${resourceToken}'",
+        "'ST${resourceToken}'",
+        "has 'ST' in it",
+        where=STORAGE,
+        at="  name: name\n",
+    ),
+    "a name too long for its module": Fault(
+        FILES,
+        RESOURCES,
+        "'st${resourceToken}'",
+        "'store${environmentName}${resourceToken}'",
+        "name may be as long as 42 characters",
+        at="    name: storageAccountName",
+    ),
     "a wrong discriminator": Fault(TYPES, APP, "  name: 'ftp'", "  name: 'sftp'", "'sftp' is none of"),
     "a retention that is not offered": Fault(
         TYPES,
@@ -676,6 +693,22 @@ FAULTS: Mapping[str, Fault] = {
         where=HUBS,
         at="resource namespace",
     ),
+    "a public app by its configuration": Fault(
+        SECURITY,
+        APP,
+        "      http20Enabled: true",
+        "      http20Enabled: true\n      publicNetworkAccess: 'Enabled'",
+        "keeps its public endpoint",
+        at="      publicNetworkAccess",
+    ),
+    "addresses are let in": Fault(
+        SECURITY,
+        STORAGE,
+        "      bypass: 'None'",
+        "      bypass: 'None'\n      ipRules: [\n        {\n          value: '192.0.2.1'\n          action: 'Allow'\n        }\n      ]",
+        "lets addresses in",
+        at="      ipRules",
+    ),
     "the app is in no network": Fault(
         SECURITY,
         RESOURCES,
@@ -774,6 +807,30 @@ FAULTS: Mapping[str, Fault] = {
         "its name does not hold its role",
         at="resource appHub",
     ),
+    "a role of the app's under a condition": Fault(
+        GRANTS,
+        ROLES,
+        "resource appTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {",
+        "resource appTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(principalId)) {",
+        "is not there under every parameter",
+    ),
+    "a role twice": Fault(
+        GRANTS,
+        ROLES,
+        "resource appHub ",
+        "resource appHubToo 'Microsoft.Authorization/roleAssignments@2022-04-01' = {\n  name: guid(hub.id, appPrincipalId, roles.eventHubsDataSender)\n  scope: hub\n  properties: {\n    principalId: appPrincipalId\n    principalType: 'ServicePrincipal'\n    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.eventHubsDataSender)\n  }\n}\n\nresource appHub ",
+        "Azure refuses the second",
+        at="resource appHub ",
+    ),
+    "a role less than enough": Fault(
+        GRANTS,
+        ROLES,
+        "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+        "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+        "may not own blobs",
+        where=RESOURCES,
+        at="//",
+    ),
     "the app comes before its roles": Fault(
         GRANTS,
         RESOURCES,
@@ -838,6 +895,22 @@ FAULTS: Mapping[str, Fault] = {
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '22020096'",
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '1'",
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
+    ),
+    "drills on a deployment": Fault(
+        SETTINGS,
+        APP,
+        "  TelemetryHub: hubName",
+        "  TelemetryHub: hubName\n  Drill__Enabled: 'true'",
+        "Drill__Enabled is true",
+        at="  Drill__Enabled",
+    ),
+    "a deadline beyond the lock's renewal": Fault(
+        SETTINGS,
+        APP,
+        "  TelemetryHub: hubName",
+        "  TelemetryHub: hubName\n  Lane__DeadlineSeconds: '480'",
+        "Lane__DeadlineSeconds",
+        at="  Lane__DeadlineSeconds",
     ),
     "two lanes on one queue": Fault(
         SETTINGS, APP, "SweepQueue: sweepQueueName", "SweepQueue: ingestionQueueName", "the same queue"

@@ -139,6 +139,8 @@ def edit(path: Path, change: Callable[[str], str]) -> None:
         ("requirements/app.in", lambda text: text + "pydantic>=99\n", "run ./mosaic pin"),
         ("requirements/wheels.txt", lambda text: text.replace("aiohttp==", "aiohttp==0."), "aiohttp 0."),
         ("requirements/wheels.txt", lambda text: text.replace("--hash=sha256:", "--hash=md5:"), "no pin with one hash"),
+        ("requirements-scanner.txt", lambda text: text + "loose>=1\n", "no exact pin"),
+        ("requirements/scanner.in", lambda text: text.replace("==3", "==4"), "run ./mosaic pin"),
         ("package.json", lambda text: text.replace("3.37.0", "3.38.0"), "is not locked"),
         ("package-lock.json", lambda text: text.replace('"integrity"', '"integrety"', 1), "no integrity hash"),
     ],

@@ -198,6 +198,8 @@ def _read(assignment: Instance, instances: list[Instance], grants: list[Grant]) 
                     f"{field.place}: {name}: principalType has to be 'ServicePrincipal', or a new"
                     " identity may not be found"
                 )
+    if who == "app" and assignment.present != (True,):
+        yield f"{place}: {name} is the app's, and is not there under every parameter"
     for guid in sorted(guids):
         role = ROLES.get(guid)
         if role is None:

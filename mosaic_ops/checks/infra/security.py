@@ -238,6 +238,14 @@ def _private(instances: list[Instance], entry: str) -> Iterator[str]:
                     f"{field.place}: {account.declaration.name} lets every network in {asked}:"
                     f" defaultAction is {shown(value)}"
                 )
+        for field in account.at("properties.networkAcls.ipRules"):
+            for value in field.values:
+                if isinstance(value, List) and value.items:
+                    yield f"{field.place}: {account.declaration.name} lets addresses in {asked}: ipRules"
+    for site in _deployed(instances, _SITE):
+        for field in site.at("properties.siteConfig.publicNetworkAccess"):
+            for value in _wrong(field, ("Disabled",), True):
+                yield f"{field.place}: {site.declaration.name} keeps its public endpoint {asked}: it is {shown(value)}"
     for kind in (f"{_SERVICE_BUS}/networkRuleSets", f"{_EVENT_HUBS}/networkRuleSets"):
         for rules in _deployed(instances, kind):
             for path, allowed in (("properties.publicNetworkAccess", "Disabled"), ("properties.defaultAction", "Deny")):

@@ -300,7 +300,8 @@ def _map(root: Path, settings: Mapping[str, Field], place: str) -> Iterator[str]
                     yield f"{place}: {connection}__{part} is missing: a user-assigned identity needs it"
     yield from _identity_of_telemetry(settings)
     environ = {name: _environment_value(name, field) for name, field in settings.items() if name in known()}
-    for fault in _faults(root, environ):
+    # as the platform says of a deployment
+    for fault in _faults(root, {**environ, "WEBSITE_SITE_NAME": "app"}):
         name = fault.split()[0]
         yield f"{settings[name].place if name in settings else place}: {fault}"
 

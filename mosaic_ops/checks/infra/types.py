@@ -31,8 +31,10 @@ from mosaic_ops.checks.infra.evaluation import (
     Unknown,
     Value,
     Values,
+    deploy,
 )
 
+ENTRIES: Final = ("infra/main.bicep", "infra/resources.bicep")
 TABLE: Final = Path(__file__).with_name("bicep-types.json")
 _META: Final = frozenset({"parent", "scope", "dependson", "asserts"})
 
@@ -93,6 +95,13 @@ CHOICES: Final[Mapping[tuple[str, str], frozenset[Value]]] = {
     ("Microsoft.ServiceBus/namespaces", "sku.capacity"): frozenset({1, 2, 4, 8, 16}),
 }
 
+CHARACTERS: Final[Mapping[str, str]] = {
+    "Microsoft.Storage/storageAccounts": r"[a-z0-9]*",
+    "Microsoft.ServiceBus/namespaces": r"[-A-Za-z0-9]*",
+    "Microsoft.EventHub/namespaces": r"[-A-Za-z0-9]*",
+    "Microsoft.Web/sites": r"[-A-Za-z0-9]*",
+    "Microsoft.KeyVault/vaults": r"[-A-Za-z0-9]*",
+}
 DURATIONS: Final[Mapping[tuple[str, str], tuple[int, int]]] = {
     ("Microsoft.ServiceBus/namespaces/queues", "properties.lockDuration"): (5, 300),
     ("Microsoft.ServiceBus/namespaces/queues", "properties.defaultMessageTimeToLive"): (1, 2**62),
@@ -140,7 +149,33 @@ def problems(files: Mapping[str, BicepFile]) -> list[str]:
                 check.shape(instance.body, shape, instance.type.rpartition("/")[2], instance.place, top=True)
                 check.limits()
                 found += check.found
+    for entry in ENTRIES:
+        for instance in deploy(files, entry) if entry in files else ():
+            if not instance.declaration.existing:
+                found += _characters(instance)
     return list(dict.fromkeys(found))
+
+
+def _characters(instance: Instance) -> Iterator[str]:
+    """What is known of a name that is not wholly known is made of characters that Azure takes."""
+    if instance.type not in CHARACTERS:
+        return
+    for field in instance.at("name"):
+        for text in _pieces(field.values):
+            if not re.fullmatch(CHARACTERS[instance.type], text):
+                yield (
+                    f"{field.place}: the name of {instance.declaration.name} has '{text}' in it: Azure does not take it"
+                )
+
+
+def _pieces(values: Values) -> Iterator[str]:
+    """The constant pieces of a text, those of functions' arguments left out."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Composed) and not value.function:
+            for part in value.parts:
+                yield from _pieces(part)
 
 
 def _declaration(file: BicepFile, resource: bicep.Resource) -> Iterator[str]:
@@ -317,7 +352,7 @@ class _Check:
         elif isinstance(value, Composed | Unknown):
             try:
                 low, high = lengths((value,))
-            except _UnmeasuredError:
+            except UnmeasuredError:
                 return
             if low < limit.lowest:
                 self._report(place, f"{path} may be as short as {low} characters; Azure wants {limit.lowest}")
@@ -343,7 +378,7 @@ def duration(text: str) -> int | None:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-class _UnmeasuredError(Exception):
+class UnmeasuredError(Exception):
     """Nothing is known of the length."""
 
 
@@ -369,7 +404,7 @@ def _length(value: Value) -> tuple[int, int | None]:
             if kind == "int":
                 return 1, 11
             if kind != "string":
-                raise _UnmeasuredError
+                raise UnmeasuredError
             return lowest or 0, highest
         case Composed(function="", parts=parts):
             pieces = [lengths(part) for part in parts]
@@ -393,7 +428,7 @@ def _length(value: Value) -> tuple[int, int | None]:
         case Composed(function="padLeft", parts=(part, (int(count),), *_)):
             low, high = lengths(part)
             return max(low, count), None if high is None else max(high, count)
-    raise _UnmeasuredError
+    raise UnmeasuredError
 
 
 def kind_of(value: Value) -> str:

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from mosaic_ops.checks.infra import bicep
 from mosaic_ops.checks.infra.bicep import BicepFile, Expression, Parameter, TypeName
-from mosaic_ops.checks.infra.evaluation import List, Record, Scope, Unknown, Value, Values, module_path
-from mosaic_ops.checks.infra.types import kind_of, shape_of
+from mosaic_ops.checks.infra.evaluation import Composed, List, Record, Scope, Unknown, Value, Values, module_path
+from mosaic_ops.checks.infra.types import UnmeasuredError, kind_of, lengths, shape_of
 
 MAIN: Final = "infra/main.bicep"
 PARAMETERS: Final = "infra/main.parameters.json"
@@ -345,10 +345,25 @@ def _fits(place: str, name: str, values: Values, parameter: Parameter, target: B
             low, high = parameter.number("minLength"), parameter.number("maxLength")
             if (low is not None and len(value) < low) or (high is not None and len(value) > high):
                 yield f"{place}: {name} is {value!r}, whose length is not from {low or 0} to {high} ({target.path})"
+        if isinstance(value, Composed | Unknown) and kind_of(value) == "string":
+            yield from _length_fits(place, name, value, parameter, target)
         if isinstance(value, int) and not isinstance(value, bool):
             low, high = parameter.number("minValue"), parameter.number("maxValue")
             if (low is not None and value < low) or (high is not None and value > high):
                 yield f"{place}: {name} is {value}, not from {low} to {high} ({target.path})"
+
+
+def _length_fits(place: str, name: str, value: Value, parameter: Parameter, target: BicepFile) -> Iterator[str]:
+    """The compiler warns where a text may be shorter or longer than the parameter takes."""
+    least, most = parameter.number("minLength"), parameter.number("maxLength")
+    try:
+        low, high = lengths((value,))
+    except UnmeasuredError:
+        return
+    if least is not None and low < least:
+        yield f"{place}: {name} may be as short as {low} characters, {target.path} wants {least}"
+    if most is not None and high is not None and high > most:
+        yield f"{place}: {name} may be as long as {high} characters, {target.path} takes {most}"
 
 
 def _type_fits(place: str, name: str, value: Value, wanted: TypeName, file: BicepFile) -> Iterator[str]:
