@@ -23,11 +23,12 @@ from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import Severity
 from mosaic_core.domain.records import Membership, Signal
 from mosaic_core.ports import Stores
+from mosaic_ops import running
 from mosaic_ops.smoke import command, parts, target
 from mosaic_ops.smoke.doors import Answer
 from mosaic_ops.smoke.errors import NotReachableError
 from mosaic_ops.smoke.parts import Expected, Finding, Smoke
-from mosaic_ops.smoke.target import Azure, Listed
+from mosaic_ops.smoke.target import Azure, Embedded, Listed
 from mosaic_ops.smoke.workspace import Arrived, LogAnalytics
 
 NAMES = frozenset({"health_live", "health_ready", "sweep_lane"})
@@ -489,6 +490,12 @@ def az(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]
 
 
 AZURE = Azure("https://func-x.azurewebsites.net", "rg-x", "func-x")
+
+
+def test_another_address_than_the_stack_s_gets_none_of_its_queues(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "environment", lambda state: {"ApiBaseUrl": "http://127.0.0.1:7071"})
+    with pytest.raises(NotReachableError, match="is not the running embedded stack"):
+        Embedded.of("https://func-x.azurewebsites.net", None).settings()
 
 
 async def test_functions_are_listed_by_az(az: Callable[[str], Path]) -> None:
