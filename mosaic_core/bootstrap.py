@@ -49,6 +49,7 @@ from mosaic_core.services.health import HealthService
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.membership import MembershipService
 from mosaic_core.services.nightly import NightlySweep
+from mosaic_core.services.operators import OperatorReads
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
@@ -184,6 +185,10 @@ class Container:
     @cached_property
     def read_models(self) -> ReadModels:
         return ReadModels(self.stores, self.clock, require_other_person=self.settings.approval_require_other_person)
+
+    @cached_property
+    def operators(self) -> OperatorReads:
+        return OperatorReads(self.stores)
 
     @cached_property
     def memberships(self) -> MembershipService:

@@ -15,17 +15,18 @@ _EXIT_CODES: Final = {0: 0, 1: 1, 2: 130, 3: 1, 4: 2, 5: 1}
 USAGE: Final = """Usage: ./mosaic test [--slow] [pytest arguments]
 
 Runs the tests. --slow adds the long ones. Everything else goes to pytest: a path, -k EXPRESSION, -x, --lf, -n 0.
-All of them run in two processes, file by file; a choice of your own runs in one, unless -n says otherwise."""
+All of them run in three processes, file by file; a choice of your own runs in one, unless -n says otherwise."""
 
-PROCESSES: Final = 2
-"""A stack of the tests takes about one core; a file's tests share one, so they stay together."""
+PROCESSES: Final = 3
+"""One more than the cores that they are meant for: tests over a stack wait half of their time. A file's tests share
+a stack, so they stay together; the files keep the order of tests/conftest.py."""
 
 
 def pytest_arguments(arguments: Sequence[str]) -> list[str]:
     """pytest's arguments for ours. A -m of the user's comes last and so wins over ours."""
     rest = [argument for argument in arguments if argument != "--slow"]
     everyday = [] if "--slow" in arguments else ["-m", "not slow"]
-    spread = [] if rest else ["-n", str(PROCESSES), "--dist", "loadfile"]
+    spread = [] if rest else ["-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder"]
     return [*everyday, *spread, *rest]
 
 
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str]) -> int:
         print(USAGE)
         return 0
     argv = [sys.executable, "-m", "pytest", *pytest_arguments(arguments)]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # without the columns of each instruction: tests of outages format tracebacks by the thousand, mostly their carets
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONNODEBUGRANGES": "1"}
     with subprocess.Popen(argv, cwd=ROOT, env=environ) as process:
         while True:
             try:

@@ -5,7 +5,7 @@ camelCase outside; times are UTC with ``Z``; a field that does not apply is null
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -16,6 +16,7 @@ from mosaic_core.domain.envelope import iso
 from mosaic_core.domain.lifecycle import (
     ApprovalStatus,
     AttemptOutcome,
+    CommandOrigin,
     DecisionOutcome,
     RunStatus,
     Severity,
@@ -202,6 +203,47 @@ class ApprovalList(View):
     """The household's approvals, newest first, at most 200."""
 
     approvals: list[ApprovalView]
+
+
+class SentTransaction(View):
+    """One line of a batch as its source reported it; ``amount`` is decimal text, negative = money out."""
+
+    transaction_id: str
+    posted_on: date
+    amount: str
+    currency: str
+    description: str
+    merchant_name: str | None
+
+
+class SentBatch(View):
+    """What a producer sent past the API, with what it claimed of itself."""
+
+    correlation_id: str
+    created_at_utc: UtcTime = Field(description="As the message says; the run goes by when it was recorded.")
+    source: str
+    account_id: str
+    batch_id: str
+    transactions_blob: str | None = Field(description="Where the lines are, if they are not in the message.")
+    transaction_count: int | None = Field(description="Of the lines in the message; null where they are in a blob.")
+    transactions: list[SentTransaction] = Field(description="The first 50 of them.")
+
+
+class CommandDetail(View):
+    """A recorded command: who may have it executed, and since when."""
+
+    command_id: Id
+    command_type: str
+    queue: str
+    household_id: Id | None
+    run_id: Id = Field(description="The run that it has, or will have.")
+    origin: CommandOrigin = Field(description="`app`: by the API or a timer; `producer`: past the API.")
+    subject: str | None = Field(description="Whose token it was; null where nobody called.")
+    request_hash: str
+    recorded_at_utc: UtcTime = Field(description="Of a producer's, when the broker took the message.")
+    sent: SentBatch | None = Field(
+        description="Of a producer's command, unless this version cannot read it; never of a household's own."
+    )
 
 
 class DependencyState(View):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import MutableMapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -11,8 +12,17 @@ from mosaic_ops.bootstrap import environment, pins  # noqa: E402  (importable on
 from mosaic_ops.bootstrap.jobs import SetupError, say  # noqa: E402
 
 
+def keep_bytecode(root: Path, environ: MutableMapping[str, str]) -> None:
+    """Where no bytecode is to be written, it goes where it lies in nobody's way: every start of a stack begins a dozen
+    processes, which would all compile the same packages once more."""
+    if environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        environ.setdefault("PYTHONPYCACHEPREFIX", str(root / ".mosaic" / "pycache"))
+
+
 def main(arguments: list[str]) -> int:
     """Makes the environment where something is missing, then runs the command line in it. Returns the exit code."""
+    keep_bytecode(ROOT, os.environ)
+    sys.dont_write_bytecode, sys.pycache_prefix = False, os.environ.get("PYTHONPYCACHEPREFIX")
     level = pins.level_for(arguments)
     try:
         if not environment.is_ready(ROOT, level):

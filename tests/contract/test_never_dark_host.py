@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from mosaic_core.domain.lanes import Lane
+from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_local.stack import Stack, StackOptions
 
 pytestmark = pytest.mark.e2e
 
 HEALTH = ["health_live", "health_ready"]
-ALL = 15
+ALL = len(ROUTES) + len(Lane) + 3  # timers
 SLOW = pytest.mark.slow
 
 

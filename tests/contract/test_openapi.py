@@ -80,7 +80,7 @@ def test_every_answer_is_as_documented(api: Any, route: Route, mode: GenerationM
         if "householdId" in case.path_parameters and mode == GenerationMode.POSITIVE:
             case.path_parameters["householdId"] = ALICE_HOUSEHOLD
         case.headers.pop(CHOICE_HEADER, None)
-        response = case.call(headers={"Authorization": "Bearer alice+Mosaic.Ingest"})
+        response = case.call(headers={"Authorization": "Bearer alice+Mosaic.Ingest+Mosaic.Operator.Read"})
         answered.add(response.status_code)
         checks = [*CHECKS, negative_data_rejection] if _body_is_wrong(case) else CHECKS
         case.validate_response(response, checks=checks)
@@ -101,6 +101,7 @@ def test_the_document_names_every_route_of_the_contract() -> None:
         ("GET", f"{BASE}/conversations/{{conversationId}}/stream"),
         ("GET", f"{BASE}/runs/{{runId}}"),
         ("GET", f"{BASE}/approvals"),
+        ("GET", f"{BASE}/ops/commands/{{commandId}}"),
         ("POST", f"{BASE}/households/{{householdId}}/ingestions"),
         ("GET", f"{BASE}/health/live"),
         ("GET", f"{BASE}/health/ready"),

@@ -41,6 +41,7 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "post_ingestion": {"batchId": "b-1", "source": "bank", "accountId": "giro", "transactions": [TRANSACTION]},
 }
 PATHS = {"householdId": ALICE_HOUSEHOLD, "conversationId": "c" * 32, "approvalId": "d" * 32, "runId": "e" * 32}
+PATHS["commandId"] = "f" * 32
 WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2028\u2029\u3000"
 GUID = "a11ce000-0000-0000-0000-000000000001"
 
@@ -93,7 +94,7 @@ class Api:
         url = BASE + route.path
         for name, value in path.items():
             url = url.replace(f"{{{name}}}", quote(value, safe=""))
-        token = "alice+Mosaic.Ingest"
+        token = "alice+Mosaic.Ingest+Mosaic.Operator.Read"
         self.world.clock.advance(60)  # nothing here is about how often one may ask
         return self.runner.run(self.world.call(route.method, f"{url}{query}", token=token, **more))
 

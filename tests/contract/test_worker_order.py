@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from mosaic_core.domain.lanes import Lane
+from mosaic_core.entrypoints.http.routes import ROUTES
 from tests.support.azurite import Azurite
 from tests.support.worker_order import PLATFORM_LIBRARY, WORKER_PACKAGES, deployed, install, packages_of, run, without
 from tests.unit.test_config import MINIMAL
@@ -16,7 +18,7 @@ from tests.unit.test_config import MINIMAL
 pytestmark = pytest.mark.slow
 
 PINNED_LIBRARY = "1.3.0"
-FUNCTIONS = 15
+FUNCTIONS = len(ROUTES) + len(Lane) + 3  # timers
 SETTINGS = {
     **MINIMAL,
     "FUNCTIONS_WORKER_RUNTIME": "python",
@@ -117,6 +119,30 @@ async def test_why_one_setting_is_refused(pinned: Path, unpinned: Path, worker: 
     [(_, succeeded, said)] = names.told["told"]
     assert succeeded
     assert _names(said.partition(" ")[2]) == ["PYTHON_ENABLE_OPENTELEMETRY"]
+
+
+MODEL = {
+    "Agent__Provider": "openai",
+    "Agent__Endpoint": "https://model.example/v1",
+    "Agent__Model": "m",
+    "Agent__ApiKey": "k",
+}
+
+
+async def test_a_model_needs_the_package_that_has_its_clients(
+    pinned: Path, worker: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """requirements.txt has none; with requirements-model.txt besides everything is there."""
+    without_model = await run(pinned, worker, SETTINGS | MODEL, placeholder=True, invoke=["health_ready"])
+    assert without_model.told["functions"] == ["health_live", "health_ready"]
+    [(_, succeeded, said)] = without_model.told["told"]
+    assert (succeeded, _names(said.partition(" ")[2])) == (True, ["Agent__Provider"])
+    assert "requirements-model.txt" in without_model.stderr
+    root = tmp_path_factory.mktemp("model") / "wwwroot"
+    shutil.copytree(pinned, root)
+    install(packages_of(root), "--requirements", "requirements-model.txt")
+    with_model = await run(root, worker, SETTINGS | MODEL, placeholder=True, invoke=["health_live"])
+    assert len(with_model.told["functions"]) == FUNCTIONS, with_model.stderr[-3000:]
 
 
 def _names(body: str) -> list[Any]:

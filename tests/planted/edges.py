@@ -13,6 +13,7 @@ _ACCESS = "tests/unit/test_http_access.py::"
 _COMMANDS = "tests/unit/test_http_commands.py::"
 _TELEMETRY = "mosaic_core/telemetry.py"
 _CONFIG_TESTS = "tests/unit/test_config.py::"
+_DARK_TESTS: Final = "tests/unit/test_never_dark.py::test_"
 
 DEFECTS: Final = (
     # -------------------------------------------------------------------------------------------------- who may call
@@ -118,7 +119,7 @@ DEFECTS: Final = (
     Defect(
         name="the-platform-s-header-is-always-believed",
         file="mosaic_core/bootstrap.py",
-        old="                if auth.platform_authentication\n                else None\n",
+        old="        if not auth.platform_authentication:\n            return None\n",
         new="",
         caught_by=("tests/unit/test_container.py::test_the_platform_s_header_counts_where_a_setting_says_so",),
         what="anybody is whoever they write into a header",
@@ -274,10 +275,82 @@ DEFECTS: Final = (
     Defect(
         name="a-deadline-may-be-the-lock-s-end",
         file="mosaic_core/config.py",
-        old="    if renewal is not None and settings.lane_deadline_seconds >= renewal:",
-        new="    if renewal is not None and settings.lane_deadline_seconds > renewal:",
-        caught_by=(_CONFIG_TESTS + "test_a_contradiction_with_host_json_is_said",),
+        old="settings.lane_deadline_seconds + more >= limit:",
+        new="settings.lane_deadline_seconds + more > limit:",
+        caught_by=(_CONFIG_TESTS + "test_what_a_delivery_may_wait_for_counts_with_its_deadline",),
         what="a lane that uses its deadline loses its lock in the same moment",
+    ),
+    Defect(
+        name="waits-do-not-count-with-the-deadline",
+        file="mosaic_core/config.py",
+        old="settings.lane_deadline_seconds + more >= limit:",
+        new="settings.lane_deadline_seconds >= limit:",
+        caught_by=(_CONFIG_TESTS + "test_what_a_delivery_may_wait_for_counts_with_its_deadline",),
+        what="a delivery that waited for its place outlives functionTimeout, and the host kills all that is in flight",
+    ),
+    Defect(
+        name="a-slip-of-the-pen-is-another-programs-setting",
+        file="mosaic_core/config.py",
+        old="_NEAR: Final = 0.85",
+        new="_NEAR: Final = 1.0",
+        caught_by=(
+            _CONFIG_TESTS + "test_a_fault_is_named_with_its_remedy",
+            _DARK_TESTS + "a_setting_that_is_wrong_is_named",
+        ),
+        what="a misspelt setting is ignored in silence",
+    ),
+    Defect(
+        name="only-settings-are-caught",
+        file="function_app.py",
+        old="except BaseException as failure:",
+        new="except ValueError as failure:",
+        caught_by=(_DARK_TESTS + "whatever_is_raised_is_caught_and_told_by_its_type",),
+        what="an app with zero functions, and no trace of why",
+    ),
+    Defect(
+        name="the-hub-is-required",
+        file="mosaic_core/adapters/probes.py",
+        old='    name = "eventHub"\n    required = False',
+        new='    name = "eventHub"\n    required = True',
+        caught_by=(_DARK_TESTS + "a_dependency_that_is_away_is_named",),
+        what="telemetry that is away, which commands do without, takes the instance out of service",
+    ),
+    Defect(
+        name="a-deaf-dependency-holds-readiness-up",
+        file="mosaic_core/services/health.py",
+        old="        await asyncio.wait({task}, timeout=PROBE_SECONDS)\n",
+        new="        await asyncio.wait_for(task, PROBE_SECONDS)\n",
+        caught_by=(_DARK_TESTS + "a_dependency_that_is_away_is_named",),
+        what="one dependency that does not answer keeps health from answering",
+    ),
+    Defect(
+        name="receiving-is-not-looked-at",
+        file="mosaic_core/adapters/servicebus.py",
+        old="                await link.probe_receiving()\n",
+        new="",
+        caught_by=(_DARK_TESTS + "a_dependency_that_is_away_is_named",),
+        what="the receiver's role is missing, and the instance says that it is ready",
+    ),
+    Defect(
+        name="argv-alone-names-the-host",
+        file="mosaic_core/adapters/settlement.py",
+        old="lines = (sys.argv[1:], _started_with())",
+        new="lines = (sys.argv[1:],)",
+        caught_by=(
+            "tests/unit/test_settlement_wire.py::"
+            "test_what_the_process_was_started_with_counts_where_its_arguments_were_rewritten",
+        ),
+        what="a library that rewrites argv leaves every message unsettled",
+    ),
+    Defect(
+        name="a-drain-needs-the-importing-thread",
+        file="mosaic_core/bootstrap.py",
+        old="        self.drain_on_terminate()\n        return self.delivery\n",
+        new="        return self.delivery\n",
+        caught_by=(
+            "tests/unit/test_drain.py::test_a_container_that_was_built_in_a_thread_drains_from_its_first_message_on",
+        ),
+        what="a termination of a worker that loads functions beside its loop is a crash",
     ),
     Defect(
         name="tokens-over-plain-http",
@@ -318,8 +391,8 @@ DEFECTS: Final = (
     Defect(
         name="every-caller-asks-the-dependencies",
         file="mosaic_core/services/health.py",
-        old=">= KEPT_SECONDS:",
-        new=">= 0:",
+        old="        if self.monotonic() >= until:",
+        new="        if until:",
         caught_by=("tests/unit/test_http_reading.py::test_many_callers_ask_the_dependencies_once",),
         what="anonymous callers make this app flood what it builds on",
     ),

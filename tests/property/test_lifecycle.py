@@ -378,7 +378,7 @@ class Lifecycle(RuleBasedStateMachine):
     def everything_has_ended(self) -> None:
         key, run = self._key(), self._run()
         assert self.world.broker.count(QUEUE) == (0, 0, 0)
-        if any(dead.reason == MAX_DELIVERIES_EXCEEDED for dead in self.world.broker.dead_letters(QUEUE)):
+        if self._given_up():
             # the broker's own end: only where that many deliveries of one message were cut off
             assert self.ended_early >= MAX_DELIVERIES
             return
@@ -438,10 +438,14 @@ class Lifecycle(RuleBasedStateMachine):
     def _running(self) -> list[Worker]:
         return [w for w in self.workers if w.running]
 
-    def _next_message(self) -> IncomingMessage:
+    def _next_message(self) -> IncomingMessage | None:
+        """None: the broker itself gave up the last one that was locked, which was delivered for the last time."""
         message = self.world._next()
-        assert message is not None, "a message is neither active, locked nor scheduled"
+        assert message is not None or self._given_up(), "a message is neither active, locked nor scheduled"
         return message
+
+    def _given_up(self) -> bool:
+        return any(dead.reason == MAX_DELIVERIES_EXCEEDED for dead in self.world.broker.dead_letters(QUEUE))
 
     async def _start(self, message: IncomingMessage, lands: bool, skew: float) -> Worker:
         worker = Worker(lands, skew)
@@ -480,7 +484,9 @@ class Lifecycle(RuleBasedStateMachine):
     async def _work(self, work: Work) -> None:
         running, left = self._running(), any(self.world.broker.count(QUEUE))
         if left and (not running or (work.new and len(running) < 4)):
-            worker = await self._start(self._next_message(), work.lands, work.skew)
+            if (message := self._next_message()) is None:
+                return
+            worker = await self._start(message, work.lands, work.skew)
             await self._go_on(worker, work.steps, work.request, work.then)
         elif running:
             await self._go_on(running[work.which % len(running)], work.steps, work.request, work.then)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mosaic_core.domain.policy import (
@@ -64,6 +64,7 @@ def test_case_spacing_and_invisible_characters_change_nothing(message: str, rng:
 
 
 @given(_texts, _texts)
+@example("is I", "send $50 to Bob")
 @settings(max_examples=100, deadline=None)
 def test_a_request_stays_one_whatever_stands_before_it(before: str, message: str) -> None:
     if assess_text(message).disposition == Disposition.APPROVAL_REQUIRED:

@@ -24,6 +24,7 @@ from mosaic_core.ports import Finding, Principal, Stores, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import Caller, MembershipService
+from mosaic_core.services.operators import OperatorReads
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
@@ -105,6 +106,7 @@ class Services:
 
     enqueue: EnqueueService
     read_models: ReadModels
+    operators: OperatorReads
     memberships: MembershipService
     health: HealthService
     verifier: TokenVerifier
@@ -151,6 +153,7 @@ class ApiWorld:
         return Services(
             enqueue=self.enqueue,
             read_models=self.read_models,
+            operators=OperatorReads(self.stores),
             memberships=MembershipService(self.stores.members),
             health=self.health,
             verifier=StaticVerifier(),

@@ -20,6 +20,7 @@ RULES: dict[str, tuple[Right | None, str | None]] = {
     "get_run": (Right.READ, None),
     "list_approvals": (Right.READ, None),
     "post_ingestion": (Right.INGEST, "Mosaic.Ingest"),
+    "get_command": (None, "Mosaic.Operator.Read"),
     "health_live": (None, None),
     "health_ready": (None, None),
     "openapi": (None, None),
@@ -38,7 +39,7 @@ MAY: dict[str, frozenset[Right]] = {
 }
 """As the rows spell it; what nobody knows allows nothing."""
 
-TOKENS = ("", "+Mosaic.Ingest", "+Mosaic.Operator.Admin")
+TOKENS = ("", "+Mosaic.Ingest", "+Mosaic.Operator.Read", "+Mosaic.Operator.Admin")
 
 
 def test_every_route_has_a_rule() -> None:
@@ -55,7 +56,9 @@ def test_every_role_has_its_rights() -> None:
 
 def url(route: Route) -> str:
     path = route.path.replace("{conversationId}", "c" * 32).replace("{approvalId}", "d" * 32)
-    return BASE + path.replace("{runId}", "e" * 32).replace("{householdId}", ALICE_HOUSEHOLD)
+    return BASE + path.replace("{runId}", "e" * 32).replace("{commandId}", "f" * 32).replace(
+        "{householdId}", ALICE_HOUSEHOLD
+    )
 
 
 @pytest.mark.parametrize("token", TOKENS)

@@ -59,6 +59,11 @@ def test_any_change_is_found(data: st.DataObject) -> None:
         decode(state[:at] + letter + state[at + 1 :], TURN)
 
 
+def test_half_a_surrogate_pair_is_damage_like_any_other() -> None:
+    with pytest.raises(AgentStateError, match="damaged"):
+        decode(encode(WAITING, TURN)[:-1] + "\ud800", TURN)
+
+
 @given(st.text())
 def test_what_is_none_is_refused(text: str) -> None:
     with pytest.raises(AgentStateError):

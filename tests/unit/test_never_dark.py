@@ -37,6 +37,7 @@ from mosaic_core.config import Settings
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.entrypoints import http
 from mosaic_core.entrypoints.http.call import IF_KNOWN_SECONDS
+from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.services import health
 from mosaic_core.services.views import Health
 from tests.unit.test_config import BUS, MINIMAL, ROOT
@@ -218,7 +219,7 @@ async def test_a_setting_that_is_wrong_is_named(
 
 async def test_without_a_mistake_everything_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     functions = started(monkeypatch, {**MINIMAL, "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true"})
-    assert len(functions) == 15
+    assert len(functions) == len(ROUTES) + len(Lane) + 3  # timers
     assert {"ingestion_lane", "conversation_lane", "sweep_lane", LIVE, READY} <= set(functions)
 
 
@@ -655,9 +656,11 @@ async def test_what_keeps_spans_from_application_insights_is_named(
 
 
 @pytest.mark.parametrize("part", ["tables", "sender", "publisher", "verifier"])
-@pytest.mark.parametrize("error", [ModuleNotFoundError("no", name="a_package"), RuntimeError(SECRET)])
+@pytest.mark.parametrize(
+    "error", [ModuleNotFoundError("no", name="a_package"), RuntimeError(SECRET), BaseException("a library's panic")]
+)
 async def test_what_cannot_even_be_built_is_named_and_health_is_told(
-    part: str, error: Exception, azure: Azure, monkeypatch: pytest.MonkeyPatch
+    part: str, error: BaseException, azure: Azure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also to somebody with a token, which cannot be checked then."""
 

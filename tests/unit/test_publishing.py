@@ -217,7 +217,7 @@ def test_hooks_give_commands_what_these_take(name: str, tmp_path: Path) -> None:
     values = {
         "AZURE_RESOURCE_GROUP": "rg x",
         "AZURE_FUNCTION_APP_NAME": "func-x",
-        "AZURE_FUNCTION_APP_URL": "https://func-x.azurewebsites.net",
+        "AZURE_FUNCTION_APP_URL": "https://func-x.sites.example",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
     told = ""

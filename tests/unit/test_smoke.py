@@ -456,15 +456,15 @@ def test_a_token_command_that_fails_is_not_reachable(capsys: pytest.CaptureFixtu
 APP_SETTINGS = {
     "AzureWebJobsStorage__accountName": "st",
     "AZURE_CLIENT_ID": "11111111-1111-1111-1111-111111111111",
-    "ServiceBusConnection__fullyQualifiedNamespace": "sb-x.servicebus.windows.net",
+    "ServiceBusConnection__fullyQualifiedNamespace": "sb-x.servicebus.example",
     "ServiceBusConnection__clientId": "11111111-1111-1111-1111-111111111111",
     "ServiceBusConnection__credential": "managedidentity",
-    "EventHubsConnection__fullyQualifiedNamespace": "eh-x.servicebus.windows.net",
+    "EventHubsConnection__fullyQualifiedNamespace": "eh-x.servicebus.example",
     "EventHubsConnection__clientId": "11111111-1111-1111-1111-111111111111",
     "EventHubsConnection__credential": "managedidentity",
-    "TablesConnection__endpoint": "https://stx.table.core.windows.net",
+    "TablesConnection__endpoint": "https://stx.table.example",
     "TablesConnection__clientId": "11111111-1111-1111-1111-111111111111",
-    "BlobsConnection__endpoint": "https://stx.blob.core.windows.net",
+    "BlobsConnection__endpoint": "https://stx.blob.example",
     "BlobsConnection__clientId": "11111111-1111-1111-1111-111111111111",
     "Auth__Issuer": "https://login.example/t/v2.0",
     "Auth__Audience": "api://mosaic",
@@ -489,13 +489,13 @@ def az(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]
     return put
 
 
-AZURE = Azure("https://func-x.azurewebsites.net", "rg-x", "func-x")
+AZURE = Azure("https://func-x.sites.example", "rg-x", "func-x")
 
 
 def test_another_address_than_the_stack_s_gets_none_of_its_queues(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "environment", lambda state: {"ApiBaseUrl": "http://127.0.0.1:7071"})
     with pytest.raises(NotReachableError, match="is not the running embedded stack"):
-        Embedded.of("https://func-x.azurewebsites.net", None).settings()
+        Embedded.of("https://func-x.sites.example", None).settings()
 
 
 async def test_functions_are_listed_by_az(az: Callable[[str], Path]) -> None:
@@ -509,7 +509,7 @@ def test_settings_are_the_app_s_with_the_caller_s_own_identity(az: Callable[[str
     az(f"echo '{json.dumps([{'name': name, 'value': value} for name, value in APP_SETTINGS.items()])}'")
     settings = AZURE.settings()
     assert settings.queues[Lane.SWEEP] == "another-sweep"
-    assert settings.service_bus.endpoint == "sb-x.servicebus.windows.net"
+    assert settings.service_bus.endpoint == "sb-x.servicebus.example"
     for connection in (settings.service_bus, settings.event_hubs, settings.tables, settings.blobs):
         assert (connection.uses_identity, connection.client_id) == (True, "")
 

@@ -1,15 +1,18 @@
 """./mosaic test: what pytest is given, and what comes back."""
 
+from pathlib import Path
+
 import pytest
 
 from mosaic_ops import testing
+from mosaic_ops.bootstrap.__main__ import keep_bytecode
 
 
 @pytest.mark.parametrize(
     ("ours", "pytests"),
     [
-        ([], ["-m", "not slow", "-n", "2", "--dist", "loadfile"]),
-        (["--slow"], ["-n", "2", "--dist", "loadfile"]),
+        ([], ["-m", "not slow", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]),
+        (["--slow"], ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]),
         (["tests/unit"], ["-m", "not slow", "tests/unit"]),
         (["-k", "kill_burst", "--slow", "-x"], ["-k", "kill_burst", "-x"]),
         (["-m", "e2e"], ["-m", "not slow", "-m", "e2e"]),
@@ -27,3 +30,17 @@ def test_an_unknown_option_is_a_usage_error(capfd: pytest.CaptureFixture[str]) -
 def test_nothing_to_run_is_not_a_success(capfd: pytest.CaptureFixture[str]) -> None:
     assert testing.main(["tests/unit/test_testing.py", "-k", "no_test_is_called_this", "-q"]) == 1
     assert "deselected" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("environ", "then"),
+    [
+        ({}, {}),
+        ({"PYTHONDONTWRITEBYTECODE": ""}, {}),
+        ({"PYTHONDONTWRITEBYTECODE": "1"}, {"PYTHONPYCACHEPREFIX": "/checkout/.mosaic/pycache"}),
+        ({"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": "/mine"}, {"PYTHONPYCACHEPREFIX": "/mine"}),
+    ],
+)
+def test_bytecode_is_kept_out_of_the_way_and_not_done_without(environ: dict[str, str], then: dict[str, str]) -> None:
+    keep_bytecode(Path("/checkout"), environ)
+    assert environ == then

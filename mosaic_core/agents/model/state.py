@@ -113,4 +113,4 @@ def decode(state: str, turn: AgentTurn) -> Waiting:
 
 
 def _digest(packed: str) -> str:
-    return hashlib.sha256(f"{_HEADER}.{packed}".encode()).hexdigest()
+    return hashlib.sha256(f"{_HEADER}.{packed}".encode("utf-8", "surrogatepass")).hexdigest()

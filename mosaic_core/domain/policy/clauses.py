@@ -13,7 +13,7 @@ from mosaic_core.domain.policy.readings import unaccented
 __all__ = ["AMOUNT", "Clause", "Sentence", "is_amount", "sentences"]
 
 _END: Final = re.compile(
-    r"(?<=[^\W\d_]{2})(?<!\bmr)(?<!\bdr)(?<!\bst)(?<!\bmrs)\.(?=\s|$)|(?<=[\d)%\"”»'}\]\s])\.(?=\s|$)|[!?。！？؟।…՞]+|\.{2,}|\n+|;"
+    r"(?<=[^\W\d_]{2})(?<!\bmr)(?<!\bdr)(?<!\bst)(?<!\bmrs)\.(?=\s|$)|(?<=\bi)\.(?=\s|$)|(?<=[\d)%\"”»'}\]\s])\.(?=\s|$)|[!?。！？؟।…՞]+|\.{2,}|\n+|;"
 )
 _PAUSE: Final = re.compile(
     r",(?!\d)|[，、،]|:(?=\s|$)|：|[()\[\]{}\"“”«»„¡¿]|<(?=[\w/|])|(?<=[\w/|])>|\s[-–—]+(?=\s)|—|(?<=\w)[-–] | [/|] |->|→"

@@ -16,6 +16,7 @@ from mosaic_core.ports import Principal, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import CHOICE_HEADER, Caller, MembershipService
+from mosaic_core.services.operators import OperatorReads
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 
@@ -49,6 +50,8 @@ class Api(Protocol):
     def enqueue(self) -> EnqueueService: ...
     @property
     def read_models(self) -> ReadModels: ...
+    @property
+    def operators(self) -> OperatorReads: ...
     @property
     def memberships(self) -> MembershipService: ...
     @property
@@ -118,7 +121,9 @@ async def _if_known(api: Api, request: Request) -> Principal | None:
             return await _principal(api, request)
     except (RequestError, TimeoutError):
         return None
-    except Exception as error:
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # also what a library's native code panics with
         log.warning("a caller could not be told", extra={"error": type(error).__name__})
         return None
 

@@ -90,6 +90,11 @@ async def list_approvals(call: Call) -> func.HttpResponse:
     return answer(HTTPStatus.OK, await call.api.read_models.approvals(call.caller.household_id, status))
 
 
+async def get_command(call: Call) -> func.HttpResponse:
+    command_id = call.request.id("commandId")
+    return answer(HTTPStatus.OK, await call.api.operators.command(command_id, call.principal.subject))
+
+
 async def health_live(call: Call) -> func.HttpResponse:
     health = call.api.health.live(for_operators=call.may(OPERATOR_READ))
     return answer(HTTPStatus.OK, health)

@@ -22,7 +22,7 @@ from mosaic_core.entrypoints.http.bodies import (
 )
 from mosaic_core.entrypoints.http.call import Access, Call
 from mosaic_core.entrypoints.http.rules import TIME
-from mosaic_core.services.views import Accepted, ApprovalList, ConversationStream, Health, RunDetail
+from mosaic_core.services.views import Accepted, ApprovalList, CommandDetail, ConversationStream, Health, RunDetail
 
 PREFIX: Final = "v1/agent"
 """Of every route; the platform puts host.json's ``routePrefix`` (``api``) before it."""
@@ -187,6 +187,21 @@ ROUTES: Final[tuple[Route, ...]] = (
         status=202,
         location="The run that the batch will have.",
         errors=(*_ENQUEUE_ERRORS, "membership_access_denied", "not_found"),
+    ),
+    Route(
+        name="get_command",
+        method="GET",
+        path="/ops/commands/{commandId}",
+        summary="A recorded command of any household, for operators",
+        description=(
+            "Who recorded it, for whom and when; what was sent where a producer sent it past the API. What a member "
+            "said is not shown. Who looked is logged."
+        ),
+        handler=handlers.get_command,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_READ,
+        answer=CommandDetail,
+        errors=("not_found",),
     ),
     Route(
         name="health_live",
