@@ -221,7 +221,8 @@ def _set(**changes: Any) -> Callable[[Deployment], None]:
 
 
 AFTER_FIRST = set(parts.PARTS) - set(parts.FIRST)
-DOWN = Answer(503, {"dependencies": [{"name": "tables", "state": "up"}, {"name": "service_bus", "state": "down"}]})
+BUS_DOWN = {"name": "service_bus", "state": "down", "required": True, "reason": "no_permission"}
+DOWN = Answer(503, {"dependencies": [{"name": "tables", "state": "up"}, BUS_DOWN]})
 
 
 @pytest.mark.parametrize(
@@ -241,7 +242,12 @@ DOWN = Answer(503, {"dependencies": [{"name": "tables", "state": "up"}, {"name":
             "disabled ",
             id="a function is disabled",
         ),
-        pytest.param(_set(health=DOWN), {"health", *AFTER_FIRST}, "503 after 0 s: service_bus", id="health 503"),
+        pytest.param(
+            _set(health=DOWN),
+            {"health", *AFTER_FIRST},
+            "503 after 0 s: service_bus down no_permission",
+            id="health 503",
+        ),
         pytest.param(
             _set(health=Answer(503, {})),
             {"health", *AFTER_FIRST},
@@ -319,6 +325,14 @@ async def test_telemetry_that_has_not_arrived_is_named(deployment: Deployment, s
     findings = await smoke(deployment, telemetry=Telemetry(seen))
     assert wrong(findings) == {"workspace"}
     assert said in findings["workspace"].detail
+
+
+async def test_what_readiness_does_without_is_told(deployment: Deployment) -> None:
+    hub = {"name": "telemetry_hub", "state": "down", "required": False, "reason": "unreachable"}
+    deployment.health = Answer(200, {"dependencies": [{"name": "tables", "state": "up"}, hub]})
+    findings = await smoke(deployment, "health")
+    assert findings["health"].good
+    assert findings["health"].detail == "ready, 1 dependencies up; telemetry_hub down unreachable"
 
 
 async def test_nothing_is_sent_to_an_app_that_is_not_ready(deployment: Deployment) -> None:
