@@ -163,6 +163,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"mosaic package: {error}", file=sys.stderr)
         return 1
     manifest = package.manifest
+    if manifest["commit"] == "unknown":
+        print("mosaic package: WARNING: no commit is known: git does not answer for this folder.", file=sys.stderr)
     if manifest["dirty"]:
         names = ", ".join(manifest["uncommitted"][:5])
         print(f"mosaic package: WARNING: not committed: {names}. The manifest says so.", file=sys.stderr)

@@ -61,6 +61,8 @@ class Azure:
         "Max retries exceeded ... Temporary failure in name resolution",
         "ERROR: Deployment with id is in progress. Conflict",
         "The read operation timed out",
+        "ERROR: Operation returned an invalid status 'Forbidden'\nContent: {}\n",
+        "Getting scm site credentials\nERROR: An error occured during deployment.\nStatus Code: 503",
     ],
 )
 def test_what_passes_is_tried_again(words: str) -> None:

@@ -159,7 +159,12 @@ async def deployment() -> Deployment:
 
 
 async def smoke(
-    deployment: Deployment, *names: str, expected: Expected | None = None, bearer: str = "", telemetry: Any = None
+    deployment: Deployment,
+    *names: str,
+    expected: Expected | None = None,
+    bearer: str = "",
+    telemetry: Any = None,
+    seconds: float = 0.02,
 ) -> dict[str, Finding]:
     async def stores() -> Stores:
         return deployment.stores
@@ -175,7 +180,7 @@ async def smoke(
         stores=stores,
         queues=queues,
         workspace=telemetry or Telemetry(),
-        seconds=0.02,
+        seconds=seconds,
         poll_seconds=0.005,
         say=told.append,
     )
@@ -386,7 +391,7 @@ async def test_who_answers_late_is_waited_for(deployment: Deployment) -> None:
         return await later()
 
     deployment.functions = late  # type: ignore[method-assign]
-    assert (await smoke(deployment, "functions"))["functions"].good
+    assert (await smoke(deployment, "functions", seconds=60))["functions"].good
 
 
 # ------------------------------------------------------------------------------------------------------- command line
