@@ -23,6 +23,7 @@ from mosaic_ops.packaging import command
 from mosaic_ops.packaging.staging import SITE_PACKAGES
 from tests.contract.test_worker_order import SETTINGS
 from tests.support.azurite import running_azurite
+from tests.support.packages import bill_faults
 from tests.support.worker_order import WORKER_PACKAGES, install, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -89,6 +90,14 @@ def test_two_builds_have_one_digest(built: command.Package, tmp_path: Path, monk
 def contents(package: command.Package) -> dict[str, str]:
     """Hash by path; build.json apart, for one of the two has no git to name its commit by."""
     return {file["path"]: file["sha256"] for file in package.manifest["files"] if file["path"] != "build.json"}
+
+
+def test_its_bill_of_materials_is_valid_and_whole(built: command.Package) -> None:
+    bill = json.loads((built.folder.parent / "sbom.cdx.json").read_text())
+    assert bill_faults(bill) == []
+    shipped = {path.name for path in (built.folder / SITE_PACKAGES).glob("*.dist-info")}
+    assert len(bill["components"]) == len(shipped) > 50
+    assert all(component["licenses"] for component in bill["components"])
 
 
 def test_no_file_names_the_building_machine(built: command.Package) -> None:
