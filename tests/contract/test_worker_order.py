@@ -108,6 +108,21 @@ async def test_an_app_that_cannot_be_built_answers_by_its_health_functions(
     assert "the app does not start: Lease__Seconds" in ended.stderr
 
 
+@starts
+async def test_why_protobuf_ships_with_the_app(
+    pinned: Path, worker: Path, placeholder: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Without its own, whatever the app imports of protobuf is the worker's, a second time: the messages that the
+    worker had are none any more. (The real worker, with more of them, dies of a segmentation fault.)"""
+    root = tmp_path_factory.mktemp("bare") / "wwwroot"
+    shutil.copytree(pinned, root)
+    without(packages_of(root), "google/protobuf", "google/_upb")
+    ended = await run(root, worker, SETTINGS, placeholder=placeholder)
+    assert ended.code != 0
+    assert ended.told == {}
+    assert "Expected a message object" in ended.stderr or ended.code < 0
+
+
 async def test_why_one_setting_is_refused(pinned: Path, unpinned: Path, worker: Path) -> None:
     """With the platform's own library every invocation fails under it; with the pinned one health names it."""
     settings = {**SETTINGS, "PYTHON_ENABLE_OPENTELEMETRY": "true"}
