@@ -103,7 +103,7 @@ DEFECTS: Final = (
     Defect(
         name="refused-once-refused-for-good",
         file="mosaic_ops/publishing.py",
-        old="return _PASSING.search(self.words) is not None and not self.is_signed_out",
+        old="return _PASSING.search(self.complaint) is not None and not self.is_signed_out",
         new="return False",
         caught_by=(_PUBLISHING + "test_what_passes_is_tried_again",),
         what="the first deployment into a new app fails",

@@ -459,7 +459,8 @@ def test_the_command_warns_of_what_is_not_committed_and_says_where_all_is(
     _git(checkout, "commit", "-qm", "one")
     assert command.main(["--out", str(tmp_path / "dist")]) == 0
     said = capsys.readouterr()
-    assert "WARNING: not committed: function_app.py" in said.err
+    assert "WARNING: not committed: docs/reference/functions.json, function_app.py" in said.err
+    assert "no commit is known" not in said.err
     digest = json.loads((tmp_path / "dist" / "manifest.json").read_text())["digest"]
     assert digest in said.out
     (checkout / "mosaic_core" / "key.pem").write_text("x")
