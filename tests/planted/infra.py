@@ -298,6 +298,15 @@ FAULTS: Mapping[str, Fault] = {
         "cannot be a child of blobService",
         at="resource tables ",
     ),
+    "a queue twice": Fault(
+        TYPES,
+        RESOURCES,
+        "    conversationQueueName: conversationQueueName",
+        "    conversationQueueName: ingestionQueueName",
+        "conversationQueue is ingestionQueue",
+        where=BUS,
+        at="resource conversationQueue ",
+    ),
     "a diagnostic setting of nobody's": Fault(
         TYPES,
         HUBS,
@@ -421,6 +430,14 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "a module's file that is not there": Fault(
         FILES, RESOURCES, "'modules/identity.bicep'", "'modules/identities.bicep'", "which is not there"
+    ),
+    "two modules of one name": Fault(
+        FILES,
+        RESOURCES,
+        "  name: 'servicebus'\n",
+        "  name: 'storage'\n",
+        "is named 'storage', as the one on line",
+        at="module serviceBus ",
     ),
     "a name that is not declared": Fault(
         FILES, HUBS, "    partitionCount: partitions", "    partitionCount: partition", "partition is not declared"
@@ -1122,6 +1139,22 @@ FAULTS: Mapping[str, Fault] = {
         "        run: ./mosaic publish ",
         "        run: func azure functionapp publish ",
         "--no-build",
+    ),
+    "the digest is looked at by nobody": Fault(
+        DEPLOYMENT,
+        ENVIRONMENT,
+        "${{ inputs.digest }}",
+        "${{ github.sha }}",
+        "input digest is used by nothing",
+        at="      digest:",
+    ),
+    "Azure without an environment's rules": Fault(
+        DEPLOYMENT,
+        ENVIRONMENT,
+        "    environment: ${{ inputs.environment }}\n",
+        "",
+        "outside of an environment",
+        at="      - uses: azure/login",
     ),
     "a script that is not there": Fault(
         DEPLOYMENT, ENVIRONMENT, "      - run: .ci/bicep", "      - run: .ci/biceps", ".ci/biceps is not there"

@@ -78,6 +78,7 @@ def problems(root: Path, files: Mapping[str, BicepFile]) -> list[str]:
         found += _modules(root, files, file)
         found += _outputs(file, files)
         found += _conditions(file, files)
+        found += _module_names(file)
         found += _declarations(file)
         found += _loaded(root, file)
     used = {module_path(file, module) for file in files.values() for module in file.modules.values()}
@@ -412,6 +413,20 @@ def _outputs_read(files: Mapping[str, BicepFile], file: BicepFile) -> Iterator[s
 
 
 # ------------------------------------------------------------------------------------------------ outputs, declarations
+
+
+def _module_names(file: BicepFile) -> Iterator[str]:
+    """Two modules of one name are one deployment, of which the second replaces the first."""
+    seen: dict[str, int] = {}
+    for module in file.modules.values():
+        for body in bicep.bodies(module.value):
+            written = body.get("name")
+            name = bicep.constant(written) if written is not None else None
+            if isinstance(name, str):
+                first = seen.setdefault(name, module.line)
+                if first != module.line:
+                    place = f"{file.path}:{module.line}"
+                    yield f"{place}: module {module.name} is named '{name}', as the one on line {first}"
 
 
 def _conditions(file: BicepFile, files: Mapping[str, BicepFile]) -> Iterator[str]:
