@@ -578,7 +578,7 @@ class _Reader:
             elif separator and group.lower() in groups:
                 known = sorted(n for n in self._known if n.lower().startswith(f"{group.lower()}__"))
                 self.fault(name, "is unknown", f"there is {', '.join(known)}", reason="setting_unknown")
-            elif near := difflib.get_close_matches(name, ours, 1, _NEAR):
+            elif name != name.upper() and (near := difflib.get_close_matches(name, ours, 1, _NEAR)):
                 self.fault(name, "is not how this setting is spelt", f"call it {near[0]}", reason="setting_unknown")
 
 

@@ -102,7 +102,9 @@ async def _found(probe: HealthProbe) -> Finding:
         return Finding("down", "package_missing", (error.name,) if error.name else ())
     except (TimeoutError, OSError):
         return Finding("down", "unreachable")
-    except Exception as error:  # whatever it is, the dependency is of no use now
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # whatever it is, the dependency is of no use now
         log.warning("a probe failed", extra={"dependency": probe.name, "error": type(error).__name__})
         return Finding("down", "failed")
 

@@ -108,6 +108,21 @@ async def test_an_app_that_cannot_be_built_answers_by_its_health_functions(
     assert "the app does not start: Lease__Seconds" in ended.stderr
 
 
+@starts
+async def test_why_protobuf_ships_with_the_app(
+    pinned: Path, worker: Path, placeholder: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Without its own, whatever the app imports of protobuf is the worker's, a second time: the messages that the
+    worker had are none any more. (The real worker, with more of them, dies of a segmentation fault.)"""
+    root = tmp_path_factory.mktemp("bare") / "wwwroot"
+    shutil.copytree(pinned, root)
+    without(packages_of(root), "google/protobuf", "google/_upb")
+    ended = await run(root, worker, SETTINGS, placeholder=placeholder)
+    assert ended.code != 0
+    assert ended.told == {}
+    assert "Expected a message object" in ended.stderr or ended.code < 0
+
+
 async def test_why_one_setting_is_refused(pinned: Path, unpinned: Path, worker: Path) -> None:
     """With the platform's own library every invocation fails under it; with the pinned one health names it."""
     settings = {**SETTINGS, "PYTHON_ENABLE_OPENTELEMETRY": "true"}
@@ -119,6 +134,30 @@ async def test_why_one_setting_is_refused(pinned: Path, unpinned: Path, worker: 
     [(_, succeeded, said)] = names.told["told"]
     assert succeeded
     assert _names(said.partition(" ")[2]) == ["PYTHON_ENABLE_OPENTELEMETRY"]
+
+
+MODEL = {
+    "Agent__Provider": "openai",
+    "Agent__Endpoint": "https://model.example/v1",
+    "Agent__Model": "m",
+    "Agent__ApiKey": "k",
+}
+
+
+async def test_a_model_needs_the_package_that_has_its_clients(
+    pinned: Path, worker: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """requirements.txt has none; with requirements-model.txt besides everything is there."""
+    without_model = await run(pinned, worker, SETTINGS | MODEL, placeholder=True, invoke=["health_ready"])
+    assert without_model.told["functions"] == ["health_live", "health_ready"]
+    [(_, succeeded, said)] = without_model.told["told"]
+    assert (succeeded, _names(said.partition(" ")[2])) == (True, ["Agent__Provider"])
+    assert "requirements-model.txt" in without_model.stderr
+    root = tmp_path_factory.mktemp("model") / "wwwroot"
+    shutil.copytree(pinned, root)
+    install(packages_of(root), "--requirements", "requirements-model.txt")
+    with_model = await run(root, worker, SETTINGS | MODEL, placeholder=True, invoke=["health_live"])
+    assert len(with_model.told["functions"]) == FUNCTIONS, with_model.stderr[-3000:]
 
 
 def _names(body: str) -> list[Any]:

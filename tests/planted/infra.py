@@ -1334,6 +1334,54 @@ HARMLESS: Mapping[str, tuple[Edit, ...]] = {
             CI, "5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0", "0123456789abcdef0123456789abcdef01234567 # v7.1.0"
         ),
     ),
+    "a function of one's own": (
+        Edit(
+            RESOURCES,
+            "var resourceToken",
+            "func named(kind string, name string) string => '${kind}-${toLower(name)}'\n\nvar groupLabel = named('group', environmentName)\nvar resourceToken",
+        ),
+        Edit(
+            RESOURCES,
+            "output functionAppName string",
+            "output label string = groupLabel\noutput functionAppName string",
+        ),
+    ),
+    "a type of one's own": (
+        Edit(
+            STORAGE,
+            "param accessLogs bool",
+            "type logging = {\n  reads: bool\n  writes: bool?\n}\n\nparam log logging = { reads: false }\n\nparam accessLogs bool",
+        ),
+        Edit(STORAGE, "        enabled: accessLogs", "        enabled: log.reads || (log.?writes ?? accessLogs)"),
+    ),
+    "a name cut to its length": (
+        Edit(RESOURCES, "'st${resourceToken}'", "take('st${replace(environmentName, '-', '')}${resourceToken}', 24)"),
+    ),
+    "settings by way of a variable": (
+        Edit(APP, "  properties: union(extraAppSettings, ownSettings)", "  properties: allSettings"),
+        Edit(APP, "resource settings ", "var allSettings = union(extraAppSettings, ownSettings)\n\nresource settings "),
+    ),
+    "access as a text": (
+        Edit(
+            RESOURCES,
+            "    privateNetworking: privateNetworking\n    ingestionQueueName",
+            "    publicAccess: privateNetworking ? 'Disabled' : 'Enabled'\n    ingestionQueueName",
+        ),
+        Edit(BUS, "param privateNetworking bool", "param publicAccess string"),
+        Edit(
+            BUS, "publicNetworkAccess: privateNetworking ? 'Disabled' : 'Enabled'", "publicNetworkAccess: publicAccess"
+        ),
+    ),
+    "a ternary over lines": (
+        Edit(RESOURCES, "= zoneRedundant ? zonalSku : storageSku", "= zoneRedundant\n  ? zonalSku\n  : storageSku"),
+    ),
+    "a job over a matrix": (
+        Edit(
+            CI,
+            "    runs-on: ubuntu-24.04\n    timeout-minutes: 60",
+            "    strategy:\n      matrix:\n        os: [ubuntu-24.04]\n    runs-on: ${{ matrix.os }}\n    timeout-minutes: 60",
+        ),
+    ),
     "a document that warns": (Edit("README.md", "## ", "Never set `PYTHON_ENABLE_OPENTELEMETRY`.\n\n## "),),
     "a document that names a setting": (
         Edit("README.md", "## ", "With `Sweep__HourUtc` at 3 sweeps begin at three.\n\n## "),

@@ -76,8 +76,8 @@ async def main() -> None:
     forget(worker)
     sys.path.insert(0, worker)
     grpc: Any = importlib.import_module("grpc")
-    own_texts: Any = importlib.import_module("google.protobuf.wrappers_pb2")
-    kept = own_texts.StringValue(value="of the worker")
+    own: Any = importlib.import_module("google.protobuf.struct_pb2")
+    kept = own.Struct(fields={"of": own.Value(string_value="the worker")})
     arguments = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
     channel = grpc.insecure_channel(f"{arguments['--host']}:{arguments['--port']}")
     grpc.channel_ready_future(channel).result(timeout=10)
@@ -119,8 +119,13 @@ async def main() -> None:
         told.append([name, *await invoked(library, wrap, found, functions[name])])
     texts: Any = importlib.import_module("google.protobuf")
     # an app's package that speaks protobuf; the worker goes on with the messages that it had
-    importlib.import_module("google.protobuf.wrappers_pb2").StringValue(value="of the app").SerializeToString()
-    assert own_texts.StringValue.FromString(kept.SerializeToString()).value == "of the worker"
+    new: Any = importlib.import_module("google.protobuf.struct_pb2")
+    new.Struct(fields={"of": new.Value(string_value="the app")}).SerializeToString()
+    again = own.Struct.FromString(kept.SerializeToString())
+    again.fields["more"].list_value.values.add().string_value = "x"
+    assert again.fields["of"].string_value == "the worker"
+    assert [value.WhichOneof("kind") for value in again.fields.values()]
+    again.CopyFrom(kept)
     print(
         json.dumps(
             {
@@ -129,7 +134,7 @@ async def main() -> None:
                 "told": told,
                 "grpc": importlib.import_module("grpc").__version__,
                 "protobuf": texts.__version__,
-                "own": [grpc.__version__, own_texts.__file__],
+                "own": [grpc.__version__, own.__file__],
             }
         ),
         file=REPORT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import re
 import runpy
@@ -73,6 +74,8 @@ def started(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]) -> dict
             monkeypatch.delenv(name)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
+    # the process that runs the tests keeps its own handler
+    monkeypatch.setattr("mosaic_core.bootstrap.drain_on_terminate", lambda _: True)
     found = runpy.run_path(str(ROOT / "function_app.py"), run_name="function_app")
     apps = [value for value in found.values() if isinstance(value, func.FunctionApp)]
     assert len(apps) == 1, "the worker refuses more than one"
@@ -221,6 +224,23 @@ async def test_without_a_mistake_everything_is_there(monkeypatch: pytest.MonkeyP
     functions = started(monkeypatch, {**MINIMAL, "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true"})
     assert len(functions) == len(ROUTES) + len(Lane) + 3  # timers
     assert {"ingestion_lane", "conversation_lane", "sweep_lane", LIVE, READY} <= set(functions)
+
+
+def test_azure_s_loggers_are_at_warning_where_nothing_else_has_set_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker's root logger is at INFO, where the SDKs tell each request, token and link."""
+    loggers = [logging.getLogger(name) for name in ("azure", "uamqp", "azure.identity")]
+    before = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.NOTSET)
+        logging.getLogger("azure.identity").setLevel(logging.DEBUG)  # somebody looks for something
+        started(monkeypatch, MINIMAL)
+        for noisy in ("azure.core.pipeline.policies.http_logging_policy", "azure.servicebus._pyamqp", "uamqp.c_uamqp"):
+            assert logging.getLogger(noisy).getEffectiveLevel() == logging.WARNING
+        assert logging.getLogger("azure.identity.aio").getEffectiveLevel() == logging.DEBUG
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 async def test_storage_that_is_away_while_tables_are_to_be_made_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -656,9 +676,11 @@ async def test_what_keeps_spans_from_application_insights_is_named(
 
 
 @pytest.mark.parametrize("part", ["tables", "sender", "publisher", "verifier"])
-@pytest.mark.parametrize("error", [ModuleNotFoundError("no", name="a_package"), RuntimeError(SECRET)])
+@pytest.mark.parametrize(
+    "error", [ModuleNotFoundError("no", name="a_package"), RuntimeError(SECRET), BaseException("a library's panic")]
+)
 async def test_what_cannot_even_be_built_is_named_and_health_is_told(
-    part: str, error: Exception, azure: Azure, monkeypatch: pytest.MonkeyPatch
+    part: str, error: BaseException, azure: Azure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also to somebody with a token, which cannot be checked then."""
 

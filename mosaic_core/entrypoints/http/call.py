@@ -121,7 +121,9 @@ async def _if_known(api: Api, request: Request) -> Principal | None:
             return await _principal(api, request)
     except (RequestError, TimeoutError):
         return None
-    except Exception as error:
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # also what a library's native code panics with
         log.warning("a caller could not be told", extra={"error": type(error).__name__})
         return None
 
