@@ -32,27 +32,33 @@ _SIGNED_OUT: Final = re.compile(r"az login|AADSTS|no subscription|token (is|has)
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How one call of the Azure CLI ended; ``words`` is its last line of complaint."""
+    """How one call of the Azure CLI ended: its output, and what it complained of."""
 
     code: int
     out: str
-    words: str
+    complaint: str
+
+    @property
+    def words(self) -> str:
+        """The complaint in a line: the one that is marked as an error, else the last."""
+        lines = [line.strip() for line in self.complaint.splitlines() if line.strip()]
+        return next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "")
 
     @property
     def passes(self) -> bool:
         """Whether waiting may help."""
-        return _PASSING.search(self.words) is not None and not self.is_signed_out
+        return _PASSING.search(self.complaint) is not None and not self.is_signed_out
 
     @property
     def is_signed_out(self) -> bool:
-        return _SIGNED_OUT.search(self.words) is not None
+        return _SIGNED_OUT.search(self.complaint) is not None
 
 
 def az(arguments: Sequence[str]) -> Tried:
     """Runs ``az``. Raises FileNotFoundError where there is none."""
     answer = subprocess.run(["az", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    lines = [line for line in answer.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
-    return Tried(answer.returncode, answer.stdout, lines[-1].strip() if lines else "")
+    lines = [line for line in answer.stderr.splitlines() if not line.startswith("WARNING")]
+    return Tried(answer.returncode, answer.stdout, "\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +35,9 @@ class Package:
     """Modules that do not compile, as paths in the package."""
 
 
-def build(root: Path, out: Path, files: Sequence[str] = wheels.PLAIN) -> Package:
+def build(
+    root: Path, out: Path, files: Sequence[str] = wheels.PLAIN, say: Callable[[str], None] = lambda line: None
+) -> Package:
     """Builds the package of the checkout ``root`` into ``out``: ``app/``, ``mosaic-<version>.zip``, ``manifest.json``,
     ``sbom.cdx.json``, ``licences.txt``. What was there before is replaced once the new one is whole. Raises
     PackagingError."""
@@ -48,9 +50,12 @@ def build(root: Path, out: Path, files: Sequence[str] = wheels.PLAIN) -> Package
         draft, scratch = Path(made) / "out", Path(made) / "scratch"
         (draft / "app").mkdir(parents=True)
         scratch.mkdir()
+        say("fetching the wheels …")
         fetched = wheels.fetch(root, files, scratch)
+        say(f"unpacking and compiling {len(fetched)} packages and the app …")
         requirements = "".join(f"{wheel.name}=={wheel.version}\n" for wheel in fetched)
         skipped = staging.stage(root, draft / "app", own, fetched, source, requirements)
+        say("writing the zip, the manifest, the bill of materials …")
         manifest = _write_results(root, draft, fetched, source, inputs(root, files))
         (draft / "app" / staging.IGNORE_FILE).write_text(staging.IGNORE_TEXT, "utf-8")
         archive.settle(draft / "app")
@@ -129,6 +134,10 @@ def _put_in_place(draft: Path, out: Path) -> None:
         path.replace(out / path.name)
 
 
+def _say(line: str) -> None:
+    print(f"mosaic package: {line}", file=sys.stderr, flush=True)
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command. Returns the exit code: 0 built, 1 not, 3 the package index did not answer."""
     parser = argparse.ArgumentParser(
@@ -146,7 +155,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.if_needed and is_current(ROOT, out, files):
             print(f"{out} has this very package")
             return 0
-        package = build(ROOT, out, files)
+        package = build(ROOT, out, files, _say)
     except IndexUnreachableError as error:
         print(f"mosaic package: {error}", file=sys.stderr)
         return EXIT_UNREACHABLE
@@ -154,6 +163,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"mosaic package: {error}", file=sys.stderr)
         return 1
     manifest = package.manifest
+    if manifest["commit"] == "unknown":
+        print("mosaic package: WARNING: no commit is known: git does not answer for this folder.", file=sys.stderr)
     if manifest["dirty"]:
         names = ", ".join(manifest["uncommitted"][:5])
         print(f"mosaic package: WARNING: not committed: {names}. The manifest says so.", file=sys.stderr)

@@ -63,6 +63,7 @@ class Source:
         if not commit:
             return cls(version, "unknown", ())
         inputs = [*OWN_FILES, "mosaic_core", "requirements", "pyproject.toml", "mosaic_ops/packaging"]
+        inputs.append("docs/reference/functions.json")
         inputs += [path.name for path in root.glob("requirements-*.txt")]
         told = _git(root, "status", "--porcelain", "--untracked-files=all", "--no-renames", "-z", "--", *inputs)
         return cls(version, commit, tuple(sorted(entry[3:] for entry in told.split("\0") if entry)))

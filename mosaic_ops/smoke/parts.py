@@ -145,10 +145,10 @@ class Smoke:
         answer = await self._until(lambda: self.doors.call("GET", "/health/ready"), lambda seen: seen.status == 200)
         states = answer.body.get("dependencies")
         dependencies = states if isinstance(states, list) else []
+        down = [_dependency(it) for it in dependencies if isinstance(it, Mapping) and it.get("state") != "up"]
         if answer.status != 200:
-            down = [str(it.get("name")) for it in dependencies if it.get("state") != "up"]
             raise NotSoError(f"{answer.words} after {self.seconds:.0f} s: {', '.join(down) or 'no dependency named'}")
-        return f"ready, {len(dependencies)} dependencies up"
+        return f"ready, {len(dependencies) - len(down)} dependencies up" + (f"; {', '.join(down)}" if down else "")
 
     async def _build(self) -> str:
         answer = await self.doors.call("GET", "/health/live")
@@ -326,6 +326,11 @@ class Smoke:
                 if good(seen) or time.monotonic() >= deadline:
                     return seen
             await asyncio.sleep(self.poll_seconds)
+
+
+def _dependency(state: Mapping[str, Any]) -> str:
+    """Name, state and reason, as readiness tells them: none of them is a value."""
+    return " ".join(str(state[key]) for key in ("name", "state", "reason") if state.get(key))
 
 
 def subject_of(token: str) -> str:

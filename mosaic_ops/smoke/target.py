@@ -51,22 +51,24 @@ class Embedded:
     """The running embedded stack, of ``state`` or the one that was started last here."""
 
     url: str
-    environment: Mapping[str, Any]
+    state: Path | None = None
     poll_seconds: float = 0.1
     is_embedded: bool = True
 
     @classmethod
     def of(cls, url: str, state: Path | None) -> Embedded:
         """``url`` empty: the stack's own. Raises `NotReachableError`."""
-        try:
-            found = running.environment(state)
-        except running.NotReachableError as error:
-            raise NotReachableError(str(error)) from None
-        return cls(url or str(found["ApiBaseUrl"]), found)
+        return cls(url or str(_environment(state)["ApiBaseUrl"]), state)
 
     def settings(self) -> Settings:
-        known = {name: value for name, value in self.environment.items() if isinstance(value, str)}
-        return _settings(known)
+        """Of the stack that answers at ``url``, and of no other."""
+        found = _environment(self.state)
+        if self.url.rstrip("/") != found["ApiBaseUrl"]:
+            raise NotReachableError(
+                f"{self.url} is not the running embedded stack ({found['ApiBaseUrl']}); "
+                "of a deployment name --resource-group and --app"
+            )
+        return _settings({name: value for name, value in found.items() if isinstance(value, str)})
 
     async def functions(self) -> list[Listed] | None:
         return None
@@ -101,6 +103,13 @@ class Azure:
     @property
     def _named(self) -> list[str]:
         return ["--resource-group", self.resource_group, "--name", self.app]
+
+
+def _environment(state: Path | None) -> dict[str, Any]:
+    try:
+        return running.environment(state)
+    except running.NotReachableError as error:
+        raise NotReachableError(str(error)) from None
 
 
 def _by_identity(connection: Connection) -> Connection:

@@ -8,8 +8,10 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-ANY: tuple[str, ...] = ("py3-none-any",)
+import cyclonedx.schema
+import jsonschema_rs
 
 
 def make_wheel(
@@ -66,3 +68,20 @@ def make_checkout(root: Path, wheels: Mapping[str, Path]) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, "utf-8")
     return root
+
+
+def bill_faults(bill: Any) -> list[str]:
+    """Where a bill of materials is not CycloneDX 1.6, by the published schema."""
+    names = {"spdx.schema.json": "spdx.SNAPSHOT.schema.json", "jsf-0.82.schema.json": "jsf-0.82.SNAPSHOT.schema.json"}
+
+    def retrieve(uri: str) -> Any:
+        name = uri.rpartition("/")[2]
+        return _schema(names.get(name, name))
+
+    validator = jsonschema_rs.validator_for(_schema("bom-1.6.SNAPSHOT.schema.json"), retriever=retrieve)
+    return [str(error) for error in validator.iter_errors(bill)]
+
+
+def _schema(name: str) -> Any:
+    folder = Path(cyclonedx.schema.__file__).parent / "_res"
+    return json.loads((folder / name).read_text("utf-8"))

@@ -61,6 +61,8 @@ class Azure:
         "Max retries exceeded ... Temporary failure in name resolution",
         "ERROR: Deployment with id is in progress. Conflict",
         "The read operation timed out",
+        "ERROR: Operation returned an invalid status 'Forbidden'\nContent: {}\n",
+        "Getting scm site credentials\nERROR: An error occured during deployment.\nStatus Code: 503",
     ],
 )
 def test_what_passes_is_tried_again(words: str) -> None:
@@ -217,7 +219,7 @@ def test_hooks_give_commands_what_these_take(name: str, tmp_path: Path) -> None:
     values = {
         "AZURE_RESOURCE_GROUP": "rg x",
         "AZURE_FUNCTION_APP_NAME": "func-x",
-        "AZURE_FUNCTION_APP_URL": "https://func-x.azurewebsites.net",
+        "AZURE_FUNCTION_APP_URL": "https://func-x.sites.example",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
     told = ""

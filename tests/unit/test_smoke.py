@@ -23,11 +23,12 @@ from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import Severity
 from mosaic_core.domain.records import Membership, Signal
 from mosaic_core.ports import Stores
+from mosaic_ops import running
 from mosaic_ops.smoke import command, parts, target
 from mosaic_ops.smoke.doors import Answer
 from mosaic_ops.smoke.errors import NotReachableError
 from mosaic_ops.smoke.parts import Expected, Finding, Smoke
-from mosaic_ops.smoke.target import Azure, Listed
+from mosaic_ops.smoke.target import Azure, Embedded, Listed
 from mosaic_ops.smoke.workspace import Arrived, LogAnalytics
 
 NAMES = frozenset({"health_live", "health_ready", "sweep_lane"})
@@ -158,7 +159,12 @@ async def deployment() -> Deployment:
 
 
 async def smoke(
-    deployment: Deployment, *names: str, expected: Expected | None = None, bearer: str = "", telemetry: Any = None
+    deployment: Deployment,
+    *names: str,
+    expected: Expected | None = None,
+    bearer: str = "",
+    telemetry: Any = None,
+    seconds: float = 0.02,
 ) -> dict[str, Finding]:
     async def stores() -> Stores:
         return deployment.stores
@@ -174,7 +180,7 @@ async def smoke(
         stores=stores,
         queues=queues,
         workspace=telemetry or Telemetry(),
-        seconds=0.02,
+        seconds=seconds,
         poll_seconds=0.005,
         say=told.append,
     )
@@ -220,7 +226,8 @@ def _set(**changes: Any) -> Callable[[Deployment], None]:
 
 
 AFTER_FIRST = set(parts.PARTS) - set(parts.FIRST)
-DOWN = Answer(503, {"dependencies": [{"name": "tables", "state": "up"}, {"name": "service_bus", "state": "down"}]})
+BUS_DOWN = {"name": "service_bus", "state": "down", "required": True, "reason": "no_permission"}
+DOWN = Answer(503, {"dependencies": [{"name": "tables", "state": "up"}, BUS_DOWN]})
 
 
 @pytest.mark.parametrize(
@@ -240,7 +247,12 @@ DOWN = Answer(503, {"dependencies": [{"name": "tables", "state": "up"}, {"name":
             "disabled ",
             id="a function is disabled",
         ),
-        pytest.param(_set(health=DOWN), {"health", *AFTER_FIRST}, "503 after 0 s: service_bus", id="health 503"),
+        pytest.param(
+            _set(health=DOWN),
+            {"health", *AFTER_FIRST},
+            "503 after 0 s: service_bus down no_permission",
+            id="health 503",
+        ),
         pytest.param(
             _set(health=Answer(503, {})),
             {"health", *AFTER_FIRST},
@@ -320,6 +332,14 @@ async def test_telemetry_that_has_not_arrived_is_named(deployment: Deployment, s
     assert said in findings["workspace"].detail
 
 
+async def test_what_readiness_does_without_is_told(deployment: Deployment) -> None:
+    hub = {"name": "telemetry_hub", "state": "down", "required": False, "reason": "unreachable"}
+    deployment.health = Answer(200, {"dependencies": [{"name": "tables", "state": "up"}, hub]})
+    findings = await smoke(deployment, "health")
+    assert findings["health"].good
+    assert findings["health"].detail == "ready, 1 dependencies up; telemetry_hub down unreachable"
+
+
 async def test_nothing_is_sent_to_an_app_that_is_not_ready(deployment: Deployment) -> None:
     deployment.listed = []
     await smoke(deployment)
@@ -371,7 +391,7 @@ async def test_who_answers_late_is_waited_for(deployment: Deployment) -> None:
         return await later()
 
     deployment.functions = late  # type: ignore[method-assign]
-    assert (await smoke(deployment, "functions"))["functions"].good
+    assert (await smoke(deployment, "functions", seconds=60))["functions"].good
 
 
 # ------------------------------------------------------------------------------------------------------- command line
@@ -455,15 +475,15 @@ def test_a_token_command_that_fails_is_not_reachable(capsys: pytest.CaptureFixtu
 APP_SETTINGS = {
     "AzureWebJobsStorage__accountName": "st",
     "AZURE_CLIENT_ID": "11111111-1111-1111-1111-111111111111",
-    "ServiceBusConnection__fullyQualifiedNamespace": "sb-x.servicebus.windows.net",
+    "ServiceBusConnection__fullyQualifiedNamespace": "sb-x.servicebus.example",
     "ServiceBusConnection__clientId": "11111111-1111-1111-1111-111111111111",
     "ServiceBusConnection__credential": "managedidentity",
-    "EventHubsConnection__fullyQualifiedNamespace": "eh-x.servicebus.windows.net",
+    "EventHubsConnection__fullyQualifiedNamespace": "eh-x.servicebus.example",
     "EventHubsConnection__clientId": "11111111-1111-1111-1111-111111111111",
     "EventHubsConnection__credential": "managedidentity",
-    "TablesConnection__endpoint": "https://stx.table.core.windows.net",
+    "TablesConnection__endpoint": "https://stx.table.example",
     "TablesConnection__clientId": "11111111-1111-1111-1111-111111111111",
-    "BlobsConnection__endpoint": "https://stx.blob.core.windows.net",
+    "BlobsConnection__endpoint": "https://stx.blob.example",
     "BlobsConnection__clientId": "11111111-1111-1111-1111-111111111111",
     "Auth__Issuer": "https://login.example/t/v2.0",
     "Auth__Audience": "api://mosaic",
@@ -488,7 +508,13 @@ def az(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]
     return put
 
 
-AZURE = Azure("https://func-x.azurewebsites.net", "rg-x", "func-x")
+AZURE = Azure("https://func-x.sites.example", "rg-x", "func-x")
+
+
+def test_another_address_than_the_stack_s_gets_none_of_its_queues(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "environment", lambda state: {"ApiBaseUrl": "http://127.0.0.1:7071"})
+    with pytest.raises(NotReachableError, match="is not the running embedded stack"):
+        Embedded.of("https://func-x.sites.example", None).settings()
 
 
 async def test_functions_are_listed_by_az(az: Callable[[str], Path]) -> None:
@@ -502,7 +528,7 @@ def test_settings_are_the_app_s_with_the_caller_s_own_identity(az: Callable[[str
     az(f"echo '{json.dumps([{'name': name, 'value': value} for name, value in APP_SETTINGS.items()])}'")
     settings = AZURE.settings()
     assert settings.queues[Lane.SWEEP] == "another-sweep"
-    assert settings.service_bus.endpoint == "sb-x.servicebus.windows.net"
+    assert settings.service_bus.endpoint == "sb-x.servicebus.example"
     for connection in (settings.service_bus, settings.event_hubs, settings.tables, settings.blobs):
         assert (connection.uses_identity, connection.client_id) == (True, "")
 
