@@ -237,6 +237,13 @@ FAULTS: Mapping[str, Fault] = {
         at="    name: storageAccountName",
     ),
     "a wrong discriminator": Fault(TYPES, APP, "  name: 'ftp'", "  name: 'sftp'", "'sftp' is none of"),
+    "a wrong type through two modules": Fault(
+        TYPES,
+        RESOURCES,
+        "param alwaysReady array = []",
+        "param alwaysReady array = [{ name: 'http', instanceCount: '1' }]",
+        "instanceCount wants int, has string",
+    ),
     "a retention that is not offered": Fault(
         TYPES,
         LOGS,
@@ -438,6 +445,38 @@ FAULTS: Mapping[str, Fault] = {
         "  name: 'storage'\n",
         "is named 'storage', as the one on line",
         at="module serviceBus ",
+    ),
+    "a name that is known too late": Fault(
+        FILES,
+        ROLES,
+        "guid(hub.id, appPrincipalId,",
+        "guid(hub.id, component.properties.AppId,",
+        "is known only after the deployment began",
+    ),
+    "a condition that is known too late": Fault(
+        FILES,
+        RESOURCES,
+        "= if (privateNetworking) {\n  name: 'network'",
+        "= if (empty(identity.outputs.clientId)) {\n  name: 'network'",
+        "identity.outputs is known only after",
+    ),
+    "a parent by its name": Fault(
+        FILES,
+        BUS,
+        "  parent: namespace\n  name: sweepQueueName",
+        "  parent: 'namespace'\n  name: sweepQueueName",
+        "parent wants the resource itself",
+    ),
+    "a dependency by its id": Fault(
+        FILES, STORAGE, "    blobService\n  ]", "    blobService.id\n  ]", "dependsOn wants the resource itself"
+    ),
+    "a limit that is no number": Fault(
+        FILES,
+        RESOURCES,
+        "@minValue(40)",
+        "@minValue('40')",
+        "@minValue of maximumInstanceCount wants a number",
+        at="param maximumInstanceCount",
     ),
     "a name that is not declared": Fault(
         FILES, HUBS, "    partitionCount: partitions", "    partitionCount: partition", "partition is not declared"
@@ -830,6 +869,15 @@ FAULTS: Mapping[str, Fault] = {
         "resource appTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {",
         "resource appTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(principalId)) {",
         "is not there under every parameter",
+    ),
+    "a client id for a principal's": Fault(
+        GRANTS,
+        RESOURCES,
+        "    appPrincipalId: identity.outputs.principalId",
+        "    appPrincipalId: identity.outputs.clientId",
+        "has to be its principalId",
+        where=ROLES,
+        at="resource appBlobs ",
     ),
     "a role twice": Fault(
         GRANTS,
