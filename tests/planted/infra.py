@@ -237,6 +237,13 @@ FAULTS: Mapping[str, Fault] = {
         at="    name: storageAccountName",
     ),
     "a wrong discriminator": Fault(TYPES, APP, "  name: 'ftp'", "  name: 'sftp'", "'sftp' is none of"),
+    "a wrong type through two modules": Fault(
+        TYPES,
+        RESOURCES,
+        "param alwaysReady array = []",
+        "param alwaysReady array = [{ name: 'http', instanceCount: '1' }]",
+        "instanceCount wants int, has string",
+    ),
     "a retention that is not offered": Fault(
         TYPES,
         LOGS,
@@ -297,6 +304,15 @@ FAULTS: Mapping[str, Fault] = {
         "  parent: blobService\n  name: tableName",
         "cannot be a child of blobService",
         at="resource tables ",
+    ),
+    "a queue twice": Fault(
+        TYPES,
+        RESOURCES,
+        "    conversationQueueName: conversationQueueName",
+        "    conversationQueueName: ingestionQueueName",
+        "conversationQueue is ingestionQueue",
+        where=BUS,
+        at="resource conversationQueue ",
     ),
     "a diagnostic setting of nobody's": Fault(
         TYPES,
@@ -421,6 +437,46 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "a module's file that is not there": Fault(
         FILES, RESOURCES, "'modules/identity.bicep'", "'modules/identities.bicep'", "which is not there"
+    ),
+    "two modules of one name": Fault(
+        FILES,
+        RESOURCES,
+        "  name: 'servicebus'\n",
+        "  name: 'storage'\n",
+        "is named 'storage', as the one on line",
+        at="module serviceBus ",
+    ),
+    "a name that is known too late": Fault(
+        FILES,
+        ROLES,
+        "guid(hub.id, appPrincipalId,",
+        "guid(hub.id, component.properties.AppId,",
+        "is known only after the deployment began",
+    ),
+    "a condition that is known too late": Fault(
+        FILES,
+        RESOURCES,
+        "= if (privateNetworking) {\n  name: 'network'",
+        "= if (empty(identity.outputs.clientId)) {\n  name: 'network'",
+        "identity.outputs is known only after",
+    ),
+    "a parent by its name": Fault(
+        FILES,
+        BUS,
+        "  parent: namespace\n  name: sweepQueueName",
+        "  parent: 'namespace'\n  name: sweepQueueName",
+        "parent wants the resource itself",
+    ),
+    "a dependency by its id": Fault(
+        FILES, STORAGE, "    blobService\n  ]", "    blobService.id\n  ]", "dependsOn wants the resource itself"
+    ),
+    "a limit that is no number": Fault(
+        FILES,
+        RESOURCES,
+        "@minValue(40)",
+        "@minValue('40')",
+        "@minValue of maximumInstanceCount wants a number",
+        at="param maximumInstanceCount",
     ),
     "a name that is not declared": Fault(
         FILES, HUBS, "    partitionCount: partitions", "    partitionCount: partition", "partition is not declared"
@@ -814,6 +870,15 @@ FAULTS: Mapping[str, Fault] = {
         "resource appTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(principalId)) {",
         "is not there under every parameter",
     ),
+    "a client id for a principal's": Fault(
+        GRANTS,
+        RESOURCES,
+        "    appPrincipalId: identity.outputs.principalId",
+        "    appPrincipalId: identity.outputs.clientId",
+        "has to be its principalId",
+        where=ROLES,
+        at="resource appBlobs ",
+    ),
     "a role twice": Fault(
         GRANTS,
         ROLES,
@@ -1123,6 +1188,22 @@ FAULTS: Mapping[str, Fault] = {
         "        run: func azure functionapp publish ",
         "--no-build",
     ),
+    "the digest is looked at by nobody": Fault(
+        DEPLOYMENT,
+        ENVIRONMENT,
+        "${{ inputs.digest }}",
+        "${{ github.sha }}",
+        "input digest is used by nothing",
+        at="      digest:",
+    ),
+    "Azure without an environment's rules": Fault(
+        DEPLOYMENT,
+        ENVIRONMENT,
+        "    environment: ${{ inputs.environment }}\n",
+        "",
+        "outside of an environment",
+        at="      - uses: azure/login",
+    ),
     "a script that is not there": Fault(
         DEPLOYMENT, ENVIRONMENT, "      - run: .ci/bicep", "      - run: .ci/biceps", ".ci/biceps is not there"
     ),
@@ -1299,6 +1380,54 @@ HARMLESS: Mapping[str, tuple[Edit, ...]] = {
     "a later version of an action": (
         Edit(
             CI, "5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0", "0123456789abcdef0123456789abcdef01234567 # v7.1.0"
+        ),
+    ),
+    "a function of one's own": (
+        Edit(
+            RESOURCES,
+            "var resourceToken",
+            "func named(kind string, name string) string => '${kind}-${toLower(name)}'\n\nvar groupLabel = named('group', environmentName)\nvar resourceToken",
+        ),
+        Edit(
+            RESOURCES,
+            "output functionAppName string",
+            "output label string = groupLabel\noutput functionAppName string",
+        ),
+    ),
+    "a type of one's own": (
+        Edit(
+            STORAGE,
+            "param accessLogs bool",
+            "type logging = {\n  reads: bool\n  writes: bool?\n}\n\nparam log logging = { reads: false }\n\nparam accessLogs bool",
+        ),
+        Edit(STORAGE, "        enabled: accessLogs", "        enabled: log.reads || (log.?writes ?? accessLogs)"),
+    ),
+    "a name cut to its length": (
+        Edit(RESOURCES, "'st${resourceToken}'", "take('st${replace(environmentName, '-', '')}${resourceToken}', 24)"),
+    ),
+    "settings by way of a variable": (
+        Edit(APP, "  properties: union(extraAppSettings, ownSettings)", "  properties: allSettings"),
+        Edit(APP, "resource settings ", "var allSettings = union(extraAppSettings, ownSettings)\n\nresource settings "),
+    ),
+    "access as a text": (
+        Edit(
+            RESOURCES,
+            "    privateNetworking: privateNetworking\n    ingestionQueueName",
+            "    publicAccess: privateNetworking ? 'Disabled' : 'Enabled'\n    ingestionQueueName",
+        ),
+        Edit(BUS, "param privateNetworking bool", "param publicAccess string"),
+        Edit(
+            BUS, "publicNetworkAccess: privateNetworking ? 'Disabled' : 'Enabled'", "publicNetworkAccess: publicAccess"
+        ),
+    ),
+    "a ternary over lines": (
+        Edit(RESOURCES, "= zoneRedundant ? zonalSku : storageSku", "= zoneRedundant\n  ? zonalSku\n  : storageSku"),
+    ),
+    "a job over a matrix": (
+        Edit(
+            CI,
+            "    runs-on: ubuntu-24.04\n    timeout-minutes: 60",
+            "    strategy:\n      matrix:\n        os: [ubuntu-24.04]\n    runs-on: ${{ matrix.os }}\n    timeout-minutes: 60",
         ),
     ),
     "a document that warns": (Edit("README.md", "## ", "Never set `PYTHON_ENABLE_OPENTELEMETRY`.\n\n## "),),

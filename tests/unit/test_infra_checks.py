@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,16 +48,30 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+class Tree:
+    """The copy, in which edits are made and taken back."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._before: dict[Path, str] = {}
+
+    def plant(self, edit: Edit | Fault) -> None:
+        path = self.root / edit.file
+        text = path.read_text("utf-8")
+        assert edit.old in text, f"{edit.file} has no {edit.old!r} any more: mend the table"
+        self._before.setdefault(path, text)
+        path.write_text(text.replace(edit.old, edit.new, 1), "utf-8")
+
+    def restore(self) -> None:
+        for path, text in self._before.items():
+            path.write_text(text, "utf-8")
+
+
 @pytest.fixture
-def copy(sound: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(sound, tmp_path / "copy")
-
-
-def plant(root: Path, edit: Edit | Fault) -> None:
-    path = root / edit.file
-    text = path.read_text("utf-8")
-    assert edit.old in text, f"{edit.file} has no {edit.old!r} any more: mend the table"
-    path.write_text(text.replace(edit.old, edit.new, 1), "utf-8")
+def tree(sound: Path) -> Iterator[Tree]:
+    tree = Tree(sound)
+    yield tree
+    tree.restore()
 
 
 def line_of(root: Path, fault: Fault) -> int:
@@ -85,18 +100,18 @@ def test_the_sound_tree_gives_no_line(sound: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_planted_fault_is_told_by_its_line(copy: Path, told_anyway: frozenset[str], name: str) -> None:
+def test_a_planted_fault_is_told_by_its_line(tree: Tree, told_anyway: frozenset[str], name: str) -> None:
     fault = FAULTS[name]
-    plant(copy, fault)
-    found = [line for line in infra.look(fault.part, copy) if without_number(line) not in told_anyway]
-    number = line_of(copy, fault)
+    tree.plant(fault)
+    found = [line for line in infra.look(fault.part, tree.root) if without_number(line) not in told_anyway]
+    number = line_of(tree.root, fault)
     place = f"{fault.where or fault.file}:{number}: " if number else f"{fault.where or fault.file}:"
     assert any(line.startswith(place) and fault.what in line for line in found), "\n".join([place, *found])
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_a_harmless_edit_gives_no_line(copy: Path, told_anyway: frozenset[str], name: str) -> None:
+def test_a_harmless_edit_gives_no_line(tree: Tree, told_anyway: frozenset[str], name: str) -> None:
     for edit in HARMLESS[name]:
-        plant(copy, edit)
-    found = [line for part in infra.PARTS for line in infra.look(part, copy)]
+        tree.plant(edit)
+    found = [line for part in infra.PARTS for line in infra.look(part, tree.root)]
     assert [line for line in found if without_number(line) not in told_anyway] == []

@@ -320,6 +320,7 @@ class _Workflow:
         for name, job in self.jobs.items():
             yield from self._job(name, job, others)
         yield from self._environments()
+        yield from self._inputs()
         if (
             "deploy" in self._text.lower()
             and "workflow_call" not in self.events
@@ -331,6 +332,14 @@ class _Workflow:
                     "a deployment is not to be cancelled half-way: concurrency with cancel-in-progress: false",
                     "concurrency",
                 )
+
+    def _inputs(self) -> Iterator[str]:
+        """What is handed over is used."""
+        for event in ("workflow_call", "workflow_dispatch"):
+            declared = self.events.get(event)
+            for name in (declared.get("inputs") or {}) if isinstance(declared, dict) else ():
+                if not re.search(rf"inputs\.{re.escape(name)}\b", self._text):
+                    yield self._say(f"input {name} is used by nothing", "on", event, "inputs", name)
 
     def _environments(self) -> Iterator[str]:
         """Jobs that call one workflow for several environments hand over the same package, production after staging."""
@@ -547,6 +556,10 @@ class _Workflow:
             for key in ("client-id", "tenant-id", "subscription-id"):
                 if key not in (step.get("with") or {}):
                     yield self._say(f"azure/login without {key}", *path)
+            if "environment" not in self.jobs[job]:
+                yield self._say(
+                    f"job {job} signs in to Azure outside of an environment, whose rules hold it back", *path
+                )
             permissions = self.jobs[job].get("permissions") or self.top.get("permissions") or {}
             if not isinstance(permissions, dict) or permissions.get("id-token") != "write":
                 yield self._say(f"job {job} signs in to Azure without permission id-token: write", *path)

@@ -11,6 +11,7 @@ import itertools
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from mosaic_ops.checks.infra import bicep
@@ -779,7 +780,27 @@ def deploy(
 ) -> list[Instance]:
     """What `entry` deploys. `given`: parameters that are certain; the others may be anything that is allowed, or their
     defaults alone."""
-    arguments: dict[str, Values] = {
-        name: (value,) for name, value in (given or {}).items() if name in files[entry].parameters
-    }
-    return list(Scope(files[entry], files, (), arguments, defaults_only=defaults_only).instances())
+    return list(_deployed(_Files(files), entry, tuple((given or {}).items()), defaults_only))
+
+
+class _Files(dict[str, BicepFile]):
+    """Files by path; the same texts are the same files."""
+
+    def __init__(self, files: Mapping[str, BicepFile]) -> None:
+        super().__init__(files)
+        self._key = tuple((path, file.source) for path, file in sorted(files.items()))
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Files) and self._key == other._key
+
+
+@lru_cache(maxsize=16)
+def _deployed(
+    files: _Files, entry: str, given: tuple[tuple[str, Value], ...], defaults_only: bool
+) -> tuple[Instance, ...]:
+    """Each part of the check asks for the same few."""
+    arguments: dict[str, Values] = {name: (value,) for name, value in given if name in files[entry].parameters}
+    return tuple(Scope(files[entry], files, (), arguments, defaults_only=defaults_only).instances())

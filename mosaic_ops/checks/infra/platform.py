@@ -136,6 +136,7 @@ def problems(files: Mapping[str, BicepFile]) -> list[str]:
                 found += _pointers(either)
                 found += _settings(either)
             found += _diagnostics(instances)
+            found += _twice(instances)
             found += _tags(instances, entry)
             found += _network(deploy(files, entry, {PRIVATE: True}))
     return list(dict.fromkeys(found))
@@ -248,6 +249,22 @@ def _settings(instances: list[Instance]) -> Iterator[str]:
 
 
 # --------------------------------------------------------------------------------------------------- diagnostics, tags
+
+
+def _twice(instances: list[Instance]) -> Iterator[str]:
+    """No two resources of a type have one name, parent and scope, where both are certain to be deployed."""
+    seen: dict[tuple[object, ...], Instance] = {}
+    for each in instances:
+        if each.declaration.existing or each.present != (True,) or "*" in each.address:
+            continue
+        names = tuple(value for field in each.at("name") for value in field.values)
+        if len(names) != 1 or not isinstance(names[0], str | Composed):
+            continue
+        scope = tuple(sorted(reference.address for reference in each.references("scope")))
+        key = (each.type.lower(), names, each.parent.address if each.parent else (), scope)
+        first = seen.setdefault(key, each)
+        if first.declaration is not each.declaration or first.scope.address != each.scope.address:
+            yield f"{each.place}: {each.declaration.name} is {first.declaration.name} ({first.place}) once more"
 
 
 def _diagnostics(instances: list[Instance]) -> Iterator[str]:

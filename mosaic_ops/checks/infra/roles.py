@@ -198,6 +198,9 @@ def _read(assignment: Instance, instances: list[Instance], grants: list[Grant]) 
                     f"{field.place}: {name}: principalType has to be 'ServicePrincipal', or a new"
                     " identity may not be found"
                 )
+    for value in (value for field in assignment.at("properties.principalId") for value in field.values):
+        if who == "app" and isinstance(value, Reference) and value.path != ("properties", "principalId"):
+            yield f"{place}: {name}: principalId is .{'.'.join(value.path)} of the identity, has to be its principalId"
     if who == "app" and assignment.present != (True,):
         yield f"{place}: {name} is the app's, and is not there under every parameter"
     for guid in sorted(guids):

@@ -151,8 +151,13 @@ def problems(files: Mapping[str, BicepFile]) -> list[str]:
                 found += check.found
     for entry in ENTRIES:
         for instance in deploy(files, entry) if entry in files else ():
-            if not instance.declaration.existing:
+            shape = shape_of(instance.declaration)
+            if not instance.declaration.existing and shape is not None:
                 found += _characters(instance)
+                # once more, with what the modules were given
+                check = _Check(instance)
+                check.shape(instance.body, shape, instance.type.rpartition("/")[2], instance.place, top=True)
+                found += check.found
     return list(dict.fromkeys(found))
 
 

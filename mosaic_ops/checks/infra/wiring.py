@@ -39,6 +39,13 @@ _DECORATORS: Final = frozenset(
     "allowed description discriminator export maxLength maxValue metadata minLength minValue onlyIfNotExists batchSize"
     " retryOn sealed secure waitUntil userDefinedConstraint validate".split()
 )
+_DECORATED: Final[Mapping[str, tuple[type[Expression], str, tuple[str, ...]]]] = {
+    "minValue": (bicep.Number, "a number", ("int",)),
+    "maxValue": (bicep.Number, "a number", ("int",)),
+    "minLength": (bicep.Number, "a number", ("string", "array")),
+    "maxLength": (bicep.Number, "a number", ("string", "array")),
+    "allowed": (bicep.Array, "an array", ("string", "int", "bool", "array", "object")),
+}
 _NAMESPACES: Final = frozenset({"az", "sys"})
 _KINDS: Final = frozenset({"string", "int", "bool", "object", "array", "any"})
 
@@ -78,6 +85,8 @@ def problems(root: Path, files: Mapping[str, BicepFile]) -> list[str]:
         found += _modules(root, files, file)
         found += _outputs(file, files)
         found += _conditions(file, files)
+        found += _module_names(file)
+        found += _known_at_start(file)
         found += _declarations(file)
         found += _loaded(root, file)
     used = {module_path(file, module) for file in files.values() for module in file.modules.values()}
@@ -414,6 +423,60 @@ def _outputs_read(files: Mapping[str, BicepFile], file: BicepFile) -> Iterator[s
 # ------------------------------------------------------------------------------------------------ outputs, declarations
 
 
+_AT_START: Final = frozenset({"id", "name", "type", "apiVersion"})
+
+
+def _known_at_start(file: BicepFile) -> Iterator[str]:
+    """Names, conditions and loops are worked out before anything is deployed; parents and dependencies are symbols."""
+    for value in (*(each.value for each in file.resources), *(each.value for each in file.modules.values())):
+        early: list[Expression] = []
+        at = value
+        while isinstance(at, bicep.Loop | bicep.Conditional):
+            early.append(at.over if isinstance(at, bicep.Loop) else at.condition)
+            at = at.body
+        for body in bicep.bodies(value):
+            early += [each.value for each in body.properties if each.key == "name"]
+            parent, after = body.get("parent"), body.get("dependsOn")
+            if parent is not None and not isinstance(parent, bicep.Name | bicep.Index | bicep.NestedResource):
+                yield f"{file.path}:{parent.line}: parent wants the resource itself"
+            if after is not None:
+                items = after.items if isinstance(after, bicep.Array) else None
+                if items is None and not isinstance(after, bicep.Loop | bicep.Ternary | bicep.Call):
+                    yield f"{file.path}:{after.line}: dependsOn wants an array"
+                for item in items or ():
+                    if isinstance(item, bicep.Member | bicep.Text | bicep.Number):
+                        yield f"{file.path}:{item.line}: dependsOn wants the resource itself, not something of it"
+        for expression in early:
+            yield from _late(file, expression, expression.line, set())
+
+
+def _late(file: BicepFile, expression: Expression, line: int, seen: set[str]) -> Iterator[str]:
+    """What of the expression is known only once something was deployed."""
+    for each in bicep.walk(expression):
+        if isinstance(each, bicep.Member):
+            symbol = _last_name(each.of) or ""
+            is_late = file.resource(symbol) is not None and symbol not in file.parameters and each.name not in _AT_START
+            if is_late or (symbol in file.modules and each.name == "outputs"):
+                yield f"{file.path}:{line}: {symbol}.{each.name} is known only after the deployment began (BCP120)"
+        elif isinstance(each, bicep.Name) and each.name in file.variables and each.name not in seen:
+            seen.add(each.name)
+            yield from _late(file, file.variables[each.name].value, line, seen)
+
+
+def _module_names(file: BicepFile) -> Iterator[str]:
+    """Two modules of one name are one deployment, of which the second replaces the first."""
+    seen: dict[str, int] = {}
+    for module in file.modules.values():
+        for body in bicep.bodies(module.value):
+            written = body.get("name")
+            name = bicep.constant(written) if written is not None else None
+            if isinstance(name, str):
+                first = seen.setdefault(name, module.line)
+                if first != module.line:
+                    place = f"{file.path}:{module.line}"
+                    yield f"{place}: module {module.name} is named '{name}', as the one on line {first}"
+
+
 def _conditions(file: BicepFile, files: Mapping[str, BicepFile]) -> Iterator[str]:
     """What is asked is true or false."""
     scope = _scope(file, files)
@@ -438,6 +501,13 @@ def _declarations(file: BicepFile) -> Iterator[str]:
         place = f"{file.path}:{parameter.line}"
         if parameter.default is not None:
             yield from _fits(place, parameter.name, scope.value(parameter.default), parameter, file)
+        for decorator in parameter.decorators:
+            wanted = _DECORATED.get(decorator.name)
+            if wanted is not None:
+                if len(decorator.arguments) != 1 or not isinstance(decorator.arguments[0], wanted[0]):
+                    yield f"{place}: @{decorator.name} of {parameter.name} wants {wanted[1]}"
+                elif parameter.type.kind in _KINDS and parameter.type.kind not in (*wanted[2], "any"):
+                    yield f"{place}: @{decorator.name} means nothing for a parameter of type {parameter.type.kind}"
         for lower, upper in (("minLength", "maxLength"), ("minValue", "maxValue")):
             low, high = parameter.number(lower), parameter.number(upper)
             if low is not None and high is not None and low > high:
