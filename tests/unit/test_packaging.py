@@ -183,8 +183,9 @@ def test_compiled_modules_are_taken_unchecked_and_name_their_real_place(checkout
     source = package.folder / "mosaic_core/domain/lanes.py"
     source.write_text("raise RuntimeError('the source was read')\n")
     program = "import mosaic_core.domain.lanes as it; print(it.lane.__code__.co_filename)"
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}
     said = subprocess.run(
-        [sys.executable, "-c", program], cwd=package.folder, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], cwd=package.folder, env=environ, capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == str(source)
 
