@@ -7,10 +7,15 @@ import shlex
 import signal
 import sys
 import threading
+import time
+from contextlib import closing, suppress
 from datetime import timedelta
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -66,6 +71,7 @@ def up(
         with Stack(
             StackOptions(app=folder, state_dir=state, http_port=port, app_settings=settings, announce=True)
         ) as stack:
+            _wait_until_ready(stack.api_base_url)
             print(_welcome(stack.description(), stack.start_seconds, kept=state is not None), flush=True)
             if drill:
                 print("DRILLS ARE ON (Drill__Enabled): commands can be made to fail on purpose.\n", flush=True)
@@ -160,6 +166,19 @@ def issuer(
         _end(error)
     except KeyboardInterrupt:
         print("mosaic: stopped", file=sys.stderr)
+
+
+def _wait_until_ready(base: str, within: float = 15.0) -> None:
+    """The app's first look at what it builds on imports and connects, which a busy machine does not do in the time of
+    one answer. What is not ready after ``within`` seconds says so itself: ``health/ready`` names it."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        connection = HTTPConnection(urlsplit(base).netloc, timeout=within)
+        with suppress(OSError, HTTPException), closing(connection):
+            connection.request("GET", "/api/v1/agent/health/ready")
+            if connection.getresponse().status != HTTPStatus.SERVICE_UNAVAILABLE:
+                return
+        time.sleep(0.5)
 
 
 def _running(state: Path | None) -> dict[str, Any]:

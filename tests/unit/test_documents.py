@@ -22,16 +22,6 @@ DOCUMENTS = sorted(
 OPERATED = ("README.md", "docs/runbook.md", "CONTRIBUTING.md")
 GUIDES = ("docs/deploy.md", "docs/local.md", "docs/costs.md", "docs/capacity.md", "docs/security.md", "docs/backup.md")
 """Of a deployment: what they show is run by the tests, or says what it needs (``sh azure``)."""
-NOT_INSTALLED = {
-    "cp local.settings.sample.json local.settings.json": "the first step of the two that follow",
-    "func start": "Core Tools",
-    "func azure functionapp publish <app-name>": "Core Tools, and a deployment",
-    'traces | where tostring(customDimensions.commandId) == "<command id>" | order by timestamp asc': (
-        "Application Insights"
-    ),
-}
-"""Commands that the documents show and no test runs, and what they would need."""
-
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 _PROGRAM = re.compile(r"^(\./mosaic|curl|func|azd|az|docker|pip|npm|aspire|traces|cp|git|\.venv/bin/\S+)( |$)")
@@ -147,12 +137,7 @@ def test_commands_are_where_they_are_run(document: str) -> None:
         if not block.is_commands and not block.needs:
             for line in map(str.strip, block.text.splitlines()):
                 command = line.split("  #")[0].rstrip()
-                assert command in NOT_INSTALLED or not _PROGRAM.match(command), f"{block}: {line}"
-
-
-def test_the_exceptions_are_in_the_documents() -> None:
-    written = "\n".join(read(document) for document in OPERATED)
-    assert [command for command in NOT_INSTALLED if command not in written] == []
+                assert not _PROGRAM.match(command), f"{block}: {line}"
 
 
 def test_what_is_shown_follows_what_prints_it() -> None:
