@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.domain.lanes import Lane
-from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_local.stack import Stack, StackOptions
+from mosaic_local.state import ROOT
 
 pytestmark = pytest.mark.e2e
 
 HEALTH = ["health_live", "health_ready"]
-ALL = len(ROUTES) + len(Lane) + 3  # timers
+ALL = len(json.loads((ROOT / "docs/reference/functions.json").read_text()))
 SLOW = pytest.mark.slow
 
 

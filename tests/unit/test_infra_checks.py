@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,11 @@ COPIED = (
     "README.md",
     "CONTRIBUTING.md",
 )
+
+
+def some_of(names: Iterable[str]) -> list[Any]:
+    """Each fourth of them every day, all of them with the slow ones: each looks at the whole infrastructure."""
+    return [pytest.param(name, marks=() if at % 4 == 0 else pytest.mark.slow) for at, name in enumerate(names)]
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +105,7 @@ def test_the_sound_tree_gives_no_line(sound: Path, name: str) -> None:
     assert infra.look(name, sound) == []
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", some_of(FAULTS))
 def test_a_planted_fault_is_told_by_its_line(tree: Tree, told_anyway: frozenset[str], name: str) -> None:
     fault = FAULTS[name]
     tree.plant(fault)
@@ -109,7 +115,7 @@ def test_a_planted_fault_is_told_by_its_line(tree: Tree, told_anyway: frozenset[
     assert any(line.startswith(place) and fault.what in line for line in found), "\n".join([place, *found])
 
 
-@pytest.mark.parametrize("name", HARMLESS)
+@pytest.mark.parametrize("name", some_of(HARMLESS))
 def test_a_harmless_edit_gives_no_line(tree: Tree, told_anyway: frozenset[str], name: str) -> None:
     for edit in HARMLESS[name]:
         tree.plant(edit)
