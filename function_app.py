@@ -22,5 +22,10 @@ app.register_functions(
     )
 )
 app.register_functions(
-    timers.create_blueprint(lambda: container.nightly, lambda: container.unsent, lambda: container.approvals_due)
+    timers.create_blueprint(
+        lambda: container.nightly,
+        lambda: container.unsent,
+        lambda: container.approvals_due,
+        lambda: container.reconciler,
+    )
 )

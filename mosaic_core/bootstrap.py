@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any, Final
 
 from mosaic_core import telemetry
+from mosaic_core.adapters.browsing import ServiceBusBrowser
 from mosaic_core.adapters.credentials import AppToken
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
 from mosaic_core.adapters.probes import TablesProbe
@@ -49,6 +50,7 @@ from mosaic_core.services.operators import OperatorReads
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
+from mosaic_core.services.reconciler import Reconciler
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,10 @@ class Container:
     @cached_property
     def sender(self) -> ServiceBusSender:
         return ServiceBusSender(self.settings.service_bus)
+
+    @cached_property
+    def browser(self) -> ServiceBusBrowser:
+        return ServiceBusBrowser(self.settings.service_bus)
 
     @cached_property
     def publisher(self) -> EventHubsPublisher:
@@ -200,10 +206,26 @@ class Container:
             queue=self.settings.queues[Lane.CONVERSATION],
         )
 
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        settings = self.settings
+        return Reconciler(
+            stores=self.stores,
+            browser=self.browser,
+            publisher=self.publisher,
+            clock=self.clock,
+            queues=settings.queues,
+            policy_version=POLICY_VERSION,
+            function_timeout=settings.function_timeout_seconds,
+            stuck_after=timedelta(seconds=settings.reconcile_stuck_after_seconds),
+            limits=DeliveryLimits(lease=settings.lease_seconds, lease_renew=settings.lease_renew_seconds),
+            drain=self.drain,
+        )
+
     async def finish(self) -> None:
         """After the drain: once the last delivery has let go, tell what is still to be told and close the links."""
         await self.drain.idle()
-        opened = [self.__dict__[part] for part in ("publisher", "sender") if part in self.__dict__]
+        opened = [self.__dict__[part] for part in ("publisher", "sender", "browser") if part in self.__dict__]
         await asyncio.gather(*(part.close() for part in opened), return_exceptions=True)
 
 

@@ -34,6 +34,9 @@ CONCURRENCY_SETTINGS: Final[Mapping[Lane, str]] = {
     Lane.SWEEP: "Lane__SweepConcurrency",
 }
 
+QUEUE_TTL_SECONDS: Final = 14 * 86_400
+"""How long a message lives in a queue, as the queues are set up."""
+
 LARGEST_BODY_BYTES: Final = 20 * 1024 * 1024
 """Of an ingestion: what the host has to let through."""
 
@@ -152,6 +155,8 @@ class Settings:
     lease_seconds: int = 30
     lease_renew_seconds: int = 10
     retry_seconds: tuple[float, ...] = tuple(float(s) for s in RETRY_SECONDS)
+    function_timeout_seconds: float = 600.0
+    reconcile_stuck_after_seconds: float = QUEUE_TTL_SECONDS + 3600.0
     sweep_hour_utc: int = 2
     sweep_lookback_days: int = 180
     sweep_catch_up_nights: int = 7
@@ -192,6 +197,10 @@ class Settings:
             lease_seconds=env.whole("Lease__Seconds", 30, 1, 600),
             lease_renew_seconds=env.whole("Lease__RenewSeconds", 10, 1, 300),
             retry_seconds=env.waits("Retry__Seconds", tuple(float(s) for s in RETRY_SECONDS)),
+            function_timeout_seconds=_function_timeout(host_json),
+            reconcile_stuck_after_seconds=env.span(
+                "Reconcile__StuckAfter", QUEUE_TTL_SECONDS + 3600.0, _function_timeout(host_json) + 150.0
+            ),
             sweep_hour_utc=env.whole("Sweep__HourUtc", 2, 0, 23),
             sweep_lookback_days=env.whole("Sweep__LookbackDays", 180, 7, 730),
             sweep_catch_up_nights=env.whole("Sweep__CatchUpNights", 7, 1, 60),
@@ -203,7 +212,7 @@ class Settings:
             create_tables=env.flag("Stores__CreateTables", False),
             agent=env.agent(),
         )
-        for schedule in ("Sweep__Schedule", "Outbox__Schedule"):
+        for schedule in ("Sweep__Schedule", "Outbox__Schedule", "Reconcile__Schedule"):
             env.read(schedule)
         env.whole("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", 22_020_096, LARGEST_BODY_BYTES, 104_857_600)
         if settings.lease_renew_seconds * 2 >= settings.lease_seconds:
@@ -270,6 +279,19 @@ class _Reader:
         value = int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else -1
         if not lowest <= value <= highest:
             self.fault(name, f"is not a whole number from {lowest} to {highest}", f"the default is {default}")
+            return default
+        return value
+
+    def span(self, name: str, default: float, lowest: float) -> float:
+        """Seconds of a time span such as ``14.01:00:00``, more than ``lowest``."""
+        text = self.read(name)
+        try:
+            value = _timespan(text) if text else default
+        except ValueError:
+            value = 0.0
+        if not lowest < value < math.inf:
+            wrong = f"is no time span ([days.]hh:mm:ss) of more than {lowest:g} s"
+            self.fault(name, wrong, "the default is 14.01:00:00, the queues' time to live and an hour")
             return default
         return value
 
@@ -510,6 +532,15 @@ def check_host_json(settings: Settings, host_json: Mapping[str, Any]) -> list[st
             "lower the one or raise the other"
         )
     return faults
+
+
+def _function_timeout(host_json: Mapping[str, Any] | None) -> float:
+    """Seconds; the host's own limit where host.json has none that can be read (`check_host_json` says so). Without a
+    limit nothing is ever overdue: a day, then."""
+    try:
+        return min(_timespan(host_json["functionTimeout"]), 86_400.0) if host_json is not None else 600.0
+    except (KeyError, TypeError, ValueError):
+        return 600.0
 
 
 def _timespan(value: object) -> float:

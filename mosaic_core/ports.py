@@ -273,9 +273,9 @@ class HouseholdStore(Protocol):
         ...
 
 
-class Outbox(Protocol):
-    """Commands that are not known to be sent, in AgentIndex: spread over shards, each of one queue, and within a shard
-    by ``due_at``, the earliest first."""
+class CommandList(Protocol):
+    """A list of commands in AgentIndex: spread over shards, each of one queue, and within a shard by ``due_at``, the
+    earliest first."""
 
     async def insert(self, entry: OutboxEntry) -> ETag | None:
         """None: this very entry is there."""
@@ -292,6 +292,23 @@ class Outbox(Protocol):
     async def due(self, shard: str, now: datetime, limit: int) -> list[Stored[OutboxEntry]]:
         """The first ``limit`` entries with ``due_at`` at or before ``now``. One that cannot be read is left out, with
         an error in the log."""
+        ...
+
+
+class Outbox(CommandList, Protocol):
+    """Commands that are not known to be sent."""
+
+    async def announces(self, queue: str, command_id: str) -> bool:
+        """Whether an entry of the command is there: its message may be yet to come."""
+        ...
+
+
+class CursorStore(Protocol):
+    """How far the timers that walk have come, by name, in AgentIndex."""
+
+    async def read(self, name: str) -> Stored[str] | None: ...
+    async def save(self, name: str, cursor: str, etag: ETag | None) -> ETag | None:
+        """Insert (``etag`` None) or update."""
         ...
 
 
@@ -349,6 +366,9 @@ class Stores:
     conversations: ConversationStore
     annotations: AnnotationStore
     outbox: Outbox
+    followed: CommandList
+    """Every command, from before it is recorded until a timer has seen that it has ended."""
+    cursors: CursorStore
     quotas: QuotaStore
 
 
@@ -384,6 +404,35 @@ class IncomingMessage:
     properties: Mapping[str, str | bool | int] = field(default_factory=dict)
     crowded: bool = False
     crowded_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowsedMessage:
+    """A message as it lies in a queue, or in its dead-letter queue: seen, not received. ``state`` is ``active`` (locked
+    ones as well), ``scheduled`` or ``deferred``; ``reason`` and ``description`` are a dead letter's."""
+
+    queue: str
+    body: bytes
+    message_id: str
+    sequence_number: int
+    enqueued_at: datetime | None = None
+    correlation_id: str = ""
+    subject: str = ""
+    properties: Mapping[str, str | bool | int] = field(default_factory=dict)
+    delivery_count: int = 0
+    state: str = "active"
+    reason: str = ""
+    description: str = ""
+
+
+class QueueBrowser(Protocol):
+    """Looks at queues without receiving: nothing is locked, counted or moved by it."""
+
+    async def browse(self, queue: str, *, dead: bool = False, after: int = 0, limit: int = 100) -> list[BrowsedMessage]:
+        """Messages with a sequence number beyond ``after``, ascending, at most ``limit``; often fewer, and none only
+        where there are none. ``dead``: of the queue's dead-letter queue; otherwise every one that is active, locked,
+        scheduled or deferred. Raises `QueueUnavailableError`."""
+        ...
 
 
 class CommandSender(Protocol):

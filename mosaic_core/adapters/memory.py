@@ -64,6 +64,8 @@ def memory_stores(clock: Clock) -> Stores:
         conversations=MemoryConversations(clock),
         annotations=MemoryAnnotations(clock),
         outbox=MemoryOutbox(clock),
+        followed=MemoryOutbox(clock),
+        cursors=MemoryCursors(clock),
         quotas=MemoryQuotas(clock),
     )
 
@@ -347,10 +349,24 @@ class MemoryOutbox(_Store):
         there = [self.table.read(key) for key, _ in self.table.under(shard) if key[1] <= rows.oldest_first(now)]
         return [Stored(rows.OUTBOX_ENTRY.decode(kept.row), kept.etag) for kept in there[:limit] if kept is not None]
 
+    async def announces(self, queue: str, command_id: str) -> bool:
+        shard = f"{queue} {ids.outbox_shard(command_id)}"
+        return any(key[2] == command_id for key, _ in self.table.under(shard))
+
 
 def _outbox_key(entry: OutboxEntry) -> RowKey:
     shard = f"{entry.queue} {ids.outbox_shard(entry.command_id)}"
     return shard, rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id
+
+
+class MemoryCursors(_Store):
+    async def read(self, name: str) -> Stored[str] | None:
+        there = self.table.read((name,))
+        return Stored(str(there.row["Cursor"]), there.etag) if there else None
+
+    async def save(self, name: str, cursor: str, etag: ETag | None) -> ETag | None:
+        row: Row = {"Cursor": cursor}
+        return self.table.insert((name,), row) if etag is None else self.table.update((name,), row, etag)
 
 
 class MemoryQuotas(_Store):

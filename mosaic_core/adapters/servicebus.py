@@ -129,7 +129,7 @@ class _Namespace:
     async def load(self) -> None:
         """Import the SDK (0.1 to 0.4 s) on another thread, so that this loop goes on meanwhile."""
         if not self._loaded:
-            await asyncio.to_thread(_import_sdk)
+            await asyncio.to_thread(import_sdk)
             self._loaded = True
 
     def link(self, queue: str) -> _Link:
@@ -359,7 +359,8 @@ def _to_sdk(message: OutgoingMessage, due: datetime | None) -> ServiceBusMessage
     )
 
 
-def _import_sdk() -> None:
+def import_sdk() -> None:
+    """0.1 to 0.4 s: on a thread, so that the loop goes on meanwhile."""
     import azure.servicebus.aio  # noqa: F401
 
     # a dozen lines at INFO for every connection

@@ -81,6 +81,10 @@ def failure_signal_id(run: str) -> str:
     return derive("signal", run, "worker_command_failed")
 
 
+def stalled_signal_id(run: str) -> str:
+    return derive("signal", run, "command_stalled")
+
+
 def unsent_signal_id(queue: str, command_id: str) -> str:
     return derive("signal", queue, command_id, "command_not_sent")
 

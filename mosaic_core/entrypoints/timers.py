@@ -12,6 +12,7 @@ import azure.functions as func
 from mosaic_core.services.approvals_due import ApprovalsDue
 from mosaic_core.services.nightly import NightlySweep
 from mosaic_core.services.outbox import OutboxReport, UnsentCommands
+from mosaic_core.services.reconciler import Reconciler
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,16 @@ DEFAULT_OUTBOX_SCHEDULE: Final = "30 * * * * *"
 """Every minute: a tick with nothing to do is one query of an empty range."""
 
 
+RECONCILE_SCHEDULE_SETTING: Final = "Reconcile__Schedule"
+DEFAULT_RECONCILE_SCHEDULE: Final = "15 */5 * * * *"
+"""Every five minutes: a tick with nothing to do is a look at each dead-letter queue and a query of an empty range."""
+
+
 def create_blueprint(
     nightly: Callable[[], NightlySweep],
     unsent: Callable[[], UnsentCommands],
     approvals_due: Callable[[], ApprovalsDue],
+    reconciler: Callable[[], Reconciler],
 ) -> func.Blueprint:
     blueprint = func.Blueprint()
 
@@ -74,6 +81,26 @@ def create_blueprint(
         report = await approvals_due().tick()
         if report.enqueued or report.failed:
             log.info("approvals are over", extra={"enqueued": report.enqueued, "failed": report.failed})
+
+    @blueprint.function_name("reconciler_timer")
+    @blueprint.timer_trigger(
+        arg_name="timer",
+        schedule=_schedule(RECONCILE_SCHEDULE_SETTING, DEFAULT_RECONCILE_SCHEDULE),
+        run_on_startup=False,
+        use_monitor=True,
+    )
+    async def reconciler_timer(timer: func.TimerRequest) -> None:
+        report = await reconciler().tick()
+        if report.is_worth_telling:
+            log.warning(
+                "the reconciler found commands that nothing would have ended",
+                extra={
+                    "rejected": report.rejected,
+                    "rolledForward": report.rolled_forward,
+                    "stalled": report.stalled,
+                    "failed": report.failed,
+                },
+            )
 
     return blueprint
 

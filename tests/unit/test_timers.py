@@ -51,9 +51,9 @@ class Unsent:
         return self.report
 
 
-def timers(nightly: Any = None, unsent: Any = None, due: Any = None) -> dict[str, Any]:
+def timers(nightly: Any = None, unsent: Any = None, due: Any = None, reconciler: Any = None) -> dict[str, Any]:
     app = func.FunctionApp()
-    app.register_functions(create_blueprint(lambda: nightly, lambda: unsent, lambda: due))
+    app.register_functions(create_blueprint(lambda: nightly, lambda: unsent, lambda: due, lambda: reconciler))
     return {f"{found.get_function_name()}": found for found in app.get_functions()}
 
 

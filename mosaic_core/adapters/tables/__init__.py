@@ -15,6 +15,7 @@ from mosaic_core.adapters.tables.stores import (
     TableApprovals,
     TableCommands,
     TableConversations,
+    TableCursors,
     TableDecisions,
     TableHouseholds,
     TableKeys,
@@ -81,7 +82,9 @@ def open_table_stores(
         blobs=blob_store,
         conversations=TableConversations(service),
         annotations=TableAnnotations(service),
-        outbox=TableOutbox(service),
+        outbox=TableOutbox(service, "outbox"),
+        followed=TableOutbox(service, "followed"),
+        cursors=TableCursors(service),
         quotas=TableQuotas(service),
     )
     return TableStores(stores, service, blob_store, accounts, transport)
