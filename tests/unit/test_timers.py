@@ -16,14 +16,17 @@ from mosaic_core.config import Settings
 from mosaic_core.entrypoints.timers import (
     APPROVALS_SCHEDULE,
     DEFAULT_OUTBOX_SCHEDULE,
+    DEFAULT_RECONCILE_SCHEDULE,
     DEFAULT_SCHEDULE,
     OUTBOX_SCHEDULE_SETTING,
+    RECONCILE_SCHEDULE_SETTING,
     SCHEDULE_SETTING,
     create_blueprint,
 )
 from mosaic_core.services.approvals_due import DueReport
 from mosaic_core.services.nightly import NightlyReport
 from mosaic_core.services.outbox import OutboxReport
+from mosaic_core.services.reconciler import ReconcileReport
 from mosaic_local.host.schedule import Schedule
 from tests.unit.test_config import MINIMAL
 
@@ -80,7 +83,7 @@ def own(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 @pytest.fixture(autouse=True)
 def no_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    for setting in (SCHEDULE_SETTING, OUTBOX_SCHEDULE_SETTING):
+    for setting in (SCHEDULE_SETTING, OUTBOX_SCHEDULE_SETTING, RECONCILE_SCHEDULE_SETTING):
         monkeypatch.delenv(setting, raising=False)
 
 
@@ -181,14 +184,34 @@ async def test_the_timer_of_approvals_says_what_it_did(caplog: pytest.LogCapture
     assert (record.__dict__["enqueued"], record.__dict__["failed"]) == (3, 1)
 
 
+@dataclass
+class Reconciling:
+    report: ReconcileReport
+
+    async def tick(self) -> ReconcileReport:
+        return self.report
+
+
+@pytest.mark.parametrize(("report", "said"), [(ReconcileReport(ended=9), 0), (ReconcileReport(rejected=2), 1)])
+async def test_the_reconciler_says_what_it_ended(
+    caplog: pytest.LogCaptureFixture, report: ReconcileReport, said: int
+) -> None:
+    found = timers(reconciler=Reconciling(report))["reconciler_timer"]
+    trigger = found.get_trigger().get_dict_repr()
+    assert (trigger["schedule"], trigger["useMonitor"]) == (DEFAULT_RECONCILE_SCHEDULE, True)
+    await found.get_user_function()(None)
+    assert [r.__dict__["rejected"] for r in own(caplog)] == [2] * said
+
+
 def test_the_app_has_every_timer() -> None:
     """As the host indexes it."""
     container = Container(Settings.from_env(MINIMAL))
     app = func.FunctionApp()
     parts = (lambda: container.nightly), (lambda: container.unsent), (lambda: container.approvals_due)
-    app.register_functions(create_blueprint(*parts))
+    app.register_functions(create_blueprint(*parts, lambda: container.reconciler))
     names = [f.get_function_name() for f in app.get_functions()]
-    assert names == ["nightly_sweep_timer", "unsent_commands_timer", "approvals_due_timer"]
+    assert names == ["nightly_sweep_timer", "unsent_commands_timer", "approvals_due_timer", "reconciler_timer"]
+    assert container.reconciler.function_timeout == 600
     text = (ROOT / "function_app.py").read_text()
-    for part in ("nightly", "unsent", "approvals_due"):
+    for part in ("nightly", "unsent", "approvals_due", "reconciler"):
         assert f"container.{part}" in text
