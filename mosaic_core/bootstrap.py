@@ -201,6 +201,7 @@ class Container:
         return ApprovalsDue(
             approvals=self.stores.approvals,
             signals=self.stores.signals,
+            decisions=self.stores.decisions,
             enqueuer=self.enqueue,
             clock=self.clock,
             queue=self.settings.queues[Lane.CONVERSATION],

@@ -128,6 +128,10 @@ def approval_due_signal_id(approval: str) -> str:
     return derive("signal", approval, "approval_due_not_enqueued")
 
 
+def approval_undone_signal_id(approval: str) -> str:
+    return derive("signal", approval, "approval_not_carried_out")
+
+
 def outbox_shard(command_id: str) -> str:
     """One of 16, by a hexadecimal digit: so many partitions do a queue's outbox entries spread over."""
     return derive("outbox", command_id)[0]
