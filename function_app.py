@@ -27,5 +27,6 @@ app.register_functions(
         lambda: container.unsent,
         lambda: container.approvals_due,
         lambda: container.reconciler,
+        lambda: container.retention,
     )
 )

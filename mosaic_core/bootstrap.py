@@ -51,6 +51,7 @@ from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 from mosaic_core.services.reconciler import Reconciler
+from mosaic_core.services.retention import Ages, Retention
 
 log = logging.getLogger(__name__)
 
@@ -222,6 +223,22 @@ class Container:
             limits=DeliveryLimits(lease=settings.lease_seconds, lease_renew=settings.lease_renew_seconds),
             drain=self.drain,
         )
+
+    @cached_property
+    def retention(self) -> Retention:
+        settings = self.settings
+
+        def age(days: int) -> timedelta | None:
+            return timedelta(days=days) if days else None
+
+        ages = Ages(
+            keys=age(settings.retention_key_days),
+            commands=age(settings.retention_command_days),
+            signals=age(settings.retention_signal_days),
+            conversations=age(settings.retention_conversation_days),
+            blobs=age(settings.retention_blob_days),
+        )
+        return Retention(stores=self.stores, clock=self.clock, ages=ages)
 
     async def finish(self) -> None:
         """After the drain: once the last delivery has let go, tell what is still to be told and close the links."""

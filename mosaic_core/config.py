@@ -12,7 +12,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -160,6 +160,11 @@ class Settings:
     sweep_hour_utc: int = 2
     sweep_lookback_days: int = 180
     sweep_catch_up_nights: int = 7
+    retention_key_days: int = 7
+    retention_command_days: int = 90
+    retention_signal_days: int = 400
+    retention_conversation_days: int = 400
+    retention_blob_days: int = 400
     approval_expiry_hours: int = 72
     approval_require_other_person: bool = False
     review_category_confidence: float = 0.6
@@ -204,6 +209,11 @@ class Settings:
             sweep_hour_utc=env.whole("Sweep__HourUtc", 2, 0, 23),
             sweep_lookback_days=env.whole("Sweep__LookbackDays", 180, 7, 730),
             sweep_catch_up_nights=env.whole("Sweep__CatchUpNights", 7, 1, 60),
+            retention_key_days=env.days("Retention__KeyDays", 7, 7),
+            retention_command_days=env.days("Retention__CommandDays", 90, 30),
+            retention_signal_days=env.days("Retention__SignalDays", 400, 30),
+            retention_conversation_days=env.days("Retention__ConversationDays", 400, 30),
+            retention_blob_days=env.days("Retention__BlobDays", 400, 30),
             approval_expiry_hours=env.whole("Approval__ExpiryHours", 72, 1, 8760),
             approval_require_other_person=env.flag("Approval__RequireOtherPerson", False),
             review_category_confidence=env.fraction("Review__CategoryConfidence", 0.6),
@@ -212,7 +222,7 @@ class Settings:
             create_tables=env.flag("Stores__CreateTables", False),
             agent=env.agent(),
         )
-        for schedule in ("Sweep__Schedule", "Outbox__Schedule", "Reconcile__Schedule"):
+        for schedule in ("Sweep__Schedule", "Outbox__Schedule", "Reconcile__Schedule", "Retention__Schedule"):
             env.read(schedule)
         env.whole("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", 22_020_096, LARGEST_BODY_BYTES, 104_857_600)
         if settings.lease_renew_seconds * 2 >= settings.lease_seconds:
@@ -222,6 +232,12 @@ class Settings:
                 f"({settings.lease_seconds})",
                 "set it to less than half of Lease__Seconds",
             )
+        for name, of, least, what in _least_ages(settings):
+            days = getattr(settings, of)
+            if 0 < days < least and not env.read(name):
+                settings = replace(settings, **{of: least})  # the default gives way to what was set
+            elif 0 < days < least:
+                env.fault(name, f"is {days}, which is less than {what}", f"set it to {least} at least, or 0 for ever")
         agent = settings.agent
         if agent.provider != "offline" and agent.run_seconds >= settings.lane_deadline_seconds:
             env.fault(
@@ -235,6 +251,34 @@ class Settings:
         if env.faults:
             raise ConfigurationError(env.faults)
         return settings
+
+
+def _least_ages(settings: Settings) -> list[tuple[str, int, int, str]]:
+    """What may not be removed earlier, since something else still builds on it: setting, field, the least days, why."""
+    stuck = math.ceil(settings.reconcile_stuck_after_seconds / 86_400) + 7
+    approval = math.ceil(settings.approval_expiry_hours / 24) + 30
+    return [
+        ("Retention__CommandDays", "retention_command_days", stuck, "Reconcile__StuckAfter and a week"),
+        # a finding that is forgotten while the nights still look at its rows would be found anew
+        (
+            "Retention__SignalDays",
+            "retention_signal_days",
+            settings.sweep_lookback_days + 31,
+            "Sweep__LookbackDays and a month",
+        ),
+        (
+            "Retention__ConversationDays",
+            "retention_conversation_days",
+            approval,
+            "Approval__ExpiryHours and a month",
+        ),
+        (
+            "Retention__BlobDays",
+            "retention_blob_days",
+            max(approval, settings.retention_command_days + 30),
+            "Retention__CommandDays or Approval__ExpiryHours, and a month",
+        ),
+    ]
 
 
 class _Reader:
@@ -279,6 +323,14 @@ class _Reader:
         value = int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else -1
         if not lowest <= value <= highest:
             self.fault(name, f"is not a whole number from {lowest} to {highest}", f"the default is {default}")
+            return default
+        return value
+
+    def days(self, name: str, default: int, lowest: int) -> int:
+        """``lowest`` to 3650; 0 is for ever."""
+        value = self.whole(name, default, 0, 3650)
+        if 0 < value < lowest:
+            self.fault(name, f"is neither 0 nor from {lowest} to 3650", f"the default is {default}, 0 is for ever")
             return default
         return value
 

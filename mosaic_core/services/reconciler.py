@@ -230,7 +230,7 @@ class Reconciler:
         record = await self.stores.commands.read(command_id)
         if record is None or record.queue != queue or record.request_hash != envelope.request_hash:
             return _Verdict.DONE  # a dead letter of that id may be anybody's
-        if await self.stores.outbox.announces(queue, command_id):
+        if await self.stores.outbox.lists(queue, command_id):
             return _Verdict.DONE  # its message is to come
         # read after the outbox, and before the queue: what is sent meanwhile shows in one of them
         key = await self.stores.keys.read(queue, command_id)
@@ -399,7 +399,7 @@ class Reconciler:
         queue, command_id = entry.queue, entry.command_id
         lane = next((lane for lane, name in self.queues.items() if name == queue), None)
         record = await self.stores.commands.read(command_id)
-        if lane is None or record is None or await self.stores.outbox.announces(queue, command_id):
+        if lane is None or record is None or await self.stores.outbox.lists(queue, command_id):
             return ReconcileReport()
         try:
             envelope = await compute_over(len(record.envelope), INLINE_BYTES, decode, record.envelope.encode(), lane)

@@ -1121,7 +1121,7 @@ async def test_the_lists_of_commands_are_apart(stores: Stores) -> None:
     entry = OutboxEntry(entry_id="e", command_id=new_id(), queue=f"q-{new_id()}", announced_at=NOW, due_at=LATER)
     assert await stores.followed.insert(entry)
     assert await stores.followed.insert(entry) is None
-    assert not await stores.outbox.announces(entry.queue, entry.command_id)
+    assert not await stores.outbox.lists(entry.queue, entry.command_id)
     [shard] = [shard async for shard in stores.followed.shards() if entry.queue in shard]
     assert shard not in [name async for name in stores.outbox.shards()]
     assert await stores.followed.due(shard, NOW, 10) == []
@@ -1135,11 +1135,11 @@ async def test_the_outbox_says_whether_it_announces_a_command(stores: Stores) ->
     entry = OutboxEntry(entry_id="e", command_id=new_id(), queue="q", announced_at=NOW, due_at=NOW)
     etag = await stores.outbox.insert(entry)
     assert etag is not None
-    assert await stores.outbox.announces("q", entry.command_id)
-    assert not await stores.outbox.announces("another", entry.command_id)
-    assert not await stores.outbox.announces("q", new_id())
+    assert await stores.outbox.lists("q", entry.command_id)
+    assert not await stores.outbox.lists("another", entry.command_id)
+    assert not await stores.outbox.lists("q", new_id())
     await stores.outbox.remove(entry, etag)
-    assert not await stores.outbox.announces("q", entry.command_id)
+    assert not await stores.outbox.lists("q", entry.command_id)
 
 
 async def test_a_cursor_is_saved_where_nobody_else_has_saved_it(stores: Stores) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from mosaic_core.adapters.blobs import AzureBlobs
 from mosaic_core.adapters.storage import Account, Connection, Transport, resolve
+from mosaic_core.adapters.tables.aged import TableAged
 from mosaic_core.adapters.tables.client import Observation, Observer, TableService
 from mosaic_core.adapters.tables.stores import (
     TABLES,
@@ -85,6 +86,7 @@ def open_table_stores(
         outbox=TableOutbox(service, "outbox"),
         followed=TableOutbox(service, "followed"),
         cursors=TableCursors(service),
+        aged=TableAged(service, blob_store, now),
         quotas=TableQuotas(service),
     )
     return TableStores(stores, service, blob_store, accounts, transport)

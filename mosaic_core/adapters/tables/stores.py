@@ -612,7 +612,7 @@ class TableOutbox(_Store):
         async for partition in self._tables.partitions(INDEX, self._name + SEPARATOR):
             yield partition
 
-    async def announces(self, queue: str, command_id: str) -> bool:
+    async def lists(self, queue: str, command_id: str) -> bool:
         """One range of a shard, filtered at the service; a shard holds what is not known to be sent."""
         of_command = [("CommandId", "eq", command_id)]
         shard = self._shard(queue, command_id)
