@@ -233,9 +233,9 @@ class Settings:
                 "set it to less than half of Lease__Seconds",
             )
         for name, of, least, what in _least_ages(settings):
-            days = getattr(settings, of)
+            days, longer = getattr(settings, of), dict[str, Any]({of: least})
             if 0 < days < least and not env.read(name):
-                settings = replace(settings, **{of: least})  # the default gives way to what was set
+                settings = replace(settings, **longer)  # the default gives way to what was set
             elif 0 < days < least:
                 env.fault(name, f"is {days}, which is less than {what}", f"set it to {least} at least, or 0 for ever")
         agent = settings.agent
@@ -253,7 +253,7 @@ class Settings:
         return settings
 
 
-def _least_ages(settings: Settings) -> list[tuple[str, int, int, str]]:
+def _least_ages(settings: Settings) -> list[tuple[str, str, int, str]]:
     """What may not be removed earlier, since something else still builds on it: setting, field, the least days, why."""
     stuck = math.ceil(settings.reconcile_stuck_after_seconds / 86_400) + 7
     approval = math.ceil(settings.approval_expiry_hours / 24) + 30

@@ -86,12 +86,15 @@ class AzureBlobs:
         return [(blob.name, blob.etag) for blob in found if blob.last_modified < before], following or ""
 
     async def remove(self, name: str, etag: str | None) -> bool:
-        """One that is gone is as good as removed. False: it was put again since ``etag`` (None: whenever)."""
+        """False: it was put again since ``etag``, or somebody else has removed it. Without an ETag one that is gone is
+        as good as removed."""
         container = self._client()
-        condition = MatchConditions.IfNotModified if etag else None
         try:
             async with asyncio.timeout(self._seconds):
-                await container.delete_blob(name, etag=etag, match_condition=condition)
+                if etag is None:
+                    await container.delete_blob(name)
+                else:
+                    await container.delete_blob(name, etag=etag, match_condition=MatchConditions.IfNotModified)
         except ResourceNotFoundError as error:
             if _code(error) == "ContainerNotFound":
                 raise _mapped(error) from error

@@ -95,6 +95,7 @@ class _Table:
         self._clock = clock
         self._etags = itertools.count(1)
         self._rows: dict[RowKey, _Kept] = {}
+        self._partitions: dict[str, set[RowKey]] = {}
 
     def insert(self, key: RowKey, row: Row) -> ETag | None:
         return None if key in self._rows else self._write(key, row)
@@ -111,16 +112,20 @@ class _Table:
         there = self._rows.get(key)
         if there is not None and etag is not None and there.etag != etag:
             return False
-        self._rows.pop(key, None)
+        if there is not None:
+            del self._rows[key]
+            self._partitions[key[0]].discard(key)
         return True
 
     def under(self, *prefix: str) -> Iterable[tuple[RowKey, Row]]:
         """Rows whose key starts with ``prefix``, ordered by key."""
-        found = [key for key in self._rows if key[: len(prefix)] == prefix]
+        among = self._partitions.get(prefix[0], ()) if prefix else self._rows
+        found = [key for key in among if key[: len(prefix)] == prefix]
         return [(key, self._rows[key].row) for key in sorted(found)]
 
     def _write(self, key: RowKey, row: Row) -> ETag:
         etag = f'W/"{next(self._etags)}"'
+        self._partitions.setdefault(key[0], set()).add(key)
         self._rows[key] = _Kept(row, etag, self._clock.now().astimezone(UTC))
         return etag
 
