@@ -174,6 +174,10 @@ class Retention:
         signal = stored.value
         if _is_open(signal) or (signal.resolved_at is not None and signal.resolved_at >= before):
             return False
+        if signal.command_id is not None:
+            key = await self.stores.keys.read(signal.queue, signal.command_id)
+            if key is not None and key.value.status == KeyStatus.RESERVED:
+                return False
         if signal.run_id is not None:
             run = await self.stores.runs.read(signal.run_id)
             if run is not None and not run.value.is_final:
