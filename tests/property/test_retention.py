@@ -51,7 +51,7 @@ STATES = st.builds(
 FAULTS = st.dictionaries(st.integers(1, 150), st.sampled_from(KINDS), max_size=3)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(states=st.lists(STATES, min_size=1, max_size=8), faults=st.lists(FAULTS, max_size=3))
 def test_nothing_live_is_touched_and_what_is_over_goes(states: list[State], faults: list[dict[int, Kind]]) -> None:
     asyncio.run(story(states, faults))
