@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.planted import delivery, domain, edges, lanes, services, storage
+from tests.planted import delivery, domain, edges, endings, lanes, services, storage
 from tests.planted.defect import Defect
 from tests.planted.planting import ROOT, Outcome, Planting, Tree
 
@@ -22,6 +22,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *domain.DEFECTS,
     *storage.DEFECTS,
     *edges.DEFECTS,
+    *endings.DEFECTS,
 )
 EACH = pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 

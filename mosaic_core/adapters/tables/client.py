@@ -190,7 +190,7 @@ class TableService:
         pages = (
             self._table(table)
             .query_entities(
-                " and ".join(f"{name} {operator} @{place}" for place, (name, operator, _) in enumerate(terms)),
+                _where(terms),
                 parameters={str(place): text for place, (_, _, text) in enumerate(terms)},
                 select=list(select),
                 results_per_page=page,
@@ -218,7 +218,7 @@ class TableService:
         pages = (
             self._table(table)
             .query_entities(
-                " and ".join(f"{name} {operator} @{place}" for place, (name, operator, _) in enumerate(terms)),
+                _where(terms),
                 parameters={str(place): value for place, (_, _, value) in enumerate(terms)},
                 select=list(select),
                 results_per_page=size,
@@ -374,6 +374,11 @@ def _mapped(kind: str, table: str, status: int, code: str, error: Exception) -> 
     if status >= 500 or status in _AGAIN or code in _PASSING:
         return StoreUnreachableError(said)
     return StoreRefusedError(said)
+
+
+def _where(terms: Iterable[tuple[str, str, object]]) -> str:
+    """The texts are parameters, whatever they hold."""
+    return " and ".join(f"{name} {operator} @{place}" for place, (name, operator, _) in enumerate(terms))
 
 
 def _row(entity: TableEntity) -> dict[str, Any]:
