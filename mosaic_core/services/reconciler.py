@@ -165,6 +165,10 @@ class Reconciler:
             except TransientError as error:
                 log.warning("dead letters cannot be looked at", extra={"queue": queue, "rationale": error.rationale})
                 report += ReconcileReport(failed=1)
+            except Exception:
+                # one queue stops no other, nor what is followed
+                log.exception("dead letters cannot be looked at", extra={"queue": queue})
+                report += ReconcileReport(failed=1)
         shards = [shard async for shard in self.stores.followed.shards()]
         reports = await each(shards, lambda shard: self._shard(shard, started), at_once=_SHARDS_AT_ONCE)
         return sum(reports, report)
@@ -177,7 +181,7 @@ class Reconciler:
         report, _ = await self._pages(lane, queue, 0, OLDEST)
         name = f"dead-letters {queue}"
         cursor = await self.stores.cursors.read(name)
-        after = int(cursor.value) if cursor else 0
+        after = int(cursor.value) if cursor and cursor.value.isdecimal() else 0
         beyond, reached = await self._pages(lane, queue, after, BEYOND)
         if reached != after:
             # a lost race is another tick's progress
@@ -216,10 +220,8 @@ class Reconciler:
             return _Verdict.DONE
         except TransientError:
             return _Verdict.NOT_YET
-        except MosaicError as error:
-            log.error(
-                "the command of a dead letter cannot be looked at", extra={"queue": queue, "rationale": error.rationale}
-            )
+        except Exception:
+            log.exception("the command of a dead letter cannot be looked at", extra={"queue": queue})
             return _Verdict.DONE  # a later round looks again
 
     async def _judge_command(self, queue: str, letter: BrowsedMessage, envelope: Envelope) -> _Verdict | _Candidate:

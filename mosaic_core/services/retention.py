@@ -16,7 +16,7 @@ from typing import Final
 
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
-from mosaic_core.domain.errors import StoreUnreachableError, TransientError
+from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError, TransientError
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
 from mosaic_core.domain.records import Conversation, Key, Signal
 from mosaic_core.ports import AgedCommand, Clock, Page, Stored, Stores
@@ -104,7 +104,15 @@ class Retention:
             cursor = await self.stores.cursors.read(name)
             at, etag = (cursor.value, cursor.etag) if cursor else ("", None)
             for _ in range(PAGES):
-                page = await fetch(before, at, PAGE)
+                try:
+                    page = await fetch(before, at, PAGE)
+                except (StoreRefusedError, ValueError, TypeError, AttributeError, KeyError):
+                    if not at:
+                        raise
+                    # a cursor that storage does not take any more: the walk begins anew, not never again
+                    log.warning("a walk begins anew", extra={"kind": kind}, exc_info=True)
+                    await self.stores.cursors.save(name, "", etag)
+                    break
                 report = sum(await each(page.items, one, at_once=_AT_ONCE), report)
                 if page.cursor != at:
                     etag = await self.stores.cursors.save(name, page.cursor, etag)
@@ -116,6 +124,10 @@ class Retention:
                     break
         except StoreUnreachableError as error:
             log.warning("retention is interrupted", extra={"kind": kind, "rationale": error.rationale})
+        except Exception:
+            # one kind stops no other
+            log.exception("retention cannot walk a kind", extra={"kind": kind})
+            report += RetentionReport(failed=1)
         return report
 
     async def _marks(self, started: datetime) -> RetentionReport:

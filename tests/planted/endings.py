@@ -72,8 +72,8 @@ DEFECTS: Final = (
         "        self._own(stored.value, stored.etag)\n        self._after_conflict = True\n",
         new="        if stored is None:\n            return LEFT\n"
         "        self._own(stored.value, stored.etag)\n        self._after_conflict = True\n",
-        caught_by=(f"{_RECONCILING}test_a_delivery_that_wakes_up_beside_it_leaves_one_end",),
-        what="a finished key is written over by a reconciler that stood still",
+        caught_by=(f"{_RECONCILING}test_a_delivery_that_took_the_key_meanwhile_is_not_disturbed",),
+        what="a command is rejected under a delivery that took its key over meanwhile",
     ),
     Defect(
         name="commands-not-followed",

@@ -296,6 +296,13 @@ async def test_the_cursor_begins_again_at_the_end_and_finds_what_came_to_lie_bef
     assert sum(report.rejected for report in reports) == 1
 
 
+async def test_a_cursor_that_is_none_is_the_beginning() -> None:
+    world = await killed_at_every_delivery()
+    await world.stored.cursors.save(f"dead-letters {QUEUE}", "nonsense", None)
+    world.clock.advance(751)
+    assert (await reconciler(world).tick()).rejected == 1
+
+
 async def test_a_queue_that_is_too_long_to_be_looked_through_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOKED_THROUGH", 20)
     world = await killed_at_every_delivery()
@@ -506,6 +513,40 @@ async def test_a_delivery_that_wakes_up_beside_it_leaves_one_end() -> None:
     plan.gate.set()
     report = await tick
     assert report.rejected == 0
+    key, run = await world.key(), await world.run_row()
+    assert (key.status, run.attempt_outcome) == (KeyStatus.COMPLETED, AttemptOutcome.SUCCEEDED)
+
+
+async def test_a_delivery_that_took_the_key_meanwhile_is_not_disturbed() -> None:
+    """The reconciler stood still before it took the key over; the delivery of a copy is at work when it goes on."""
+    quiet = Plan()
+    world = await killed_at_every_delivery()
+    world.clock.advance(751)
+    await reconciler(world, faulty_stores(world.stored, quiet)).tick()
+    plan = Plan({quiet.log.index("keys.update") + 1: "pause"})
+    world = await killed_at_every_delivery()
+    world.clock.advance(751)
+    tick = asyncio.create_task(reconciler(world, faulty_stores(world.stored, plan)).tick())
+    await plan.paused.wait()
+    at_work, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(context: LaneContext) -> LaneResult:
+        at_work.set()
+        await go_on.wait()
+        return await Work(["success"])(context)
+
+    world.handler = slow
+    await world.broker.send(OutgoingMessage(queue=QUEUE, body=body(), message_id=COMMAND_ID))
+    message = world._next()
+    assert message is not None
+    delivery = asyncio.create_task(world.deliver(message))
+    await at_work.wait()
+    before = await world.key(), await world.run_row()
+    plan.gate.set()
+    assert await tick == ReconcileReport()
+    assert (await world.key(), await world.run_row()) == before
+    go_on.set()
+    await delivery
     key, run = await world.key(), await world.run_row()
     assert (key.status, run.attempt_outcome) == (KeyStatus.COMPLETED, AttemptOutcome.SUCCEEDED)
 

@@ -347,6 +347,36 @@ async def test_one_command_that_cannot_be_removed_stops_no_other(kept: Kept) -> 
     assert kept.rows()["commands"] == 1
 
 
+@pytest.mark.parametrize("cursor", ["nonsense", "{", '["x"'])
+async def test_a_cursor_that_is_none_makes_a_walk_begin_anew(kept: Kept, cursor: str) -> None:
+    await kept.command(1)
+    for kind in ("commands", "keys", "signals", "conversations"):
+        await kept.stores.cursors.save(f"retention {kind}", cursor, None)
+    await kept.retention().tick()
+    await kept.until_level()
+    assert kept.rows()["commands"] == 0
+
+
+async def test_a_kind_that_cannot_be_walked_stops_no_other(kept: Kept) -> None:
+    await kept.command(1, age_days=8)
+    stores = replace(kept.stores, aged=_BrokenWalk(kept.stores.aged))
+    report = await kept.retention(stores).tick()
+    assert (report.failed, report.removed) == (1, 1)
+
+
+class _BrokenWalk:
+    """The walk of commands fails for a reason of its own."""
+
+    def __init__(self, aged: Any) -> None:
+        self._aged = aged
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._aged, name)
+
+    async def commands(self, *_: object) -> Any:
+        raise RuntimeError("a bug")
+
+
 async def test_many_ticks_at_once_remove_everything_once(kept: Kept) -> None:
     for number in range(1, 301):
         await kept.command(number)
