@@ -39,6 +39,8 @@ def composed(environ: Mapping[str, str]) -> func.FunctionApp:
             lambda: container.unsent,
             lambda: container.approvals_due,
             lambda: container.lanes_watch,
+            lambda: container.reconciler,
+            lambda: container.retention,
         )
     )
     return functions

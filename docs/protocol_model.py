@@ -139,6 +139,7 @@ class State(NamedTuple):
     odd: str = ""  # R cannot be read: "while", "ever"
     blind: bool = False  # ... and the command was closed all the same
     gave_up: bool = False  # 24 h of outage
+    removed: bool = False  # a message was taken out of the queue by hand
 
 
 Step = tuple[int, str, State, bool]  # process, label, next state, is it a fault
@@ -183,6 +184,7 @@ FAULTS = {
     "early": "a scheduled copy is due before what it waits for is over",
     "purge": "a final key past ExpiresAtUtc is deleted",
     "stuck": "StuckAfter passes although a message is still in the queue",
+    "remove": "somebody takes a message that waits out of the queue by hand",
     "resend": "the client sends the command again",
     "forge": "somebody sends another request, or the same one, under the command's id",
 }
@@ -908,6 +910,10 @@ class Model:
                     if gated and m.reason in ("broker", "store_unreachable") and not (s.r is not None and s.r.final):
                         q = p._replace(at="peek", msg=m.id, hash=m.hash, sure=not busy, todo=("reserve",))
                         yield at, f"dead letter {m.id}: no key", self.be(s, at, q), False
+                ended = s.r is not None and s.r.final
+                if s.c and s.removed and not (busy or ended) and self.broken != "keyless-waits-for-ever":
+                    q = p._replace(at="peek", msg=NOBODY, hash=s.c, sure=True, todo=("reserve",))
+                    yield at, "stuck, without a key", self.be(s, at, q), False
             return
         if k.status != "Reserved" or k.live:
             return
@@ -1096,6 +1102,11 @@ class Model:
                     yield -1, f"copy {m.id} is due", s._replace(msgs=now), False
                 elif s.left and "early" in self.kinds:
                     yield -1, f"copy {m.id} is due early", left._replace(msgs=now), True
+        if s.left and "remove" in self.kinds:
+            for m in s.msgs:
+                if m.where in ("active", "scheduled", "backoff"):
+                    msgs = tuple(o for o in s.msgs if o is not m)
+                    yield -1, f"somebody removes {m.id}", left._replace(msgs=msgs, removed=True), True
         if s.left and "resend" in self.kinds:
             t = self.send(left, Message(0, "a", "active"))
             yield -1, "the client sends again", t._replace(procs=tuple(p._replace(sure=False) for p in t.procs)), True
@@ -1135,7 +1146,7 @@ class Model:
                     return "key Rejected, no open failure signal"
             else:
                 # (a finished command's key may come again after its expiry, without a message: the stuck rule rolls it forward)
-                if not s.was_completed and not s.unsent and not any(m.hash == k.hash for m in s.msgs):
+                if not (s.was_completed or s.unsent or s.removed) and not any(m.hash == k.hash for m in s.msgs):
                     return "key Reserved, no message left that could bring it to its end"
                 if not self.sc.ungated and k.hash != s.c:
                     return "a key with another hash than the command's"
@@ -1170,6 +1181,7 @@ class Model:
         if (
             s.r is not None
             and s.r.outcome == "failed"
+            and not s.removed
             and not any(h == own and why != "not_recorded" for h, why in dead)
         ):
             return "rejected, its message is not among the dead letters"
@@ -1378,6 +1390,18 @@ SCENARIOS = (
         ungated=True,
     ),
     Scenario("reconcilers", "two at once", (A,), 1, "crash lock lease", 3, 3, reconcilers=2, deliveries=1),
+    Scenario("removed", "messages taken out of the queue", (A,), 1, "remove crash send lost", 3, 4, reconcilers=1),
+    Scenario(
+        "removed-copies",
+        "the same, with two, and the broker's own dead letters",
+        (A, A),
+        1,
+        "remove crash",
+        3,
+        3,
+        reconcilers=1,
+        deliveries=1,
+    ),
     Scenario("effects", "effects of all kinds", (A,), 2, "lock lease lost", 2, 3, effects=True),
     Scenario("effects-drain", "effects, drains", (A,), 1, "lease drain crash", 2, 3, effects=True),
 )
@@ -1403,6 +1427,7 @@ BREAKS = {  # name: the scenario that is tried first, what is removed
     "lease-ignored": ("crashes", "taken over while the lease is live"),
     "drains-count": ("drain", "Excused is left out of the limit"),
     "copy-after-complete": ("crashes", "the scheduled copy is sent after the completion"),
+    "keyless-waits-for-ever": ("removed", "a command without a key or a message is never stuck"),
     "keyless-ignored": ("reconciler", "the reconciler ignores dead letters without a key"),
     "keyless-without-copy-check": ("reconciler-copies", "... rejects them without looking for another copy"),
     "lane-twice-in-one-attempt": ("answers", "after a conflict at 3 or 4 the lane is run again with the same number"),

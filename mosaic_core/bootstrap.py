@@ -24,6 +24,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from mosaic_core import telemetry
+from mosaic_core.adapters.browsing import ServiceBusBrowser
 from mosaic_core.adapters.credentials import AppToken
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
 from mosaic_core.adapters.probes import BlobsProbe, EventHubProbe, IssuerKeysProbe, QueueProbe, SpansProbe, TablesProbe
@@ -56,6 +57,8 @@ from mosaic_core.services.operators import OperatorReads
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
+from mosaic_core.services.reconciler import Reconciler
+from mosaic_core.services.retention import Ages, Retention
 
 if TYPE_CHECKING:
     from mosaic_core.adapters.identity import JwtVerifier
@@ -99,6 +102,10 @@ class Container:
     @cached_property
     def sender(self) -> ServiceBusSender:
         return ServiceBusSender(self.settings.service_bus)
+
+    @cached_property
+    def browser(self) -> ServiceBusBrowser:
+        return ServiceBusBrowser(self.settings.service_bus)
 
     @cached_property
     def publisher(self) -> EventHubsPublisher:
@@ -257,6 +264,7 @@ class Container:
         return ApprovalsDue(
             approvals=self.stores.approvals,
             signals=self.stores.signals,
+            decisions=self.stores.decisions,
             enqueuer=self.enqueue,
             clock=self.clock,
             queue=self.settings.queues[Lane.CONVERSATION],
@@ -267,10 +275,42 @@ class Container:
         view = ServiceBusView(self.settings.service_bus)
         return LanesWatch(view=view, clock=self.clock, queues=self.settings.queues)
 
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        settings = self.settings
+        return Reconciler(
+            stores=self.stores,
+            browser=self.browser,
+            publisher=self.publisher,
+            clock=self.clock,
+            queues=settings.queues,
+            policy_version=POLICY_VERSION,
+            function_timeout=settings.function_timeout_seconds,
+            stuck_after=timedelta(seconds=settings.reconcile_stuck_after_seconds),
+            limits=DeliveryLimits(lease=settings.lease_seconds, lease_renew=settings.lease_renew_seconds),
+            drain=self.drain,
+        )
+
+    @cached_property
+    def retention(self) -> Retention:
+        settings = self.settings
+
+        def age(days: int) -> timedelta | None:
+            return timedelta(days=days) if days else None
+
+        ages = Ages(
+            keys=age(settings.retention_key_days),
+            commands=age(settings.retention_command_days),
+            signals=age(settings.retention_signal_days),
+            conversations=age(settings.retention_conversation_days),
+            blobs=age(settings.retention_blob_days),
+        )
+        return Retention(stores=self.stores, clock=self.clock, ages=ages)
+
     async def finish(self) -> None:
         """After the drain: once the last delivery has let go, tell what is still to be told and close the links."""
         await self.drain.idle()
-        opened = [self.__dict__[part] for part in ("publisher", "sender") if part in self.__dict__]
+        opened = [self.__dict__[part] for part in ("publisher", "sender", "browser") if part in self.__dict__]
         await asyncio.gather(*(part.close() for part in opened), return_exceptions=True)
 
 

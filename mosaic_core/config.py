@@ -80,6 +80,9 @@ FORBIDDEN_ON_FLEX: Final[Mapping[str, str]] = {
 """App settings that no deployment, template or page of ours may set on Flex Consumption: name and why. On the platform
 some of these are in the environment all the same, so the app itself refuses `REFUSED_AT_START` alone."""
 
+QUEUE_TTL_SECONDS: Final = 14 * 86_400
+"""How long a message lives in a queue, as the queues are set up."""
+
 LARGEST_BODY_BYTES: Final = 20 * 1024 * 1024
 """Of an ingestion: what the host has to let through."""
 
@@ -210,9 +213,15 @@ class Settings:
     lease_seconds: int = 30
     lease_renew_seconds: int = 10
     retry_seconds: tuple[float, ...] = tuple(float(s) for s in RETRY_SECONDS)
+    reconcile_stuck_after_seconds: float = QUEUE_TTL_SECONDS + 3600.0
     sweep_hour_utc: int = 2
     sweep_lookback_days: int = 180
     sweep_catch_up_nights: int = 7
+    retention_key_days: int = 7
+    retention_command_days: int = 90
+    retention_signal_days: int = 400
+    retention_conversation_days: int = 400
+    retention_blob_days: int = 400
     approval_expiry_hours: int = 72
     approval_require_other_person: bool = False
     review_category_confidence: float = 0.6
@@ -257,9 +266,18 @@ class Settings:
             lease_seconds=env.whole("Lease__Seconds", 30, 1, 600),
             lease_renew_seconds=env.whole("Lease__RenewSeconds", 10, 1, 300),
             retry_seconds=env.waits("Retry__Seconds", tuple(float(s) for s in RETRY_SECONDS)),
+            function_timeout_seconds=_function_timeout(host_json),
+            reconcile_stuck_after_seconds=env.span(
+                "Reconcile__StuckAfter", QUEUE_TTL_SECONDS + 3600.0, _function_timeout(host_json) + 150.0
+            ),
             sweep_hour_utc=env.whole("Sweep__HourUtc", 2, 0, 23),
             sweep_lookback_days=env.whole("Sweep__LookbackDays", 180, 7, 730),
             sweep_catch_up_nights=env.whole("Sweep__CatchUpNights", 7, 1, 60),
+            retention_key_days=env.days("Retention__KeyDays", 7, 7),
+            retention_command_days=env.days("Retention__CommandDays", 90, 30),
+            retention_signal_days=env.days("Retention__SignalDays", 400, 30),
+            retention_conversation_days=env.days("Retention__ConversationDays", 400, 30),
+            retention_blob_days=env.days("Retention__BlobDays", 400, 30),
             approval_expiry_hours=env.whole("Approval__ExpiryHours", 72, 1, 8760),
             approval_require_other_person=env.flag("Approval__RequireOtherPerson", False),
             review_category_confidence=env.fraction("Review__CategoryConfidence", 0.6),
@@ -270,7 +288,7 @@ class Settings:
             spans_wanted=bool(env.read(_INSIGHTS) or env.read("WEBSITE_SITE_NAME")),
             spans_fault=env.spans(),
         )
-        for schedule in ("Sweep__Schedule", "Outbox__Schedule"):
+        for schedule in ("Sweep__Schedule", "Outbox__Schedule", "Reconcile__Schedule", "Retention__Schedule"):
             env.schedule(schedule)
         env.whole("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", 22_020_096, LARGEST_BODY_BYTES, 104_857_600)
         if settings.lease_renew_seconds * 2 >= settings.lease_seconds:
@@ -280,6 +298,13 @@ class Settings:
                 "set it to less than half of Lease__Seconds",
                 reason="setting_contradicts",
             )
+        for name, of, least, what in _least_ages(settings):
+            days, longer = getattr(settings, of), dict[str, Any]({of: least})
+            if 0 < days < least and not env.read(name):
+                settings = replace(settings, **longer)  # the default gives way to what was set
+            elif 0 < days < least:
+                wrong, remedy = f"is less than {what}", f"set it to {least} at least, or 0 for ever"
+                env.fault(name, wrong, remedy, reason="setting_contradicts")
         agent = settings.agent
         if agent.provider != "offline" and agent.run_seconds >= settings.lane_deadline_seconds:
             env.fault(
@@ -301,6 +326,34 @@ class Settings:
             lock_renewal_seconds=_timespan(host_json["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]),
             function_timeout_seconds=_timespan(host_json["functionTimeout"]),
         )
+
+
+def _least_ages(settings: Settings) -> list[tuple[str, str, int, str]]:
+    """What may not be removed earlier, since something else still builds on it: setting, field, the least days, why."""
+    stuck = math.ceil(settings.reconcile_stuck_after_seconds / 86_400) + 7
+    approval = math.ceil(settings.approval_expiry_hours / 24) + 30
+    return [
+        ("Retention__CommandDays", "retention_command_days", stuck, "Reconcile__StuckAfter and a week"),
+        # a finding that is forgotten while the nights still look at its rows would be found anew
+        (
+            "Retention__SignalDays",
+            "retention_signal_days",
+            settings.sweep_lookback_days + 31,
+            "Sweep__LookbackDays and a month",
+        ),
+        (
+            "Retention__ConversationDays",
+            "retention_conversation_days",
+            approval,
+            "Approval__ExpiryHours and a month",
+        ),
+        (
+            "Retention__BlobDays",
+            "retention_blob_days",
+            max(approval, settings.retention_command_days + 30),
+            "Retention__CommandDays or Approval__ExpiryHours, and a month",
+        ),
+    ]
 
 
 class _Reader:
@@ -345,6 +398,27 @@ class _Reader:
         value = int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else -1
         if not lowest <= value <= highest:
             self.fault(name, f"is not a whole number from {lowest} to {highest}", f"the default is {default}")
+            return default
+        return value
+
+    def days(self, name: str, default: int, lowest: int) -> int:
+        """``lowest`` to 3650; 0 is for ever."""
+        value = self.whole(name, default, 0, 3650)
+        if 0 < value < lowest:
+            self.fault(name, f"is neither 0 nor from {lowest} to 3650", f"the default is {default}, 0 is for ever")
+            return default
+        return value
+
+    def span(self, name: str, default: float, lowest: float) -> float:
+        """Seconds of a time span such as ``14.01:00:00``, more than ``lowest``."""
+        text = self.read(name)
+        try:
+            value = _timespan(text) if text else default
+        except ValueError:
+            value = 0.0
+        if not lowest < value < math.inf:
+            wrong = f"is no time span ([days.]hh:mm:ss) of more than {lowest:g} s"
+            self.fault(name, wrong, "the default is 14.01:00:00, the queues' time to live and an hour")
             return default
         return value
 
@@ -693,6 +767,15 @@ def check_host_json(settings: Settings, host_json: Mapping[str, Any]) -> list[Fa
 
 def _host_fault(wrong: str, remedy: str) -> Fault:
     return Fault("host.json", wrong, remedy, reason="file_invalid")
+
+
+def _function_timeout(host_json: Mapping[str, Any] | None) -> float:
+    """Seconds; the host's own limit where host.json has none that can be read (`check_host_json` says so). Without a
+    limit nothing is ever overdue: a day, then."""
+    try:
+        return min(_timespan(host_json["functionTimeout"]), 86_400.0) if host_json is not None else 600.0
+    except (KeyError, TypeError, ValueError):
+        return 600.0
 
 
 def _timespan(value: object) -> float:

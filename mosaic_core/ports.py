@@ -273,9 +273,9 @@ class HouseholdStore(Protocol):
         ...
 
 
-class Outbox(Protocol):
-    """Commands that are not known to be sent, in AgentIndex: spread over shards, each of one queue, and within a shard
-    by ``due_at``, the earliest first."""
+class CommandList(Protocol):
+    """A list of commands in AgentIndex: spread over shards, each of one queue, and within a shard by ``due_at``, the
+    earliest first."""
 
     async def insert(self, entry: OutboxEntry) -> ETag | None:
         """None: this very entry is there."""
@@ -292,6 +292,19 @@ class Outbox(Protocol):
     async def due(self, shard: str, now: datetime, limit: int) -> list[Stored[OutboxEntry]]:
         """The first ``limit`` entries with ``due_at`` at or before ``now``. One that cannot be read is left out, with
         an error in the log."""
+        ...
+
+    async def lists(self, queue: str, command_id: str) -> bool:
+        """Whether an entry of the command is there."""
+        ...
+
+
+class CursorStore(Protocol):
+    """How far the timers that walk have come, by name, in AgentIndex."""
+
+    async def read(self, name: str) -> Stored[str] | None: ...
+    async def save(self, name: str, cursor: str, etag: ETag | None) -> ETag | None:
+        """Insert (``etag`` None) or update."""
         ...
 
 
@@ -324,11 +337,88 @@ class BlobStore(Protocol):
     """Immutable blobs: large envelopes, large batches, and what an agent said in a turn."""
 
     async def put(self, name: str, data: bytes) -> None:
-        """Write once; a blob of that name that is there is left as it is. Who names it by anything but its content
-        reads it back: the first to land stands."""
+        """Write once; a blob of that name that is there is left as it is, and counts as put anew. Who names it by
+        anything but its content reads it back: the first to land stands."""
         ...
 
     async def get(self, name: str) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page[T]:
+    """Some of what a walk passed, and where the next page begins: empty at the walk's end. A page may hold nothing and
+    have a successor."""
+
+    items: Sequence[Stored[T]]
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgedCommand:
+    """A recorded command, as far as its removal asks: what its envelope lies in (empty: its row), its conversation and
+    the blob of its batch (empty: none, or none that can be read)."""
+
+    command_id: str
+    queue: str
+    household_id: str
+    recorded_at: datetime
+    conversation_id: str = ""
+    envelope_blob: str = ""
+    batch_blob: str = ""
+
+
+class AgedRows(Protocol):
+    """What is old, and its removal, for the retention timer alone.
+
+    Each of the first methods walks one table in the order of its keys, a page at a time: rows from before that moment,
+    at most ``limit``, beginning at ``cursor`` (empty: at the first). A row that cannot be read is left out, with an
+    error in the log. The others remove one row, by the ETag that it was read with, and before it what only points at
+    it or is a part of it; what is gone is as good as removed, and repeating them goes on where they died. False: the
+    row was written since, and stays.
+    """
+
+    async def keys(self, before: datetime, cursor: str, limit: int) -> Page[Key]:
+        """Keys that are final, expired and finalized before."""
+        ...
+
+    async def commands(self, before: datetime, cursor: str, limit: int) -> Page[AgedCommand]:
+        """Recorded before."""
+        ...
+
+    async def signals(self, before: datetime, cursor: str, limit: int) -> Page[Signal]:
+        """Raised before."""
+        ...
+
+    async def conversations(self, before: datetime, cursor: str, limit: int) -> Page[Conversation]:
+        """Last modified before; without their turns."""
+        ...
+
+    async def blobs(self, before: datetime, cursor: str, limit: int) -> Page[str]:
+        """Names of those put before, and not put again since."""
+        ...
+
+    async def marks(self, before: str, limit: int) -> int:
+        """Remove marks of activity of months (yyyymm) before that one, at most ``limit``; how many went."""
+        ...
+
+    async def remove_key(self, key: Key, etag: ETag) -> bool: ...
+    async def remove_run(self, run: Run, etag: ETag) -> bool:
+        """With its stages, and the list of its signals."""
+        ...
+
+    async def remove_command(self, command: AgedCommand, etag: ETag) -> bool:
+        """With its place in its conversation, and its envelope."""
+        ...
+
+    async def remove_signal(self, signal: Signal, etag: ETag) -> bool:
+        """With its places in the lists of its run and of its household's findings."""
+        ...
+
+    async def remove_conversation(self, conversation: Conversation, etag: ETag) -> bool: ...
+    async def remove_blob(self, name: str, etag: ETag) -> bool: ...
+    async def keep_blob(self, name: str) -> None:
+        """It counts as put anew, where it is there."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +438,12 @@ class Stores:
     blobs: BlobStore
     conversations: ConversationStore
     annotations: AnnotationStore
-    outbox: Outbox
+    outbox: CommandList
+    """Commands that are not known to be sent: their message may be yet to come."""
+    followed: CommandList
+    """Every command, from before it is recorded until a timer has seen that it has ended."""
+    cursors: CursorStore
+    aged: AgedRows
     quotas: QuotaStore
 
 
@@ -384,6 +479,35 @@ class IncomingMessage:
     properties: Mapping[str, str | bool | int] = field(default_factory=dict)
     crowded: bool = False
     crowded_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowsedMessage:
+    """A message as it lies in a queue, or in its dead-letter queue: seen, not received. ``state`` is ``active`` (locked
+    ones as well), ``scheduled`` or ``deferred``; ``reason`` and ``description`` are a dead letter's."""
+
+    queue: str
+    body: bytes
+    message_id: str
+    sequence_number: int
+    enqueued_at: datetime | None = None
+    correlation_id: str = ""
+    subject: str = ""
+    properties: Mapping[str, str | bool | int] = field(default_factory=dict)
+    delivery_count: int = 0
+    state: str = "active"
+    reason: str = ""
+    description: str = ""
+
+
+class QueueBrowser(Protocol):
+    """Looks at queues without receiving: nothing is locked, counted or moved by it."""
+
+    async def browse(self, queue: str, *, dead: bool = False, after: int = 0, limit: int = 100) -> list[BrowsedMessage]:
+        """Messages with a sequence number beyond ``after``, ascending, at most ``limit``; often fewer, and none only
+        where there are none. ``dead``: of the queue's dead-letter queue; otherwise every one that is active, locked,
+        scheduled or deferred. Raises `QueueUnavailableError`."""
+        ...
 
 
 class CommandSender(Protocol):

@@ -42,7 +42,7 @@ def functions() -> list[str]:
     concurrency = dict.fromkeys(Lane, 1)
     queues_by_lane = {lane: RULES[lane].default_queue for lane in Lane}
     app.register_functions(queues.create_blueprint(_never, queues=queues_by_lane, concurrency=concurrency))
-    app.register_functions(timers.create_blueprint(_never, _never, _never, _never))
+    app.register_functions(timers.create_blueprint(_never, _never, _never, _never, _never, _never))
     return sorted(str(function.get_function_name()) for function in app.get_functions())
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
+    ResourceModifiedError,
     ResourceNotFoundError,
 )
 
@@ -43,9 +46,15 @@ class AzureBlobs:
         container = self._client()
         try:
             async with asyncio.timeout(self._seconds):
-                await container.upload_blob(name, data, overwrite=False)
-        except ResourceExistsError:
-            return
+                try:
+                    await container.upload_blob(name, data, overwrite=False)
+                except ResourceExistsError:
+                    # as if put now: who names it today is not to lose it for its age
+                    await container.get_blob_client(name).set_blob_metadata({})
+        except ResourceNotFoundError as error:
+            if _code(error) == "ContainerNotFound":
+                raise _mapped(error) from error
+            raise StoreUnreachableError("blobs: one that was there went away; the same again puts it") from error
         except (AzureError, OSError) as error:
             raise _mapped(error) from error
 
@@ -59,6 +68,52 @@ class AzureBlobs:
             if _code(error) == "ContainerNotFound":
                 raise _mapped(error) from error
             return None
+        except (AzureError, OSError) as error:
+            raise _mapped(error) from error
+
+    async def older(self, before: datetime, cursor: str, limit: int) -> tuple[list[tuple[str, str]], str]:
+        """(name, ETag) of the blobs among the next ``limit`` that were last put before that moment, and where the next
+        begin (empty: nowhere). One request."""
+        container = self._client()
+        try:
+            async with asyncio.timeout(self._seconds):
+                pages = container.list_blobs(results_per_page=limit).by_page(cursor or None)
+                page = await anext(pages, None)
+                found = [blob async for blob in page] if page is not None else []
+        except (AzureError, OSError) as error:
+            raise _mapped(error) from error
+        following = getattr(pages, "continuation_token", None)
+        return [(blob.name, blob.etag) for blob in found if blob.last_modified < before], following or ""
+
+    async def remove(self, name: str, etag: str | None) -> bool:
+        """False: it was put again since ``etag``, or somebody else has removed it. Without an ETag one that is gone is
+        as good as removed."""
+        container = self._client()
+        try:
+            async with asyncio.timeout(self._seconds):
+                if etag is None:
+                    await container.delete_blob(name)
+                else:
+                    await container.delete_blob(name, etag=etag, match_condition=MatchConditions.IfNotModified)
+        except ResourceNotFoundError as error:
+            if _code(error) == "ContainerNotFound":
+                raise _mapped(error) from error
+            return True
+        except ResourceModifiedError:
+            return False
+        except (AzureError, OSError) as error:
+            raise _mapped(error) from error
+        return True
+
+    async def touch(self, name: str) -> None:
+        """As if put now; one that is gone stays gone."""
+        container = self._client()
+        try:
+            async with asyncio.timeout(self._seconds):
+                await container.get_blob_client(name).set_blob_metadata({})
+        except ResourceNotFoundError as error:
+            if _code(error) == "ContainerNotFound":
+                raise _mapped(error) from error
         except (AzureError, OSError) as error:
             raise _mapped(error) from error
 

@@ -7,13 +7,16 @@ so what cannot be stored fails here as well. Nothing awaits anything: an operati
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterable, Sequence
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row
 from mosaic_core.domain import ids
+from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.quota import Allowance
@@ -33,10 +36,12 @@ from mosaic_core.domain.records import (
     SweepProgress,
 )
 from mosaic_core.ports import (
+    AgedCommand,
     Clock,
     DueApproval,
     ETag,
     LedgerWrite,
+    Page,
     StandingRow,
     Stored,
     StoredAllowance,
@@ -44,26 +49,34 @@ from mosaic_core.ports import (
     Stores,
 )
 
+log = logging.getLogger(__name__)
+
 type RowKey = tuple[str, ...]
 
 
 def memory_stores(clock: Clock) -> Stores:
     """Empty stores. ``clock`` is the storage service's: it stamps rows, and ages of keys are measured on it."""
+    commands, keys, runs, stages = MemoryCommands(clock), MemoryKeys(clock), MemoryRuns(clock), MemoryStages(clock)
+    signals, households, conversations = MemorySignals(clock), MemoryHouseholds(clock), MemoryConversations(clock)
+    blobs = MemoryBlobs(clock)
     return Stores(
-        commands=MemoryCommands(clock),
-        keys=MemoryKeys(clock),
-        runs=MemoryRuns(clock),
-        stages=MemoryStages(clock),
-        signals=MemorySignals(clock),
+        commands=commands,
+        keys=keys,
+        runs=runs,
+        stages=stages,
+        signals=signals,
         ledger=MemoryLedger(clock),
         approvals=MemoryApprovals(clock),
         decisions=MemoryDecisions(clock),
-        households=MemoryHouseholds(clock),
+        households=households,
         members=MemoryMembers(clock),
-        blobs=MemoryBlobs(),
-        conversations=MemoryConversations(clock),
+        blobs=blobs,
+        conversations=conversations,
         annotations=MemoryAnnotations(clock),
         outbox=MemoryOutbox(clock),
+        followed=MemoryOutbox(clock),
+        cursors=MemoryCursors(clock),
+        aged=MemoryAged(commands, keys, runs, stages, signals, households, conversations, blobs),
         quotas=MemoryQuotas(clock),
     )
 
@@ -82,6 +95,7 @@ class _Table:
         self._clock = clock
         self._etags = itertools.count(1)
         self._rows: dict[RowKey, _Kept] = {}
+        self._partitions: dict[str, set[RowKey]] = {}
 
     def insert(self, key: RowKey, row: Row) -> ETag | None:
         return None if key in self._rows else self._write(key, row)
@@ -98,16 +112,20 @@ class _Table:
         there = self._rows.get(key)
         if there is not None and etag is not None and there.etag != etag:
             return False
-        self._rows.pop(key, None)
+        if there is not None:
+            del self._rows[key]
+            self._partitions[key[0]].discard(key)
         return True
 
     def under(self, *prefix: str) -> Iterable[tuple[RowKey, Row]]:
         """Rows whose key starts with ``prefix``, ordered by key."""
-        found = [key for key in self._rows if key[: len(prefix)] == prefix]
+        among = self._partitions.get(prefix[0], ()) if prefix else self._rows
+        found = [key for key in among if key[: len(prefix)] == prefix]
         return [(key, self._rows[key].row) for key in sorted(found)]
 
     def _write(self, key: RowKey, row: Row) -> ETag:
         etag = f'W/"{next(self._etags)}"'
+        self._partitions.setdefault(key[0], set()).add(key)
         self._rows[key] = _Kept(row, etag, self._clock.now().astimezone(UTC))
         return etag
 
@@ -213,6 +231,11 @@ class MemorySignals(_Store):
 
     async def listed_findings(self, household_id: str) -> dict[str, frozenset[str]]:
         return rows.listed_with(row for _, row in self._findings.under(household_id))
+
+    def unlist_finding(self, household_id: str, signal_id: str) -> None:
+        for key, _ in self._findings.under(household_id):
+            if key[2] == signal_id:
+                self._findings.delete(key)
 
     async def open_findings(self, household_id: str) -> list[OpenFinding]:
         newest: dict[str, Row] = {}
@@ -347,10 +370,24 @@ class MemoryOutbox(_Store):
         there = [self.table.read(key) for key, _ in self.table.under(shard) if key[1] <= rows.oldest_first(now)]
         return [Stored(rows.OUTBOX_ENTRY.decode(kept.row), kept.etag) for kept in there[:limit] if kept is not None]
 
+    async def lists(self, queue: str, command_id: str) -> bool:
+        shard = f"{queue} {ids.outbox_shard(command_id)}"
+        return any(key[2] == command_id for key, _ in self.table.under(shard))
+
 
 def _outbox_key(entry: OutboxEntry) -> RowKey:
     shard = f"{entry.queue} {ids.outbox_shard(entry.command_id)}"
     return shard, rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id
+
+
+class MemoryCursors(_Store):
+    async def read(self, name: str) -> Stored[str] | None:
+        there = self.table.read((name,))
+        return Stored(str(there.row["Cursor"]), there.etag) if there else None
+
+    async def save(self, name: str, cursor: str, etag: ETag | None) -> ETag | None:
+        row: Row = {"Cursor": cursor}
+        return self.table.insert((name,), row) if etag is None else self.table.update((name,), row, etag)
 
 
 class MemoryQuotas(_Store):
@@ -413,11 +450,119 @@ def _annotation_key(annotation: Annotation) -> RowKey:
 
 
 class MemoryBlobs:
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock
         self._blobs: dict[str, bytes] = {}
+        self.put_at: dict[str, datetime] = {}
 
     async def put(self, name: str, data: bytes) -> None:
         self._blobs.setdefault(name, data)
+        self.put_at[name] = self._clock.now() if self._clock is not None else datetime.now(UTC)
 
     async def get(self, name: str) -> bytes | None:
         return self._blobs.get(name)
+
+    def remove(self, name: str) -> None:
+        self._blobs.pop(name, None)
+        self.put_at.pop(name, None)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryAged:
+    """Walks the tables of the other stores."""
+
+    _commands: MemoryCommands
+    _keys: MemoryKeys
+    _runs: MemoryRuns
+    _stages: MemoryStages
+    _signals: MemorySignals
+    _households: MemoryHouseholds
+    _conversations: MemoryConversations
+    _blobs: MemoryBlobs
+
+    async def keys(self, before: datetime, cursor: str, limit: int) -> Page[Key]:
+        def is_old(key: Key) -> bool:
+            return (
+                key.finalized_at is not None and key.finalized_at < before and key.expires_at < self._keys.clock.now()
+            )
+
+        return _walk(self._keys.table, rows.KEY.decode, is_old, cursor, limit)
+
+    async def commands(self, before: datetime, cursor: str, limit: int) -> Page[AgedCommand]:
+        return _walk(self._commands.table, rows.decode_aged_command, lambda c: c.recorded_at < before, cursor, limit)
+
+    async def signals(self, before: datetime, cursor: str, limit: int) -> Page[Signal]:
+        return _walk(self._signals.table, rows.SIGNAL.decode, lambda s: s.raised_at < before, cursor, limit)
+
+    async def conversations(self, before: datetime, cursor: str, limit: int) -> Page[Conversation]:
+        return _walk(
+            self._conversations.table,
+            rows.decode_bare_conversation,
+            lambda c: c.last_modified_at < before,
+            cursor,
+            limit,
+        )
+
+    async def blobs(self, before: datetime, cursor: str, limit: int) -> Page[str]:
+        names = [name for name, at in sorted(self._blobs.put_at.items()) if name > cursor and at < before]
+        items = [Stored(name, self._blobs.put_at[name].isoformat()) for name in names[:limit]]
+        return Page(items, names[limit - 1] if len(names) > limit else "")
+
+    async def marks(self, before: str, limit: int) -> int:
+        old = [key for key, _ in self._households.table.under("active") if key[1] < before][:limit]
+        for key in old:
+            self._households.table.delete(key)
+        return len(old)
+
+    async def remove_key(self, key: Key, etag: ETag) -> bool:
+        return self._keys.table.delete((key.queue, key.command_id), etag)
+
+    async def remove_run(self, run: Run, etag: ETag) -> bool:
+        for key, _ in self._stages.table.under(run.run_id):
+            self._stages.table.delete(key)
+        return self._runs.table.delete((run.run_id,), etag)
+
+    async def remove_command(self, command: AgedCommand, etag: ETag) -> bool:
+        place = rows.newest_first(command.recorded_at), command.queue, command.command_id
+        self._commands.index.delete((command.household_id, command.conversation_id, *place))
+        return self._commands.table.delete((command.command_id,), etag)
+
+    async def remove_signal(self, signal: Signal, etag: ETag) -> bool:
+        if signal.household_id is not None:
+            self._signals.unlist_finding(signal.household_id, signal.signal_id)
+        return self._signals.table.delete((signal.signal_id,), etag)
+
+    async def remove_conversation(self, conversation: Conversation, etag: ETag) -> bool:
+        return self._conversations.table.delete(_conversation_key(conversation), etag)
+
+    async def remove_blob(self, name: str, etag: ETag) -> bool:
+        if name in self._blobs.put_at and self._blobs.put_at[name].isoformat() != etag:
+            return False
+        self._blobs.remove(name)
+        return True
+
+    async def keep_blob(self, name: str) -> None:
+        if (data := await self._blobs.get(name)) is not None:
+            await self._blobs.put(name, data)
+
+
+def _walk[T](
+    table: _Table, decode: Callable[[Row], T], is_old: Callable[[T], bool], cursor: str, limit: int
+) -> Page[T]:
+    """A cursor is the key of the last row that was passed."""
+    items: list[Stored[T]] = []
+    after = tuple(json.loads(cursor)) if cursor else ()
+    for key, row in table.under():
+        if key <= after:
+            continue
+        if len(items) == limit:
+            return Page(items, json.dumps(after))
+        after, kept = key, table.read(key)
+        try:
+            value = decode(row)
+        except StoredRowError as error:
+            log.error("an old row cannot be read", extra={"rationale": error.rationale})
+            continue
+        if kept is not None and is_old(value):
+            items.append(Stored(value, kept.etag))
+    return Page(items)

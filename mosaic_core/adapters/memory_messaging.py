@@ -16,9 +16,9 @@ from typing import Final, Literal
 
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.domain.ids import clean
-from mosaic_core.ports import Clock, IncomingMessage, OutgoingMessage, RuntimeEvent
+from mosaic_core.ports import BrowsedMessage, Clock, IncomingMessage, OutgoingMessage, RuntimeEvent
 
-type Operation = Literal["send", "complete", "abandon", "dead_letter"]
+type Operation = Literal["send", "complete", "abandon", "dead_letter", "browse"]
 type Fault = Literal["refused", "lost"]
 """``refused``: nothing happened. ``lost``: it happened, its answer did not arrive. The caller sees the same error."""
 
@@ -166,7 +166,7 @@ class MemoryBroker:
             now = self.clock.now()
             queue = self._queue(message.queue)
             if due is not None and due > now:
-                queue.scheduled.append(_Entry(message, 0, due))
+                queue.scheduled.append(_Entry(message, self._next_number(), due))
             else:
                 queue.active.append(_Entry(message, self._next_number(), now))
         self._raise(fault, "send")
@@ -235,6 +235,37 @@ class MemoryBroker:
         """Every message that is not dead: active, locked, scheduled."""
         state = self._queue(queue)
         return [entry.message for entry in (*state.active, *state.locked.values(), *state.scheduled)]
+
+    async def browse(self, queue: str, *, dead: bool = False, after: int = 0, limit: int = 100) -> list[BrowsedMessage]:
+        fault = self.fault("browse", OutgoingMessage(queue=queue, body=b"", message_id=""))
+        self._raise(fault, "browse")
+        state = self._queue(queue)
+        if dead:
+            found = [
+                _browsed(letter.message, letter.sequence_number, reason=letter.reason, description=letter.description)
+                for letter in state.dead
+            ]
+        else:
+            found = [
+                _browsed(
+                    entry.message,
+                    entry.sequence_number,
+                    enqueued_at=entry.available_at,
+                    delivery_count=entry.deliveries,
+                    state="scheduled" if entry in state.scheduled else "active",
+                )
+                for entry in (*state.active, *state.locked.values(), *state.scheduled)
+            ]
+        beyond = (message for message in found if message.sequence_number > after)
+        return sorted(beyond, key=lambda message: message.sequence_number)[:limit]
+
+    def remove(self, queue: str, message_id: str) -> int:
+        """As somebody with an explorer who empties a queue, or takes one message out of it; how many went."""
+        state = self._queue(queue)
+        before = len(state.active) + len(state.scheduled)
+        state.active = [entry for entry in state.active if entry.message.message_id != message_id]
+        state.scheduled = [entry for entry in state.scheduled if entry.message.message_id != message_id]
+        return before - len(state.active) - len(state.scheduled)
 
     def count(self, queue: str) -> tuple[int, int, int]:
         """How many are active, locked, scheduled."""
@@ -305,6 +336,32 @@ class MemoryBroker:
     def _raise(fault: Fault | None, operation: Operation) -> None:
         if fault is not None:
             raise QueueUnavailableError(f"{operation} had no answer (set by the test)")
+
+
+def _browsed(
+    message: OutgoingMessage,
+    sequence_number: int,
+    *,
+    enqueued_at: datetime | None = None,
+    delivery_count: int = 0,
+    state: str = "active",
+    reason: str = "",
+    description: str = "",
+) -> BrowsedMessage:
+    return BrowsedMessage(
+        queue=message.queue,
+        body=message.body,
+        message_id=message.message_id,
+        sequence_number=sequence_number,
+        enqueued_at=enqueued_at,
+        correlation_id=message.correlation_id,
+        subject=message.subject,
+        properties=dict(message.properties),
+        delivery_count=delivery_count,
+        state=state,
+        reason=reason,
+        description=description,
+    )
 
 
 def _bury(state: _Queue, entry: _Entry, reason: str, description: str) -> None:

@@ -38,7 +38,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
     Turn,
 )
-from mosaic_core.ports import DueApproval, LedgerWrite, StandingRow
+from mosaic_core.ports import AgedCommand, DueApproval, LedgerWrite, StandingRow
 
 type Value = str | bool | int | float | datetime
 type Row = dict[str, Value]
@@ -290,6 +290,35 @@ def decode_conversation(row: Mapping[str, Any]) -> Conversation:
     except ValueError as error:
         raise StoredRowError("Turns of a stored Conversation cannot be read") from error
     return replace(found, turns=turns)
+
+
+def decode_bare_conversation(row: Mapping[str, Any]) -> Conversation:
+    """Without its turns."""
+    return _CONVERSATION.decode({**row, "Turns": "[]"})
+
+
+AGED_COMMAND: Final = ("CommandId", "Queue", "HouseholdId", "RecordedAtUtc", "Envelope", "EnvelopeBlob")
+
+
+def decode_aged_command(row: Mapping[str, Any]) -> AgedCommand:
+    """Whatever the envelope is: one that cannot be read names no conversation."""
+    try:
+        payload = json.loads(row.get("Envelope") or "{}")["payload"]
+        conversation_id, batch_blob = payload.get("conversationId"), payload.get("transactionsBlob")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        conversation_id = batch_blob = None
+    try:
+        return AgedCommand(
+            command_id=str(row["CommandId"]),
+            queue=str(row["Queue"]),
+            household_id=str(row.get("HouseholdId") or ""),
+            recorded_at=_time_out(row["RecordedAtUtc"]),
+            conversation_id=conversation_id if isinstance(conversation_id, str) else "",
+            envelope_blob=str(row.get("EnvelopeBlob") or ""),
+            batch_blob=batch_blob if isinstance(batch_blob, str) else "",
+        )
+    except KeyError as error:
+        raise StoredRowError(f"a stored Command lacks {error.args[0]}") from error
 
 
 def _on_the_wire(value: datetime) -> str:

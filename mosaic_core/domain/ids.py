@@ -81,6 +81,10 @@ def failure_signal_id(run: str) -> str:
     return derive("signal", run, "worker_command_failed")
 
 
+def stalled_signal_id(run: str) -> str:
+    return derive("signal", run, "command_stalled")
+
+
 def unsent_signal_id(queue: str, command_id: str) -> str:
     return derive("signal", queue, command_id, "command_not_sent")
 
@@ -122,6 +126,10 @@ def resumed_turn_id(batch: str) -> str:
 
 def approval_due_signal_id(approval: str) -> str:
     return derive("signal", approval, "approval_due_not_enqueued")
+
+
+def approval_undone_signal_id(approval: str) -> str:
+    return derive("signal", approval, "approval_not_carried_out")
 
 
 def outbox_shard(command_id: str) -> str:

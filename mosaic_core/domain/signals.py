@@ -16,6 +16,7 @@ COMMAND_REJECTED: Final = "command_rejected"
 HASH_MISMATCH: Final = "idempotency_hash_mismatch"
 NOT_RECORDED: Final = "command_not_recorded"
 NOT_SENT: Final = "command_not_sent"
+STALLED: Final = "command_stalled"
 SWEEP_NOT_ENQUEUED: Final = "sweep_enqueue_failed"
 
 
@@ -136,6 +137,26 @@ def command_not_sent(*, queue: str, command_id: str, household_id: str, why: str
         requires_human_review=True,
         raised_at=now,
         command_id=command_id,
+        household_id=household_id or None,
+    )
+
+
+def command_stalled(
+    *, queue: str, command_id: str, run_id: str, correlation_id: str, household_id: str, minutes: int, now: datetime
+) -> Signal:
+    """A command that is reserved and whose key nobody has written for so many minutes. Nobody needs to do anything:
+    what waits goes on by itself, and what does not is ended by the reconciler."""
+    return Signal(
+        signal_id=ids.stalled_signal_id(run_id),
+        queue=queue,
+        signal_code=STALLED,
+        severity=Severity.WARNING,
+        summary=f"nothing was heard of this command for {minutes} minutes, and it has not ended",
+        requires_human_review=False,
+        raised_at=now,
+        run_id=run_id,
+        command_id=command_id,
+        correlation_id=ids.clean(correlation_id),
         household_id=household_id or None,
     )
 

@@ -13,6 +13,8 @@ from mosaic_core.services.approvals_due import ApprovalsDue
 from mosaic_core.services.lanes_watch import LanesWatch
 from mosaic_core.services.nightly import NightlySweep
 from mosaic_core.services.outbox import OutboxReport, UnsentCommands
+from mosaic_core.services.reconciler import Reconciler
+from mosaic_core.services.retention import Retention
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +33,23 @@ DEFAULT_OUTBOX_SCHEDULE: Final = "30 * * * * *"
 """Every minute: a tick with nothing to do is one query of an empty range."""
 
 
+RECONCILE_SCHEDULE_SETTING: Final = "Reconcile__Schedule"
+DEFAULT_RECONCILE_SCHEDULE: Final = "15 */5 * * * *"
+"""Every five minutes: a tick with nothing to do is a look at each dead-letter queue and a query of an empty range."""
+
+
+RETENTION_SCHEDULE_SETTING: Final = "Retention__Schedule"
+DEFAULT_RETENTION_SCHEDULE: Final = "45 2-59/10 * * * *"
+"""Every ten minutes, a bounded piece each time: what a day leaves behind is removed within the day."""
+
+
 def create_blueprint(
     nightly: Callable[[], NightlySweep],
     unsent: Callable[[], UnsentCommands],
     approvals_due: Callable[[], ApprovalsDue],
     lanes_watch: Callable[[], LanesWatch],
+    reconciler: Callable[[], Reconciler],
+    retention: Callable[[], Retention],
 ) -> func.Blueprint:
     blueprint = func.Blueprint()
 
@@ -91,6 +105,38 @@ def create_blueprint(
     @blueprint.timer_trigger(arg_name="timer", schedule=WATCH_SCHEDULE, run_on_startup=False, use_monitor=False)
     async def lanes_watch_timer(timer: func.TimerRequest) -> None:
         await lanes_watch().tick()
+
+    @blueprint.function_name("reconciler_timer")
+    @blueprint.timer_trigger(
+        arg_name="timer",
+        schedule=_schedule(RECONCILE_SCHEDULE_SETTING, DEFAULT_RECONCILE_SCHEDULE),
+        run_on_startup=False,
+        use_monitor=True,
+    )
+    async def reconciler_timer(timer: func.TimerRequest) -> None:
+        report = await reconciler().tick()
+        if report.is_worth_telling:
+            log.warning(
+                "the reconciler found commands that nothing would have ended",
+                extra={
+                    "rejected": report.rejected,
+                    "rolledForward": report.rolled_forward,
+                    "stalled": report.stalled,
+                    "failed": report.failed,
+                },
+            )
+
+    @blueprint.function_name("retention_timer")
+    @blueprint.timer_trigger(
+        arg_name="timer",
+        schedule=_schedule(RETENTION_SCHEDULE_SETTING, DEFAULT_RETENTION_SCHEDULE),
+        run_on_startup=False,
+        use_monitor=True,
+    )
+    async def retention_timer(timer: func.TimerRequest) -> None:
+        report = await retention().tick()
+        if report.removed or report.failed:
+            log.info("what was past its date is removed", extra={"removed": report.removed, "failed": report.failed})
 
     return blueprint
 

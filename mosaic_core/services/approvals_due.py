@@ -3,6 +3,10 @@
 What is due is a list, in which each approval moves on: enqueued, it is looked at again later, and leaves the list once
 it is settled. Each command's id derives from the approval and how often it was looked at, so two ticks at once, or one
 that died, do no harm. One that cannot be enqueued is put off and told of, and stops nobody else's.
+
+Where none of its commands could end it (its agent's session cannot be read any more, its conversation's commands are
+all rejected) the timer itself does in the end what needs no agent: nobody can decide it any more, its review waits for
+nobody, and what was approved and never done is told to a person.
 """
 
 from __future__ import annotations
@@ -13,11 +17,12 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from mosaic_core.concurrency import each
-from mosaic_core.domain import ids
+from mosaic_core.domain import ids, lifecycle, signals
 from mosaic_core.domain.errors import TransientError
-from mosaic_core.domain.lifecycle import Severity
-from mosaic_core.domain.records import Signal
-from mosaic_core.ports import ApprovalStore, Clock, DueApproval, SignalStore
+from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, Severity
+from mosaic_core.domain.policy import POLICY_VERSION
+from mosaic_core.domain.records import Approval, Signal
+from mosaic_core.ports import ApprovalStore, Clock, DecisionStore, DueApproval, SignalStore, Stored
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +33,14 @@ FIRST_LOOK_AGAIN: Final = timedelta(hours=1)
 """Doubled each time: a command that was rejected has a successor, as long as there is hope."""
 
 GENERATIONS: Final = 8
-"""After these, ten days on, it is left to the failure signals of its commands."""
+"""After these, ten days on, it is ended without a command."""
 
 PUT_OFF: Final = timedelta(minutes=30)
 OLDER_HOUSEHOLDS: Final = 20
 """Households of an earlier version whose approvals one tick lists."""
 
 NOT_ENQUEUED: Final = "approval_due_not_enqueued"
+NOT_CARRIED_OUT: Final = "approval_not_carried_out"
 
 
 class DueEnqueuer(Protocol):
@@ -58,6 +64,7 @@ class ApprovalsDue:
 
     approvals: ApprovalStore
     signals: SignalStore
+    decisions: DecisionStore
     enqueuer: DueEnqueuer
     clock: Clock
     queue: str
@@ -89,8 +96,8 @@ class ApprovalsDue:
             await self.approvals.forget(due)
             return "ended"
         if due.generation >= GENERATIONS:
-            log.error("an approval could not be ended; see its commands", extra=_fields(due))
-            await self.approvals.forget(due)
+            log.error("no command could end an approval; it is ended without", extra=_fields(due))
+            await self._end_without_command(due, stored)
             return "failed"
         approval = stored.value
         await self.enqueuer.enqueue_approval_due(
@@ -101,21 +108,69 @@ class ApprovalsDue:
         await self.approvals.postpone(due, later)
         return "enqueued"
 
+    # ------------------------------------------------------------------------------------------- without a command
+
+    async def _end_without_command(self, due: DueApproval, stored: Stored[Approval] | None) -> None:
+        """Expired where nobody has decided; its review closed once its siblings have ended, too; settled, unless it was
+        approved and never done: that is a person's to see to, and stays so."""
+        now = self.clock.now()
+        while stored is not None and stored.value.status == ApprovalStatus.PENDING:
+            lifecycle.check(stored.value.status, ApprovalStatus.EXPIRED)
+            expired = replace(
+                stored.value, status=ApprovalStatus.EXPIRED, decided_at=now, decided_by=f"policy/{POLICY_VERSION}"
+            )
+            await self.approvals.update(expired, stored.etag)
+            # whoever wrote it, the row now says what became of it
+            stored = await self.approvals.read(due.household_id, due.approval_id)
+        if stored is None:
+            await self.approvals.forget(due)
+            return
+        approval = stored.value
+        if await self._siblings_have_ended(approval):
+            await self._close_review(approval)
+        if approval.status == ApprovalStatus.APPROVED and approval.carried_out_at is None:
+            summary = f"approval {approval.approval_id} was given and could not be carried out"
+            await self.signals.insert(self._signal(due, NOT_CARRIED_OUT, summary))
+        elif await self.approvals.update(replace(approval, settled_at=now), stored.etag) is None:
+            return  # somebody is at it: the next tick looks again
+        await self.approvals.forget(due)
+
+    async def _siblings_have_ended(self, approval: Approval) -> bool:
+        """As far as the audit names them: all that the asking run has left to a person."""
+        asked = await self.decisions.of_run(approval.run_id)
+        named = {d.approval_id for d in asked if d.outcome == DecisionOutcome.DEFERRED and d.approval_id}
+        found = [await self.approvals.read(approval.household_id, one) for one in named - {approval.approval_id}]
+        return all(row is None or row.value.status != ApprovalStatus.PENDING for row in found)
+
+    async def _close_review(self, approval: Approval) -> None:
+        there = await self.signals.read(ids.review_signal_id(approval.run_id))
+        if there is not None and not there.value.is_resolved:
+            note = f"approval {approval.status}; its agent could not be told"
+            resolved = signals.resolve(there.value, by=approval.decided_by or "", note=note, now=self.clock.now())
+            await self.signals.update(resolved, there.etag)  # a lost race is another's resolution
+
+    # ------------------------------------------------------------------------------------------------------- signals
+
+    def _signal(self, due: DueApproval, code: str, summary: str) -> Signal:
+        not_enqueued = code == NOT_ENQUEUED
+        derive = ids.approval_due_signal_id if not_enqueued else ids.approval_undone_signal_id
+        return Signal(
+            signal_id=derive(due.approval_id),
+            queue=self.queue,
+            signal_code=code,
+            severity=Severity.ERROR,
+            summary=summary,
+            requires_human_review=True,
+            raised_at=self.clock.now(),
+            household_id=due.household_id,
+        )
+
     async def _tell(self, due: DueApproval) -> None:
         """A signal for a person, and out of the others' way for a while."""
         now = self.clock.now()
-        signal = Signal(
-            signal_id=ids.approval_due_signal_id(due.approval_id),
-            queue=self.queue,
-            signal_code=NOT_ENQUEUED,
-            severity=Severity.ERROR,
-            summary=f"approval {due.approval_id} is over and cannot be ended",
-            requires_human_review=True,
-            raised_at=now,
-            household_id=due.household_id,
-        )
         try:
-            await self.signals.insert(signal)
+            summary = f"approval {due.approval_id} is over and cannot be ended"
+            await self.signals.insert(self._signal(due, NOT_ENQUEUED, summary))
             await self.approvals.postpone(due, replace(due, due_at=now + PUT_OFF))
         except TransientError:
             log.warning("what could not be enqueued could not be told of either", extra=_fields(due))

@@ -52,6 +52,7 @@ from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, Stag
 from mosaic_core.ports import Clock, ETag, EventPublisher, IncomingMessage, RuntimeEvent, StoredKey, Stores
 from mosaic_core.services.company import Place
 from mosaic_core.services.drain import Drain
+from mosaic_core.services.followed import follow
 from mosaic_core.services.lease import Lease, owns
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.threads import Threads
@@ -101,7 +102,7 @@ class Worker(Protocol):
     def new_token(self) -> Callable[[], str]: ...
 
 
-type _Next = Callable[[], Awaitable[_Next | Settlement]] | Settlement
+type Next = Callable[[], Awaitable[Next | Settlement]] | Settlement
 
 
 class Delivery:
@@ -137,7 +138,9 @@ class Delivery:
 
     async def run(self) -> Settlement:
         """Take the steps until one of them ends the delivery."""
-        step: _Next = self._step_gate
+        return await self._take_steps(self._step_gate)
+
+    async def _take_steps(self, step: Next) -> Settlement:
         while callable(step):
             try:
                 step = await step()
@@ -164,7 +167,7 @@ class Delivery:
 
     # ----------------------------------------------------------------------------------------------- tables away
 
-    def _no_answer(self, error: StoreUnreachableError) -> _Next:
+    def _no_answer(self, error: StoreUnreachableError) -> Next:
         """An owner reads what is there and decides again; where that has no answer either, the tables are away."""
         self._unanswered += 1
         log.warning("a storage request had no answer", extra={"rationale": error.rationale})
@@ -174,7 +177,7 @@ class Delivery:
             return self._step_away
         return self._step_reread
 
-    async def _step_away(self) -> _Next:
+    async def _step_away(self) -> Next:
         """Look again later, without counting an attempt; a day after the outage began give up."""
         _, away = outage(self._message, self._now())
         if away >= STORE_GIVE_UP_SECONDS:
@@ -188,7 +191,7 @@ class Delivery:
         due = now + timedelta(seconds=outage_wait(away, self._service.jitter()))
         return self._later(due, "store_unreachable", **{AWAY_SINCE: iso(since)})
 
-    async def _step_give_up(self) -> _Next:
+    async def _step_give_up(self) -> Next:
         """Where the key is mine its run ends, as far as storage answers: what is final is rolled forward, all else has
         failed. Then the message is a dead letter."""
         self._giving_up = True
@@ -283,7 +286,7 @@ class Delivery:
     async def _refused_at_last(self, code: str, rationale: str) -> Settlement | None:
         """The gate once more. None: the record lets the message in. Where the record cannot be read, whose message it
         is cannot be told: a signal by its id, and no other row."""
-        step: _Next = self._step_gate
+        step: Next = self._step_gate
         try:
             while callable(step) and self._record is None:
                 step = await step()
@@ -366,7 +369,7 @@ class Delivery:
 
     # ------------------------------------------------------------------------------------------- 0 and 1: reserve
 
-    async def _step_gate(self) -> _Next:
+    async def _step_gate(self) -> Next:
         """0: a message is nobody's authority. What is recorded under its id decides, and only that."""
         recorded = await self._stores.commands.read(self._envelope.command_id)
         if recorded is None:
@@ -390,7 +393,7 @@ class Delivery:
             envelope = replace(envelope, replay_of_command_id=None)  # a replay is an operator's
         self._envelope, self._record = envelope, recorded
 
-    async def _step_producer(self) -> _Next:
+    async def _step_producer(self) -> Next:
         """Not recorded. Where the lane takes what comes past the API and the household lists its source it is recorded
         now, as a producer's; under no id that the app itself may come to use."""
         envelope, message = self._envelope, self._message
@@ -415,12 +418,13 @@ class Delivery:
             recorded_at=message.enqueued_at,
             origin=CommandOrigin.PRODUCER,
         )
+        await follow(self._stores.followed, command.queue, command.command_id, command.recorded_at)
         if not await self._stores.commands.insert(command):
             return self._step_gate
         self._admit(command)
         return self._step_reserve
 
-    async def _step_not_recorded(self) -> _Next:
+    async def _step_not_recorded(self) -> Next:
         """A signal and the dead-letter queue; no row that the command of this id, should it come, would find."""
         envelope, now = self._envelope, self._clock.now()
         log.error("the message is no recorded command's", extra={"code": signals.NOT_RECORDED})
@@ -437,7 +441,7 @@ class Delivery:
         self._publish(lambda: telemetry.message_event("dead_lettered", self._message, outcome=NOT_RECORDED, at=now))
         return self._dead_letter(NOT_RECORDED, NOT_RECORDED, "no command is recorded that this message could stand for")
 
-    async def _step_reserve(self) -> _Next:
+    async def _step_reserve(self) -> Next:
         """1: insert K ∥ insert R."""
         now = self._clock.now()
         self._in_doubt = True
@@ -467,7 +471,7 @@ class Delivery:
             self._own(key, key_answer)
         return self._reserved() if self._lease is not None else self._step_key_exists
 
-    def _reserved(self) -> _Next:
+    def _reserved(self) -> Next:
         """K is new and mine."""
         if self._run_etag is not None:
             return self._step_lane
@@ -476,7 +480,7 @@ class Delivery:
 
     # --------------------------------------------------------------------------------------------- the key exists
 
-    async def _step_key_exists(self) -> _Next:
+    async def _step_key_exists(self) -> Next:
         """K was there, or its insert had no answer. With my own token it is the latter: new and mine."""
         stored = await self._stores.keys.read(self._message.queue, self._envelope.command_id)
         if stored is None:
@@ -486,7 +490,7 @@ class Delivery:
             return self._reserved()
         return self._judge_key(stored)
 
-    async def _step_reread(self) -> _Next:
+    async def _step_reread(self) -> Next:
         """After a 409, a 412 or no answer: is the key still mine?"""
         stored = await self._stores.keys.read(self._message.queue, self._envelope.command_id)
         if stored is None:
@@ -498,7 +502,7 @@ class Delivery:
             return self._step_run
         return self._judge_key(stored)
 
-    def _judge_key(self, stored: StoredKey) -> _Next:
+    def _judge_key(self, stored: StoredKey) -> Next:
         self._lease, self._in_doubt = None, False
         key, now = stored.value, self._now()
         self._untold = [token for token in self._untold if owns(key, token) and not reservation.is_released(key)]
@@ -531,7 +535,7 @@ class Delivery:
             case reservation.Free(taken):
                 return lambda: self._take_over(taken, stored.etag)
 
-    async def _step_alone(self) -> _Next:
+    async def _step_alone(self) -> Next:
         """The last owner was never heard of again: this attempt runs by itself. Nothing is owned while it waits."""
         limits = self._service.limits
         log.warning("the last attempt ended without a word; the next one runs by itself")
@@ -541,7 +545,7 @@ class Delivery:
             return self._later(self._now() + timedelta(seconds=limits.company * self._service.jitter()), "in_company")
         return self._step_key_exists
 
-    async def _take_over(self, taken: Key, etag: ETag) -> _Next:
+    async def _take_over(self, taken: Key, etag: ETag) -> Next:
         """5 of the key exists."""
         # owned before the answer: where none comes, what is there says whose it is
         untold = self._untold
@@ -560,7 +564,7 @@ class Delivery:
 
     # ------------------------------------------------------------------------------------------------- at the run
 
-    async def _step_run(self) -> _Next:
+    async def _step_run(self) -> Next:
         """Owner of K with attempt n: what R says decides how to go on."""
         key = self._owned.key
         stored = await self._stores.runs.read(self._run_id)
@@ -593,7 +597,7 @@ class Delivery:
             case reservation.RunAhead():
                 return self._step_ahead
 
-    async def _step_insert_run(self) -> _Next:
+    async def _step_insert_run(self) -> Next:
         run = self._new_run(self._clock.now(), attempt=self._owned.key.attempt)
         etag = await self._stores.runs.insert(run)
         if etag is None:
@@ -601,7 +605,7 @@ class Delivery:
         self._run_row, self._run_etag = run, etag
         return self._reject() if reservation.exhausted(self._owned.key) else self._step_lane
 
-    async def _step_adopt(self) -> _Next:
+    async def _step_adopt(self) -> Next:
         run, etag = self._run()
         run = reservation.adopt(
             run,
@@ -616,13 +620,13 @@ class Delivery:
         self._run_row, self._run_etag = run, written
         return self._step_lane
 
-    def _reject(self) -> _Next:
+    def _reject(self) -> Next:
         """Over the limit: final `failed` without running."""
         rationale = "every attempt ended without an outcome; rejected without running again"
         self._ended(_failed("attempts_exhausted", rationale))
         return self._step_outcome
 
-    async def _step_ahead(self) -> _Next:
+    async def _step_ahead(self) -> Next:
         """R is ahead of my key: raise the key's number above it, if the key is still mine."""
         stored = await self._stores.keys.read(self._message.queue, self._envelope.command_id)
         if stored is None:
@@ -638,7 +642,7 @@ class Delivery:
         self._own(key, etag)
         return self._step_run
 
-    async def _step_foreign(self) -> _Next:
+    async def _step_foreign(self) -> Next:
         """A final run of another request: the key takes its hash and outcome, this message is a mismatch."""
         run, _ = self._run()
         lease, now = self._owned, self._clock.now()
@@ -654,7 +658,7 @@ class Delivery:
 
     # ------------------------------------------------------------------------------------------------ 2: the lane
 
-    async def _step_lane(self) -> _Next:
+    async def _step_lane(self) -> Next:
         lease, drain = self._owned, self._service.drain
         self._lane_of = lease.key.attempt
         self._stage_log = StageLog(self._clock.now)
@@ -755,7 +759,7 @@ class Delivery:
             told = {"attempt": attempt, "code": result.code, "rationale": result.rationale}
             log.warning("attempt failed", extra=told)
 
-    async def _step_release(self) -> _Next:
+    async def _step_release(self) -> Next:
         """Drain: lease released, the attempt excused; whatever the answer, the message goes back."""
         await self._excuse(tries=1)
         if self._message.delivery_count >= DRAINS_OF_A_MESSAGE:
@@ -764,7 +768,7 @@ class Delivery:
 
     # ----------------------------------------------------------------------------------------------------- 3 to 6
 
-    async def _step_stages(self) -> _Next:
+    async def _step_stages(self) -> Next:
         """3: rows of this attempt that are there are my own: an attempt has one owner."""
         stages = self._stage_log.rows(
             run_id=self._run_id,
@@ -776,7 +780,7 @@ class Delivery:
         await self._stores.stages.insert_all(stages or [self._dispatch_stage()])
         return self._step_outcome
 
-    async def _step_outcome(self) -> _Next:
+    async def _step_outcome(self) -> Next:
         """4: R ▶ outcome. Once it is final, all that is left can be derived from it."""
         run, etag = self._run()
         key, result, now = self._owned.key, self._lane_result(), self._clock.now()
@@ -792,7 +796,7 @@ class Delivery:
                     code=result.code[:120],
                     rationale=result.rationale[:500],
                     now=now,
-                    next_attempt_at=None if reservation.is_last(key) else self._now() + self._retry_wait(key),
+                    next_attempt_at=None if self._is_last(key) else self._now() + self._retry_wait(key),
                 )
         run = replace(
             run,
@@ -806,12 +810,16 @@ class Delivery:
         self._run_row, self._run_etag = run, written
         return self._step_signals
 
+    def _is_last(self, key: Key) -> bool:
+        """Is a failure of this attempt final?"""
+        return reservation.is_last(key)
+
     def _retry_wait(self, key: Key) -> timedelta:
         waits = self._service.limits.retry
         nth = min(max(reservation.counted(key), 1), len(waits))
         return timedelta(seconds=max(LEAST_WAIT_SECONDS, waits[nth - 1] * self._service.jitter()))
 
-    async def _step_signals(self) -> _Next:
+    async def _step_signals(self) -> Next:
         """5: F carries the writer's attempt, open and resolved alike; a plain success has none."""
         run, _ = self._run()
         attempt, now, message_id = self._owned.key.attempt, self._clock.now(), self._message.message_id
@@ -841,7 +849,7 @@ class Delivery:
         signal = replace(signal, raised_at=there.raised_at, summary=summary)
         return await self._stores.signals.update(signal, stored.etag) is not None
 
-    async def _step_commit(self) -> _Next:
+    async def _step_commit(self) -> Next:
         """6: K, the commit point; then settle as the outcome says."""
         run, _ = self._run()
         lease, now = self._owned, self._clock.now()
@@ -870,7 +878,7 @@ class Delivery:
         self._event("attempt_failed", code)
         return self._later(run.next_attempt_at or self._now(), "retry")
 
-    async def _step_mismatch(self) -> _Next:
+    async def _step_mismatch(self) -> Next:
         """The id stands for another request: a signal, and the dead-letter queue; nothing else is touched."""
         envelope = self._envelope
         log.error("the command id stands for another request", extra={"code": signals.HASH_MISMATCH})

@@ -20,6 +20,7 @@ from typing import Final, Literal
 
 from mosaic_core.computing import INLINE_BYTES as INLINE_WORK
 from mosaic_core.computing import INLINE_CHARACTERS, compute_over
+from mosaic_core.concurrency import together
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import (
     AgentApprovalDue,
@@ -41,6 +42,7 @@ from mosaic_core.domain.records import Command, Key, OutboxEntry
 from mosaic_core.ports import Clock, CommandSender, EventPublisher, Stored, Stores
 from mosaic_core.services.batch import Batch
 from mosaic_core.services.dispatch import Recorded, dispatch, enqueueing
+from mosaic_core.services.followed import follow
 from mosaic_core.services.membership import Caller
 
 log = logging.getLogger(__name__)
@@ -285,7 +287,8 @@ class EnqueueService:
             return _enqueued(recorded)
 
     async def _announce(self, command: Command) -> Stored[OutboxEntry] | None:
-        """From here on the timer knows of the command. None: it does, and the answer that says so was lost."""
+        """From here on the timers know of the command: the outbox's until it is sent, the reconciler's until it has
+        ended. None: they do, and the answer that says so was lost."""
         entry = OutboxEntry(
             entry_id=uuid.uuid4().hex,
             command_id=command.command_id,
@@ -293,7 +296,10 @@ class EnqueueService:
             announced_at=command.recorded_at,
             due_at=command.recorded_at + OUTBOX_GRACE,
         )
-        etag = await self.stores.outbox.insert(entry)
+        etag, _ = await together(
+            self.stores.outbox.insert(entry),
+            follow(self.stores.followed, command.queue, command.command_id, command.recorded_at),
+        )
         return Stored(entry, etag) if etag is not None else None
 
     async def _withdraw(self, announced: Stored[OutboxEntry] | None) -> None:

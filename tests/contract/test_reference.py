@@ -52,3 +52,5 @@ def test_the_defaults_are_the_described_ones() -> None:
     assert Settings.from_env(MINIMAL | defaults) == Settings.from_env(MINIMAL)
     assert defaults["Sweep__Schedule"] == timers.DEFAULT_SCHEDULE
     assert defaults["Outbox__Schedule"] == timers.DEFAULT_OUTBOX_SCHEDULE
+    assert defaults["Reconcile__Schedule"] == timers.DEFAULT_RECONCILE_SCHEDULE
+    assert defaults["Retention__Schedule"] == timers.DEFAULT_RETENTION_SCHEDULE

@@ -1112,3 +1112,45 @@ async def test_who_was_left_behind_by_the_sweep_comes_back(stores: Stores) -> No
     stored = await stores.households.sweep_progress()
     assert stored is not None
     assert stored.value == progress
+
+
+# ------------------------------------------------------------------------------------------ followed commands, cursors
+
+
+async def test_the_lists_of_commands_are_apart(stores: Stores) -> None:
+    entry = OutboxEntry(entry_id="e", command_id=new_id(), queue=f"q-{new_id()}", announced_at=NOW, due_at=LATER)
+    assert await stores.followed.insert(entry)
+    assert await stores.followed.insert(entry) is None
+    assert not await stores.outbox.lists(entry.queue, entry.command_id)
+    [shard] = [shard async for shard in stores.followed.shards() if entry.queue in shard]
+    assert shard not in [name async for name in stores.outbox.shards()]
+    assert await stores.followed.due(shard, NOW, 10) == []
+    [stored] = await stores.followed.due(shard, LATER, 10)
+    assert stored.value == entry
+    assert await stores.followed.remove(entry, stored.etag)
+    assert await stores.followed.due(shard, LATER, 10) == []
+
+
+async def test_the_outbox_says_whether_it_announces_a_command(stores: Stores) -> None:
+    entry = OutboxEntry(entry_id="e", command_id=new_id(), queue="q", announced_at=NOW, due_at=NOW)
+    etag = await stores.outbox.insert(entry)
+    assert etag is not None
+    assert await stores.outbox.lists("q", entry.command_id)
+    assert not await stores.outbox.lists("another", entry.command_id)
+    assert not await stores.outbox.lists("q", new_id())
+    await stores.outbox.remove(entry, etag)
+    assert not await stores.outbox.lists("q", entry.command_id)
+
+
+async def test_a_cursor_is_saved_where_nobody_else_has_saved_it(stores: Stores) -> None:
+    name = f"dead-letters {new_id()}/x"
+    assert await stores.cursors.read(name) is None
+    etag = await stores.cursors.save(name, "17", None)
+    assert etag is not None
+    assert await stores.cursors.save(name, "18", None) is None
+    later = await stores.cursors.save(name, "19", etag)
+    assert later is not None
+    assert await stores.cursors.save(name, "20", etag) is None
+    stored = await stores.cursors.read(name)
+    assert stored is not None
+    assert (stored.value, stored.etag) == ("19", later)

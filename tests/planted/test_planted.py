@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.planted import delivery, domain, edges, lanes, package, services, storage
+from tests.planted import delivery, domain, edges, endings, lanes, package, services, storage
 from tests.planted.defect import Defect
 from tests.planted.planting import ROOT, Outcome, Planting, Tree
 
@@ -23,6 +23,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *storage.DEFECTS,
     *edges.DEFECTS,
     *package.DEFECTS,
+    *endings.DEFECTS,
 )
 EACH = pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 

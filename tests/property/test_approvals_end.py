@@ -134,6 +134,7 @@ class Story:
         timer = ApprovalsDue(
             approvals=world.stores.approvals,
             signals=world.stores.signals,
+            decisions=world.stores.decisions,
             enqueuer=enqueue,
             clock=world.clock,
             queue=RULES[Lane.CONVERSATION].default_queue,

@@ -253,6 +253,16 @@ class World:
         """The conversation as its reader sees it."""
         return [entry async for entry in self.stored.commands.conversation(HOUSEHOLD, CONVERSATION)]
 
+    async def check_while_it_lasts(self) -> None:
+        """What is promised at any moment."""
+        key, run, failure = await self.key(), await self.run_row(), await self.failure()
+        if key is None or key.status == KeyStatus.RESERVED:
+            return
+        assert run is not None
+        assert run.is_final
+        assert (run.attempt_outcome == AttemptOutcome.FAILED) == (key.status == KeyStatus.REJECTED)
+        assert key.status == KeyStatus.COMPLETED or (failure is not None and not failure.is_resolved)
+
     async def check_end(self) -> None:
         """What the protocol promises once faults have stopped."""
         key, run, failure = await self.key(), await self.run_row(), await self.failure()

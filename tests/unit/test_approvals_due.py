@@ -15,11 +15,18 @@ from mosaic_core.domain.approval import due_at
 from mosaic_core.domain.envelope import AgentApprovalDue, decode
 from mosaic_core.domain.errors import QueueUnavailableError, StoreUnreachableError
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
-from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome
 from mosaic_core.domain.records import Approval
 from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.ports import Stores
-from mosaic_core.services.approvals_due import FIRST_LOOK_AGAIN, GENERATIONS, NOT_ENQUEUED, ApprovalsDue, DueReport
+from mosaic_core.services.approvals_due import (
+    FIRST_LOOK_AGAIN,
+    GENERATIONS,
+    NOT_CARRIED_OUT,
+    NOT_ENQUEUED,
+    ApprovalsDue,
+    DueReport,
+)
 from mosaic_core.services.enqueue import EnqueueService
 from tests.support import records
 
@@ -54,6 +61,7 @@ class Timer:
         return await ApprovalsDue(
             approvals=self.stores.approvals,
             signals=self.stores.signals,
+            decisions=self.stores.decisions,
             enqueuer=self,
             clock=self.clock,
             queue=QUEUE,
@@ -132,7 +140,76 @@ async def test_a_command_that_was_rejected_has_successors_for_ten_days(
     assert len({s.message.message_id for s in timer.sender.sent}) == GENERATIONS
     with caplog.at_level(logging.ERROR):
         assert await timer.tick() == DueReport(failed=1)
-    assert "could not be ended" in caplog.text
+    assert "no command could end an approval" in caplog.text
+    stored = await timer.stores.approvals.read(HOUSEHOLDS[0], approval.approval_id)
+    assert stored is not None
+    assert (stored.value.status, stored.value.settled_at) == (ApprovalStatus.EXPIRED, timer.clock.now())
+    timer.clock.advance(365 * 86_400)
+    assert await timer.tick() == DueReport()
+    again = await timer.stores.approvals.read(HOUSEHOLDS[0], approval.approval_id)
+    assert again == stored
+
+
+async def hopeless(timer: Timer, approval: Approval) -> None:
+    """All of its commands were enqueued, and none could end it."""
+    until(timer, approval)
+    for generation in range(GENERATIONS):
+        await timer.tick()
+        timer.clock.advance((FIRST_LOOK_AGAIN * 2**generation).total_seconds() + 1)
+    await timer.tick()
+
+
+async def test_the_review_of_what_no_command_could_end_waits_for_nobody(timer: Timer) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    review = replace(records.SIGNAL, signal_id=ids.review_signal_id(approval.run_id), is_resolved=False)
+    review = replace(review, resolved_at=None, resolved_by=None, resolution_note=None)
+    await timer.stores.signals.insert(review)
+    await hopeless(timer, approval)
+    stored = await timer.stores.signals.read(review.signal_id)
+    assert stored is not None
+    assert stored.value.is_resolved
+    assert "its agent could not be told" in (stored.value.resolution_note or "")
+
+
+async def test_a_review_that_a_sibling_waits_for_stays_until_that_one_ends(timer: Timer) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    sibling = replace(approval, approval_id=f"{2:031x}{HOUSEHOLDS[0][-1]}", expires_at=records.NOW + timedelta(days=90))
+    await timer.stores.approvals.insert(sibling)
+    for one in (approval, sibling):
+        deferred = replace(
+            records.DECISION,
+            decision_id=one.approval_id,
+            run_id=approval.run_id,
+            outcome=DecisionOutcome.DEFERRED,
+            approval_id=one.approval_id,
+        )
+        await timer.stores.decisions.insert(deferred)
+    review = replace(records.SIGNAL, signal_id=ids.review_signal_id(approval.run_id), is_resolved=False)
+    review = replace(review, resolved_at=None, resolved_by=None, resolution_note=None)
+    await timer.stores.signals.insert(review)
+    await hopeless(timer, approval)
+    stored = await timer.stores.signals.read(review.signal_id)
+    assert stored is not None
+    assert not stored.value.is_resolved
+    await hopeless(timer, sibling)
+    stored = await timer.stores.signals.read(review.signal_id)
+    assert stored is not None
+    assert stored.value.is_resolved
+
+
+async def test_what_was_approved_and_could_not_be_done_is_told_to_a_person(timer: Timer) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    stored = await timer.stores.approvals.read(approval.household_id, approval.approval_id)
+    assert stored is not None
+    approved = replace(stored.value, status=ApprovalStatus.APPROVED, decided_at=timer.clock.now(), decided_by="u")
+    assert await timer.stores.approvals.update(approved, stored.etag)
+    await hopeless(timer, approval)
+    row = await timer.stores.approvals.read(approval.household_id, approval.approval_id)
+    assert row is not None
+    assert row.value == approved, "what a person decided stays, undone"
+    signal = await timer.stores.signals.read(ids.approval_undone_signal_id(approval.approval_id))
+    assert signal is not None
+    assert (signal.value.signal_code, signal.value.requires_human_review) == (NOT_CARRIED_OUT, True)
     timer.clock.advance(365 * 86_400)
     assert await timer.tick() == DueReport()
 

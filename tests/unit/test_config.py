@@ -92,6 +92,14 @@ def test_every_setting_is_read() -> None:
             "Sweep__CatchUpNights": "3",
             "Sweep__Schedule": "0 * * * * *",
             "Outbox__Schedule": "0 */2 * * * *",
+            "Reconcile__Schedule": "0 */2 * * * *",
+            "Reconcile__StuckAfter": "2.00:00:00",
+            "Retention__Schedule": "0 0 * * * *",
+            "Retention__KeyDays": "8",
+            "Retention__CommandDays": "40",
+            "Retention__SignalDays": "800",
+            "Retention__ConversationDays": "50",
+            "Retention__BlobDays": "70",
             "Approval__ExpiryHours": "1",
             "Review__CategoryConfidence": "0.75",
             "Drill__Enabled": "TRUE",
@@ -108,6 +116,43 @@ def test_every_setting_is_read() -> None:
     assert (settings.sweep_hour_utc, settings.sweep_lookback_days, settings.sweep_catch_up_nights) == (0, 730, 3)
     assert (settings.approval_expiry_hours, settings.review_category_confidence) == (1, 0.75)
     assert (settings.telemetry_hub, settings.lane_deadline_seconds) == ("hub", 60)
+    assert settings.reconcile_stuck_after_seconds == 2 * 86_400
+    assert (settings.retention_key_days, settings.retention_command_days) == (8, 40)
+    assert (settings.retention_signal_days, settings.retention_conversation_days) == (800, 50)
+    assert settings.retention_blob_days == 70
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "least"),
+    [
+        ({"Retention__CommandDays": "30", "Reconcile__StuckAfter": "29.00:00:00"}, "Retention__CommandDays", 36),
+        ({"Retention__SignalDays": "200"}, "Retention__SignalDays", 211),
+        ({"Retention__ConversationDays": "60", "Approval__ExpiryHours": "8760"}, "Retention__ConversationDays", 395),
+        ({"Retention__BlobDays": "100"}, "Retention__BlobDays", 120),
+    ],
+)
+def test_what_something_builds_on_is_kept_as_long(changes: dict[str, str | None], name: str, least: int) -> None:
+    [fault] = faults(changes)
+    assert fault.startswith(f"{name} is ")
+    assert f"set it to {least} at least" in fault
+    Settings.from_env({**MINIMAL, **{n: v for n, v in changes.items() if v}, name: str(least)})
+    Settings.from_env({**MINIMAL, **{n: v for n, v in changes.items() if v}, name: "0"})
+
+
+def test_ages_that_nobody_set_give_way_to_what_was_set() -> None:
+    settings = Settings.from_env({**MINIMAL, "Sweep__LookbackDays": "730", "Reconcile__StuckAfter": "100.00:00:00"})
+    assert (settings.retention_signal_days, settings.retention_command_days) == (761, 107)
+    assert settings.retention_blob_days == 400
+
+
+@pytest.mark.parametrize("span", ["", "12", "00:00:10", "-1", "00:12:30", "x"])
+def test_what_is_stuck_is_no_sooner_than_any_delivery_could_be_at_work(span: str) -> None:
+    if not span:
+        assert Settings.from_env(MINIMAL).reconcile_stuck_after_seconds == (14 * 24 + 1) * 3600
+        return
+    [fault] = faults({"Reconcile__StuckAfter": span})
+    assert "Reconcile__StuckAfter is no time span" in fault
+    assert Settings.from_env({**MINIMAL, "Reconcile__StuckAfter": "00:12:31"}).reconcile_stuck_after_seconds == 751
 
 
 def test_a_deployment_without_drills_is_none_of_our_business() -> None:

@@ -6,6 +6,7 @@ import itertools
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import azure.functions as func
@@ -16,8 +17,12 @@ from mosaic_core.config import Settings
 from mosaic_core.entrypoints.timers import (
     APPROVALS_SCHEDULE,
     DEFAULT_OUTBOX_SCHEDULE,
+    DEFAULT_RECONCILE_SCHEDULE,
+    DEFAULT_RETENTION_SCHEDULE,
     DEFAULT_SCHEDULE,
     OUTBOX_SCHEDULE_SETTING,
+    RECONCILE_SCHEDULE_SETTING,
+    RETENTION_SCHEDULE_SETTING,
     SCHEDULE_SETTING,
     WATCH_SCHEDULE,
     create_blueprint,
@@ -25,6 +30,8 @@ from mosaic_core.entrypoints.timers import (
 from mosaic_core.services.approvals_due import DueReport
 from mosaic_core.services.nightly import NightlyReport
 from mosaic_core.services.outbox import OutboxReport
+from mosaic_core.services.reconciler import ReconcileReport
+from mosaic_core.services.retention import RetentionReport
 from mosaic_local.host.schedule import Schedule
 from tests.unit.test_config import MINIMAL
 
@@ -52,9 +59,17 @@ class Unsent:
         return self.report
 
 
-def timers(nightly: Any = None, unsent: Any = None, due: Any = None, watch: Any = None) -> dict[str, Any]:
+def timers(
+    nightly: Any = None,
+    unsent: Any = None,
+    due: Any = None,
+    watch: Any = None,
+    reconciler: Any = None,
+    retention: Any = None,
+) -> dict[str, Any]:
     app = func.FunctionApp()
-    app.register_functions(create_blueprint(lambda: nightly, lambda: unsent, lambda: due, lambda: watch))
+    parts = (nightly, unsent, due, watch, reconciler, retention)
+    app.register_functions(create_blueprint(*[partial(lambda part: part, part) for part in parts]))
     return {f"{found.get_function_name()}": found for found in app.get_functions()}
 
 
@@ -81,7 +96,7 @@ def own(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 @pytest.fixture(autouse=True)
 def no_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    for setting in (SCHEDULE_SETTING, OUTBOX_SCHEDULE_SETTING):
+    for setting in (SCHEDULE_SETTING, OUTBOX_SCHEDULE_SETTING, RECONCILE_SCHEDULE_SETTING, RETENTION_SCHEDULE_SETTING):
         monkeypatch.delenv(setting, raising=False)
 
 
@@ -204,20 +219,68 @@ async def test_the_watch_ticks_as_often_as_an_alert_looks() -> None:
     assert watch.ticks == 1
 
 
+@dataclass
+class Reconciling:
+    report: ReconcileReport
+
+    async def tick(self) -> ReconcileReport:
+        return self.report
+
+
+@pytest.mark.parametrize(("report", "said"), [(ReconcileReport(ended=9), 0), (ReconcileReport(rejected=2), 1)])
+async def test_the_reconciler_says_what_it_ended(
+    caplog: pytest.LogCaptureFixture, report: ReconcileReport, said: int
+) -> None:
+    found = timers(reconciler=Reconciling(report))["reconciler_timer"]
+    trigger = found.get_trigger().get_dict_repr()
+    assert (trigger["schedule"], trigger["useMonitor"]) == (DEFAULT_RECONCILE_SCHEDULE, True)
+    await found.get_user_function()(None)
+    assert [r.__dict__["rejected"] for r in own(caplog)] == [2] * said
+
+
+@dataclass
+class Retaining:
+    report: RetentionReport
+
+    async def tick(self) -> RetentionReport:
+        return self.report
+
+
+@pytest.mark.parametrize(("report", "said"), [(RetentionReport(kept=3), 0), (RetentionReport(removed=2), 1)])
+async def test_retention_says_what_it_removed(
+    caplog: pytest.LogCaptureFixture, report: RetentionReport, said: int
+) -> None:
+    found = timers(retention=Retaining(report))["retention_timer"]
+    trigger = found.get_trigger().get_dict_repr()
+    assert (trigger["schedule"], trigger["useMonitor"]) == (DEFAULT_RETENTION_SCHEDULE, True)
+    assert Schedule.parse(DEFAULT_RETENTION_SCHEDULE).minutes == (2, 12, 22, 32, 42, 52)
+    with caplog.at_level(logging.INFO):
+        await found.get_user_function()(None)
+    assert [r.__dict__["removed"] for r in own(caplog)] == [2] * said
+
+
+def test_an_age_of_nought_is_for_ever() -> None:
+    container = Container(Settings.from_env({**MINIMAL, "Retention__CommandDays": "0", "Retention__BlobDays": "60"}))
+    assert container.retention.ages.commands is None
+    assert container.retention.ages.blobs == timedelta(days=60)
+
+
 def test_the_app_has_every_timer() -> None:
     """As the host indexes it."""
     container = Container(Settings.from_env(MINIMAL))
     app = func.FunctionApp()
-    app.register_functions(
-        create_blueprint(
-            lambda: container.nightly,
-            lambda: container.unsent,
-            lambda: container.approvals_due,
-            lambda: container.lanes_watch,
-        )
-    )
+    parts = ("nightly", "unsent", "approvals_due", "lanes_watch", "reconciler", "retention")
+    app.register_functions(create_blueprint(*[partial(getattr, container, part) for part in parts]))
     names = [f.get_function_name() for f in app.get_functions()]
-    assert names == ["nightly_sweep_timer", "unsent_commands_timer", "approvals_due_timer", "lanes_watch_timer"]
+    assert names == [
+        "nightly_sweep_timer",
+        "unsent_commands_timer",
+        "approvals_due_timer",
+        "lanes_watch_timer",
+        "reconciler_timer",
+        "retention_timer",
+    ]
+    assert container.reconciler.function_timeout == 600
     text = (ROOT / "function_app.py").read_text()
-    for part in ("nightly", "unsent", "approvals_due", "lanes_watch"):
+    for part in parts:
         assert f"container.{part}" in text

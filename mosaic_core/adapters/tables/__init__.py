@@ -9,6 +9,7 @@ from typing import Final
 
 from mosaic_core.adapters.blobs import AzureBlobs
 from mosaic_core.adapters.storage import Account, Connection, Transport, resolve
+from mosaic_core.adapters.tables.aged import TableAged
 from mosaic_core.adapters.tables.client import Observation, Observer, TableService
 from mosaic_core.adapters.tables.stores import (
     TABLES,
@@ -16,6 +17,7 @@ from mosaic_core.adapters.tables.stores import (
     TableApprovals,
     TableCommands,
     TableConversations,
+    TableCursors,
     TableDecisions,
     TableHouseholds,
     TableKeys,
@@ -88,7 +90,10 @@ def open_table_stores(
         blobs=blob_store,
         conversations=TableConversations(service),
         annotations=TableAnnotations(service),
-        outbox=TableOutbox(service),
+        outbox=TableOutbox(service, "outbox"),
+        followed=TableOutbox(service, "followed"),
+        cursors=TableCursors(service),
+        aged=TableAged(service, blob_store, now),
         quotas=TableQuotas(service),
     )
     return TableStores(

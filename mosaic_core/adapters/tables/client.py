@@ -4,6 +4,7 @@ most of them, `RowWrites` writes single rows."""
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -189,7 +190,7 @@ class TableService:
         pages = (
             self._table(table)
             .query_entities(
-                " and ".join(f"{name} {operator} @{place}" for place, (name, operator, _) in enumerate(terms)),
+                _where(terms),
                 parameters={str(place): text for place, (_, _, text) in enumerate(terms)},
                 select=list(select),
                 results_per_page=page,
@@ -200,6 +201,37 @@ class TableService:
         while (entities := await self._answer("query", table, anext(pages, None))) is not None:
             async for entity in entities:
                 yield _row(entity), entity.metadata["etag"] or ""
+
+    async def page(
+        self,
+        table: str,
+        conditions: Iterable[tuple[str, str, str | datetime]],
+        *,
+        select: Sequence[str],
+        size: int,
+        token: str,
+    ) -> tuple[list[tuple[dict[str, Any], ETag]], str]:
+        """At most ``size`` rows of the whole table, by their keys, of those for which all conditions hold, and the
+        token of the next page (empty: there is none). One request, whatever it finds: for walks whose every step is
+        bounded, and no question's answer."""
+        terms = list(conditions)
+        pages = (
+            self._table(table)
+            .query_entities(
+                _where(terms),
+                parameters={str(place): value for place, (_, _, value) in enumerate(terms)},
+                select=list(select),
+                results_per_page=size,
+                **_CALL,
+            )
+            .by_page(continuation_token=json.loads(token) if token else None)
+        )
+        entities = await self._answer("query", table, anext(pages, None))
+        if entities is None:
+            return [], ""
+        found = [(_row(entity), entity.metadata["etag"] or "") async for entity in entities]
+        following: Any = getattr(pages, "continuation_token", None)
+        return found, json.dumps(following) if following else ""
 
     async def partitions(self, table: str, prefix: str) -> AsyncIterator[str]:
         """Keys of the partitions that begin with ``prefix``, ascending, as they are asked for: a request of one row for
@@ -344,6 +376,11 @@ def _mapped(kind: str, table: str, status: int, code: str, error: Exception) -> 
     if status >= 500 or status in _AGAIN or code in _PASSING:
         return StoreUnreachableError(said)
     return StoreRefusedError(said)
+
+
+def _where(terms: Iterable[tuple[str, str, object]]) -> str:
+    """The texts are parameters, whatever they hold."""
+    return " and ".join(f"{name} {operator} @{place}" for place, (name, operator, _) in enumerate(terms))
 
 
 def _row(entity: TableEntity) -> dict[str, Any]:

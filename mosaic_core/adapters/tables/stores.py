@@ -596,15 +596,36 @@ class TableHouseholds(_Store):
 
 
 class TableOutbox(_Store):
+    """``name`` begins the partitions of one list."""
+
+    def __init__(self, tables: TableService, name: str) -> None:
+        super().__init__(tables)
+        self._name = name
+
     async def insert(self, entry: OutboxEntry) -> ETag | None:
-        return await self._tables.insert(INDEX, *_outbox_keys(entry), rows.OUTBOX_ENTRY.encode(entry))
+        return await self._tables.insert(INDEX, *self._keys(entry), rows.OUTBOX_ENTRY.encode(entry))
 
     async def remove(self, entry: OutboxEntry, etag: ETag) -> bool:
-        return await self._tables.delete(INDEX, *_outbox_keys(entry), etag)
+        return await self._tables.delete(INDEX, *self._keys(entry), etag)
 
     async def shards(self) -> AsyncIterator[str]:
-        async for partition in self._tables.partitions(INDEX, _OUTBOX):
+        async for partition in self._tables.partitions(INDEX, self._name + SEPARATOR):
             yield partition
+
+    async def lists(self, queue: str, command_id: str) -> bool:
+        """One range of a shard, filtered at the service; a shard holds what is not known to be sent."""
+        of_command = [("CommandId", "eq", command_id)]
+        shard = self._shard(queue, command_id)
+        async for _ in self._tables.query(INDEX, shard, of_command, select=("CommandId",), page=1):
+            return True
+        return False
+
+    def _shard(self, queue: str, command_id: str) -> str:
+        return join(self._name, queue, derived.outbox_shard(command_id))
+
+    def _keys(self, entry: OutboxEntry) -> tuple[str, str]:
+        place = join(rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id)
+        return self._shard(entry.queue, entry.command_id), place
 
     async def due(self, shard: str, now: datetime, limit: int) -> list[Stored[OutboxEntry]]:
         until = [("RowKey", "lt", rows.oldest_first(now + timedelta(microseconds=1)))]
@@ -620,16 +641,6 @@ class TableOutbox(_Store):
         return found
 
 
-_OUTBOX: Final = "outbox" + SEPARATOR
-
-
-def _outbox_keys(entry: OutboxEntry) -> tuple[str, str]:
-    return (
-        join("outbox", entry.queue, derived.outbox_shard(entry.command_id)),
-        join(rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id),
-    )
-
-
 def _shard(household_id: str) -> str:
     """One of `ACTIVE_SHARDS`, by a hash: ids need not be spread evenly."""
     return hashlib.sha256(household_id.encode("utf-8", "surrogatepass")).hexdigest()[0]
@@ -640,6 +651,18 @@ async def _next_household(query: AsyncIterator[Row]) -> tuple[str, str] | None:
     async for row in query:
         return encode(str(row["HouseholdId"])), str(row["HouseholdId"])
     return None
+
+
+class TableCursors(_Store):
+    async def read(self, name: str) -> Stored[str] | None:
+        found = await self._tables.read(INDEX, "cursor", encode(name))
+        return Stored(str(found.row["Cursor"]), found.etag) if found else None
+
+    async def save(self, name: str, cursor: str, etag: ETag | None) -> ETag | None:
+        row: Row = {"Cursor": cursor}
+        if etag is None:
+            return await self._tables.insert(INDEX, "cursor", encode(name), row)
+        return await self._tables.update(INDEX, "cursor", encode(name), row, etag)
 
 
 class TableQuotas(_Store):
