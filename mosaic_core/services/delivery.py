@@ -413,6 +413,7 @@ class Delivery:
             recorded_at=message.enqueued_at,
             origin=CommandOrigin.PRODUCER,
         )
+        await self._stores.commands.list_recorded(command)
         if not await self._stores.commands.insert(command):
             return self._step_gate
         self._admit(command)

@@ -29,19 +29,21 @@ _THREADS = "tests/unit/test_computing.py::"
 _COPIES = "tests/unit/test_delivery_copies.py::"
 
 _LISTING = """\
-    if conversation_id is not None:
-        # by the recorded time, so that however often this is done there is one row
-        await stores.commands.index_conversation(
+    # by the recorded time, so that however often this is done each list has one row
+    listing = stores.commands.list_recorded(command)
+    if conversation_id is None:
+        await listing
+    else:
+        in_conversation = stores.commands.index_conversation(
             command.household_id, conversation_id, command.recorded_at, command.queue, command.command_id
         )
+        await together(listing, in_conversation)
 """
 _SENDING = "    await sender.send(recorded.message())\n"
 _ANNOUNCING = "            announced = await self._announce(command)\n"
 _SIGNAL_LISTED = """\
-        if signal.run_id is not None:
-            # first, so that a signal is never without it; one that points at no signal, or at another run's, is skipped
-            partition = join("run", signal.run_id)
-            await self._tables.insert(INDEX, partition, encode(signal.signal_id), {"SignalId": signal.signal_id})
+        # first, so that a signal is never without them; one that points at no signal, or at another's, is skipped
+        await each(_lists_of(signal), lambda place: self._tables.insert(INDEX, *place, _listed_row(signal)))
 """
 _SIGNAL_WRITTEN = 'await self._tables.insert(SIGNALS, encode(signal.signal_id), "signal", row)\n'
 
@@ -60,8 +62,8 @@ DEFECTS: Final = (
         file=_DISPATCH,
         old=_LISTING,
         new=_LISTING.replace(
-            "        await stores",
-            "        import contextlib\n\n        with contextlib.suppress(Exception):\n          await stores",
+            "        await together",
+            "        import contextlib\n\n        with contextlib.suppress(Exception):\n          await together",
         ),
         caught_by=(f"{_ENQUEUEING}test_a_failed_listing_sends_nothing_and_leaves_the_command_to_the_timer",),
         what="a command that could not be listed is sent all the same",
@@ -309,9 +311,9 @@ DEFECTS: Final = (
     Defect(
         name="thirteen-signal-listed-after-its-row",
         file=_STORES,
-        old=_SIGNAL_LISTED + "        return " + _SIGNAL_WRITTEN,
-        new="        written = " + _SIGNAL_WRITTEN + _SIGNAL_LISTED + "        return written\n",
-        caught_by=(f"{_TABLES}test_a_signals_index_row_comes_before_the_row",),
+        old=_SIGNAL_LISTED + "        written = " + _SIGNAL_WRITTEN,
+        new="        written = " + _SIGNAL_WRITTEN + _SIGNAL_LISTED,
+        caught_by=(f"{_TABLES}test_a_signals_index_rows_come_before_the_row",),
         what="a run that asks for a person shows no signal",
     ),
     Defect(
