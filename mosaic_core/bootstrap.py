@@ -45,7 +45,7 @@ from mosaic_core.services.health import HealthService
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.membership import MembershipService
 from mosaic_core.services.nightly import NightlySweep
-from mosaic_core.services.operators import OperatorReads
+from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
@@ -157,7 +157,7 @@ class Container:
             read_models=ReadModels(
                 self.stores, self.clock, require_other_person=self.settings.approval_require_other_person
             ),
-            operators=OperatorReads(self.stores),
+            operators=OperatorService(self.stores, self.clock, self.settings.queues),
             memberships=MembershipService(self.stores.members),
             health=HealthService(
                 Build.of(os.environ),

@@ -79,6 +79,7 @@ class ListedSignal:
 
     signal_id: str
     run_id: str | None
+    raised_at: datetime
     place: str
 
 

@@ -257,7 +257,9 @@ class MemorySignals(_Store):
                 continue
             wanted = ((code, signal.signal_code), (severity, signal.severity), (household_id, signal.household_id))
             if all(one in (None, other) for one, other in wanted):
-                yield ListedSignal(signal_id=signal.signal_id, run_id=signal.run_id, place=place)
+                yield ListedSignal(
+                    signal_id=signal.signal_id, run_id=signal.run_id, raised_at=signal.raised_at, place=place
+                )
 
     async def index_finding(
         self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]

@@ -334,13 +334,10 @@ def day_newest_first(time: datetime) -> str:
     return f"{date.max.toordinal() - _utc(time).toordinal():07}"
 
 
-def day_of(place: str) -> str:
-    """`day_newest_first` of a place that begins with `newest_first`; "" where it does not."""
-    microseconds = place[:18]
-    if len(microseconds) < 18 or not (microseconds.isascii() and microseconds.isdigit()):
-        return ""
-    back = min(int(microseconds), _LAST_MICROSECOND)
-    return day_newest_first(_FIRST + (_LAST_MICROSECOND - back) * _MICROSECOND)
+def time_of(place: str) -> datetime:
+    """The moment of a place that begins with `newest_first`. Raises ValueError where it does not."""
+    back = min(int(place[:18]), _LAST_MICROSECOND)
+    return _FIRST + (_LAST_MICROSECOND - back) * _MICROSECOND
 
 
 def oldest_first(time: datetime) -> str:

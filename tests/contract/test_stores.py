@@ -390,8 +390,8 @@ async def test_commands_are_listed_by_queue_and_by_household_newest_first(stores
     assert await found([one, other], household_id=household) == expected(*commands[::3])
     assert await found([one], household_id=household) == expected(commands[0], commands[6])
     since = commands[7].recorded_at
-    filters: dict[str, Any]
-    for filters in ({}, {"household_id": household}):
+    choices: tuple[dict[str, Any], ...] = ({}, {"household_id": household})
+    for filters in choices:
         everything = await found([one, other], **filters)
         exactly = [c for c in commands if c.recorded_at >= since and (not filters or c.household_id == household)]
         assert await found([one, other], since=since, **filters) == expected(*exactly)

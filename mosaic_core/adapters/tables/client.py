@@ -202,8 +202,8 @@ class TableService:
                 yield _row(entity), entity.metadata["etag"] or ""
 
     async def partitions(self, table: str, prefix: str, *, after: str = "") -> AsyncIterator[str]:
-        """Keys of the partitions that begin with ``prefix``, those beyond ``after``, ascending, as they are asked for: a
-        request of one row for each, however many rows a partition has, and one more at the end."""
+        """Keys of the partitions that begin with ``prefix``, those beyond ``after``, ascending, as they are asked for:
+        a request of one row for each, however many rows a partition has, and one more at the end."""
         beyond = max(prefix, after)
         async for partition in self.partitions_after(table, beyond, prefix[:-1] + chr(ord(prefix[-1]) + 1)):
             yield partition

@@ -182,7 +182,7 @@ class TableCommands(_Store):
     async def _of_queue(self, queue: str, since: datetime | None, after: str) -> AsyncIterator[Row]:
         """Day by day, the newest first; a day without commands costs nothing."""
         span, last = _span(since, after), _recent(queue, since) if since is not None else ""
-        first = f"{join('recent', queue)}{SEPARATOR}{rows.day_of(after)}" if after else ""
+        first = f"{join('recent', queue)}{SEPARATOR}{rows.day_newest_first(rows.time_of(after))}" if after else ""
         if first:
             async for row in self._tables.query(INDEX, first, span, select=_LISTED_COMMAND, page=LISTED_PAGE):
                 yield row
@@ -287,8 +287,8 @@ class TableSignals(_Store):
         # first, so that a signal is never without them; one that points at no signal, or at another's, is skipped
         await each(_lists_of(signal), lambda place: self._tables.insert(INDEX, *place, _listed_row(signal)))
         written = await self._tables.insert(SIGNALS, encode(signal.signal_id), "signal", row)
-        if written is None and not signal.is_resolved:
-            await self._unlist(signal)
+        if written is None:
+            await self._tidy(signal)
         return written
 
     async def read(self, signal_id: str) -> Stored[Signal] | None:
@@ -298,7 +298,9 @@ class TableSignals(_Store):
     async def update(self, signal: Signal, etag: ETag) -> ETag | None:
         row, place = rows.SIGNAL.encode(signal), _open_place(signal)
         if not signal.is_resolved:
-            await self._tables.insert(INDEX, *place, _listed_row(signal))
+            # the time that it is raised at may be another now
+            both = (place, _all_place(signal))
+            await each(both, lambda at: self._tables.insert(INDEX, *at, _listed_row(signal)))
         written = await self._tables.update(SIGNALS, encode(signal.signal_id), "signal", row, etag)
         if written is None:
             return None
@@ -312,12 +314,26 @@ class TableSignals(_Store):
     async def _unlist(self, signal: Signal) -> None:
         """Off the list of open ones, unless the signal is open at that place, now or again."""
         place = _open_place(signal)
-        there = await self._tables.read(INDEX, *place, "PartitionKey")
-        if there is not None:
-            await self._tables.delete(INDEX, *place, there.etag)
+        await self._remove(place)
         stored = await self.read(signal.signal_id)
         if stored is not None and not stored.value.is_resolved and _open_place(stored.value) == place:
             await self._tables.insert(INDEX, *place, _listed_row(stored.value))
+
+    async def _tidy(self, signal: Signal) -> None:
+        """What was listed of a signal that is there already, where that is resolved, or was raised at another time."""
+        stored = await self.read(signal.signal_id)
+        if stored is None:
+            return
+        if _all_place(stored.value) != _all_place(signal):
+            await self._remove(_all_place(signal))
+        if stored.value.is_resolved or _open_place(stored.value) != _open_place(signal):
+            await self._unlist(signal)
+
+    async def _remove(self, place: tuple[str, str]) -> None:
+        """One that is gone is as good as removed; a row of a list never changes."""
+        there = await self._tables.read(INDEX, *place, "PartitionKey")
+        if there is not None:
+            await self._tables.delete(INDEX, *place, there.etag)
 
     async def about(self, told: str) -> list[Signal]:
         partition = join("about", derived.clean(told))
@@ -346,10 +362,12 @@ class TableSignals(_Store):
             for queue in dict.fromkeys(queues)
         ]
         async for row in _by_place(lists):
+            place = str(row["RowKey"]).removeprefix(kind)
             yield ListedSignal(
                 signal_id=str(row["SignalId"]),
                 run_id=str(row["RunId"]) if "RunId" in row else None,
-                place=str(row["RowKey"]).removeprefix(kind),
+                raised_at=rows.time_of(place),
+                place=place,
             )
 
     async def of_run(self, run_id: str) -> list[Signal]:
@@ -399,6 +417,10 @@ def _open_place(signal: Signal) -> tuple[str, str]:
     return join("signals", signal.queue), _OPEN + join(rows.newest_first(signal.raised_at), signal.signal_id)
 
 
+def _all_place(signal: Signal) -> tuple[str, str]:
+    return join("signals", signal.queue), _ALL + join(rows.newest_first(signal.raised_at), signal.signal_id)
+
+
 def _listed_row(signal: Signal) -> Row:
     """What a list says of a signal, so that the service can filter it. None of it ever changes of one signal."""
     return {
@@ -412,10 +434,9 @@ def _listed_row(signal: Signal) -> Row:
 
 def _lists_of(signal: Signal) -> list[tuple[str, str]]:
     """Where a new signal is listed."""
-    of_queue, open_place = _open_place(signal)
-    places = [(of_queue, _ALL + open_place.removeprefix(_OPEN))]
+    places = [_all_place(signal)]
     if not signal.is_resolved:
-        places.append((of_queue, open_place))
+        places.append(_open_place(signal))
     if signal.run_id is not None:
         places.append((join("run", signal.run_id), encode(signal.signal_id)))
     return [*places, *((join("about", told), encode(signal.signal_id)) for told in rows.told_of(signal))]

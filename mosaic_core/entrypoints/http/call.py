@@ -14,7 +14,7 @@ from mosaic_core.ports import Principal, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import CHOICE_HEADER, Caller, MembershipService
-from mosaic_core.services.operators import OperatorReads
+from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 
@@ -41,7 +41,7 @@ class Api:
 
     enqueue: EnqueueService
     read_models: ReadModels
-    operators: OperatorReads
+    operators: OperatorService
     memberships: MembershipService
     health: HealthService
     verifier: TokenVerifier
