@@ -53,10 +53,10 @@ class Parameter:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """``path`` goes below `PREFIX`; its ``{parameters}`` are GUIDs, ``{id}`` any id. ``also`` are answers besides the
-    success that are no errors. ``more_for`` is a role that is shown more by a route for anybody. ``lines`` are the items of a body as
-    JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the codes that only this route has
-    (`codes` adds those that follow from the rest). ``right`` is what the membership has to allow, ``role`` what the
-    token has to carry."""
+    success that are no errors. ``more_for`` is a role that is shown more by a route for anybody. ``lines`` are the
+    items of a body as JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the codes that only
+    this route has (`codes` adds those that follow from the rest). ``right`` is what the membership has to allow,
+    ``role`` what the token has to carry."""
 
     name: str
     method: Literal["GET", "POST", "PUT", "DELETE"]
