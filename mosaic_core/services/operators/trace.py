@@ -237,8 +237,7 @@ def _timeline(story: _Story, signals: Sequence[Signal]) -> Iterable[TraceEntry]:
         yield TraceEntry(
             at_utc=signal.raised_at,
             source="AgentSignals",
-            what=f"signal raised, {signal.severity.value}",
-            attempt=signal.attempt if not signal.is_resolved else None,
+            what=f"signal raised, {signal.severity.value}",  # of whichever attempt: later ones write it again
             code=signal.signal_code,
             rationale=shown.summary,
             ref=signal.signal_id,
