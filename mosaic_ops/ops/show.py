@@ -64,10 +64,14 @@ def fields(pairs: Iterable[tuple[str, object]]) -> None:
 
 
 def line(text: str, style: str = "") -> None:
-    console().print(Text(text, style=style), soft_wrap=True)
+    console().print(Text(_harmless(text), style=style), soft_wrap=True)
 
 
 def _cell(value: object) -> Text:
     said = "" if value is None else "yes" if value is True else "no" if value is False else str(value)
-    harmless = "".join(c if c.isprintable() else repr(c)[1:-1] for c in said)
-    return Text(harmless, style=_STYLES.get(said, ""))
+    return Text(_harmless(said), style=_STYLES.get(said, ""))
+
+
+def _harmless(text: str) -> str:
+    """In one line, and nothing that a terminal would obey."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
