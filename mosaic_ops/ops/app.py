@@ -351,8 +351,12 @@ def runs(
         show.line("there are more; --limit raises the number, --since and the filters narrow it")
 
 
-@app.command("run", epilog="Example: ./mosaic ops run 4d2f…  (a run id, or any id that `trace` takes)")
-def one_run(ctx: typer.Context, run_id: Annotated[str, typer.Argument(metavar="ID")], json: JsonOption = False) -> None:
+@app.command("run", epilog="Example: ./mosaic ops run 4d2f…")
+def one_run(
+    ctx: typer.Context,
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's, or any that trace takes.")],
+    json: JsonOption = False,
+) -> None:
     """One run: its state, key, stages, signals and decisions."""
     here: Here = ctx.obj
     detail = _run_detail(here, run_id)
@@ -400,7 +404,7 @@ def _run_detail(here: Here, asked: str) -> Json:
     return here.api.get(f"/ops/runs/{story['runId']}")
 
 
-@app.command("next", epilog="Example: ./mosaic ops next 4d2f…   or, for a code: ./mosaic ops next invalid_json")
+@app.command("next", epilog="Example: ./mosaic ops next invalid_json")
 def next_step(
     ctx: typer.Context,
     asked: Annotated[str, typer.Argument(metavar="ID|CODE", help="Any id of a command, or a code.")],
@@ -616,7 +620,7 @@ def _signals_table(found: list[Json], *, title: str = "") -> None:
 @app.command(epilog='Example: ./mosaic ops resolve 6a41… --note "the provider is back; sent again under a new id"')
 def resolve(
     ctx: typer.Context,
-    signal_id: Annotated[str, typer.Argument(metavar="SIGNAL")],
+    signal_id: Annotated[str, typer.Argument(metavar="SIGNAL", help="The signal's id.")],
     note: Annotated[str, typer.Option(help="Why it needs nobody any more. The household can read it.")],
     json: JsonOption = False,
 ) -> None:
@@ -812,7 +816,7 @@ def telemetry_logs(
 
 
 @app.command(epilog='Example: eval "$(./mosaic ops completion bash)"')
-def completion(shell: Annotated[Shell, typer.Argument()] = Shell.BASH) -> None:
+def completion(shell: Annotated[Shell, typer.Argument(help="Whose script.")] = Shell.BASH) -> None:
     """A script that lets the shell complete verbs and options of `./mosaic ops`."""
     if shell is Shell.ZSH:
         typer.echo("autoload -U +X bashcompinit && bashcompinit")
