@@ -79,6 +79,7 @@ class ListedSignal:
 
     signal_id: str
     run_id: str | None
+    severity: Severity
     raised_at: datetime
     place: str
 

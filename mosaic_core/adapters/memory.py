@@ -258,7 +258,11 @@ class MemorySignals(_Store):
             wanted = ((code, signal.signal_code), (severity, signal.severity), (household_id, signal.household_id))
             if all(one in (None, other) for one, other in wanted):
                 yield ListedSignal(
-                    signal_id=signal.signal_id, run_id=signal.run_id, raised_at=signal.raised_at, place=place
+                    signal_id=signal.signal_id,
+                    run_id=signal.run_id,
+                    severity=signal.severity,
+                    raised_at=signal.raised_at,
+                    place=place,
                 )
 
     async def index_finding(

@@ -313,7 +313,7 @@ def runs(
     lane: LaneOption = None,
     household: HouseholdOption = None,
     since: SinceOption = None,
-    limit: LimitOption = 25,
+    limit: LimitOption = 20,
     json: JsonOption = False,
 ) -> None:
     """Runs of every household, newest first. What heals by itself says when it goes on."""
@@ -574,7 +574,7 @@ def signals(
     severity: Annotated[Severity | None, typer.Option(help="Only of this severity.")] = None,
     household: HouseholdOption = None,
     since: SinceOption = None,
-    limit: LimitOption = 25,
+    limit: LimitOption = 20,
     json: JsonOption = False,
 ) -> None:
     """What asks for a person, newest first. `next` says what to do about one."""

@@ -534,11 +534,11 @@ async def test_the_lanes_by_their_newest(world: ApiWorld, rows: Rows) -> None:
     assert datetime.fromisoformat(recent["lastSuccessAtUtc"]) > last.created_at
     assert (open_signals["error"], open_signals["warning"], open_signals["isMore"]) == (1, 1, False)
     assert lanes["sweep"]["recent"]["failureRate"] is None
-    for _ in range(25):
+    for _ in range(100):
         await rows.failed()
     lanes = {lane["lane"]: lane for lane in (await get(world, "lanes"))["lanes"]}
     assert lanes["conversation"]["openSignals"]["isMore"] is True
-    assert lanes["conversation"]["recent"]["lookedAt"] == 20
+    assert lanes["conversation"]["recent"]["lookedAt"] == 10
 
 
 async def test_who_looked_is_logged(world: ApiWorld, rows: Rows, caplog: pytest.LogCaptureFixture) -> None:

@@ -205,7 +205,7 @@ class TableCommands(_Store):
 
 LISTED_PAGE: Final = 50
 _LISTED_COMMAND: Final = ("RowKey", "Queue", "CommandId", "HouseholdId")
-_LISTED_SIGNAL: Final = ("RowKey", "SignalId", "RunId")
+_LISTED_SIGNAL: Final = ("RowKey", "SignalId", "RunId", "Severity")
 
 
 def _recent(queue: str, moment: datetime) -> str:
@@ -366,6 +366,7 @@ class TableSignals(_Store):
             yield ListedSignal(
                 signal_id=str(row["SignalId"]),
                 run_id=str(row["RunId"]) if "RunId" in row else None,
+                severity=Severity(str(row["Severity"])),
                 raised_at=rows.time_of(place),
                 place=place,
             )

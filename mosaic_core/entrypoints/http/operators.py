@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAGE: Final = 25
+PAGE: Final = 20
 LARGEST_PAGE: Final = 100
 
 _CURSOR: Final = re.compile(rules.CURSOR["pattern"].strip("^$"), re.ASCII)

@@ -12,13 +12,16 @@ from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, RunStatus, Severity
-from mosaic_core.domain.records import Run, Signal
-from mosaic_core.ports import Clock, ListedCommand, Stores
+from mosaic_core.domain.records import Run
+from mosaic_core.ports import Clock, ListedCommand, ListedSignal, Stores
 from mosaic_core.services.operators.runs import AT_ONCE, take
 from mosaic_core.services.operators.views import Lanes, LaneState, OpenSignals, RecentRuns
 
-RECENT: Final = 20
-"""Of each lane's commands, and of its open signals, so many of the newest are looked at."""
+RECENT: Final = 10
+"""Of each lane's commands so many of the newest are looked at."""
+
+COUNTED: Final = 99
+"""Open signals of a lane that are counted, as they are listed: the list's rows say how severe they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +57,19 @@ class LaneReads:
     async def _newest(self, queue: str) -> list[ListedCommand]:
         return [command async for command in take(self.stores.commands.listed([queue]), RECENT)]
 
-    async def _open(self, queue: str) -> list[Signal | None]:
+    async def _open(self, queue: str) -> list[ListedSignal]:
         """One more than are counted tells whether there are more."""
-        listed = [s async for s in take(self.stores.signals.listed([queue], open_only=True), RECENT + 1)]
-        read = await each([one.signal_id for one in listed], self.stores.signals.read, at_once=AT_ONCE)
-        return [
-            stored.value if stored is not None and stored.value.raised_at == one.raised_at else None
-            for one, stored in zip(listed, read, strict=True)
-        ]
+        return [s async for s in take(self.stores.signals.listed([queue], open_only=True), COUNTED + 1)]
 
 
-def _signals(listed: Sequence[Signal | None]) -> OpenSignals:
-    counted = [signal for signal in listed[:RECENT] if signal is not None and not signal.is_resolved]
+def _signals(listed: Sequence[ListedSignal]) -> OpenSignals:
+    counted = listed[:COUNTED]
     errors = sum(signal.severity in {Severity.ERROR, Severity.CRITICAL} for signal in counted)
     return OpenSignals(
         error=errors,
         warning=len(counted) - errors,
         oldest_raised_at_utc=min((signal.raised_at for signal in counted), default=None),
-        is_more=len(listed) > RECENT,
+        is_more=len(listed) > COUNTED,
     )
 
 

@@ -208,7 +208,7 @@ class Trace(View):
 
 
 class OpenSignals(View):
-    """Of a lane's newest open signals; ``isMore`` where there are more than were looked at."""
+    """Of a lane's newest open signals, as they are listed; ``isMore`` where there are more than were counted."""
 
     error: int
     warning: int
