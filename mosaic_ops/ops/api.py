@@ -12,7 +12,7 @@ from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from mosaic_core.domain.ids import clean
+from mosaic_core.domain.ids import clean, normalise_guid
 from mosaic_ops.ops.errors import OpsError, UnreachableError, UsageError
 from mosaic_ops.ops.target import Target
 
@@ -52,7 +52,11 @@ class Api:
         return found, cursor
 
     def trace(self, asked: str) -> Json:
-        return self.get(f"/ops/trace/{quote(clean(asked.strip()) or '-', safe='')}")
+        try:
+            named = normalise_guid(asked)
+        except ValueError:
+            named = clean(asked.strip()) or "-"
+        return self.get(f"/ops/trace/{quote(named, safe='')}")
 
     def functions(self) -> list[Json]:
         """What the embedded host has indexed; a deployment's own door to that needs a master key, which nobody has."""

@@ -97,7 +97,7 @@ class EmbeddedStack:
 
     def _told_token(self) -> str:
         self.ask_for_token()
-        asked = self._asked
+        asked, self._asked = self._asked, None  # whoever comes after a failure asks anew: the stack may be up by then
         assert asked is not None
         try:
             out, said = asked.communicate(timeout=_TOKEN_SECONDS)

@@ -203,6 +203,30 @@ async def test_how_it_is_at_a_glance(running: Live) -> None:
     assert "command completed" in [line["message"] for line in logged]
 
 
+async def test_by_an_address_and_a_token_command_as_a_deployment_is(running: Live) -> None:
+    """What the token may not do is not done, whatever the tool is asked."""
+    token = f"{sys.executable} -m mosaic_local.cli token --user olga --role Mosaic.Operator.Read --state"
+    where = ("--url", running.stack.api_base_url, "--token-command", f"{token} {running.stack.state_dir}")
+
+    async def at(*arguments: str) -> Answer:
+        out, said = io.StringIO(), io.StringIO()
+
+        def run() -> int:
+            with redirect_stdout(out), redirect_stderr(said):
+                return cli.main(["ops", *arguments, *where])
+
+        return Answer(await asyncio.to_thread(run), out.getvalue(), said.getvalue())
+
+    assert (await at("runs", "--json")).json["runs"]
+    status = (await at("status", "--json")).json
+    assert "--service-bus" in status["depthsUnknown"]
+    refused = await at("resolve", guid(), "--note", "x")
+    assert refused.code == 2
+    assert "Mosaic.Operator.Replay" in refused.said
+    assert (await at("dlq", "list")).code == 2
+    assert (await at("logs", "worker")).code == 2
+
+
 async def test_exit_codes(running: Live, tmp_path: Path) -> None:
     assert (await ops(running, "trace", guid())).code == 1
     assert (await ops(running, "dlq", "show", guid())).code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 import zlib
@@ -252,7 +253,7 @@ def test_a_list_goes_on_over_pages_and_says_where_it_stopped(
     assert cursors == [None, "1", "2"]
 
 
-@pytest.mark.parametrize("asked", [COMMAND_ID, RUN_ID, ids.failure_signal_id(RUN_ID), COMMAND_ID.upper()])
+@pytest.mark.parametrize("asked", [COMMAND_ID, RUN_ID, ids.failure_signal_id(RUN_ID), f"{{{COMMAND_ID.upper()}}}"])
 def test_the_story_of_a_failed_command_from_any_id(stack: Stack, ops: Ops, asked: str) -> None:
     stack.fail()
     code, out, _ = ops("trace", asked)
@@ -527,6 +528,31 @@ def test_no_stack_is_exit_3_and_says_what_to_do(
     assert "start one with ./mosaic up" in said
     (tmp_path / "stack.json").write_text("{half", "utf-8")
     assert cli.main(["ops", "logs", "worker", "--state", str(tmp_path)]) == 3
+
+
+def test_a_token_is_asked_for_again_where_the_stack_was_not_up_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [(3, "", "mosaic: no stack is running"), (0, "a-token\n", "")]
+    asked: list[list[str]] = []
+
+    class Child:
+        def __init__(self, command: list[str], **_: Any) -> None:
+            asked.append(command)
+            self.returncode, self.out, self.said = answers.pop(0)
+
+        def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+            return self.out, self.said
+
+    monkeypatch.setattr(subprocess, "Popen", Child)
+    stack = EmbeddedStack(tmp_path)
+    stack.ask_for_token()
+    with pytest.raises(UnreachableError, match="no stack is running"):
+        _ = stack.token
+    assert stack.token == stack.token == "a-token"
+    assert len(asked) == 2
+    assert asked[0][asked[0].index("--user") + 1] == "operator"
+    stack.close()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -115,6 +116,28 @@ async def test_who_resolves_and_who_reopens_at_once_leave_an_open_signal_listed(
         listed = [s.signal_id async for s in store.listed([raised.queue], open_only=True)]
         assert (raised.signal_id in listed) is not there.value.is_resolved
         assert reopened is None or not there.value.is_resolved
+
+
+async def test_who_takes_a_row_off_the_list_looks_whether_the_signal_was_opened_meanwhile(
+    tables: MemoryTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, raised = TableSignals(service(tables)), signal(run_id=None)
+    await store.insert(raised)
+    stored = await store.read(raised.signal_id)
+    assert stored is not None
+    delete, late = tables.delete, [True]
+
+    async def deleting(*row: Any) -> bool:
+        if late.pop():  # all of the opening comes before the removal of the row
+            late.append(False)
+            there = await store.read(raised.signal_id)
+            assert there is not None
+            assert await store.update(replace(raised, attempt=9), there.etag)
+        return await delete(*row)
+
+    monkeypatch.setattr(tables, "delete", deleting)
+    await store.update(replace(raised, is_resolved=True), stored.etag)
+    assert [s.signal_id async for s in store.listed([raised.queue], open_only=True)] == [raised.signal_id]
 
 
 async def test_a_signal_that_is_raised_again_at_another_time_leaves_no_row_on_the_list(tables: MemoryTables) -> None:
