@@ -19,7 +19,7 @@ import pytest
 
 from mosaic_core.domain import ids
 from mosaic_ops import cli
-from mosaic_ops.ops import app, queues, telemetry
+from mosaic_ops.ops import glance, queues, telemetry
 from mosaic_ops.ops import main as main_module
 from mosaic_ops.ops.api import Api
 from mosaic_ops.ops.errors import OpsError, UnreachableError, UsageError
@@ -346,7 +346,7 @@ def test_what_does_not_answer_is_exit_3(stack: Stack, ops: Ops, monkeypatch: pyt
 def test_waiting_goes_on_until_it_is_so(stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
     found = iter(["not yet", "not yet", ""])
     slept: list[float] = []
-    monkeypatch.setattr(app, "_lacking", lambda *_: next(found))
+    monkeypatch.setattr(glance, "lacking_of", lambda *_: next(found))
     monkeypatch.setattr(time, "sleep", slept.append)
     assert ops("wait", "api")[0] == 0
     assert len(slept) == 2
