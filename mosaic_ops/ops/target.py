@@ -192,7 +192,7 @@ class Deployment:
     def bus(self) -> Bus:
         if not self.namespace:
             raise UsageError(
-                "what the queues hold needs --service-bus NAMESPACE.servicebus.windows.net, and the role Azure Service "
+                "what the queues hold needs --service-bus <name>.servicebus.windows.net, and the role Azure Service "
                 "Bus Data Receiver of whoever is signed in (az login)"
             )
         return Bus(namespace=self.namespace)
