@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from mosaic_ops.ops import show
+from mosaic_ops.ops import queues, show
 from mosaic_ops.ops.api import Json
 from mosaic_ops.ops.errors import NOT_SO, OpsError, UnreachableError
 from mosaic_ops.ops.here import (
@@ -18,6 +18,7 @@ from mosaic_ops.ops.here import (
     JsonOption,
     app,
     count_depths,
+    queues_of,
 )
 from mosaic_ops.ops.queues import Depth
 from mosaic_ops.ops.words import ago, seconds_since
@@ -43,9 +44,9 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
     """Lanes, dependencies, version: how it is now. Exit 1 where it is not ready."""
     here: Here = ctx.obj
     with ThreadPoolExecutor(2) as pool:
-        health, lanes = pool.submit(here.api.health, "ready"), pool.submit(here.api.get, "/ops/lanes")
-        (code, ready), found = health.result(), lanes.result()["lanes"]
-    named = {lane["lane"]: lane["queue"] for lane in found}
+        health, lanes = pool.submit(here.api.health, "ready"), pool.submit(_lanes, here)
+        (code, ready), (found, untold) = health.result(), lanes.result()
+    named = {lane["lane"]: lane["queue"] for lane in found} or dict(queues.DEFAULT_QUEUES)
     depths, unknown = count_depths(here, named)
     if json:
         by_queue = {depth.queue: depth.json() for depth in depths}
@@ -53,6 +54,8 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
             {
                 "health": ready,
                 "lanes": [{**lane, "depth": by_queue.get(lane["queue"])} for lane in found],
+                "depths": [depth.json() for depth in depths],
+                "lanesUnknown": untold,
                 "depthsUnknown": unknown,
             }
         )
@@ -68,23 +71,39 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
         )
         show.line("")
         headings = ("lane", "active", "scheduled", "dead", "oldest due", "running", "waiting", "failed of ended")
-        show.table((*headings, "last success", "open signals"), (_lane_row(lane, depths) for lane in found))
+        if untold:
+            show.table(headings[:5], (_depth_row(depth) for depth in depths))
+            show.line(f"runs and signals unknown: {untold}", "yellow")
+        else:
+            show.table((*headings, "last success", "open signals"), (_lane_row(lane, depths) for lane in found))
         if unknown:
             show.line(f"queue depths unknown: {unknown}", "yellow")
     if code != 200:
         raise typer.Exit(NOT_SO)
 
 
+def _lanes(here: Here) -> tuple[list[Json], str | None]:
+    """The lanes as the tables have them; or why that is not known: storage may be what is down."""
+    try:
+        lanes: list[Json] = here.api.get("/ops/lanes")["lanes"]
+    except UnreachableError as error:
+        return [], str(error)
+    return lanes, None
+
+
+def _depth_row(depth: Depth) -> list[object]:
+    return [depth.lane, depth.active, depth.scheduled, depth.dead_lettered, ago(depth.oldest_at_utc)]
+
+
 def _lane_row(lane: Json, depths: list[Depth]) -> list[object]:
     depth = next((one for one in depths if one.queue == lane["queue"]), None)
     recent, signals = lane["recent"], lane["openSignals"]
     ended = recent["completed"] + recent["needsReview"] + recent["failed"]
-    counts = [depth.active, depth.scheduled, depth.dead_lettered] if depth else ["?", "?", "?"]
+    counts = _depth_row(depth)[1:] if depth else ["?", "?", "?", "?"]
     more = "+" if signals["isMore"] else ""
     return [
         lane["lane"],
         *counts,
-        ago(depth.oldest_at_utc) if depth else "?",
         recent["running"],
         recent["waiting"],
         f"{recent['failed']} of {ended}",
@@ -100,10 +119,28 @@ def resources(ctx: typer.Context, json: JsonOption = False) -> None:
     rows: list[Json] = []
     for name, process in here.target.processes.items():
         rows.append({"name": name, "kind": "process", "state": _process(process), "detail": str(process)})
+    failure: UnreachableError | None = None
+    try:
+        rows += _of_the_app(here)
+    except UnreachableError as error:
+        failure = error
+        rows.append({"name": "api", "kind": "app", "state": "down", "detail": here.target.base_url})
+    if json:
+        show.as_json({"resources": rows})
+    else:
+        show.table(
+            ("name", "kind", "state", "detail"), ([row[n] for n in ("name", "kind", "state", "detail")] for row in rows)
+        )
+    if failure is not None:
+        raise failure
+    if any(row["state"] == "down" for row in rows):
+        raise typer.Exit(NOT_SO)
+
+
+def _of_the_app(here: Here) -> list[Json]:
     code, ready = here.api.health("ready")
-    rows.append(
-        {"name": "api", "kind": "app", "state": "up" if code == 200 else "down", "detail": here.target.base_url}
-    )
+    state = "up" if code == 200 else "down"
+    rows = [{"name": "api", "kind": "app", "state": state, "detail": here.target.base_url}]
     rows += [
         {"name": d["name"], "kind": "dependency", "state": d["state"], "detail": ""} for d in ready["dependencies"]
     ]
@@ -111,16 +148,8 @@ def resources(ctx: typer.Context, json: JsonOption = False) -> None:
         for function in here.api.functions():
             state = "disabled" if function.get("isDisabled") else "up"
             rows.append({"name": function["name"], "kind": "function", "state": state, "detail": _trigger(function)})
-    lanes = here.api.get("/ops/lanes")["lanes"]
-    rows += [{"name": one["queue"], "kind": "queue", "state": "", "detail": f"lane {one['lane']}"} for one in lanes]
-    if json:
-        show.as_json({"resources": rows})
-    else:
-        show.table(
-            ("name", "kind", "state", "detail"), ([row[n] for n in ("name", "kind", "state", "detail")] for row in rows)
-        )
-    if any(row["state"] == "down" for row in rows):
-        raise typer.Exit(NOT_SO)
+    rows += [{"name": q, "kind": "queue", "state": "", "detail": f"lane {lane}"} for lane, q in queues_of(here)]
+    return rows
 
 
 def _trigger(function: Json) -> str:
@@ -192,8 +221,7 @@ def lacking_of(here: Here, part: Part, status: Status) -> str:
             return "its triggers are not indexed"
         if disabled:
             return f"disabled: {', '.join(disabled)}"
-    named = {lane["lane"]: lane["queue"] for lane in here.api.get("/ops/lanes")["lanes"]}
-    depths, unknown = count_depths(here, named)
+    depths, unknown = count_depths(here, dict(queues_of(here)))
     if unknown and here.target.is_embedded:
         return unknown
     old = [depth.lane for depth in depths if depth.oldest_at_utc and seconds_since(depth.oldest_at_utc) > DUE_SECONDS]

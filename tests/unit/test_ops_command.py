@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mosaic_core.domain import ids
+from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_ops import cli
 from mosaic_ops.ops import glance, queues, telemetry
 from mosaic_ops.ops import main as main_module
@@ -214,6 +216,43 @@ def test_status_without_the_queues_says_why_it_does_not_count(ops: Ops, monkeypa
     code, out, _ = ops("status")
     assert code == 0
     assert "queue depths unknown: queue x cannot be looked at" in out
+
+
+def test_with_storage_away_status_and_resources_tell_what_is_known(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away:
+        def __aiter__(self) -> Away:
+            return self
+
+        async def __anext__(self) -> None:
+            raise StoreUnreachableError("AgentIndex: 503")
+
+    monkeypatch.setattr(stack.work.stored.commands, "listed", lambda *_, **__: Away())
+    stack.world.probes[0].up = False
+    code, out, said = ops("status")
+    assert (code, said) == (1, "")
+    assert "runs and signals unknown: storage did not answer" in out
+    assert "conversation  0       2" in out
+    code, out, said = ops("status", "--json")
+    assert (code, json.loads(out)["lanes"], len(json.loads(out)["depths"])) == (1, [], 3)
+    code, out, said = ops("resources")
+    assert (code, said) == (1, "")
+    assert QUEUE in out
+    assert ops("dlq", "list")[0] == 0
+
+
+def test_with_the_app_away_resources_show_what_runs(stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> tuple[int, bytes]:
+        raise UnreachableError("http://127.0.0.1:1 does not answer (Connection refused)")
+
+    monkeypatch.setattr(Api, "_raw", away)
+    monkeypatch.setattr(EmbeddedStack, "processes", {"broker": os.getpid(), "worker": 2**22 + 1})
+    code, out, said = ops("resources")
+    assert code == 3
+    assert "does not answer" in said
+    states = {line.split()[0]: line.split()[2] for line in out.splitlines()[1:]}
+    assert states == {"broker": "up", "worker": "down", "api": "down"}
 
 
 def test_runs_say_when_they_go_on_and_pass_the_filters(stack: Stack, ops: Ops) -> None:
