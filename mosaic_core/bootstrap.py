@@ -53,7 +53,7 @@ from mosaic_core.services.lanes_watch import LanesWatch
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.membership import MembershipService
 from mosaic_core.services.nightly import NightlySweep
-from mosaic_core.services.operators import OperatorReads
+from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
@@ -198,8 +198,8 @@ class Container:
         return ReadModels(self.stores, self.clock, require_other_person=self.settings.approval_require_other_person)
 
     @cached_property
-    def operators(self) -> OperatorReads:
-        return OperatorReads(self.stores)
+    def operators(self) -> OperatorService:
+        return OperatorService(self.stores, self.clock, self.settings.queues)
 
     @cached_property
     def memberships(self) -> MembershipService:

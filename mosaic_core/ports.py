@@ -17,7 +17,7 @@ from datetime import date, datetime
 from typing import Literal, Protocol
 
 from mosaic_core.domain.ledger import Answer, Transaction
-from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
     Annotation,
@@ -61,8 +61,31 @@ class StoredKey:
         return max(0.0, self.value.lease_seconds - self.age_seconds)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCommand:
+    """A command as a list has it, newest first. ``place`` sorts it among all lists of commands: a reader that stopped
+    there goes on after it."""
+
+    queue: str
+    command_id: str
+    household_id: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSignal:
+    """A signal as a list has it, newest first; ``place`` as in `ListedCommand`. It is what the row said when it was
+    listed: the signal itself decides."""
+
+    signal_id: str
+    run_id: str | None
+    severity: Severity
+    raised_at: datetime
+    place: str
+
+
 class CommandStore(Protocol):
-    """AgentCommands, and the index of a conversation's commands."""
+    """AgentCommands, and the lists of a conversation's, a household's and a queue's commands."""
 
     async def insert(self, command: Command) -> bool:
         """False: a command with this id is already recorded (`read` it to compare)."""
@@ -74,6 +97,23 @@ class CommandStore(Protocol):
         self, household_id: str, conversation_id: str, created_at: datetime, queue: str, command_id: str
     ) -> None:
         """List the command under its conversation. The same call again changes nothing."""
+        ...
+
+    async def list_recorded(self, command: Command) -> None:
+        """List the command under its household and under its queue, by the time that it was recorded at. The same call
+        again changes nothing."""
+        ...
+
+    def listed(
+        self,
+        queues: Sequence[str],
+        *,
+        household_id: str | None = None,
+        since: datetime | None = None,
+        after: str = "",
+    ) -> AsyncIterator[ListedCommand]:
+        """Commands of those queues, newest first, page by page; those recorded at or after ``since``, and beyond the
+        place ``after``. One may be listed that was never recorded."""
         ...
 
     def conversation(self, household_id: str, conversation_id: str) -> AsyncIterator[tuple[str, str]]:
@@ -115,13 +155,34 @@ class StageStore(Protocol):
 
 
 class SignalStore(Protocol):
-    """AgentSignals, by signal id, and the indexes of a run's signals and of a household's findings."""
+    """AgentSignals, by signal id, and the lists of a run's signals, of a queue's, of what is told of a message, and of
+    a household's findings. A signal is listed before it is written: none is there that its lists lack."""
 
     async def insert(self, signal: Signal) -> ETag | None: ...
     async def read(self, signal_id: str) -> Stored[Signal] | None: ...
     async def update(self, signal: Signal, etag: ETag) -> ETag | None: ...
     async def of_run(self, run_id: str) -> list[Signal]:
         """The run's signals, oldest first."""
+        ...
+
+    async def about(self, told: str) -> list[Signal]:
+        """Signals that name this message or command id and have no run of that command, oldest first: refused, not
+        recorded, another request's, not sent."""
+        ...
+
+    def listed(
+        self,
+        queues: Sequence[str],
+        *,
+        open_only: bool,
+        code: str | None = None,
+        severity: Severity | None = None,
+        household_id: str | None = None,
+        since: datetime | None = None,
+        after: str = "",
+    ) -> AsyncIterator[ListedSignal]:
+        """Signals of those queues, newest first, page by page; those raised at or after ``since``, and beyond the place
+        ``after``. Some may be listed that were never raised, or are resolved: whoever reads them sees."""
         ...
 
     async def index_finding(

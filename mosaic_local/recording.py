@@ -12,23 +12,23 @@ from mosaic_core.ports import Stores
 
 
 async def record(stores: Stores, lane: Lane, queue: str, body: bytes, *, subject: str = "") -> bool:
-    """Record ``body`` at its own time, and list it in its conversation. False: its id was recorded before.
+    """Record ``body`` at its own time, and list it. False: its id was recorded before.
 
     Raises `PoisonError` for what is no command.
     """
     envelope = decode(body, lane)
-    is_new = await stores.commands.insert(
-        Command(
-            command_id=envelope.command_id,
-            household_id=envelope.household_id,
-            queue=queue,
-            command_type=envelope.command_type,
-            request_hash=envelope.request_hash,
-            envelope=body.decode(),
-            recorded_at=envelope.created_at,
-            subject=subject,
-        )
+    command = Command(
+        command_id=envelope.command_id,
+        household_id=envelope.household_id,
+        queue=queue,
+        command_type=envelope.command_type,
+        request_hash=envelope.request_hash,
+        envelope=body.decode(),
+        recorded_at=envelope.created_at,
+        subject=subject,
     )
+    await stores.commands.list_recorded(command)
+    is_new = await stores.commands.insert(command)
     if is_new and envelope.household_id and envelope.conversation_id:
         await stores.commands.index_conversation(
             envelope.household_id, envelope.conversation_id, envelope.created_at, queue, envelope.command_id

@@ -33,7 +33,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "env": Command("mosaic_local.cli", "The running stack's settings, as an app would need them", "Run"),
     "token": Command("mosaic_local.cli", "A bearer token of the running stack's issuer", "Run"),
     "issuer": Command("mosaic_local.cli", "The issuer alone, with sample members in Azurite, for `func start`", "Run"),
-    "ops": Command("mosaic_ops.operations", "Operate the stack or a deployment", "Operate", is_group=True),
+    "ops": Command("mosaic_ops.ops.main", "Operate the stack or a deployment", "Operate"),
     "policy": Command(
         "mosaic_ops.policy", "The policy's rules; what a changed file would have decided", "Operate", is_group=True
     ),

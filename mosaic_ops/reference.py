@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import Final, Never
+from typing import Any, Final, Never
 
 import azure.functions as func
+import typer
 
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.membership import RIGHTS
@@ -16,6 +18,7 @@ from mosaic_core.entrypoints.http.answers import CODES
 from mosaic_core.entrypoints.http.call import Access
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
 from mosaic_core.entrypoints.openapi import document
+from mosaic_ops.ops import app
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _WHO: Final = {
@@ -32,6 +35,7 @@ def files() -> dict[str, str]:
         "openapi.json": json.dumps(document(), indent=2) + "\n",
         "api.md": "\n".join(_api()) + "\n",
         "functions.json": json.dumps(functions(), indent=2) + "\n",
+        "ops.md": "\n".join(_ops()) + "\n",
     }
 
 
@@ -92,6 +96,61 @@ def _route(route: Route) -> Iterator[str]:
     also = "".join(f", or {status} `{model.__name__}`" for status, model in route.also.items())
     yield f"- Answers {route.status}{shape}{also}" + (f"; `Location`: {route.location}" if route.location else "")
     yield f"- Errors: {', '.join(f'`{code}`' for code in route.codes)}"
+
+
+def _ops() -> Iterator[str]:
+    command = typer.main.get_command(app.app)
+    yield "# `./mosaic ops`"
+    yield ""
+    yield "Generated (`python -m mosaic_ops.reference`) from the commands themselves; `--help` says the same."
+    yield ""
+    yield str(command.help)
+    yield ""
+    yield "For every verb, anywhere on the line:"
+    yield ""
+    yield from _parameters(command)
+    yield from _verbs(command, "./mosaic ops")
+
+
+def _verbs(group: Any, before: str) -> Iterator[str]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _verbs(command, f"{before} {name}")
+            continue
+        needs = "".join(
+            f" {parameter.metavar or str(parameter.name).upper()}"
+            for parameter in command.params
+            if parameter.param_type_name == "argument"
+        )
+        yield ""
+        yield f"## `{before} {name}{needs}`"
+        yield ""
+        yield str(command.help)
+        if listed := list(_parameters(command)):
+            yield ""
+            yield from listed
+        if command.epilog:
+            yield ""
+            yield command.epilog.replace("Example: ", "Example: `", 1) + "`"
+
+
+def _parameters(command: Any) -> Iterator[str]:
+    for parameter in command.params:
+        if parameter.name in {"help", "json"}:
+            continue
+        said = (parameter.help or "").rstrip(".")
+        choices = ", ".join(f"`{choice}`" for choice in _choices(parameter))
+        default = parameter.default if isinstance(parameter.default, (int, float)) else None
+        default = None if isinstance(default, bool) else default
+        more = "; ".join(filter(None, (choices, f"default {default:g}" if default is not None else "")))
+        named = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
+        named = named or str(parameter.name).upper()
+        yield f"- `{named}`: {'; '.join(filter(None, (said, more)))}."
+
+
+def _choices(parameter: Any) -> list[str]:
+    kind = parameter.type_descriptor.annotation
+    return [str(choice) for choice in kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else []
 
 
 def write(folder: Path = FOLDER) -> None:

@@ -18,7 +18,7 @@ from mosaic_core.adapters.rows import Row
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
-from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
     Annotation,
@@ -41,6 +41,8 @@ from mosaic_core.ports import (
     DueApproval,
     ETag,
     LedgerWrite,
+    ListedCommand,
+    ListedSignal,
     Page,
     StandingRow,
     Stored,
@@ -140,6 +142,7 @@ class MemoryCommands(_Store):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.index = _Table(clock)
+        self._lists = _Table(clock)
 
     async def insert(self, command: Command) -> bool:
         return self.table.insert((command.command_id,), rows.COMMAND.encode(command)) is not None
@@ -153,6 +156,31 @@ class MemoryCommands(_Store):
     ) -> None:
         place = (household_id, conversation_id, rows.newest_first(created_at), queue, command_id)
         self.index.insert(place, {})
+
+    async def list_recorded(self, command: Command) -> None:
+        place = "!".join((rows.newest_first(command.recorded_at), command.queue, command.command_id))
+        row: Row = {"Queue": command.queue, "CommandId": command.command_id, "HouseholdId": command.household_id}
+        self._lists.insert((place,), row)
+
+    async def listed(
+        self,
+        queues: Sequence[str],
+        *,
+        household_id: str | None = None,
+        since: datetime | None = None,
+        after: str = "",
+    ) -> AsyncIterator[ListedCommand]:
+        last = rows.not_before(since) if since is not None else None
+        for (place,), row in self._lists.under():
+            if place <= after or (last is not None and place >= last) or row["Queue"] not in queues:
+                continue
+            if household_id in (None, row["HouseholdId"]):
+                yield ListedCommand(
+                    queue=str(row["Queue"]),
+                    command_id=str(row["CommandId"]),
+                    household_id=str(row["HouseholdId"]),
+                    place=place,
+                )
 
     async def conversation(self, household_id: str, conversation_id: str) -> AsyncIterator[tuple[str, str]]:
         for key, _ in self.index.under(household_id, conversation_id):
@@ -222,6 +250,38 @@ class MemorySignals(_Store):
     async def of_run(self, run_id: str) -> list[Signal]:
         found = [rows.SIGNAL.decode(row) for _, row in self.table.under()]
         return sorted((s for s in found if s.run_id == run_id), key=lambda s: (s.raised_at, s.signal_id))
+
+    async def about(self, told: str) -> list[Signal]:
+        found = [rows.SIGNAL.decode(row) for _, row in self.table.under()]
+        named = (s for s in found if ids.clean(told) in rows.told_of(s))
+        return sorted(named, key=lambda s: (s.raised_at, s.signal_id))
+
+    async def listed(
+        self,
+        queues: Sequence[str],
+        *,
+        open_only: bool,
+        code: str | None = None,
+        severity: Severity | None = None,
+        household_id: str | None = None,
+        since: datetime | None = None,
+        after: str = "",
+    ) -> AsyncIterator[ListedSignal]:
+        found = [rows.SIGNAL.decode(row) for _, row in self.table.under()]
+        of_queues = [s for s in found if s.queue in queues]
+        placed = {f"{rows.newest_first(s.raised_at)}!{s.signal_id}": s for s in of_queues}
+        for place, signal in sorted(placed.items()):
+            if place <= after or (since is not None and signal.raised_at < since) or (open_only and signal.is_resolved):
+                continue
+            wanted = ((code, signal.signal_code), (severity, signal.severity), (household_id, signal.household_id))
+            if all(one in (None, other) for one, other in wanted):
+                yield ListedSignal(
+                    signal_id=signal.signal_id,
+                    run_id=signal.run_id,
+                    severity=signal.severity,
+                    raised_at=signal.raised_at,
+                    place=place,
+                )
 
     async def index_finding(
         self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeAliasType, Union, get_args, get_origin, get_t
 
 from mosaic_core.domain.approval import due_at
 from mosaic_core.domain.errors import StoredRowError
+from mosaic_core.domain.ids import clean
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
@@ -255,6 +256,13 @@ def listed_with(listed: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]
     return found
 
 
+def told_of(signal: Signal) -> tuple[str, ...]:
+    """The ids that a signal is found by beside its run's: of the message, and of a command without a run."""
+    by_run = signal.command_id if signal.run_id is not None else None
+    told = dict.fromkeys(clean(named) for named in (signal.message_id, signal.command_id) if named)
+    return tuple(named for named in told if named != by_run)
+
+
 def is_open(signal: Signal, household_id: str) -> bool:
     """Whether a listed finding is the household's, and nobody has resolved it."""
     return signal.household_id == household_id and not signal.is_resolved
@@ -350,9 +358,25 @@ def newest_first(time: datetime) -> str:
     return f"{_LAST_MICROSECOND - (_utc(time) - _FIRST) // _MICROSECOND:018}"
 
 
+def day_newest_first(time: datetime) -> str:
+    """The day of a moment, 7 digits that sort a later day before an earlier one."""
+    return f"{date.max.toordinal() - _utc(time).toordinal():07}"
+
+
+def time_of(place: str) -> datetime:
+    """The moment of a place that begins with `newest_first`. Raises ValueError where it does not."""
+    back = min(int(place[:18]), _LAST_MICROSECOND)
+    return _FIRST + (_LAST_MICROSECOND - back) * _MICROSECOND
+
+
 def oldest_first(time: datetime) -> str:
     """18 digits that sort an earlier time before a later one."""
     return f"{(_utc(time) - _FIRST) // _MICROSECOND:018}"
+
+
+def not_before(since: datetime) -> str:
+    """What sorts after every place, of `newest_first`, at or after ``since``."""
+    return f"{int(newest_first(since)) + 1:018}"
 
 
 def newest_day_first(day: date) -> str:

@@ -7,13 +7,13 @@ row's texts stay in its row. A line follows the write: a process that dies betwe
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime
 
 from mosaic_core.domain.envelope import iso
-from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.records import Approval, OpenFinding, Signal
-from mosaic_core.ports import ApprovalStore, DueApproval, ETag, SignalStore, Stored
+from mosaic_core.ports import ApprovalStore, DueApproval, ETag, ListedSignal, SignalStore, Stored
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,30 @@ class ToldSignals:
 
     async def of_run(self, run_id: str) -> list[Signal]:
         return await self._store.of_run(run_id)
+
+    async def about(self, told: str) -> list[Signal]:
+        return await self._store.about(told)
+
+    def listed(
+        self,
+        queues: Sequence[str],
+        *,
+        open_only: bool,
+        code: str | None = None,
+        severity: Severity | None = None,
+        household_id: str | None = None,
+        since: datetime | None = None,
+        after: str = "",
+    ) -> AsyncIterator[ListedSignal]:
+        return self._store.listed(
+            queues,
+            open_only=open_only,
+            code=code,
+            severity=severity,
+            household_id=household_id,
+            since=since,
+            after=after,
+        )
 
     async def index_finding(
         self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]

@@ -128,13 +128,15 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
 
 def _parameters(route: Route, references: Any) -> Iterator[Document]:
     for name in re.findall(r"{(\w+)}", route.path):
-        yield {"name": name, "in": "path", "required": True, "schema": rules.GUID}
+        schema = rules.ID if name == "id" else rules.GUID
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
     for parameter in route.query:
         yield {
             "name": parameter.name,
             "in": "query",
             "description": parameter.description,
             "schema": dict(parameter.schema),
+            **({"required": True} if parameter.required else {}),
         }
     if route.lines_query is not None:
         schemas = TypeAdapter(route.lines_query).json_schema(schema_generator=_Untitled)

@@ -418,7 +418,10 @@ class Delivery:
             recorded_at=message.enqueued_at,
             origin=CommandOrigin.PRODUCER,
         )
-        await follow(self._stores.followed, command.queue, command.command_id, command.recorded_at)
+        await together(
+            follow(self._stores.followed, command.queue, command.command_id, command.recorded_at),
+            self._stores.commands.list_recorded(command),
+        )
         if not await self._stores.commands.insert(command):
             return self._step_gate
         self._admit(command)

@@ -1,4 +1,4 @@
-"""A recorded command on its way to its queue: listed in its conversation, then sent, then told of.
+"""A recorded command on its way to its queue: listed, then sent, then told of.
 
 In this order, always: what was sent may run at once, and what runs must be found by who asked. Each step is idempotent,
 so whoever finds a command half way (a client that repeats itself, the outbox's timer) does all of them again. Message,
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from mosaic_core import telemetry
+from mosaic_core.concurrency import together
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.records import Command
 from mosaic_core.ports import CommandSender, EventPublisher, OutgoingMessage, Stores
@@ -81,11 +82,15 @@ async def dispatch(recorded: Recorded, *, stores: Stores, sender: CommandSender,
     where the broker did not acknowledge it: it may have been sent.
     """
     command, conversation_id = recorded.command, recorded.conversation_id
-    if conversation_id is not None:
-        # by the recorded time, so that however often this is done there is one row
-        await stores.commands.index_conversation(
+    # by the recorded time, so that however often this is done each list has one row
+    listing = stores.commands.list_recorded(command)
+    if conversation_id is None:
+        await listing
+    else:
+        in_conversation = stores.commands.index_conversation(
             command.household_id, conversation_id, command.recorded_at, command.queue, command.command_id
         )
+        await together(listing, in_conversation)
     await sender.send(recorded.message())
     _tell(recorded, publisher)
 

@@ -52,7 +52,7 @@ def test_the_empty_rooms_keep_the_contracts(project: Path) -> None:
         ("mosaic_core/domain/lanes.py", "from azure.data.tables import TableClient"),
         ("mosaic_core/adapters/tables.py", "import mosaic_local"),
         ("mosaic_core/bootstrap.py", "import mosaic_ops"),
-        ("mosaic_ops/operations.py", "import mosaic_local"),
+        ("mosaic_ops/ops.py", "import mosaic_local"),
     ],
 )
 def test_an_import_against_the_direction_is_found(project: Path, importer: str, line: str) -> None:

@@ -80,7 +80,9 @@ def test_every_answer_is_as_documented(api: Any, route: Route, mode: GenerationM
         if "householdId" in case.path_parameters and mode == GenerationMode.POSITIVE:
             case.path_parameters["householdId"] = ALICE_HOUSEHOLD
         case.headers.pop(CHOICE_HEADER, None)
-        response = case.call(headers={"Authorization": "Bearer alice+Mosaic.Ingest+Mosaic.Operator.Read"})
+        response = case.call(
+            headers={"Authorization": "Bearer alice+Mosaic.Ingest+Mosaic.Operator.Read+Mosaic.Operator.Replay"}
+        )
         answered.add(response.status_code)
         checks = [*CHECKS, negative_data_rejection] if _body_is_wrong(case) else CHECKS
         case.validate_response(response, checks=checks)
@@ -102,6 +104,13 @@ def test_the_document_names_every_route_of_the_contract() -> None:
         ("GET", f"{BASE}/runs/{{runId}}"),
         ("GET", f"{BASE}/approvals"),
         ("GET", f"{BASE}/ops/commands/{{commandId}}"),
+        ("GET", f"{BASE}/ops/lanes"),
+        ("GET", f"{BASE}/ops/runs"),
+        ("GET", f"{BASE}/ops/runs/{{runId}}"),
+        ("GET", f"{BASE}/ops/signals"),
+        ("POST", f"{BASE}/ops/signals/{{signalId}}/resolve"),
+        ("GET", f"{BASE}/ops/approvals"),
+        ("GET", f"{BASE}/ops/trace/{{id}}"),
         ("POST", f"{BASE}/households/{{householdId}}/ingestions"),
         ("GET", f"{BASE}/health/live"),
         ("GET", f"{BASE}/health/ready"),

@@ -19,15 +19,17 @@ from mosaic_core.adapters.tables import Observation, open_table_stores
 from mosaic_core.domain.conversation import land
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
-from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
+from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus, Severity
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
     Annotation,
     Approval,
+    Command,
     Conversation,
     Key,
     OpenFinding,
     OutboxEntry,
+    Signal,
     SweepProgress,
     Turn,
 )
@@ -359,6 +361,46 @@ async def test_a_conversation_is_read_page_by_page(stores: Stores) -> None:
     assert await listed(stores.commands.conversation(household, conversation)) == expected
 
 
+async def test_commands_are_listed_by_queue_and_by_household_newest_first(stores: Stores) -> None:
+    one, other, household, neighbour = (new_id() for _ in range(4))
+    commands = [
+        replace(
+            records.COMMAND,
+            command_id=new_id(),
+            queue=(one, other)[n % 2],
+            household_id=(household, neighbour, "")[n % 3],
+            recorded_at=NOW - timedelta(hours=7 * n),
+        )
+        for n in range(12)
+    ]
+    for command in commands:
+        for _ in range(2):  # the same call again changes nothing
+            await stores.commands.list_recorded(command)
+
+    async def found(queues: list[str], **more: Any) -> list[tuple[str, str, str]]:
+        rows = await listed(stores.commands.listed(queues, **more))
+        return [(row.queue, row.command_id, row.household_id) for row in rows]
+
+    def expected(*kept: Command) -> list[tuple[str, str, str]]:
+        return [(c.queue, c.command_id, c.household_id) for c in kept]
+
+    assert await found([one, other]) == expected(*commands)
+    assert await found([one]) == expected(*commands[::2])
+    assert await found([new_id()]) == []
+    assert await found([one, other], household_id=household) == expected(*commands[::3])
+    assert await found([one], household_id=household) == expected(commands[0], commands[6])
+    since = commands[7].recorded_at
+    choices: tuple[dict[str, Any], ...] = ({}, {"household_id": household})
+    for filters in choices:
+        everything = await found([one, other], **filters)
+        exactly = [c for c in commands if c.recorded_at >= since and (not filters or c.household_id == household)]
+        assert await found([one, other], since=since, **filters) == expected(*exactly)
+        later = await found([one, other], since=since + timedelta(microseconds=1), **filters)
+        assert later == expected(*(c for c in exactly if c.recorded_at > since))
+        for n, row in enumerate(await listed(stores.commands.listed([one, other], **filters))):
+            assert await found([one, other], after=row.place, **filters) == everything[n + 1 :]
+
+
 # -------------------------------------------------------------------------------------------------------------- stages
 
 
@@ -402,6 +444,78 @@ async def test_a_long_provenance_is_cut_to_what_a_row_holds(stores: Stores) -> N
 
 
 # ------------------------------------------------------------------------------------------------------------- signals
+
+
+async def test_signals_are_listed_by_queue_newest_first_and_the_open_ones_apart(stores: Stores) -> None:
+    one, other, household = (new_id() for _ in range(3))
+    signals = [
+        replace(
+            records.SIGNAL,
+            signal_id=new_id(),
+            queue=(one, other)[n % 2],
+            household_id=household if n % 3 == 0 else None,
+            severity=(Severity.ERROR, Severity.WARNING)[n % 2],
+            signal_code=f"code_{n % 4}",
+            raised_at=NOW - timedelta(hours=5 * n),
+            is_resolved=False,
+            run_id=None if n == 5 else new_id(),
+        )
+        for n in range(8)
+    ]
+    for signal in signals:
+        assert await stores.signals.insert(signal)
+
+    async def found(queues: list[str], *, open_only: bool = True, **more: Any) -> list[str]:
+        return [s.signal_id for s in await listed(stores.signals.listed(queues, open_only=open_only, **more))]
+
+    def expected(*kept: Signal) -> list[str]:
+        return [signal.signal_id for signal in kept]
+
+    async def update(signal: Signal) -> None:
+        stored = await stores.signals.read(signal.signal_id)
+        assert stored is not None
+        assert await stores.signals.update(signal, stored.etag)
+
+    for open_only in (True, False):
+        assert await found([one, other], open_only=open_only) == expected(*signals)
+        assert await found([other], open_only=open_only) == expected(*signals[1::2])
+        assert await found([one, other], open_only=open_only, code="code_3") == expected(signals[3], signals[7])
+        warnings = await found([one, other], open_only=open_only, severity=Severity.WARNING)
+        assert warnings == expected(*signals[1::2])
+        of_household = await found([one, other], open_only=open_only, household_id=household)
+        assert of_household == expected(*signals[::3])
+        since = signals[4].raised_at
+        assert await found([one, other], open_only=open_only, since=since) == expected(*signals[:5])
+        places = await listed(stores.signals.listed([one, other], open_only=open_only))
+        assert [place.run_id for place in places] == [signal.run_id for signal in signals]
+        assert await found([one, other], open_only=open_only, after=places[2].place) == expected(*signals[3:])
+    resolved = replace(signals[2], is_resolved=True)
+    await update(resolved)
+    assert await found([one, other]) == expected(*signals[:2], *signals[3:])
+    assert await found([one, other], open_only=False) == expected(*signals)
+    await update(replace(signals[2], attempt=9))
+    assert await found([one, other]) == expected(*signals)
+    # of one that is there already nothing is left on the list of open ones
+    await update(resolved)
+    assert await stores.signals.insert(signals[2]) is None
+    assert await stores.signals.insert(replace(signals[3], raised_at=NOW + timedelta(days=1))) is None
+    assert await found([one, other]) == expected(*signals[:2], *signals[3:])
+
+
+async def test_signals_are_found_by_what_they_tell_of(stores: Stores) -> None:
+    message, command, awkward = f"m-{new_id()}", new_id(), f"{new_id()} an id\n with a person's words"
+    of_a_run = replace(records.SIGNAL, signal_id=new_id(), run_id=new_id(), command_id=command, message_id=message)
+    refused = replace(
+        records.SIGNAL, signal_id=new_id(), run_id=None, command_id=None, message_id=message, raised_at=LATER
+    )
+    mismatch = replace(records.SIGNAL, signal_id=new_id(), run_id=None, command_id=command, message_id=command)
+    strange = replace(records.SIGNAL, signal_id=new_id(), run_id=None, command_id=None, message_id=awkward)
+    for signal in (refused, of_a_run, mismatch, strange):
+        assert await stores.signals.insert(signal)
+    assert await stores.signals.about(message) == [of_a_run, refused]
+    assert await stores.signals.about(command) == [mismatch]
+    assert await stores.signals.about(awkward) == [strange]
+    assert await stores.signals.about(new_id()) == []
 
 
 async def test_a_run_lists_its_own_signals_oldest_first(stores: Stores) -> None:

@@ -24,7 +24,7 @@ from mosaic_core.ports import Finding, Principal, Stores, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import Caller, MembershipService
-from mosaic_core.services.operators import OperatorReads
+from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
@@ -106,7 +106,7 @@ class Services:
 
     enqueue: EnqueueService
     read_models: ReadModels
-    operators: OperatorReads
+    operators: OperatorService
     memberships: MembershipService
     health: HealthService
     verifier: TokenVerifier
@@ -153,7 +153,7 @@ class ApiWorld:
         return Services(
             enqueue=self.enqueue,
             read_models=self.read_models,
-            operators=OperatorReads(self.stores),
+            operators=OperatorService(self.stores, self.clock, self.enqueue.queues),
             memberships=MembershipService(self.stores.members),
             health=self.health,
             verifier=StaticVerifier(),
@@ -238,11 +238,14 @@ class ApiWorld:
             }
             if environ.get("CONTENT_TYPE"):
                 headers["content-type"] = environ["CONTENT_TYPE"]
+            uri = f"{environ.get('RAW_URI') or environ['REQUEST_URI']}"
+            if environ.get("QUERY_STRING") and "?" not in uri:
+                uri += f"?{environ['QUERY_STRING']}"
             length = int(environ.get("CONTENT_LENGTH") or 0)
             answer = runner.run(
                 self.call(
                     environ["REQUEST_METHOD"],
-                    f"{environ.get('RAW_URI') or environ['REQUEST_URI']}",
+                    uri,
                     token=None,
                     body=environ["wsgi.input"].read(length),
                     headers=headers,

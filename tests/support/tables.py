@@ -104,8 +104,8 @@ class MemoryTables:
             if len(found) < page:
                 return
 
-    async def partitions(self, table: str, prefix: str) -> AsyncIterator[str]:
-        after = prefix
+    async def partitions(self, table: str, prefix: str, *, after: str = "") -> AsyncIterator[str]:
+        after = max(prefix, after)
         while True:
 
             def work(after: str = after) -> list[str]:

@@ -70,6 +70,7 @@ async def record(stores: Stores, queue: str, lane: Lane, raw: bytes, now: dateti
         recorded_at=now,
         subject=subject,
     )
+    await stores.commands.list_recorded(command)
     is_new = await stores.commands.insert(command)
     if is_new and envelope.household_id and envelope.conversation_id:
         await stores.commands.index_conversation(

@@ -21,6 +21,13 @@ RULES: dict[str, tuple[Right | None, str | None]] = {
     "list_approvals": (Right.READ, None),
     "post_ingestion": (Right.INGEST, "Mosaic.Ingest"),
     "get_command": (None, "Mosaic.Operator.Read"),
+    "ops_list_lanes": (None, "Mosaic.Operator.Read"),
+    "ops_list_runs": (None, "Mosaic.Operator.Read"),
+    "ops_get_run": (None, "Mosaic.Operator.Read"),
+    "ops_list_signals": (None, "Mosaic.Operator.Read"),
+    "ops_resolve_signal": (None, "Mosaic.Operator.Replay"),
+    "ops_list_approvals": (None, "Mosaic.Operator.Read"),
+    "ops_get_trace": (None, "Mosaic.Operator.Read"),
     "health_live": (None, None),
     "health_ready": (None, None),
     "openapi": (None, None),
@@ -39,7 +46,7 @@ MAY: dict[str, frozenset[Right]] = {
 }
 """As the rows spell it; what nobody knows allows nothing."""
 
-TOKENS = ("", "+Mosaic.Ingest", "+Mosaic.Operator.Read", "+Mosaic.Operator.Admin")
+TOKENS = ("", "+Mosaic.Ingest", "+Mosaic.Operator.Read", "+Mosaic.Operator.Replay", "+Mosaic.Operator.Admin")
 
 
 def test_every_route_has_a_rule() -> None:
@@ -56,9 +63,8 @@ def test_every_role_has_its_rights() -> None:
 
 def url(route: Route) -> str:
     path = route.path.replace("{conversationId}", "c" * 32).replace("{approvalId}", "d" * 32)
-    return BASE + path.replace("{runId}", "e" * 32).replace("{commandId}", "f" * 32).replace(
-        "{householdId}", ALICE_HOUSEHOLD
-    )
+    path = path.replace("{runId}", "e" * 32).replace("{commandId}", "f" * 32).replace("{signalId}", "9" * 32)
+    return BASE + path.replace("{householdId}", ALICE_HOUSEHOLD).replace("{id}", "8" * 32)
 
 
 @pytest.mark.parametrize("token", TOKENS)

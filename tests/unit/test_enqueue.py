@@ -137,15 +137,19 @@ async def test_a_command_is_listed_before_it_is_sent() -> None:
     enqueue, done = watched(world)
     await enqueue.enqueue_message(CALLER, CONVERSATION, "hello")
     # announced, recorded, listed, sent, withdrawn
-    assert done == ["insert", "insert", "index_conversation", "send", "remove"]
+    assert done == ["insert", "insert", "list_recorded", "index_conversation", "send", "remove"]
     assert await left(world) == []
 
 
-async def test_a_command_without_a_conversation_is_listed_nowhere() -> None:
+async def test_a_command_without_a_conversation_is_listed_under_household_and_queue() -> None:
     world = ApiWorld()
     enqueue, done = watched(world)
     await enqueue.enqueue_sweep(ALICE_HOUSEHOLD, NIGHT, 180)
-    assert done == ["insert", "insert", "send", "remove"]
+    assert done == ["insert", "insert", "list_recorded", "send", "remove"]
+    queue = world.enqueue.queues[Lane.SWEEP]
+    for household in (ALICE_HOUSEHOLD, None):
+        [found] = [one async for one in world.stores.commands.listed([queue], household_id=household)]
+        assert (found.queue, found.household_id) == (queue, ALICE_HOUSEHOLD)
 
 
 async def test_a_failed_listing_sends_nothing_and_leaves_the_command_to_the_timer() -> None:

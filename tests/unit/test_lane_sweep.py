@@ -298,7 +298,8 @@ async def test_a_finding_whose_day_moves_each_night_is_listed_once(
     for n in range(5):
         await sweep(world, NIGHT + timedelta(days=n))
         world.clock.advance(86_400)
-    assert [partition.partition("!")[0] for partition, _ in tables.keys(INDEX)] == ["finding", "run"]
+    kinds = [partition.partition("!")[0] for partition, _ in tables.keys(INDEX)]
+    assert kinds == ["finding", "run", "signals", "signals"]
     [listed] = await world.stores.signals.open_findings(HOUSEHOLD)
     assert listed.signal.summary == f"as of {NIGHT}"
 

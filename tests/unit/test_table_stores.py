@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mosaic_core.adapters import rows
+from mosaic_core.adapters.memory import MemoryBlobs
 from mosaic_core.adapters.tables import stores as table_stores
 from mosaic_core.adapters.tables.keys import encode, join
 from mosaic_core.adapters.tables.stores import (
@@ -17,6 +21,7 @@ from mosaic_core.adapters.tables.stores import (
     LEDGER,
     SIGNALS,
     TableApprovals,
+    TableCommands,
     TableHouseholds,
     TableLedger,
     TableSignals,
@@ -45,19 +50,135 @@ def signal(**changes: object) -> Signal:
 
 
 @pytest.mark.parametrize("fault", ["unsent", "lost"])
-@pytest.mark.parametrize("number", [1, 2])
-async def test_a_signals_index_row_comes_before_the_row(tables: MemoryTables, number: int, fault: str) -> None:
-    """Whichever request fails: a signal that is there is found with its run."""
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+async def test_a_signals_index_rows_come_before_the_row(tables: MemoryTables, number: int, fault: str) -> None:
+    """Whichever request fails: a signal that is there is found with its run, and on the lists."""
     getattr(tables, fault).add(number)
-    store, raised = TableSignals(service(tables)), signal()
+    store, raised = TableSignals(service(tables)), signal(message_id="another")
+
+    async def is_found() -> bool:
+        lists = [[s.signal_id async for s in store.listed([raised.queue], open_only=o)] for o in (True, False)]
+        return lists == [[raised.signal_id]] * 2 and await store.about("another") == [raised]
+
     with pytest.raises(StoreUnreachableError):
         await store.insert(raised)
     assert raised.run_id is not None
     if await store.read(raised.signal_id) is not None:
         assert await store.of_run(raised.run_id) == [raised]
-    assert [table for _, table, _ in tables.requests[:number]] == [INDEX, SIGNALS][:number]
+        assert await is_found()
+    assert [table for _, table, _ in tables.requests[:number]] == [*[INDEX] * 4, SIGNALS][:number]
     await store.insert(raised)
     assert await store.of_run(raised.run_id) == [raised]
+    assert await is_found()
+
+
+@pytest.mark.parametrize("fault", ["unsent", "lost"])
+@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize("reopened", [False, True])
+async def test_wherever_an_update_is_cut_off_an_open_signal_is_listed(
+    tables: MemoryTables, number: int, fault: str, reopened: bool
+) -> None:
+    store, raised = TableSignals(service(tables)), signal(run_id=None)
+    await store.insert(raised)
+    resolved = replace(raised, is_resolved=True)
+    if reopened:
+        stored = await store.read(raised.signal_id)
+        assert stored is not None
+        await store.update(resolved, stored.etag)
+    stored = await store.read(raised.signal_id)
+    assert stored is not None
+    getattr(tables, fault).add(len(tables.requests) + number)
+    with suppress(StoreUnreachableError):
+        await store.update(raised if reopened else resolved, stored.etag)
+    getattr(tables, fault).clear()
+    stored = await store.read(raised.signal_id)
+    assert stored is not None
+    if not stored.value.is_resolved:
+        assert [s.signal_id async for s in store.listed([raised.queue], open_only=True)] == [raised.signal_id]
+
+
+async def test_who_resolves_and_who_reopens_at_once_leave_an_open_signal_listed(tables: MemoryTables) -> None:
+    """Every way in which the requests of the two come in between each other."""
+    for steps in range(12):
+        store, raised = TableSignals(service(tables)), signal(run_id=None)
+        await store.insert(raised)
+        stored = await store.read(raised.signal_id)
+        assert stored is not None
+        resolving = asyncio.ensure_future(store.update(replace(raised, is_resolved=True), stored.etag))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        there = await store.read(raised.signal_id)
+        assert there is not None
+        reopened = await store.update(replace(raised, attempt=9), there.etag)
+        await resolving
+        there = await store.read(raised.signal_id)
+        assert there is not None
+        listed = [s.signal_id async for s in store.listed([raised.queue], open_only=True)]
+        assert (raised.signal_id in listed) is not there.value.is_resolved
+        assert reopened is None or not there.value.is_resolved
+
+
+async def test_who_takes_a_row_off_the_list_looks_whether_the_signal_was_opened_meanwhile(
+    tables: MemoryTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, raised = TableSignals(service(tables)), signal(run_id=None)
+    await store.insert(raised)
+    stored = await store.read(raised.signal_id)
+    assert stored is not None
+    delete, late = tables.delete, [True]
+
+    async def deleting(*row: Any) -> bool:
+        if late.pop():  # all of the opening comes before the removal of the row
+            late.append(False)
+            there = await store.read(raised.signal_id)
+            assert there is not None
+            assert await store.update(replace(raised, attempt=9), there.etag)
+        return await delete(*row)
+
+    monkeypatch.setattr(tables, "delete", deleting)
+    await store.update(replace(raised, is_resolved=True), stored.etag)
+    assert [s.signal_id async for s in store.listed([raised.queue], open_only=True)] == [raised.signal_id]
+
+
+async def test_a_signal_that_is_raised_again_at_another_time_leaves_no_row_on_the_list(tables: MemoryTables) -> None:
+    store, raised = TableSignals(service(tables)), signal()
+    await store.insert(raised)
+    for minutes in range(1, 4):
+        assert await store.insert(replace(raised, raised_at=NOW + timedelta(minutes=minutes))) is None
+    assert len([s async for s in store.listed([raised.queue], open_only=True)]) == 1
+    stored = await store.read(raised.signal_id)
+    assert stored is not None
+    await store.update(replace(raised, is_resolved=True), stored.etag)
+    assert await store.insert(raised) is None
+    assert [s async for s in store.listed([raised.queue], open_only=True)] == []
+
+
+# ------------------------------------------------------------------------------------------------- lists of commands
+
+
+async def test_a_queues_commands_are_read_day_by_day_and_only_as_far_as_they_are_asked_for(
+    tables: MemoryTables,
+) -> None:
+    store = TableCommands(service(tables), MemoryBlobs())
+    for days in (0, 1, 400):
+        for n in range(3):
+            at = NOW - timedelta(days=days, seconds=n)
+            await store.list_recorded(replace(records.COMMAND, command_id=f"{days:03}-{n}", recorded_at=at))
+    tables.requests.clear()
+    found = [c.command_id async for c in store.listed([records.COMMAND.queue])]
+    assert found == ["000-0", "000-1", "000-2", "001-0", "001-1", "001-2", "400-0", "400-1", "400-2"]
+    # a partition is found, and read, three times; then there is no other
+    assert [kind for kind, _, _ in tables.requests] == ["partitions", "query"] * 3 + ["partitions"]
+    tables.requests.clear()
+    since = [c.command_id async for c in store.listed([records.COMMAND.queue], since=NOW - timedelta(days=1))]
+    assert since == found[:4]
+    assert len(tables.requests) == 5
+    tables.requests.clear()
+    async for one in store.listed([records.COMMAND.queue]):
+        if one.command_id == "000-1":
+            rest = [c.command_id async for c in store.listed([records.COMMAND.queue], after=one.place)]
+            break
+    assert rest == found[2:]
 
 
 async def test_findings_that_older_versions_listed_under_many_days_hide_no_others(tables: MemoryTables) -> None:

@@ -233,10 +233,11 @@ class TableService:
         following: Any = getattr(pages, "continuation_token", None)
         return found, json.dumps(following) if following else ""
 
-    async def partitions(self, table: str, prefix: str) -> AsyncIterator[str]:
-        """Keys of the partitions that begin with ``prefix``, ascending, as they are asked for: a request of one row for
-        each, however many rows a partition has, and one more at the end."""
-        async for partition in self.partitions_after(table, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)):
+    async def partitions(self, table: str, prefix: str, *, after: str = "") -> AsyncIterator[str]:
+        """Keys of the partitions that begin with ``prefix``, those beyond ``after``, ascending, as they are asked for:
+        a request of one row for each, however many rows a partition has, and one more at the end."""
+        beyond = max(prefix, after)
+        async for partition in self.partitions_after(table, beyond, prefix[:-1] + chr(ord(prefix[-1]) + 1)):
             yield partition
 
     async def partitions_after(self, table: str, after: str, end: str = "") -> AsyncIterator[str]:

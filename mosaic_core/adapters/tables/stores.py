@@ -19,7 +19,7 @@ from mosaic_core.concurrency import each, together
 from mosaic_core.domain import ids as derived
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ledger import Transaction
-from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
     Annotation,
@@ -36,7 +36,18 @@ from mosaic_core.domain.records import (
     Stage,
     SweepProgress,
 )
-from mosaic_core.ports import BlobStore, DueApproval, ETag, LedgerWrite, StandingRow, Stored, StoredAllowance, StoredKey
+from mosaic_core.ports import (
+    BlobStore,
+    DueApproval,
+    ETag,
+    LedgerWrite,
+    ListedCommand,
+    ListedSignal,
+    StandingRow,
+    Stored,
+    StoredAllowance,
+    StoredKey,
+)
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +139,59 @@ class TableCommands(_Store):
             {"Queue": queue, "CommandId": command_id},
         )
 
+    async def list_recorded(self, command: Command) -> None:
+        place = join(rows.newest_first(command.recorded_at), command.queue, command.command_id)
+        row: Row = {"Queue": command.queue, "CommandId": command.command_id, "HouseholdId": command.household_id}
+        of_queue = self._tables.insert(INDEX, _recent(command.queue, command.recorded_at), place, row)
+        if not command.household_id:
+            await of_queue
+            return
+        await together(of_queue, self._tables.insert(INDEX, join("commands", command.household_id), place, row))
+
+    async def listed(
+        self,
+        queues: Sequence[str],
+        *,
+        household_id: str | None = None,
+        since: datetime | None = None,
+        after: str = "",
+    ) -> AsyncIterator[ListedCommand]:
+        if household_id is not None:
+            lists = [self._of_household(household_id, queues, since, after)]
+        else:
+            lists = [self._of_queue(queue, since, after) for queue in dict.fromkeys(queues)]
+        async for row in _by_place(lists):
+            yield ListedCommand(
+                queue=str(row["Queue"]),
+                command_id=str(row["CommandId"]),
+                household_id=str(row["HouseholdId"]),
+                place=str(row["RowKey"]),
+            )
+
+    async def _of_household(
+        self, household_id: str, queues: Sequence[str], since: datetime | None, after: str
+    ) -> AsyncIterator[Row]:
+        span = _span(since, after)
+        if len(queues) == 1:
+            span.append(("Queue", "eq", queues[0]))
+        partition = join("commands", household_id)
+        async for row in self._tables.query(INDEX, partition, span, select=_LISTED_COMMAND, page=LISTED_PAGE):
+            if row["Queue"] in queues:
+                yield row
+
+    async def _of_queue(self, queue: str, since: datetime | None, after: str) -> AsyncIterator[Row]:
+        """Day by day, the newest first; a day without commands costs nothing."""
+        span, last = _span(since, after), _recent(queue, since) if since is not None else ""
+        first = f"{join('recent', queue)}{SEPARATOR}{rows.day_newest_first(rows.time_of(after))}" if after else ""
+        if first:
+            async for row in self._tables.query(INDEX, first, span, select=_LISTED_COMMAND, page=LISTED_PAGE):
+                yield row
+        async for partition in self._tables.partitions(INDEX, join("recent", queue) + SEPARATOR, after=first):
+            if last and partition > last:
+                return
+            async for row in self._tables.query(INDEX, partition, span, select=_LISTED_COMMAND, page=LISTED_PAGE):
+                yield row
+
     async def conversation(self, household_id: str, conversation_id: str) -> AsyncIterator[tuple[str, str]]:
         partition = join("conversation", household_id, conversation_id)
         async for row in self._tables.query(INDEX, partition, select=("Queue", "CommandId"), page=100):
@@ -137,6 +201,47 @@ class TableCommands(_Store):
         prefix = join("conversation", household_id) + SEPARATOR
         async for partition in self._tables.partitions(INDEX, prefix):
             yield partition.removeprefix(prefix)  # a GUID, which a key holds as it is
+
+
+LISTED_PAGE: Final = 50
+_LISTED_COMMAND: Final = ("RowKey", "Queue", "CommandId", "HouseholdId")
+_LISTED_SIGNAL: Final = ("RowKey", "SignalId", "RunId", "Severity")
+
+
+def _recent(queue: str, moment: datetime) -> str:
+    """The partition of a queue's commands of one day; a later day's comes first."""
+    return join("recent", queue, rows.day_newest_first(moment))
+
+
+def _span(since: datetime | None, after: str, kind: str = "") -> list[tuple[str, str, str]]:
+    """Of the rows of a list, those at or after ``since`` and beyond ``after``."""
+    span = []
+    if after or kind:
+        span.append(("RowKey", "gt", kind + after))
+    if since is not None or kind:
+        span.append(("RowKey", "lt", kind + rows.not_before(since) if since is not None else _after(kind)))
+    return span
+
+
+async def _by_place(lists: Sequence[AsyncIterator[Row]]) -> AsyncIterator[Row]:
+    """The rows of all lists, each of which is ordered by row key, in the order of their row keys."""
+    first = await each(lists, _next_row, at_once=READS_AT_ONCE)
+    heads = [(str(row["RowKey"]), number, row) for number, row in enumerate(first) if row is not None]
+    heapq.heapify(heads)
+    while heads:
+        _, number, row = heads[0]
+        yield row
+        following = await _next_row(lists[number])
+        if following is None:
+            heapq.heappop(heads)
+        else:
+            heapq.heapreplace(heads, (str(following["RowKey"]), number, following))
+
+
+async def _next_row(rows_of_a_list: AsyncIterator[Row]) -> Row | None:
+    async for row in rows_of_a_list:
+        return row
+    return None
 
 
 class TableKeys(_Store):
@@ -179,19 +284,92 @@ class TableStages(_Store):
 class TableSignals(_Store):
     async def insert(self, signal: Signal) -> ETag | None:
         row = rows.SIGNAL.encode(signal)
-        if signal.run_id is not None:
-            # first, so that a signal is never without it; one that points at no signal, or at another run's, is skipped
-            partition = join("run", signal.run_id)
-            await self._tables.insert(INDEX, partition, encode(signal.signal_id), {"SignalId": signal.signal_id})
-        return await self._tables.insert(SIGNALS, encode(signal.signal_id), "signal", row)
+        # first, so that a signal is never without them; one that points at no signal, or at another's, is skipped
+        await each(_lists_of(signal), lambda place: self._tables.insert(INDEX, *place, _listed_row(signal)))
+        written = await self._tables.insert(SIGNALS, encode(signal.signal_id), "signal", row)
+        if written is None:
+            await self._tidy(signal)
+        return written
 
     async def read(self, signal_id: str) -> Stored[Signal] | None:
         found = await self._tables.read(SIGNALS, encode(signal_id), "signal")
         return Stored(rows.SIGNAL.decode(found.row), found.etag) if found else None
 
     async def update(self, signal: Signal, etag: ETag) -> ETag | None:
-        row = rows.SIGNAL.encode(signal)
-        return await self._tables.update(SIGNALS, encode(signal.signal_id), "signal", row, etag)
+        row, place = rows.SIGNAL.encode(signal), _open_place(signal)
+        if not signal.is_resolved:
+            # the time that it is raised at may be another now
+            both = (place, _all_place(signal))
+            await each(both, lambda at: self._tables.insert(INDEX, *at, _listed_row(signal)))
+        written = await self._tables.update(SIGNALS, encode(signal.signal_id), "signal", row, etag)
+        if written is None:
+            return None
+        if signal.is_resolved:
+            await self._unlist(signal)
+        else:
+            # whoever resolved it before may have taken the row away meanwhile
+            await self._tables.insert(INDEX, *place, _listed_row(signal))
+        return written
+
+    async def _unlist(self, signal: Signal) -> None:
+        """Off the list of open ones, unless the signal is open at that place, now or again."""
+        place = _open_place(signal)
+        await self._remove(place)
+        stored = await self.read(signal.signal_id)
+        if stored is not None and not stored.value.is_resolved and _open_place(stored.value) == place:
+            await self._tables.insert(INDEX, *place, _listed_row(stored.value))
+
+    async def _tidy(self, signal: Signal) -> None:
+        """What was listed of a signal that is there already, where that is resolved, or was raised at another time."""
+        stored = await self.read(signal.signal_id)
+        if stored is None:
+            return
+        if _all_place(stored.value) != _all_place(signal):
+            await self._remove(_all_place(signal))
+        if stored.value.is_resolved or _open_place(stored.value) != _open_place(signal):
+            await self._unlist(signal)
+
+    async def _remove(self, place: tuple[str, str]) -> None:
+        """One that is gone is as good as removed; a row of a list never changes."""
+        there = await self._tables.read(INDEX, *place, "PartitionKey")
+        if there is not None:
+            await self._tables.delete(INDEX, *place, there.etag)
+
+    async def about(self, told: str) -> list[Signal]:
+        partition = join("about", derived.clean(told))
+        listed = [row["SignalId"] async for row in self._tables.query(INDEX, partition, select=("SignalId",))]
+        found = await each(listed, self.read, at_once=READS_AT_ONCE)
+        return sorted((s.value for s in found if s), key=lambda signal: (signal.raised_at, signal.signal_id))
+
+    async def listed(
+        self,
+        queues: Sequence[str],
+        *,
+        open_only: bool,
+        code: str | None = None,
+        severity: Severity | None = None,
+        household_id: str | None = None,
+        since: datetime | None = None,
+        after: str = "",
+    ) -> AsyncIterator[ListedSignal]:
+        kind = _OPEN if open_only else _ALL
+        span = _span(since, after, kind)
+        for name, wanted in (("SignalCode", code), ("Severity", severity), ("HouseholdId", household_id)):
+            if wanted is not None:
+                span.append((name, "eq", str(wanted)))
+        lists = [
+            self._tables.query(INDEX, join("signals", queue), span, select=_LISTED_SIGNAL, page=LISTED_PAGE)
+            for queue in dict.fromkeys(queues)
+        ]
+        async for row in _by_place(lists):
+            place = str(row["RowKey"]).removeprefix(kind)
+            yield ListedSignal(
+                signal_id=str(row["SignalId"]),
+                run_id=str(row["RunId"]) if "RunId" in row else None,
+                severity=Severity(str(row["Severity"])),
+                raised_at=rows.time_of(place),
+                place=place,
+            )
 
     async def of_run(self, run_id: str) -> list[Signal]:
         listed = [row["SignalId"] async for row in self._tables.query(INDEX, join("run", run_id), select=("SignalId",))]
@@ -231,6 +409,38 @@ class TableSignals(_Store):
         """Rows of `rows.encode_finding`, newest day first."""
         partition, select = join("finding", household_id), ("SignalId", "TransactionIds")
         return self._tables.query(INDEX, partition, select=select, page=page)
+
+
+_OPEN: Final = f"open{SEPARATOR}"
+
+
+def _open_place(signal: Signal) -> tuple[str, str]:
+    return join("signals", signal.queue), _OPEN + join(rows.newest_first(signal.raised_at), signal.signal_id)
+
+
+def _all_place(signal: Signal) -> tuple[str, str]:
+    return join("signals", signal.queue), _ALL + join(rows.newest_first(signal.raised_at), signal.signal_id)
+
+
+def _listed_row(signal: Signal) -> Row:
+    """What a list says of a signal, so that the service can filter it. None of it ever changes of one signal."""
+    return {
+        "SignalId": signal.signal_id,
+        "SignalCode": signal.signal_code,
+        "Severity": str(signal.severity),
+        "HouseholdId": signal.household_id or "",
+        **({"RunId": signal.run_id} if signal.run_id is not None else {}),
+    }
+
+
+def _lists_of(signal: Signal) -> list[tuple[str, str]]:
+    """Where a new signal is listed."""
+    places = [_all_place(signal)]
+    if not signal.is_resolved:
+        places.append(_open_place(signal))
+    if signal.run_id is not None:
+        places.append((join("run", signal.run_id), encode(signal.signal_id)))
+    return [*places, *((join("about", told), encode(signal.signal_id)) for told in rows.told_of(signal))]
 
 
 def _by_key(transactions: Sequence[Transaction]) -> tuple[dict[str, Transaction], list[str], list[str]]:

@@ -85,6 +85,12 @@ class PostApproval(Body):
     client_approval_id: ClientId | None = None
 
 
+class PostResolution(Body):
+    """Why a signal needs nobody any more. The household's members can read it."""
+
+    note: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
+
+
 class IngestedTransaction(TransactionLine):
     """One posted transaction. ``amount`` is decimal text such as ``-12.50``, negative = money out; ``currency`` is
     ISO 4217."""

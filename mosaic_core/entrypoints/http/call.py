@@ -16,7 +16,7 @@ from mosaic_core.ports import Principal, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import CHOICE_HEADER, Caller, MembershipService
-from mosaic_core.services.operators import OperatorReads
+from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 
@@ -51,7 +51,7 @@ class Api(Protocol):
     @property
     def read_models(self) -> ReadModels: ...
     @property
-    def operators(self) -> OperatorReads: ...
+    def operators(self) -> OperatorService: ...
     @property
     def memberships(self) -> MembershipService: ...
     @property

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _BASE = "/api/v1/agent"
 OPERATOR_READ = "Mosaic.Operator.Read"
+OPERATOR_REPLAY = "Mosaic.Operator.Replay"
 
 
 async def post_message(call: Call) -> func.HttpResponse:
@@ -88,11 +89,6 @@ async def get_run(call: Call) -> func.HttpResponse:
 async def list_approvals(call: Call) -> func.HttpResponse:
     status = call.request.choice("status", ApprovalStatus)
     return answer(HTTPStatus.OK, await call.api.read_models.approvals(call.caller.household_id, status))
-
-
-async def get_command(call: Call) -> func.HttpResponse:
-    command_id = call.request.id("commandId")
-    return answer(HTTPStatus.OK, await call.api.operators.command(command_id, call.principal.subject))
 
 
 async def health_live(call: Call) -> func.HttpResponse:

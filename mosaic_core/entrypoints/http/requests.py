@@ -33,6 +33,7 @@ _MAX_DETAILS: Final = 20
 _INLINE_BYTES: Final = 64 * 1024
 """A larger body is parsed on a thread, so that it does not hold up everybody else."""
 
+_NUMBER: Final = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 _TIME: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)", re.ASCII | re.IGNORECASE
 )
@@ -89,6 +90,31 @@ class Request:
             return choices(self.query[name].strip())
         except ValueError:
             raise invalid([Detail(name, f"is none of {', '.join(choices)}")]) from None
+
+    def text(self, name: str, pattern: re.Pattern[str], what: str) -> str | None:
+        """A text of the query or the path that has to match; None where there is none. An empty one is a slip."""
+        found = self.query.get(name, self.path.get(name))
+        if found is None:
+            return None
+        if not pattern.fullmatch(found.strip()):
+            raise invalid([Detail(name, f"is no {what}")])
+        return found.strip()
+
+    def query_id(self, name: str) -> str | None:
+        """A GUID of the query; None where there is none."""
+        if name not in self.query:
+            return None
+        try:
+            return normalise_guid(self.query[name])
+        except ValueError as wrong:
+            raise invalid([Detail(name, str(wrong))]) from None
+
+    def number(self, name: str, *, default: int, most: int) -> int:
+        """A whole number of the query, from 1 to ``most``."""
+        text = self.query.get(name, str(default)).strip()
+        if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= most:
+            raise invalid([Detail(name, f"is no whole number from 1 to {most}")])
+        return int(text)
 
     # ----------------------------------------------------------------------------------------------------------- body
 

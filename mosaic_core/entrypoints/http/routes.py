@@ -10,18 +10,30 @@ from typing import Any, Final, Literal
 import azure.functions as func
 from pydantic import BaseModel
 
-from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.lanes import Lane
+from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, Severity
 from mosaic_core.domain.membership import Right
-from mosaic_core.entrypoints.http import handlers
+from mosaic_core.entrypoints.http import handlers, operators, rules
 from mosaic_core.entrypoints.http.bodies import (
     IngestedTransaction,
     IngestionQuery,
     PostApproval,
     PostIngestion,
     PostMessage,
+    PostResolution,
 )
 from mosaic_core.entrypoints.http.call import Access, Call
 from mosaic_core.entrypoints.http.rules import TIME
+from mosaic_core.services.operators.signals import Shown
+from mosaic_core.services.operators.views import (
+    Lanes,
+    OperatorApprovals,
+    OperatorRunDetail,
+    OperatorRuns,
+    OperatorSignals,
+    ResolvedSignal,
+    Trace,
+)
 from mosaic_core.services.views import Accepted, ApprovalList, CommandDetail, ConversationStream, Health, RunDetail
 
 PREFIX: Final = "v1/agent"
@@ -35,15 +47,16 @@ class Parameter:
     name: str
     description: str
     schema: Mapping[str, Any]
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """``path`` goes below `PREFIX`; its ``{parameters}`` are GUIDs. ``also`` are answers besides the success that are
-    no errors. ``more_for`` is a role that is shown more by a route for anybody. ``lines`` are the items of a body as
-    JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the codes that only this route has
-    (`codes` adds those that follow from the rest). ``right`` is what the membership has to allow, ``role`` what the
-    token has to carry."""
+    """``path`` goes below `PREFIX`; its ``{parameters}`` are GUIDs, ``{id}`` any id. ``also`` are answers besides the
+    success that are no errors. ``more_for`` is a role that is shown more by a route for anybody. ``lines`` are the
+    items of a body as JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the codes that only
+    this route has (`codes` adds those that follow from the rest). ``right`` is what the membership has to allow,
+    ``role`` what the token has to carry."""
 
     name: str
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -89,6 +102,17 @@ class Route:
 
 _WHICH_CODE: Final = f"Version, commit and package digest for the role `{handlers.OPERATOR_READ}` only."
 _ENQUEUE_ERRORS: Final = ("client_reference_conflict", "command_rejected", "queue_unavailable", "quota_exceeded")
+
+_LANE: Final = Parameter("lane", "Only of this lane.", {"type": "string", "enum": [str(lane) for lane in Lane]})
+_HOUSEHOLD: Final = Parameter("householdId", "Only of this household.", rules.GUID)
+_PAGING: Final = (
+    Parameter(
+        "limit",
+        f"How many at most; {operators.PAGE} where nothing is said.",
+        {"type": "integer", "minimum": 1, "maximum": operators.LARGEST_PAGE},
+    ),
+    Parameter("cursor", "`nextCursor` of the page before.", rules.CURSOR),
+)
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
@@ -197,10 +221,131 @@ ROUTES: Final[tuple[Route, ...]] = (
             "Who recorded it, for whom and when; what was sent where a producer sent it past the API. What a member "
             "said is not shown. Who looked is logged."
         ),
-        handler=handlers.get_command,
+        handler=operators.get_command,
         access=Access.TOKEN,
         role=handlers.OPERATOR_READ,
         answer=CommandDetail,
+        errors=("not_found",),
+    ),
+    Route(
+        name="ops_list_lanes",
+        method="GET",
+        path="/ops/lanes",
+        summary="How the lanes are, by their newest commands and open signals",
+        description="As the tables see them; how many messages wait, the queues know.",
+        handler=operators.list_lanes,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_READ,
+        answer=Lanes,
+    ),
+    Route(
+        name="ops_list_runs",
+        method="GET",
+        path="/ops/runs",
+        summary="Runs of any household, newest command first",
+        description=(
+            "A page looks at 200 listed commands at most; where few of them match it is short, and `nextCursor` goes "
+            "on. A command that no worker has begun has no run."
+        ),
+        handler=operators.list_runs,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_READ,
+        query=(
+            Parameter(
+                "status",
+                "Only those in this state now. `NeedsReview` without a household is in the order of the signals that "
+                "asked for a person.",
+                {"type": "string", "enum": [str(s) for s in RunStatus]},
+            ),
+            _LANE,
+            _HOUSEHOLD,
+            Parameter(
+                "sinceUtc", "Only commands recorded (of `NeedsReview`: signals raised) at or after this time.", TIME
+            ),
+            *_PAGING,
+        ),
+        answer=OperatorRuns,
+    ),
+    Route(
+        name="ops_get_run",
+        method="GET",
+        path="/ops/runs/{runId}",
+        summary="One run of any household, with the state of its key",
+        description="Its stages, signals and decisions, by ids and codes.",
+        handler=operators.get_run,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_READ,
+        answer=OperatorRunDetail,
+        errors=("not_found", "stored_row_invalid"),
+    ),
+    Route(
+        name="ops_list_signals",
+        method="GET",
+        path="/ops/signals",
+        summary="What asks for a person, of every household, newest first",
+        handler=operators.list_signals,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_READ,
+        query=(
+            Parameter(
+                "state",
+                "`open` (which is the default), or `all` with those that are resolved.",
+                {"type": "string", "enum": [str(s) for s in Shown]},
+            ),
+            _LANE,
+            Parameter("code", "Only this signal code.", rules.CODE),
+            Parameter("severity", "Only of this severity.", {"type": "string", "enum": [str(s) for s in Severity]}),
+            _HOUSEHOLD,
+            Parameter("sinceUtc", "Only those raised at or after this time.", TIME),
+            *_PAGING,
+        ),
+        answer=OperatorSignals,
+    ),
+    Route(
+        name="ops_resolve_signal",
+        method="POST",
+        path="/ops/signals/{signalId}/resolve",
+        summary="Say why a signal needs nobody any more",
+        description=(
+            "The token's subject and the note are kept with it. The same again is harmless; where somebody resolved it "
+            "with another word, that stands. A command that fails again afterwards opens its signal again."
+        ),
+        handler=operators.resolve_signal,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_REPLAY,
+        body=PostResolution,
+        answer=ResolvedSignal,
+        errors=("not_found", "signal_already_resolved"),
+    ),
+    Route(
+        name="ops_list_approvals",
+        method="GET",
+        path="/ops/approvals",
+        summary="A household's approvals, without what they are about",
+        handler=operators.list_approvals,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_READ,
+        query=(
+            Parameter("householdId", "Whose.", rules.GUID, required=True),
+            Parameter(
+                "status", "Only those in this state now.", {"type": "string", "enum": [str(s) for s in ApprovalStatus]}
+            ),
+        ),
+        answer=OperatorApprovals,
+    ),
+    Route(
+        name="ops_get_trace",
+        method="GET",
+        path="/ops/trace/{id}",
+        summary="From any id to one command's story",
+        description=(
+            "Of a message, command, run, signal or correlation id. A correlation id that names no command is looked "
+            "for among the newest 200 commands. What is missing is said."
+        ),
+        handler=operators.get_trace,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_READ,
+        answer=Trace,
         errors=("not_found",),
     ),
     Route(

@@ -47,6 +47,18 @@ DAY: Final[Schema] = {
     "description": "A day of the years 1900 to 9998.",
 }
 
+CURSOR: Final[Schema] = {
+    "type": "string",
+    "pattern": "^[0-9]{18}(?:![A-Za-z0-9_.:~-]{1,250}){1,2}$",
+    "description": "`nextCursor` of the page before.",
+}
+CODE: Final[Schema] = {"type": "string", "pattern": "^[a-z0-9_]{1,120}$"}
+ID: Final[Schema] = {
+    "type": "string",
+    "pattern": "^[A-Za-z0-9:._-]{1,128}$",
+    "description": "An id as it is told: of a command, message, run, signal, or a correlation id.",
+}
+
 NO_CONTROL: Final[Schema] = {"pattern": r"^[^\u0000-\u001f\u007f]*$"}
 PRINTABLE: Final[Schema] = {"pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"}
 """Line breaks and tabs are taken."""

@@ -23,12 +23,12 @@ SHOWN_ROWS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorReads:
+class CommandReads:
     """Raises `StoreUnreachableError` where the tables do not answer."""
 
     stores: Stores
 
-    async def command(self, command_id: str, operator: str) -> CommandDetail:
+    async def one(self, command_id: str, operator: str) -> CommandDetail:
         """The command as it is recorded, with what was sent where that came past the API. Who looked is logged.
 
         Raises `RequestError` 404 ``not_found`` where nothing is recorded under the id.

@@ -1,0 +1,115 @@
+"""What each operators' route does. Who looked at what is logged: operators see every household."""
+
+from __future__ import annotations
+
+import logging
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import azure.functions as func
+
+from mosaic_core.domain.errors import Detail
+from mosaic_core.domain.ids import clean
+from mosaic_core.domain.lanes import Lane
+from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, Severity
+from mosaic_core.entrypoints.http import rules
+from mosaic_core.entrypoints.http.answers import answer, refused
+from mosaic_core.entrypoints.http.bodies import PostResolution
+from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, invalid
+from mosaic_core.services.operators.runs import RunFilter
+from mosaic_core.services.operators.signals import Shown, SignalFilter
+
+if TYPE_CHECKING:
+    from mosaic_core.entrypoints.http.call import Call
+
+log = logging.getLogger(__name__)
+
+PAGE: Final = 20
+LARGEST_PAGE: Final = 100
+
+_CURSOR: Final = re.compile(rules.CURSOR["pattern"].strip("^$"), re.ASCII)
+_CODE: Final = re.compile(rules.CODE["pattern"].strip("^$"), re.ASCII)
+_ID: Final = re.compile(rules.ID["pattern"].strip("^$"), re.ASCII)
+
+
+async def get_command(call: Call) -> func.HttpResponse:
+    command_id = call.request.id("commandId")
+    return answer(HTTPStatus.OK, await call.api.operators.commands.one(command_id, call.principal.subject))
+
+
+async def list_runs(call: Call) -> func.HttpResponse:
+    request = call.request
+    wanted = RunFilter(
+        status=request.choice("status", RunStatus),
+        lane=request.choice("lane", Lane),
+        household_id=request.query_id("householdId"),
+        since=request.time("sinceUtc"),
+        after=request.text("cursor", _CURSOR, "cursor of an answer") or "",
+    )
+    limit = request.number("limit", default=PAGE, most=LARGEST_PAGE)
+    _looked(call, "runs", household=wanted.household_id)
+    return answer(HTTPStatus.OK, await call.api.operators.runs.page(wanted, limit))
+
+
+async def get_run(call: Call) -> func.HttpResponse:
+    run_id = call.request.id("runId")
+    _looked(call, "a run", run_id)
+    return answer(HTTPStatus.OK, await call.api.operators.runs.one(run_id))
+
+
+async def list_signals(call: Call) -> func.HttpResponse:
+    request = call.request
+    wanted = SignalFilter(
+        open_only=request.choice("state", Shown) != Shown.ALL,
+        lane=request.choice("lane", Lane),
+        code=request.text("code", _CODE, "signal code"),
+        severity=request.choice("severity", Severity),
+        household_id=request.query_id("householdId"),
+        since=request.time("sinceUtc"),
+        after=request.text("cursor", _CURSOR, "cursor of an answer") or "",
+    )
+    limit = request.number("limit", default=PAGE, most=LARGEST_PAGE)
+    _looked(call, "signals", household=wanted.household_id)
+    return answer(HTTPStatus.OK, await call.api.operators.signals.page(wanted, limit))
+
+
+async def resolve_signal(call: Call) -> func.HttpResponse:
+    signal_id = call.request.id("signalId")
+    call.request.media_type(JSON)
+    call.request.check_size(MAX_BODY_BYTES)
+    body = await call.request.json(PostResolution)
+    resolved = await call.api.operators.signals.resolve(signal_id, by=call.principal.subject, note=body.note)
+    log.info(
+        "an operator resolved a signal",
+        extra={"signalId": signal_id, "outcome": resolved.outcome, "subject": clean(call.principal.subject)},
+    )
+    return answer(HTTPStatus.OK, resolved)
+
+
+async def list_approvals(call: Call) -> func.HttpResponse:
+    household_id = call.request.query_id("householdId")
+    if household_id is None:
+        raise invalid([Detail("householdId", "is required")])
+    status = call.request.choice("status", ApprovalStatus)
+    _looked(call, "approvals", household=household_id)
+    return answer(HTTPStatus.OK, await call.api.operators.approvals(household_id, status))
+
+
+async def get_trace(call: Call) -> func.HttpResponse:
+    asked = call.request.text("id", _ID, "id")
+    if asked is None:
+        raise refused("not_found", "there is no such route")
+    _looked(call, "a trace", asked)
+    return answer(HTTPStatus.OK, await call.api.operators.traces.of(asked))
+
+
+async def list_lanes(call: Call) -> func.HttpResponse:
+    _looked(call, "the lanes")
+    return answer(HTTPStatus.OK, await call.api.operators.lanes.all())
+
+
+def _looked(call: Call, what: str, named: str = "", household: str | None = None) -> None:
+    told = {"asked": named} if named else {}
+    of_household = {"householdId": household} if household else {}
+    log.info("an operator looked at %s", what, extra={**told, **of_household, "subject": clean(call.principal.subject)})

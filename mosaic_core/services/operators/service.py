@@ -1,0 +1,61 @@
+"""All of it behind one name, as the entrypoints ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from mosaic_core.concurrency import each
+from mosaic_core.domain.lanes import Lane
+from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.ports import Clock, Stores
+from mosaic_core.services.operators import telling
+from mosaic_core.services.operators.commands import CommandReads
+from mosaic_core.services.operators.lanes import LaneReads
+from mosaic_core.services.operators.runs import RunReads
+from mosaic_core.services.operators.signals import SignalReads
+from mosaic_core.services.operators.trace import TraceReads
+from mosaic_core.services.operators.views import OperatorApprovals
+
+
+@dataclass(frozen=True)
+class OperatorService:
+    """Raises `StoreUnreachableError` where the tables do not answer. ``queues`` are the lanes' real names."""
+
+    stores: Stores
+    clock: Clock
+    queues: Mapping[Lane, str]
+
+    @cached_property
+    def commands(self) -> CommandReads:
+        return CommandReads(self.stores)
+
+    @cached_property
+    def runs(self) -> RunReads:
+        return RunReads(self.stores, self.clock, self.queues)
+
+    @cached_property
+    def signals(self) -> SignalReads:
+        return SignalReads(self.stores, self.clock, self.queues)
+
+    @cached_property
+    def lanes(self) -> LaneReads:
+        return LaneReads(self.stores, self.clock, self.queues)
+
+    @cached_property
+    def traces(self) -> TraceReads:
+        return TraceReads(self.stores, self.runs)
+
+    async def approvals(self, household_id: str, status: ApprovalStatus | None) -> OperatorApprovals:
+        """Those of one household that are in ``status`` now; None: all."""
+        asked: list[ApprovalStatus | None] = [status]
+        if status == ApprovalStatus.EXPIRED:  # nobody needs to have noticed yet
+            asked.append(ApprovalStatus.PENDING)
+        lists = await each(asked, lambda one: self.stores.approvals.of_household(household_id, one))
+        now = self.clock.now()
+        told = [telling.approval_of(approval, now) for found in lists for approval in found]
+        told.sort(key=lambda approval: approval.created_at_utc, reverse=True)
+        return OperatorApprovals(
+            as_of_utc=now, approvals=[one for one in told if status is None or one.status == status]
+        )

@@ -1,0 +1,72 @@
+"""The first thing that runs of ``./mosaic ops``: options that hold for every verb may stand anywhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from mosaic_ops.ops.errors import OpsError
+from mosaic_ops.ops.target import EmbeddedStack
+
+ANYWHERE: Final = ("--target", "--state", "--url", "--token-command", "--service-bus")
+COMPLETE: Final = "_MOSAIC_OPS_COMPLETE"
+_ASKS_THE_API: Final = frozenset(
+    {"status", "resources", "wait", "runs", "run", "next", "trace", "signals", "resolve", "approvals", "dlq"}
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code: 0 fine, 1 not so. A usage error leaves by SystemExit 2, as typer has it."""
+    arguments = hoisted(arguments)
+    stack = EmbeddedStack(_value(arguments, "--state"))
+    try:
+        if _will_ask(arguments):
+            stack.ask_for_token()  # beside the imports that follow
+        from mosaic_ops.ops import app
+
+        app.run(arguments, stack)
+    except OpsError as error:
+        print(f"mosaic: {error}", file=sys.stderr)
+        return error.code
+    finally:
+        stack.close()
+    return 0
+
+
+def hoisted(arguments: list[str]) -> list[str]:
+    """The options of every verb first, the rest as it was."""
+    first: list[str] = []
+    rest: list[str] = []
+    left = iter(arguments)
+    for argument in left:
+        if argument == "--":
+            rest += [argument, *left]
+        elif argument in ANYWHERE:
+            value = next(left, None)
+            first += [argument] if value is None else [argument, value]
+        elif argument.partition("=")[0] in ANYWHERE:
+            first.append(argument)
+        else:
+            rest.append(argument)
+    return [*first, *rest]
+
+
+def _value(arguments: list[str], option: str) -> Path | None:
+    for place, argument in enumerate(arguments):
+        if argument == option and place + 1 < len(arguments):
+            return Path(arguments[place + 1])
+        if argument.startswith(f"{option}="):
+            return Path(argument.partition("=")[2])
+    return None
+
+
+def _will_ask(arguments: list[str]) -> bool:
+    """Whether the embedded stack's token is going to be needed."""
+    return (
+        COMPLETE not in os.environ
+        and not {"--help", "--url", "-h"} & set(arguments)
+        and not any(argument.startswith("--url=") for argument in arguments)
+        and bool(_ASKS_THE_API & set(arguments))
+    )

@@ -1,0 +1,291 @@
+"""What the queues hold: counts by the administration client, messages by peeking. Nothing here receives, so nothing is
+locked, counted as a delivery, or moved."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from mosaic_core.domain.body import inflate
+from mosaic_core.domain.ids import clean, normalise_guid
+from mosaic_core.domain.lanes import RULES, Lane
+from mosaic_ops.ops.errors import UnreachableError
+from mosaic_ops.ops.target import Bus
+
+MOST: Final = 5000
+"""Dead letters of a queue that are looked at."""
+
+_PAGE: Final = 200
+_SECONDS: Final = 20.0
+_UNEXPECTED: Final = re.compile(r"an unexpected (\w+) ended")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A dead letter as its headers, its description and its ids tell it; never its content."""
+
+    lane: str
+    queue: str
+    sequence_number: int
+    message_id: str
+    command_id: str | None
+    correlation_id: str | None
+    command_type: str | None
+    reason: str
+    failure_code: str | None
+    rationale: str | None
+    run_id: str | None
+    attempt: int | None
+    exception_type: str | None
+    delivery_count: int
+    enqueued_at_utc: str | None
+
+    def json(self) -> dict[str, Any]:
+        return {_camel(name): getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """Messages of one queue; ``oldest_at_utc`` is when the oldest that is due was enqueued."""
+
+    lane: str
+    queue: str
+    active: int
+    scheduled: int
+    dead_lettered: int
+    oldest_at_utc: str | None
+
+    def json(self) -> dict[str, Any]:
+        return {_camel(name): getattr(self, name) for name in self.__slots__}
+
+
+def lanes_of(lane: Lane | None, queues: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(lane, queue) of one lane, or of all. ``queues`` are the real names by lane, as the API has them."""
+    return [(name, queue) for name, queue in queues.items() if lane is None or name == lane]
+
+
+DEFAULT_QUEUES: Final = {lane.value: rules.default_queue for lane, rules in RULES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """Raises `UnreachableError` where the broker does not answer, or the caller may not look."""
+
+    bus: Bus
+
+    async def dead_letters(self, lanes: Sequence[tuple[str, str]], most: int = MOST) -> list[DeadLetter]:
+        """The oldest ``most`` of each queue, oldest first."""
+        async with self._client() as client:
+            # a link takes half a second to open and as long to close: all at once
+            found = await asyncio.gather(*(self._peek(client, queue, most, dead=True) for _, queue in lanes))
+        return [
+            _told(lane, queue, message)
+            for (lane, queue), messages in zip(lanes, found, strict=True)
+            for message in messages
+        ]
+
+    async def depths(self, lanes: Sequence[tuple[str, str]]) -> list[Depth]:
+        async with self._client() as client, self._administration() as administration:
+            counting = [self._depth(client, administration, lane, queue) for lane, queue in lanes]
+            return list(await asyncio.gather(*counting))
+
+    async def _depth(self, client: Any, administration: Any, lane: str, queue: str) -> Depth:
+        counts = await self._guarded(queue, administration.get_queue_runtime_properties(queue))
+        oldest = None
+        if counts.active_message_count:
+            oldest = next((m for m in await self._peek(client, queue, _PAGE, dead=False) if _is_due(m)), None)
+        return Depth(
+            lane=lane,
+            queue=queue,
+            active=counts.active_message_count or 0,
+            scheduled=counts.scheduled_message_count or 0,
+            dead_lettered=counts.dead_letter_message_count or 0,
+            oldest_at_utc=_time(oldest.enqueued_time_utc) if oldest is not None else None,
+        )
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[Any]:
+        from azure.servicebus.aio import ServiceBusClient
+
+        async with AsyncExitStack() as opened:
+            if self.bus.connection:
+                client = ServiceBusClient.from_connection_string(self.bus.connection, retry_total=1)
+            else:
+                from azure.identity.aio import DefaultAzureCredential
+
+                credential = await opened.enter_async_context(DefaultAzureCredential())
+                client = ServiceBusClient(self.bus.namespace, credential, retry_total=1)
+            yield await opened.enter_async_context(client)
+
+    @asynccontextmanager
+    async def _administration(self) -> AsyncIterator[Any]:
+        from azure.servicebus.aio.management import ServiceBusAdministrationClient
+
+        async with AsyncExitStack() as opened:
+            if self.bus.administration:
+                client = ServiceBusAdministrationClient.from_connection_string(
+                    self.bus.administration, connection_verify=self.bus.ca_file or True
+                )
+            else:
+                from azure.identity.aio import DefaultAzureCredential
+
+                credential = await opened.enter_async_context(DefaultAzureCredential())
+                client = ServiceBusAdministrationClient(self.bus.namespace, credential)
+            yield await opened.enter_async_context(client)
+
+    async def _peek(self, client: Any, queue: str, most: int, *, dead: bool) -> list[Any]:
+        from azure.servicebus import ServiceBusSubQueue
+
+        async def peek() -> list[Any]:
+            found: list[Any] = []
+            sub_queue = ServiceBusSubQueue.DEAD_LETTER if dead else None
+            async with client.get_queue_receiver(queue, sub_queue=sub_queue) as receiver:
+                following = 1
+                while len(found) < most:
+                    page = await receiver.peek_messages(
+                        max_message_count=min(_PAGE, most - len(found)), sequence_number=following, timeout=_SECONDS
+                    )
+                    if not page:
+                        break
+                    found += page
+                    following = (page[-1].sequence_number or 0) + 1
+            return found
+
+        return await self._guarded(queue, peek())
+
+    async def _guarded[T](self, queue: str, work: Coroutine[Any, Any, T]) -> T:
+        from azure.core.exceptions import AzureError
+        from azure.servicebus.exceptions import ServiceBusError
+
+        try:
+            return await work
+        except (ServiceBusError, AzureError, OSError, TimeoutError) as error:
+            raise UnreachableError(
+                f"queue {queue} cannot be looked at ({type(error).__name__}): is the broker up, and may the caller "
+                "receive from it? Counts need Manage"
+            ) from error
+
+
+def groups(letters: Iterable[DeadLetter]) -> list[dict[str, Any]]:
+    """Counts by lane, reason, code and exception type, the largest first; with the oldest and one example."""
+    found: dict[tuple[str | None, ...], list[DeadLetter]] = {}
+    for letter in letters:
+        found.setdefault((letter.lane, letter.reason, letter.failure_code, letter.exception_type), []).append(letter)
+    told = [
+        {
+            "lane": lane,
+            "reason": reason,
+            "failureCode": code,
+            "exceptionType": exception,
+            "count": len(members),
+            "oldestAtUtc": min((m.enqueued_at_utc for m in members if m.enqueued_at_utc), default=None),
+            "newestAtUtc": max((m.enqueued_at_utc for m in members if m.enqueued_at_utc), default=None),
+            "example": members[0].message_id,
+        }
+        for (lane, reason, code, exception), members in found.items()
+    ]
+    return sorted(told, key=lambda group: (-group["count"], str(group["lane"]), str(group["reason"])))
+
+
+def is_named(letter: DeadLetter, asked: str) -> bool:
+    """Whether ``asked`` is one of its ids, or its sequence number."""
+    ids = {letter.message_id, letter.command_id, letter.run_id, letter.correlation_id, str(letter.sequence_number)}
+    wanted = {asked, clean(asked)}
+    with suppress(ValueError):
+        wanted.add(normalise_guid(asked))
+    return bool(wanted & {one for one in ids if one})
+
+
+def _told(lane: str, queue: str, message: Any) -> DeadLetter:
+    properties = {_text(name): value for name, value in (message.application_properties or {}).items()}
+    head = _head(b"".join(message.body), properties)
+    said = _description(str(message.dead_letter_error_description or ""))
+    message_id = str(message.message_id or "")
+    command_id = head.get("commandId") or _guid(message_id)
+    rationale = said.get("rationale")
+    exception = _UNEXPECTED.search(rationale or "")
+    correlation = said.get("correlation") or head.get("correlationId") or message.correlation_id
+    reason = str(message.dead_letter_reason or "none given")
+    return DeadLetter(
+        lane=lane,
+        queue=queue,
+        sequence_number=message.sequence_number or 0,
+        message_id=clean(message_id),
+        command_id=command_id,
+        correlation_id=clean(str(correlation)) if correlation else None,
+        command_type=clean(head["commandType"]) if "commandType" in head else None,
+        reason=reason if _CODE.fullmatch(reason) else clean(reason),
+        failure_code=said.get("code"),
+        rationale=rationale,
+        run_id=said.get("run"),
+        attempt=int(attempt) if (attempt := said.get("attempt", "")).isdigit() and attempt != "0" else None,
+        exception_type=exception[1] if exception else None,
+        delivery_count=message.delivery_count or 0,
+        enqueued_at_utc=_time(message.enqueued_time_utc),
+    )
+
+
+_CODE: Final = re.compile(r"[A-Za-z0-9_]{1,120}", re.ASCII)
+
+
+def _description(text: str) -> dict[str, str]:
+    """``code; run=…; correlation=…; attempt=…; rationale``, as the worker writes it. Another's words are none of ours
+    to show: the broker's own are the reason said again."""
+    code, *rest = text.split("; ")
+    if not _CODE.fullmatch(code) or not rest:
+        return {}
+    said = {"code": code}
+    words: list[str] = []
+    for part in rest:
+        name, is_one, value = part.partition("=")
+        if is_one and name in {"run", "correlation", "attempt", "message"} and not words:
+            said[name] = value
+        else:
+            words.append(part)
+    if words:
+        said["rationale"] = "; ".join(words)
+    return said
+
+
+def _head(body: bytes, properties: Mapping[str, Any]) -> dict[str, str]:
+    """The ids of the envelope, where there is one."""
+    whole, _ = inflate(body, {name: value for name, value in properties.items() if isinstance(value, (str, bool, int))})
+    try:
+        envelope = json.loads(whole)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(envelope, dict):
+        return {}
+    found = {name: envelope[name] for name in ("correlationId", "commandType") if isinstance(envelope.get(name), str)}
+    command_id = _guid(envelope.get("commandId"))
+    return {**found, "commandId": command_id} if command_id else found
+
+
+def _guid(text: object) -> str | None:
+    try:
+        return normalise_guid(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _is_due(message: Any) -> bool:
+    return str(getattr(message.state, "name", "ACTIVE")).upper() == "ACTIVE"
+
+
+def _text(name: object) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment is not None else None
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)

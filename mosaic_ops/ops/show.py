@@ -1,0 +1,77 @@
+"""Tables for a person, JSON for a program. Ids are there to be copied: a column of them is never cut or wrapped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_STYLES = {
+    "Completed": "green",
+    "Succeeded": "green",
+    "up": "green",
+    "ready": "green",
+    "NeedsReview": "yellow",
+    "Reserved": "yellow",
+    "Warning": "yellow",
+    "Running": "cyan",
+    "Rejected": "red",
+    "Failed": "red",
+    "Error": "red",
+    "Critical": "red",
+    "down": "red",
+    "not_ready": "red",
+}
+
+
+def console() -> Console:
+    """Where the output goes to no terminal it is as wide as what it shows."""
+    is_terminal = sys.stdout.isatty()
+    return Console(file=sys.stdout, width=None if is_terminal else 4000, highlight=False, soft_wrap=True)
+
+
+def as_json(found: Any) -> None:
+    sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        made.add_column(heading, no_wrap=True, overflow="ignore")
+    count = 0
+    for row in rows:
+        made.add_row(*(_cell(cell) for cell in row))
+        count += 1
+    if count:
+        out = console()
+        out.print(made, soft_wrap=True, crop=False)
+    else:
+        line("none" if not title else f"{title}: none")
+
+
+def fields(pairs: Iterable[tuple[str, object]]) -> None:
+    """A name and a value a line; what is not there is left out."""
+    shown = [(name, value) for name, value in pairs if value not in (None, "", [])]
+    width = max((len(name) for name, _ in shown), default=0)
+    out = console()
+    for name, value in shown:
+        out.print(Text.assemble((name.ljust(width), "bold"), "  ", _cell(value)), soft_wrap=True)
+
+
+def line(text: str, style: str = "") -> None:
+    console().print(Text(_harmless(text), style=style), soft_wrap=True)
+
+
+def _cell(value: object) -> Text:
+    said = "" if value is None else "yes" if value is True else "no" if value is False else str(value)
+    return Text(_harmless(said), style=_STYLES.get(said, ""))
+
+
+def _harmless(text: str) -> str:
+    """In one line, and nothing that a terminal would obey."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,208 @@
+"""What is operated: the embedded stack of this machine, or a deployment by its address."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from mosaic_ops.ops.errors import UnreachableError, UsageError
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+OPERATOR: Final = "operator"
+"""The subject of the embedded issuer's token."""
+
+ROLES: Final = ("Mosaic.Operator.Read", "Mosaic.Operator.Replay")
+_TOKEN_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bus:
+    """How to reach the queues: a connection string each, or a namespace and whoever is signed in."""
+
+    connection: str = ""
+    administration: str = ""
+    namespace: str = ""
+    ca_file: str = ""
+
+
+class Target(Protocol):
+    """Each part raises `UnreachableError` or `UsageError` where it cannot be had, and says what to do."""
+
+    @property
+    def is_embedded(self) -> bool: ...
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def token(self) -> str: ...
+    @property
+    def bus(self) -> Bus: ...
+    @property
+    def state_dir(self) -> Path: ...
+    @property
+    def processes(self) -> dict[str, int]: ...
+
+
+@dataclass
+class EmbeddedStack:
+    """The running stack of ``state``, or the one that was started last in this checkout."""
+
+    state: Path | None = None
+    _asked: subprocess.Popen[str] | None = field(default=None, repr=False)
+    _asking: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _token: str = field(default="", repr=False)
+
+    is_embedded = True
+
+    def ask_for_token(self) -> None:
+        """Begin now what `token` waits for: it takes as long as the imports of the verbs."""
+        if self._asked is None:
+            named = ["--state", str(self.state.resolve())] if self.state is not None else []
+            roles = [word for role in ROLES for word in ("--role", role)]
+            self._asked = subprocess.Popen(
+                [sys.executable, "-m", "mosaic_ops.cli", "token", "--user", OPERATOR, *roles, *named],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        folder = self.state
+        try:
+            if folder is None:
+                folder = Path(json.loads((ROOT / ".mosaic" / "running.json").read_text("utf-8"))["stateDir"])
+            described: dict[str, Any] = json.loads((folder / "stack.json").read_text("utf-8"))
+        except (OSError, ValueError, KeyError, TypeError):
+            where = f"on {folder}" if folder is not None else "of this checkout"
+            raise UnreachableError(
+                f"no stack {where} is running; start one with ./mosaic up, name its --state, or a deployment's --url"
+            ) from None
+        return described
+
+    @property
+    def token(self) -> str:
+        with self._asking:
+            self._token = self._token or self._told_token()
+        return self._token
+
+    def _told_token(self) -> str:
+        self.ask_for_token()
+        asked, self._asked = self._asked, None  # whoever comes after a failure asks anew: the stack may be up by then
+        assert asked is not None
+        try:
+            out, said = asked.communicate(timeout=_TOKEN_SECONDS)
+        except subprocess.TimeoutExpired:
+            asked.kill()
+            asked.communicate()
+            raise UnreachableError("the stack's issuer gave no token") from None
+        if asked.returncode != 0:
+            raise UnreachableError(said.strip().removeprefix("mosaic: ") or "the stack's issuer gave no token")
+        return out.strip()
+
+    def close(self) -> None:
+        """No child outlives the command."""
+        if self._asked is not None and self._asked.poll() is None:
+            self._asked.kill()
+            self._asked.communicate()
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        environment: dict[str, str] = self._described["environment"]
+        return environment
+
+    @property
+    def base_url(self) -> str:
+        return self._environment["ApiBaseUrl"]
+
+    @property
+    def bus(self) -> Bus:
+        said = self._environment
+        return Bus(
+            connection=said["ServiceBusConnection"],
+            administration=said["ServiceBusAdministrationConnection"],
+            ca_file=said["CaFile"],
+        )
+
+    @property
+    def state_dir(self) -> Path:
+        return Path(self._environment["StateDir"])
+
+    @property
+    def processes(self) -> dict[str, int]:
+        return dict(self._described["processes"])
+
+
+@dataclass
+class Deployment:
+    """An app by its address. ``token_command`` prints a bearer token and nothing else; without it ``MOSAIC_TOKEN`` is
+    one. ``namespace`` is the Service Bus namespace's host name, for what only the queues know."""
+
+    url: str
+    token_command: str = ""
+    namespace: str = ""
+    _asking: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _token: str = field(default="", repr=False)
+
+    is_embedded = False
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if parts.scheme not in ({"http", "https"} if local else {"https"}) or not parts.hostname:
+            raise UsageError(f"--url {self.url!r} is no https address; a token is sent to it")
+        self.base_url = f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def token(self) -> str:
+        with self._asking:
+            self._token = self._token or self._told_token()
+        return self._token
+
+    def _told_token(self) -> str:
+        if not self.token_command:
+            token = os.environ.get("MOSAIC_TOKEN", "").strip()
+            if not token:
+                raise UsageError(
+                    "a deployment needs a token: give --token-command, for example 'az account get-access-token "
+                    "--resource AUDIENCE --query accessToken -o tsv', or set MOSAIC_TOKEN"
+                )
+            return token
+        try:
+            asked = subprocess.run(
+                shlex.split(self.token_command), capture_output=True, text=True, timeout=_TOKEN_SECONDS, check=False
+            )
+        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+            raise UsageError(f"the token command cannot be run ({type(error).__name__})") from None
+        token = asked.stdout.strip()
+        if asked.returncode != 0 or not token or len(token.split()) != 1:
+            raise UsageError(f"the token command gave no token (exit {asked.returncode}); is somebody signed in?")
+        return token
+
+    @property
+    def bus(self) -> Bus:
+        if not self.namespace:
+            raise UsageError(
+                "what the queues hold needs --service-bus <name>.servicebus.windows.net, and the role Azure Service "
+                "Bus Data Receiver of whoever is signed in (az login)"
+            )
+        return Bus(namespace=self.namespace)
+
+    @property
+    def state_dir(self) -> Path:
+        raise UsageError(
+            "logs and telemetry of a deployment are in Application Insights; its queries are in docs/runbook.md"
+        )
+
+    @property
+    def processes(self) -> dict[str, int]:
+        return {}

@@ -1,0 +1,80 @@
+"""What it said: `logs`, `telemetry`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mosaic_ops.ops import show, telemetry
+from mosaic_ops.ops.here import (
+    Here,
+    JsonOption,
+    LimitOption,
+    app,
+    told,
+)
+
+
+@app.command(epilog="Example: ./mosaic ops logs worker --tail 200")
+def logs(
+    ctx: typer.Context,
+    part: Annotated[str, typer.Argument(help=f"One of {', '.join(telemetry.PARTS)}.")],
+    tail: Annotated[int, typer.Option(min=1, max=100_000, help="The newest lines.")] = 200,
+    json: JsonOption = False,
+) -> None:
+    """The newest lines of a part's log, as it wrote them."""
+    here: Here = ctx.obj
+    found = telemetry.log_tail(here.target.state_dir, part, tail)
+    if json:
+        show.as_json({"part": part, "lines": found})
+        return
+    for line in found:
+        show.line(line)
+
+
+ServiceArgument = Annotated[str, typer.Argument(help="worker or api.")]
+IdOption = Annotated[str | None, typer.Option("--id", metavar="ID", help="Only what names this id.")]
+
+
+@told.command("traces", epilog="Example: ./mosaic ops telemetry traces worker --limit 50")
+def telemetry_traces(
+    ctx: typer.Context,
+    service: ServiceArgument,
+    limit: LimitOption = 50,
+    asked: IdOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The newest traces that a service has a part in, newest first."""
+    here: Here = ctx.obj
+    found = telemetry.traces(here.target.state_dir, service, limit, asked)
+    if json:
+        show.as_json({"traces": found})
+        return
+    show.table(
+        ("trace", "began", "name", "services", "spans", "failed", "command"),
+        (
+            (t["traceId"], t["startTime"], t["name"], " ".join(t["services"]), t["spans"], t["failed"], t["commandId"])
+            for t in found
+        ),
+    )
+
+
+@told.command("logs", epilog="Example: ./mosaic ops telemetry logs worker --limit 100 --id 0f3c…")
+def telemetry_logs(
+    ctx: typer.Context,
+    service: ServiceArgument,
+    limit: LimitOption = 50,
+    asked: IdOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The newest log records of a service with their fields, oldest first."""
+    here: Here = ctx.obj
+    found = telemetry.log_lines(here.target.state_dir, service, limit, asked)
+    if json:
+        show.as_json({"logs": found})
+        return
+    names = ("commandId", "runId", "attempt", "code", "rationale", "traceId")
+    for record in found:
+        more = (f"{name}={record[name]}" for name in names if record.get(name) is not None)
+        show.line(" ".join((str(record["time"]), str(record["level"]), str(record["message"]), *more)))

@@ -1,0 +1,188 @@
+"""What the operator is told to do next: the table against the runbook, and the choice of the entry."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+import pytest
+import typer
+
+from mosaic_core.domain.lifecycle import RunStatus
+from mosaic_ops.ops import app, diagnosis
+from tests.support.api import ApiWorld
+from tests.support.documents import read
+from tests.support.world import COMMAND_ID, RUN_ID, Work, World, body
+
+RUNBOOK = read("docs/runbook.md")
+STEPS = diagnosis.steps()
+
+
+def table(first: str) -> set[str]:
+    """The codes in the first column of the table that follows a line."""
+    rows = RUNBOOK[RUNBOOK.index(first) :].split("\n\n")[1].splitlines()[2:]
+    return {code for row in rows for code in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
+def dead_letter_reasons() -> set[str]:
+    text = RUNBOOK[RUNBOOK.index("## Common Failure Modes") : RUNBOOK.index("## Codes And What To Do")]
+    named = re.findall(r"dead letter ((?:`\w+`(?: or )?)+)", text)
+    return {code for found in named for code in re.findall(r"`(\w+)`", found)}
+
+
+def test_each_code_of_the_runbook_has_its_step() -> None:
+    kinds = {
+        "review": table("Codes of a run that waits for a person"),
+        "failure": table("Codes of a failed attempt"),
+        "signal": table("Signals of the timers"),
+        "dead-letter": dead_letter_reasons() | {"not_recorded", "MaxDeliveryCountExceeded"},
+    }
+    assert all(len(codes) >= 4 for codes in kinds.values()), kinds
+    for kind, codes in kinds.items():
+        for code in codes:
+            assert code in STEPS, f"{code} of the runbook has no step"
+            assert STEPS[code].kind == kind, code
+
+
+def test_each_step_is_the_runbooks() -> None:
+    headings = set(re.findall(r"^## (.+)$", RUNBOOK, re.MULTILINE))
+    for code, step in STEPS.items():
+        assert step.section in headings, code
+        assert f"`{code}`" in RUNBOOK or code == "TTLExpiredException", f"the runbook does not speak of {code}"
+        assert step.kind in {"dead-letter", "failure", "review", "signal"}
+        assert step.says
+        assert step.do
+
+
+def parsed(command: str) -> None:
+    """Raises where the tool does not take the command."""
+    program, tool, *words = shlex.split(command)
+    assert (program, tool) == ("./mosaic", "ops")
+    group: Any = typer.main.get_command(app.app)
+    while hasattr(group, "commands"):
+        name, *words = words
+        group = group.commands[name]
+    group.make_context(group.name, words, obj=None)
+
+
+@pytest.mark.parametrize("code", STEPS)
+def test_the_safe_command_is_one_and_changes_nothing(code: str) -> None:
+    found = diagnosis.of_code(code, run="a" * 32, command="b" * 32, message="m-1", household="c" * 32)
+    parsed(found.command)
+    assert "{" not in found.command
+    assert not {"resolve", "replay", "cancel", "pause"} & set(shlex.split(found.command))
+
+
+def test_what_is_not_known_is_a_word_to_replace() -> None:
+    assert diagnosis.of_code("invalid_json").command == "./mosaic ops dlq show MESSAGE_ID"
+    assert diagnosis.of_code("of_another_version").says.startswith("a code that this version")
+
+
+# ----------------------------------------------------------------------------------------------------- a real story
+
+
+class Told:
+    def __init__(self, work: World) -> None:
+        self.work = work
+        self.world = ApiWorld(clock=work.clock)
+        self.world.stores = work.stored
+
+    async def next(self, asked: str = COMMAND_ID, dead: list[dict[str, Any]] | None = None) -> diagnosis.Diagnosis:
+        answer = await self.world.get(f"/ops/trace/{asked}", token="olga+Mosaic.Operator.Read")
+        assert answer.status == 200, answer.body
+        found = diagnosis.of_story(answer.json, dead or [])
+        parsed(found.command)
+        return found
+
+    async def deliver(self) -> None:
+        message = self.work._next()
+        assert message is not None
+        await self.work.deliver(message)
+
+
+def letter(reason: str, message_id: str = COMMAND_ID) -> dict[str, Any]:
+    return {"reason": reason, "messageId": message_id}
+
+
+async def test_nobody_chases_what_heals_itself() -> None:
+    work = World(Work(["fail", "fail", "success"]))
+    told = Told(work)
+    await work.send()
+    found = await told.next()
+    assert (found.heals, found.state) == (True, "no worker has begun it")
+    for nth in (1, 2):
+        await told.deliver()
+        found = await told.next()
+        run = await work.run_row()
+        assert found.heals
+        assert found.state.startswith(f"attempt {nth} of 5, next at {run.next_attempt_at:%Y-%m-%dT%H:%M:%S}")
+        assert found.command == f"./mosaic ops next {RUN_ID}"
+    await work.run()
+    found = await told.next()
+    assert (found.heals, found.state) == (True, "Completed")
+
+
+async def test_a_rejected_command_is_told_by_its_failure_code() -> None:
+    work = World(Work(["fail"]))
+    told = Told(work)
+    await work.send()
+    await work.run()
+    found = await told.next(dead=[letter("processing_failed")])
+    assert (found.heals, found.code, found.state) == (False, "broken", "dead letter processing_failed")
+    assert "under a new id" in found.do
+    gone = await told.next()
+    assert (gone.heals, gone.code) == (False, "broken")
+    again = await told.next(dead=[letter("processing_failed"), letter("idempotency_rejected")])
+    assert again.code == "idempotency_rejected"
+    assert again.command == f"./mosaic ops trace {COMMAND_ID}"
+
+
+async def test_a_review_is_no_incident() -> None:
+    work = World(Work(["review"]))
+    told = Told(work)
+    await work.send()
+    await work.run()
+    found = await told.next()
+    assert (found.heals, found.code) == (False, "look_at_it")
+    assert found.state == "waits for a person; no incident"
+
+
+async def test_a_message_that_never_decoded() -> None:
+    work = World(Work(["success"]))
+    told = Told(work)
+    await work.send(b"{", recorded=False, message_id="m-1")
+    await work.run()
+    assert (await told.next("m-1")).code == "command_rejected"
+    found = await told.next("m-1", [letter("invalid_json", "m-1")])
+    assert (found.code, found.command) == ("invalid_json", "./mosaic ops dlq show m-1")
+
+
+async def test_what_is_not_recorded_and_what_is_another_request() -> None:
+    work = World(Work(["success"]))
+    told = Told(work)
+    await work.send(recorded=False)
+    await work.run()
+    assert (await told.next()).code == "command_not_recorded"
+    assert (await told.next(dead=[letter("not_recorded")])).code == "not_recorded"
+    work = World(Work(["success"]))
+    told = Told(work)
+    await work.send()
+    await work.run()
+    await work.send(body(message="another"), message_id="second")
+    await work.run()
+    found = await told.next("second", [letter("idempotency_hash_mismatch", "second")])
+    assert found.code == "idempotency_hash_mismatch"
+
+
+async def test_a_run_that_the_broker_gave_up_is_told_so() -> None:
+    """Its run still says Running: the dead letter knows better."""
+    work = World(Work(["fail", "success"]))
+    told = Told(work)
+    await work.send()
+    await told.deliver()
+    run = await work.stored.runs.read(RUN_ID)
+    assert run is not None
+    assert run.value.status == RunStatus.NEEDS_REVIEW
+    found = await told.next(dead=[letter("MaxDeliveryCountExceeded")])
+    assert (found.heals, found.code) == (False, "MaxDeliveryCountExceeded")
