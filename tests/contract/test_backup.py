@@ -165,6 +165,7 @@ def test_the_command_says_what_is_wrong_in_one_line(
     assert "Traceback" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_the_app_goes_on_from_a_restored_backup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -45,6 +45,7 @@ async def counted(opened: TableStores) -> dict[str, int]:
     return {table: await count(table) for table in TABLES}
 
 
+@pytest.mark.slow
 async def test_hundreds_of_expired_commands_are_levelled_and_nothing_live_is_touched(opened: TableStores) -> None:
     stores, now = opened.stores, datetime.now(UTC)
     numbers = range(1, 261)

@@ -128,6 +128,7 @@ async def test_looking_at_dead_letters_leaves_the_queue_as_it_was(running: Live,
     assert await there() == before
 
 
+@pytest.mark.slow
 async def test_next_names_the_step_for_each_dead_letter_reason(running: Live, dead: str) -> None:
     message_id = dead
     told = (await ops(running, "next", message_id, "--json")).json
