@@ -99,7 +99,7 @@ def nowhere() -> int:
 @pytest.mark.parametrize(
     ("setting", "value", "named", "status"),
     [
-        ("TelemetryHub", "no-such-hub", {"eventHub": "not_found"}, 200),
+        pytest.param("TelemetryHub", "no-such-hub", {"eventHub": "not_found"}, 200, marks=SLOW),
         pytest.param(
             "Auth__JwksUri",
             "http://127.0.0.1:{nowhere}/jwks",

@@ -69,7 +69,7 @@ def test_every_answer_is_as_documented(api: Any, route: Route, mode: GenerationM
     answered: set[int] = set()
 
     @settings(
-        max_examples=60,
+        max_examples=30,
         deadline=None,
         derandomize=True,
         database=None,

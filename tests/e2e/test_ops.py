@@ -168,6 +168,7 @@ async def test_nobody_is_told_to_chase_what_heals_itself(running: Live) -> None:
     assert (told["heals"], told["state"]) == (True, "Completed")
 
 
+@pytest.mark.slow
 async def test_a_signal_is_resolved_in_the_operators_name(running: Live) -> None:
     run_id = ids.run_id(CONVERSATION, await failed(running))
     signal_id = ids.failure_signal_id(run_id)
@@ -183,6 +184,7 @@ async def test_a_signal_is_resolved_in_the_operators_name(running: Live) -> None
     assert run_id in [run["runId"] for run in runs]
 
 
+@pytest.mark.slow
 async def test_how_it_is_at_a_glance(running: Live) -> None:
     sent = await running.send(CONVERSATION, message())
     await running.finish(sent)

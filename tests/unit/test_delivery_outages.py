@@ -92,7 +92,7 @@ def touches(*names: str) -> LaneHandler:
     return lane
 
 
-@pytest.mark.parametrize("seconds", [1, 100, 180, 3600, 20 * 3600])
+@pytest.mark.parametrize("seconds", [1, 100, 180, 3600, pytest.param(20 * 3600, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("away", ["keys", "runs", "stages", "signals", "ledger", "blobs", "approvals", "all"])
 async def test_an_outage_of_one_table_or_of_all_is_no_attempt(away: str, seconds: float) -> None:
     world = World(touches("ledger", "blobs", "approvals"), max_deliveries=10)

@@ -36,8 +36,8 @@ COPIED = (
 
 
 def some_of(names: Iterable[str]) -> list[Any]:
-    """Each fourth of them every day, all of them with the slow ones: each looks at the whole infrastructure."""
-    return [pytest.param(name, marks=() if at % 4 == 0 else pytest.mark.slow) for at, name in enumerate(names)]
+    """Each eighth of them every day, all of them with the slow ones: each looks at the whole infrastructure."""
+    return [pytest.param(name, marks=() if at % 8 == 0 else pytest.mark.slow) for at, name in enumerate(names)]
 
 
 @pytest.fixture(scope="session")
