@@ -266,7 +266,6 @@ class Settings:
             lease_seconds=env.whole("Lease__Seconds", 30, 1, 600),
             lease_renew_seconds=env.whole("Lease__RenewSeconds", 10, 1, 300),
             retry_seconds=env.waits("Retry__Seconds", tuple(float(s) for s in RETRY_SECONDS)),
-            function_timeout_seconds=_function_timeout(host_json),
             reconcile_stuck_after_seconds=env.span(
                 "Reconcile__StuckAfter", QUEUE_TTL_SECONDS + 3600.0, _function_timeout(host_json) + 150.0
             ),
