@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from datetime import date
 from functools import partial
-from operator import le
+from operator import eq, ge
 from typing import Any
 
 import pytest
@@ -63,9 +63,22 @@ async def send_all(running: Live, commands: list[tuple[str, dict[str, Any]]]) ->
         await running.doors.send_all(queue, messages)
 
 
-async def finished(running: Live, commands: list[tuple[str, dict[str, Any]]]) -> int:
-    keys = await asyncio.gather(*(running.stores.keys.read(queue, value["commandId"]) for queue, value in commands))
-    return sum(key is not None and key.value.status != KeyStatus.RESERVED for key in keys)
+class Unfinished:
+    """The commands whose key is not final yet. A final key stays so, so that only the others are asked for again."""
+
+    def __init__(self, running: Live, commands: list[tuple[str, dict[str, Any]]]) -> None:
+        self._keys = running.stores.keys
+        self._left = [(queue, value["commandId"]) for queue, value in commands]
+
+    async def count(self) -> int:
+        await asyncio.sleep(0.2)
+        keys = await each(self._left, lambda command: self._keys.read(*command), at_once=16)
+        self._left = [
+            command
+            for command, key in zip(self._left, keys, strict=True)
+            if key is None or key.value.status == KeyStatus.RESERVED
+        ]
+        return len(self._left)
 
 
 async def test_kill_burst() -> None:
@@ -75,11 +88,12 @@ async def test_kill_burst() -> None:
     with Stack(StackOptions(app_settings=SETTINGS, lock_seconds=4)) as stack:
         async with live(stack) as running:
             await send_all(running, commands)
+            unfinished = Unfinished(running, commands)
             for kill in range(1, KILLS + 1):
-                await running.until(lambda: finished(running, commands), partial(le, kill * 40), seconds=60)
+                await running.until(unfinished.count, partial(ge, len(commands) - kill * 40), seconds=60)
                 await asyncio.to_thread(stack.kill_worker)
                 await asyncio.to_thread(stack.wait_worker)
-            await running.until(lambda: finished(running, commands), lambda n: n == 200, seconds=120)
+            await running.until(unfinished.count, partial(eq, 0), seconds=120)
             await running.until(running.doors.left, lambda left: left == 0, seconds=60)
             await check(running, commands, conversation)
 

@@ -118,7 +118,7 @@ class Live:
         try:
             async with asyncio.timeout(seconds):
                 while not good(seen):
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.1)
                     seen = await look()
         except TimeoutError:
             raise AssertionError(f"not so within {seconds} s: {seen}") from None
