@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol
 
+from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
@@ -26,6 +27,7 @@ from mosaic_core.domain.records import (
     Conversation,
     Decision,
     Key,
+    LanePause,
     Membership,
     OpenFinding,
     OutboxEntry,
@@ -369,6 +371,15 @@ class CursorStore(Protocol):
         ...
 
 
+class PauseStore(Protocol):
+    """Each lane's pause, in AgentIndex."""
+
+    async def read(self, lane: Lane) -> Stored[LanePause] | None: ...
+    async def save(self, pause: LanePause, etag: ETag | None) -> ETag | None:
+        """Insert (``etag`` None) or update."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAllowance:
     """An allowance as it was read at ``now``. Both this and ``value.counted_at``, which is always there, are times of
@@ -506,6 +517,7 @@ class Stores:
     cursors: CursorStore
     aged: AgedRows
     quotas: QuotaStore
+    pauses: PauseStore
 
 
 # --------------------------------------------------------------------------------------------------------- messaging

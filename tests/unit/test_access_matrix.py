@@ -28,6 +28,8 @@ RULES: dict[str, tuple[Right | None, str | None]] = {
     "ops_resolve_signal": (None, "Mosaic.Operator.Replay"),
     "ops_list_approvals": (None, "Mosaic.Operator.Read"),
     "ops_get_trace": (None, "Mosaic.Operator.Read"),
+    "ops_pause_lane": (None, "Mosaic.Operator.Admin"),
+    "ops_resume_lane": (None, "Mosaic.Operator.Admin"),
     "health_live": (None, None),
     "health_ready": (None, None),
     "openapi": (None, None),
@@ -64,7 +66,7 @@ def test_every_role_has_its_rights() -> None:
 def url(route: Route) -> str:
     path = route.path.replace("{conversationId}", "c" * 32).replace("{approvalId}", "d" * 32)
     path = path.replace("{runId}", "e" * 32).replace("{commandId}", "f" * 32).replace("{signalId}", "9" * 32)
-    return BASE + path.replace("{householdId}", ALICE_HOUSEHOLD).replace("{id}", "8" * 32)
+    return BASE + path.replace("{householdId}", ALICE_HOUSEHOLD).replace("{id}", "8" * 32).replace("{lane}", "sweep")
 
 
 @pytest.mark.parametrize("token", TOKENS)

@@ -24,6 +24,7 @@ from mosaic_core.adapters.tables.stores import (
     TableLedger,
     TableMembers,
     TableOutbox,
+    TablePauses,
     TableQuotas,
     TableRuns,
     TableSignals,
@@ -95,6 +96,7 @@ def open_table_stores(
         cursors=TableCursors(service),
         aged=TableAged(service, blob_store, now),
         quotas=TableQuotas(service),
+        pauses=TablePauses(service),
     )
     return TableStores(
         stores=stores,
