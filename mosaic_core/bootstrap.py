@@ -28,7 +28,15 @@ from mosaic_core.adapters.browsing import ServiceBusBrowser
 from mosaic_core.adapters.credentials import AppToken
 from mosaic_core.adapters.deadletters import ServiceBusDesk
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
-from mosaic_core.adapters.probes import BlobsProbe, EventHubProbe, IssuerKeysProbe, QueueProbe, SpansProbe, TablesProbe
+from mosaic_core.adapters.probes import (
+    BlobsProbe,
+    EventHubProbe,
+    IssuerKeysProbe,
+    PausesProbe,
+    QueueProbe,
+    SpansProbe,
+    TablesProbe,
+)
 from mosaic_core.adapters.servicebus import ServiceBusSender, ServiceBusView
 from mosaic_core.adapters.settlement import HostSettler
 from mosaic_core.adapters.tables import Observation, TableStores, ensure_tables, open_table_stores
@@ -56,6 +64,7 @@ from mosaic_core.services.membership import MembershipService
 from mosaic_core.services.nightly import NightlySweep
 from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.outbox import UnsentCommands
+from mosaic_core.services.pauses import Pauses
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 from mosaic_core.services.reconciler import Reconciler
@@ -164,6 +173,7 @@ class Container:
             ),
             producers=self.settings.producers,
             drain=self.drain,
+            pauses=Pauses(self.stores.pauses),
         )
 
     @property
@@ -249,6 +259,7 @@ class Container:
                 BlobsProbe(lambda: self.tables),
                 *(QueueProbe(lane.value, lambda: self.sender, queue) for lane, queue in self.settings.queues.items()),
                 EventHubProbe(lambda: self.publisher),
+                PausesProbe(lambda: self.stores.pauses),
                 IssuerKeysProbe(lambda: self.verifier.keys),
                 *([SpansProbe(self.settings.spans_fault)] if self.settings.spans_wanted else []),
             ],
@@ -286,7 +297,7 @@ class Container:
     @cached_property
     def lanes_watch(self) -> LanesWatch:
         view = ServiceBusView(self.settings.service_bus)
-        return LanesWatch(view=view, clock=self.clock, queues=self.settings.queues)
+        return LanesWatch(view=view, clock=self.clock, queues=self.settings.queues, pauses=self.stores.pauses)
 
     @cached_property
     def reconciler(self) -> Reconciler:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol
 
+from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
@@ -27,6 +28,7 @@ from mosaic_core.domain.records import (
     Conversation,
     Decision,
     Key,
+    LanePause,
     Membership,
     OpenFinding,
     OutboxEntry,
@@ -371,6 +373,15 @@ class CursorStore(Protocol):
         ...
 
 
+class PauseStore(Protocol):
+    """Each lane's pause, in AgentIndex."""
+
+    async def read(self, lane: Lane) -> Stored[LanePause] | None: ...
+    async def save(self, pause: LanePause, etag: ETag | None) -> ETag | None:
+        """Insert (``etag`` None) or update."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAllowance:
     """An allowance as it was read at ``now``. Both this and ``value.counted_at``, which is always there, are times of
@@ -547,6 +558,7 @@ class Stores:
     aged: AgedRows
     quotas: QuotaStore
     replays: ReplayStore
+    pauses: PauseStore
 
 
 # --------------------------------------------------------------------------------------------------------- messaging

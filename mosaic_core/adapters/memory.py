@@ -17,6 +17,7 @@ from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoredRowError
+from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
@@ -27,6 +28,7 @@ from mosaic_core.domain.records import (
     Conversation,
     Decision,
     Key,
+    LanePause,
     Membership,
     OpenFinding,
     OutboxEntry,
@@ -83,6 +85,7 @@ def memory_stores(clock: Clock) -> Stores:
         aged=MemoryAged(commands, keys, runs, stages, signals, households, conversations, blobs),
         quotas=MemoryQuotas(clock),
         replays=MemoryReplays(clock),
+        pauses=MemoryPauses(clock),
     )
 
 
@@ -451,6 +454,16 @@ class MemoryCursors(_Store):
     async def save(self, name: str, cursor: str, etag: ETag | None) -> ETag | None:
         row: Row = {"Cursor": cursor}
         return self.table.insert((name,), row) if etag is None else self.table.update((name,), row, etag)
+
+
+class MemoryPauses(_Store):
+    async def read(self, lane: Lane) -> Stored[LanePause] | None:
+        there = self.table.read((lane,))
+        return Stored(rows.LANE_PAUSE.decode(there.row), there.etag) if there else None
+
+    async def save(self, pause: LanePause, etag: ETag | None) -> ETag | None:
+        row = rows.LANE_PAUSE.encode(pause)
+        return self.table.insert((pause.lane,), row) if etag is None else self.table.update((pause.lane,), row, etag)
 
 
 class MemoryQuotas(_Store):

@@ -30,6 +30,7 @@ from mosaic_core.domain.records import (
     Conversation,
     Decision,
     Key,
+    LanePause,
     Membership,
     OpenFinding,
     OutboxEntry,
@@ -208,6 +209,7 @@ SIGNAL: Final = Codec(Signal)
 APPROVAL: Final = Codec(Approval)
 DECISION: Final = Codec(Decision)
 MEMBERSHIP: Final = Codec(Membership)
+LANE_PAUSE: Final = Codec(LanePause)
 TRANSACTION: Final = Codec(Transaction)
 SWEEP_PROGRESS: Final = Codec(SweepProgress)
 OUTBOX_ENTRY: Final = Codec(OutboxEntry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import (
     ApprovalStatus,
     AttemptOutcome,
@@ -223,6 +224,18 @@ class Membership:
     status: str
     created_at: datetime
     source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanePause:
+    """Whether a lane's messages wait for an operator's word: who said so last, when and why. ``changed_by`` is the
+    token's subject. A lane that nobody ever paused has none."""
+
+    lane: Lane
+    is_paused: bool
+    changed_by: str
+    reason: str
+    changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,7 +128,7 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
 
 def _parameters(route: Route, references: Any) -> Iterator[Document]:
     for name in re.findall(r"{(\w+)}", route.path):
-        schema = rules.ID if name == "id" else rules.GUID
+        schema = {"id": rules.ID, "lane": rules.LANE}.get(name, rules.GUID)
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     for parameter in route.query:
         yield {

@@ -21,6 +21,7 @@ from mosaic_core.domain import ids, signals
 from mosaic_core.domain.envelope import Envelope, decode, iso
 from mosaic_core.domain.errors import PoisonError, StoreUnreachableError
 from mosaic_core.domain.lanes import LEAST_WAIT_SECONDS, MAX_ATTEMPTS, STORE_GIVE_UP_SECONDS, Lane
+from mosaic_core.domain.records import LanePause
 from mosaic_core.domain.settlement import (
     AWAY_SINCE,
     FAILED_STEPS,
@@ -46,6 +47,7 @@ from mosaic_core.services.delivery import (
 )
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.limits import DeliveryLimits
+from mosaic_core.services.pauses import Pauses, wait_of
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class DeliveryService:
     limits: DeliveryLimits = field(default_factory=DeliveryLimits)
     producers: Collection[Lane] = frozenset()
     drain: Drain = field(default_factory=Drain)
+    pauses: Pauses | None = None
     company: Company = field(default_factory=Company)
     jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
     new_token: Callable[[], str] = lambda: uuid.uuid4().hex
@@ -131,6 +134,8 @@ class DeliveryService:
             if message.delivery_count >= DRAINS_OF_A_MESSAGE:
                 return self._untouched(message, LEAST_WAIT_SECONDS, "draining")
             return Abandon("draining")
+        if self.pauses is not None and (pause := await self.pauses.of(lane)) is not None:
+            return self._put_off(message, pause)
         if message.crowded:
             wait = max(message.crowded_seconds, self._crowded_wait(message))
             return self._untouched(message, wait, "lane_full")
@@ -276,6 +281,11 @@ class DeliveryService:
         """The message as it is, later: nothing of it has been looked at."""
         marks = {name: value for name, value in message.properties.items() if name in PASSING}
         return Reschedule(self._after(message, wait), why, marks)
+
+    def _put_off(self, message: IncomingMessage, pause: LanePause) -> Reschedule:
+        """An outage that this message waited for does not go on through a pause: nobody asks storage meanwhile."""
+        later = self._untouched(message, wait_of(pause, self._after(message, 0.0), self.jitter()), "lane_paused")
+        return replace(later, marks={name: value for name, value in later.marks.items() if name != AWAY_SINCE})
 
     def _crowded_wait(self, message: IncomingMessage) -> float:
         """The longer it has waited, the longer it waits: those that are at work have to end first."""

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from mosaic_core.concurrency import each
-from mosaic_core.domain.errors import QueueUnavailableError
+from mosaic_core.domain.errors import MosaicError, QueueUnavailableError
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.ports import Clock, QueueView
+from mosaic_core.ports import Clock, PauseStore, QueueView
 
 log = logging.getLogger(__name__)
 
 LOOKED: Final = "lane looked at"
+PAUSED: Final = "lane is paused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class LanesWatch:
     view: QueueView
     clock: Clock
     queues: Mapping[Lane, str]
+    pauses: PauseStore | None = None
 
     async def tick(self) -> dict[Lane, float | None]:
         """Seconds that the oldest message of each lane has waited or been at work; 0.0 for an empty queue, None for
@@ -47,4 +49,16 @@ class LanesWatch:
             return None
         age = max(0.0, (self.clock.now() - since).total_seconds()) if since is not None else 0.0
         log.info(LOOKED, extra={**told, "oldestSeconds": round(age)})
+        await self._tell_pause(lane, told)
         return age
+
+    async def _tell_pause(self, lane: Lane, told: Mapping[str, str | float]) -> None:
+        """A warning for as long as it lasts: what waits in a paused lane is not due, so no age tells of it."""
+        try:
+            stored = await self.pauses.read(lane) if self.pauses is not None else None
+        except MosaicError as error:
+            log.warning("a lane's pause cannot be read", extra={**told, "rationale": error.rationale})
+            return
+        if stored is not None and stored.value.is_paused:
+            seconds = (self.clock.now() - stored.value.changed_at).total_seconds()
+            log.warning(PAUSED, extra={**told, "pausedSeconds": round(max(0.0, seconds))})

@@ -70,7 +70,17 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
             ]
         )
         show.line("")
-        headings = ("lane", "active", "scheduled", "dead", "oldest due", "running", "waiting", "failed of ended")
+        headings = (
+            "lane",
+            "active",
+            "scheduled",
+            "dead",
+            "oldest due",
+            "state",
+            "running",
+            "waiting",
+            "failed of ended",
+        )
         if untold:
             show.table(headings[:5], (_depth_row(depth) for depth in depths))
             show.line(f"runs and signals unknown: {untold}", "yellow")
@@ -91,6 +101,20 @@ def _lanes(here: Here) -> tuple[list[Json], str | None]:
     return lanes, None
 
 
+def _state(lane: Json) -> str:
+    pause = lane.get("pause")  # an app of an earlier version knows none
+    return f"paused by {pause['pausedBy']} ({ago(pause['pausedAtUtc'])}): {pause['reason']}" if pause else "at work"
+
+
+def paused_lanes(here: Here) -> str:
+    """What is paused, and by whom; empty where nothing is, or where nobody can be asked."""
+    try:
+        found = here.api.get("/ops/lanes")["lanes"]
+    except UnreachableError:
+        return ""
+    return "; ".join(f"{lane['lane']} is {_state(lane)}" for lane in found if lane.get("pause"))
+
+
 def _depth_row(depth: Depth) -> list[object]:
     return [depth.lane, depth.active, depth.scheduled, depth.dead_lettered, ago(depth.oldest_at_utc)]
 
@@ -104,6 +128,7 @@ def _lane_row(lane: Json, depths: list[Depth]) -> list[object]:
     return [
         lane["lane"],
         *counts,
+        _state(lane),
         recent["running"],
         recent["waiting"],
         f"{recent['failed']} of {ended}",
@@ -221,6 +246,8 @@ def lacking_of(here: Here, part: Part, status: Status) -> str:
             return "its triggers are not indexed"
         if disabled:
             return f"disabled: {', '.join(disabled)}"
+    if paused := paused_lanes(here):
+        return paused
     depths, unknown = count_depths(here, dict(queues_of(here)))
     if unknown and here.target.is_embedded:
         return unknown

@@ -43,7 +43,7 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "post_ingestion": {"batchId": "b-1", "source": "bank", "accountId": "giro", "transactions": [TRANSACTION]},
 }
 PATHS = {"householdId": ALICE_HOUSEHOLD, "conversationId": "c" * 32, "approvalId": "d" * 32, "runId": "e" * 32}
-PATHS |= {"commandId": "f" * 32, "signalId": "9" * 32, "id": "8" * 32}
+PATHS |= {"commandId": "f" * 32, "signalId": "9" * 32, "id": "8" * 32, "lane": "sweep"}
 WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2028\u2029\u3000"
 GUID = "a11ce000-0000-0000-0000-000000000001"
 

@@ -36,6 +36,8 @@ RULES: dict[str, tuple[Right | None, str | None]] = {
     "ops_advance_replay": (None, "Mosaic.Operator.Replay"),
     "ops_abort_replay": (None, "Mosaic.Operator.Replay"),
     "ops_resume_replay": (None, "Mosaic.Operator.Replay"),
+    "ops_pause_lane": (None, "Mosaic.Operator.Admin"),
+    "ops_resume_lane": (None, "Mosaic.Operator.Admin"),
     "health_live": (None, None),
     "health_ready": (None, None),
     "openapi": (None, None),
@@ -73,7 +75,7 @@ def url(route: Route) -> str:
     path = route.path.replace("{conversationId}", "c" * 32).replace("{approvalId}", "d" * 32)
     path = path.replace("{runId}", "e" * 32).replace("{commandId}", "f" * 32).replace("{signalId}", "9" * 32)
     path = path.replace("{replayId}", "7" * 32)
-    return BASE + path.replace("{householdId}", ALICE_HOUSEHOLD).replace("{id}", "8" * 32)
+    return BASE + path.replace("{householdId}", ALICE_HOUSEHOLD).replace("{id}", "8" * 32).replace("{lane}", "sweep")
 
 
 @pytest.mark.parametrize("token", TOKENS)

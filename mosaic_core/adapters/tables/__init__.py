@@ -25,6 +25,7 @@ from mosaic_core.adapters.tables.stores import (
     TableLedger,
     TableMembers,
     TableOutbox,
+    TablePauses,
     TableQuotas,
     TableRuns,
     TableSignals,
@@ -97,6 +98,7 @@ def open_table_stores(
         aged=TableAged(service, blob_store, now),
         quotas=TableQuotas(service),
         replays=TableReplays(service),
+        pauses=TablePauses(service),
     )
     return TableStores(
         stores=stores,

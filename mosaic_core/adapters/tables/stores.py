@@ -18,6 +18,7 @@ from mosaic_core.computing import INLINE_ROWS, compute_over
 from mosaic_core.concurrency import each, together
 from mosaic_core.domain import ids as derived
 from mosaic_core.domain.errors import StoredRowError
+from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
@@ -28,6 +29,7 @@ from mosaic_core.domain.records import (
     Conversation,
     Decision,
     Key,
+    LanePause,
     Membership,
     OpenFinding,
     OutboxEntry,
@@ -873,6 +875,18 @@ class TableCursors(_Store):
         if etag is None:
             return await self._tables.insert(INDEX, "cursor", encode(name), row)
         return await self._tables.update(INDEX, "cursor", encode(name), row, etag)
+
+
+class TablePauses(_Store):
+    async def read(self, lane: Lane) -> Stored[LanePause] | None:
+        found = await self._tables.read(INDEX, "pause", lane)
+        return Stored(rows.LANE_PAUSE.decode(found.row), found.etag) if found else None
+
+    async def save(self, pause: LanePause, etag: ETag | None) -> ETag | None:
+        row = rows.LANE_PAUSE.encode(pause)
+        if etag is None:
+            return await self._tables.insert(INDEX, "pause", pause.lane, row)
+        return await self._tables.update(INDEX, "pause", pause.lane, row, etag)
 
 
 class TableQuotas(_Store):

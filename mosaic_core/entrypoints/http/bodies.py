@@ -166,6 +166,12 @@ class PostReplay(Body):
     edit: ReplayEdit | None = None
 
 
+class PostReason(Body):
+    """Why an operator does it. Kept in the audit beside the token's subject."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
+
+
 class IngestedTransaction(TransactionLine):
     """One posted transaction. ``amount`` is decimal text such as ``-12.50``, negative = money out; ``currency`` is
     ISO 4217."""

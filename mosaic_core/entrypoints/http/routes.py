@@ -14,13 +14,14 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, Severity
 from mosaic_core.domain.membership import Right
 from mosaic_core.domain.replay import ReplayState
-from mosaic_core.entrypoints.http import handlers, operators, replays, rules
+from mosaic_core.entrypoints.http import controls, handlers, operators, replays, rules
 from mosaic_core.entrypoints.http.bodies import (
     IngestedTransaction,
     IngestionQuery,
     PostApproval,
     PostIngestion,
     PostMessage,
+    PostReason,
     PostReplay,
     PostResolution,
 )
@@ -28,6 +29,7 @@ from mosaic_core.entrypoints.http.call import Access, Call
 from mosaic_core.entrypoints.http.rules import TIME
 from mosaic_core.services.operators.signals import Shown
 from mosaic_core.services.operators.views import (
+    ChangedLane,
     Lanes,
     OperatorApprovals,
     OperatorRunDetail,
@@ -55,11 +57,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """``path`` goes below `PREFIX`; its ``{parameters}`` are GUIDs, ``{id}`` any id. ``also`` are answers besides the
-    success that are no errors. ``more_for`` is a role that is shown more by a route for anybody. ``lines`` are the
-    items of a body as JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the codes that only
-    this route has (`codes` adds those that follow from the rest). ``right`` is what the membership has to allow,
-    ``role`` what the token has to carry."""
+    """``path`` goes below `PREFIX`; its ``{parameters}`` are GUIDs, ``{id}`` any id, ``{lane}`` a lane. ``also`` are
+    answers besides the success that are no errors. ``more_for`` is a role that is shown more by a route for anybody.
+    ``lines`` are the items of a body as JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the
+    codes that only this route has (`codes` adds those that follow from the rest). ``right`` is what the membership has
+    to allow, ``role`` what the token has to carry."""
 
     name: str
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -469,6 +471,33 @@ ROUTES: Final[tuple[Route, ...]] = (
         role=handlers.OPERATOR_REPLAY,
         answer=ReplayView,
         errors=("not_found",),
+    ),
+    Route(
+        name="ops_pause_lane",
+        method="POST",
+        path="/ops/lanes/{lane}/pause",
+        summary="Hold a lane",
+        description=(
+            "Its messages are put off, uncounted, until somebody resumes it; what is at work goes on to its end. "
+            "Workers follow within seconds. What is paused stays as its first word has it."
+        ),
+        handler=controls.pause_lane,
+        access=Access.TOKEN,
+        role=controls.OPERATOR_ADMIN,
+        body=PostReason,
+        answer=ChangedLane,
+    ),
+    Route(
+        name="ops_resume_lane",
+        method="POST",
+        path="/ops/lanes/{lane}/resume",
+        summary="Let a lane go on",
+        description="What waited is worked on within about a minute, in the order in which it falls due.",
+        handler=controls.resume_lane,
+        access=Access.TOKEN,
+        role=controls.OPERATOR_ADMIN,
+        body=PostReason,
+        answer=ChangedLane,
     ),
     Route(
         name="health_live",

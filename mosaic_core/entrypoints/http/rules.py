@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from mosaic_core.domain.lanes import Lane
+
 type Schema = dict[str, Any]
 
 _HEX: Final = "[0-9a-fA-F]"
@@ -69,6 +71,8 @@ ID: Final[Schema] = {
     "pattern": "^[A-Za-z0-9:._-]{1,128}$",
     "description": "An id as it is told: of a command, message, run, signal, or a correlation id.",
 }
+
+LANE: Final[Schema] = {"type": "string", "enum": [str(lane) for lane in Lane]}
 
 NO_CONTROL: Final[Schema] = {"pattern": r"^[^\u0000-\u001f\u007f]*$"}
 PRINTABLE: Final[Schema] = {"pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"}

@@ -14,8 +14,9 @@ from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, RunStatus, Severity
 from mosaic_core.domain.records import Run
 from mosaic_core.ports import Clock, ListedCommand, ListedSignal, Stores
+from mosaic_core.services.operators.pausing import pause_of
 from mosaic_core.services.operators.runs import AT_ONCE, take
-from mosaic_core.services.operators.views import Lanes, LaneState, OpenSignals, RecentRuns
+from mosaic_core.services.operators.views import Lanes, LaneState, OpenSignals, PauseState, RecentRuns
 
 RECENT: Final = 10
 """Of each lane's commands so many of the newest are looked at."""
@@ -37,15 +38,23 @@ class LaneReads:
 
     async def _lane(self, lane: Lane) -> LaneState:
         queue = self.queues[lane]
-        commands, listed = await together(self._newest(queue), self._open(queue))
+        commands, listed, pause = await together(self._newest(queue), self._open(queue), self._pause(lane))
         runs = await each([ids.run_id(queue, one.command_id) for one in commands], self._run, at_once=AT_ONCE)
         return LaneState(
             lane=lane,
             queue=queue,
             command_types=sorted(RULES[lane].command_types),
+            pause=pause,
             open_signals=_signals(listed),
             recent=_recent(runs),
         )
+
+    async def _pause(self, lane: Lane) -> PauseState | None:
+        """A row that cannot be read pauses nothing: that is how the workers have it, too."""
+        with suppress(StoredRowError):
+            stored = await self.stores.pauses.read(lane)
+            return pause_of(stored.value) if stored is not None else None
+        return None
 
     async def _run(self, run_id: str) -> Run | None:
         """None as well where it cannot be read: `runs` names those."""

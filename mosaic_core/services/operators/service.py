@@ -13,6 +13,7 @@ from mosaic_core.ports import Clock, Stores
 from mosaic_core.services.operators import telling
 from mosaic_core.services.operators.commands import CommandReads
 from mosaic_core.services.operators.lanes import LaneReads
+from mosaic_core.services.operators.pausing import LanePausing
 from mosaic_core.services.operators.runs import RunReads
 from mosaic_core.services.operators.signals import SignalReads
 from mosaic_core.services.operators.trace import TraceReads
@@ -42,6 +43,10 @@ class OperatorService:
     @cached_property
     def lanes(self) -> LaneReads:
         return LaneReads(self.stores, self.clock, self.queues)
+
+    @cached_property
+    def pausing(self) -> LanePausing:
+        return LanePausing(self.stores, self.clock)
 
     @cached_property
     def traces(self) -> TraceReads:

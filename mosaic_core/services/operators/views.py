@@ -231,10 +231,28 @@ class RecentRuns(View):
     oldest_unfinished_at_utc: UtcTime | None
 
 
+class PauseState(View):
+    """A lane whose messages wait for an operator's word, and whose word it was."""
+
+    paused_by: str = Field(description="The subject of who paused it.")
+    reason: str
+    paused_at_utc: UtcTime
+
+
+class ChangedLane(View):
+    """``pause`` is how it is now, null where the lane is at work. Not changed: it was so before, and the first word
+    stands. Workers follow within seconds."""
+
+    lane: Lane
+    is_changed: bool
+    pause: PauseState | None
+
+
 class LaneState(View):
     lane: Lane
     queue: str
     command_types: list[str]
+    pause: PauseState | None = Field(description="Null where the lane is at work.")
     open_signals: OpenSignals
     recent: RecentRuns
 
