@@ -16,9 +16,9 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from mosaic_core.config import VERSION
 from mosaic_core.domain.envelope import MAX_DEPTH, MAX_NUMBER_CHARACTERS, _no_control
-from mosaic_core.entrypoints.http import rules
-from mosaic_core.entrypoints.http.answers import CODES
-from mosaic_core.entrypoints.http.bodies import ErrorAnswer, _printable
+from mosaic_core.entrypoints.http import idempotency, rules
+from mosaic_core.entrypoints.http.answers import CODES, PROBLEM_JSON
+from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ProblemDetails, _printable
 from mosaic_core.entrypoints.http.call import Access
 from mosaic_core.entrypoints.http.requests import (
     JSON,
@@ -83,6 +83,7 @@ def document(routes: Sequence[Route] = ROUTES) -> Document:
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
+            "x-problem-types": {code: {"title": title, "status": status} for code, (status, title) in CODES.items()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -90,6 +91,7 @@ def document(routes: Sequence[Route] = ROUTES) -> Document:
 
 def _models(routes: Sequence[Route]) -> Iterator[tuple[type[BaseModel], Mode]]:
     yield ErrorAnswer, "serialization"
+    yield ProblemDetails, "serialization"
     for route in routes:
         for model in (route.body, route.lines, route.lines_query):
             if model is not None:
@@ -144,9 +146,17 @@ def _parameters(route: Route, references: Any) -> Iterator[Document]:
             yield {
                 "name": name,
                 "in": "query",
-                "description": "Required with JSON Lines, unused with JSON.",
+                "description": "Required with JSON Lines, unused with JSON."
+                + (" An `Idempotency-Key` can stand for it." if name == "batchId" else ""),
                 "schema": schema if "$ref" not in schema else schemas["$defs"][schema["$ref"].rpartition("/")[2]],
             }
+    if route.takes_key:
+        yield {
+            "name": idempotency.HEADER,
+            "in": "header",
+            "description": idempotency.DESCRIPTION,
+            "schema": rules.IDEMPOTENCY_KEY,
+        }
     if route.access == Access.MEMBER:
         yield {
             "name": CHOICE_HEADER,
@@ -171,11 +181,15 @@ def _responses(route: Route, references: Any) -> dict[str, Document]:
         codes = [code for code in route.codes if CODES[code][0] == status]
         responses[str(status)] = {
             "description": " ".join(f"`{code}`: {CODES[code][1]}" for code in codes),
-            "content": {JSON: {"schema": references[ErrorAnswer, "serialization"]}},
+            "headers": {"Vary": {"description": "`Accept`: which shape it has.", "schema": {"const": "Accept"}}},
+            "content": {
+                JSON: {"schema": references[ErrorAnswer, "serialization"]},
+                PROBLEM_JSON: {"schema": references[ProblemDetails, "serialization"]},
+            },
         }
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             after = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
-            responses[str(status)]["headers"] = {"Retry-After": after}
+            responses[str(status)]["headers"]["Retry-After"] = after
     return responses
 
 

@@ -59,18 +59,20 @@ async def _answered(route: Route, api: Callable[[], Api], request: Request) -> f
     where nothing is traced."""
     trace_id = telemetry.trace_id() or uuid.uuid4().hex
     told = {"route": route.name, "traceId": trace_id}
+    accept = request.headers.get("accept", "")
     try:
         call = await authenticate(api(), route, request)
         return await route.handler(call)
     except RequestError as refusal:
         log.info("request refused", extra={**told, "status": refusal.status, "code": refusal.code})
-        return answers.error(refusal, trace_id)
+        return answers.error(refusal, trace_id, accept)
     except QueueUnavailableError:
         log.warning("the queue did not acknowledge", extra=told, exc_info=True)
         return answers.fault(
             "queue_unavailable",
             "the queue did not acknowledge; the command may have been enqueued: repeat with the same client id",
             trace_id,
+            accept,
         )
     except StoreUnreachableError:
         log.warning("storage did not answer", extra=told, exc_info=True)
@@ -78,10 +80,13 @@ async def _answered(route: Route, api: Callable[[], Api], request: Request) -> f
             "store_unavailable",
             "storage did not answer; repeat the request, a command with the same client id",
             trace_id,
+            accept,
         )
     except Exception as unexpected:
         _log_without_values(unexpected, told)
-        return answers.fault("internal_error", "the request failed; the trace id finds the reason in the log", trace_id)
+        return answers.fault(
+            "internal_error", "the request failed; the trace id finds the reason in the log", trace_id, accept
+        )
 
 
 def _log_without_values(error: BaseException, told: dict[str, str]) -> None:

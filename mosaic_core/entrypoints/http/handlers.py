@@ -18,6 +18,7 @@ from mosaic_core.entrypoints.http.bodies import (
     PostIngestion,
     PostMessage,
 )
+from mosaic_core.entrypoints.http.idempotency import IdempotencyKey
 from mosaic_core.entrypoints.http.requests import JSON, JSON_LINES, MAX_BATCH_BYTES, MAX_BODY_BYTES, json_lines
 from mosaic_core.services.batch import Batch
 from mosaic_core.services.enqueue import Enqueued
@@ -33,47 +34,52 @@ OPERATOR_REPLAY = "Mosaic.Operator.Replay"
 
 async def post_message(call: Call) -> func.HttpResponse:
     conversation_id = call.request.id("conversationId")
+    key = IdempotencyKey.of(call.request)
     call.request.media_type(JSON)
     call.request.check_size(MAX_BODY_BYTES)
     await call.count(call.caller)
     body = await call.request.json(PostMessage)
-    enqueued = await call.api.enqueue.enqueue_message(
-        call.caller, conversation_id, body.message, user_note=body.user_note, client_id=body.client_message_id
-    )
+    client_id = key.client_id(body.client_message_id, "clientMessageId")
+    with key.reuse():
+        enqueued = await call.api.enqueue.enqueue_message(
+            call.caller, conversation_id, body.message, user_note=body.user_note, client_id=client_id
+        )
     return _accepted(enqueued, _stream(conversation_id))
 
 
 async def post_approval(call: Call) -> func.HttpResponse:
     conversation_id, approval_id = call.request.id("conversationId"), call.request.id("approvalId")
+    key = IdempotencyKey.of(call.request)
     call.request.media_type(JSON)
     call.request.check_size(MAX_BODY_BYTES)
     await call.count(call.caller)
     body = await call.request.json(PostApproval)
-    enqueued = await call.api.enqueue.enqueue_approval(
-        call.caller,
-        conversation_id,
-        approval_id,
-        body.decision,
-        rationale=body.rationale,
-        client_id=body.client_approval_id,
-    )
+    client_id = key.client_id(body.client_approval_id, "clientApprovalId")
+    with key.reuse():
+        enqueued = await call.api.enqueue.enqueue_approval(
+            call.caller, conversation_id, approval_id, body.decision, rationale=body.rationale, client_id=client_id
+        )
     return _accepted(enqueued, _stream(conversation_id))
 
 
 async def post_ingestion(call: Call) -> func.HttpResponse:
+    key = IdempotencyKey.of(call.request)
     kind = call.request.media_type(JSON, *JSON_LINES)
     call.request.check_size(MAX_BATCH_BYTES)
     await call.count(call.caller)
     head: PostIngestion | IngestionQuery
     if kind == JSON:
         head = whole = await call.request.json(PostIngestion)
+        batch_id = key.batch_id(head.batch_id)
         batch = await compute(Batch.of, whole.transactions)
     else:
         head = call.request.choose(IngestionQuery)
+        batch_id = key.batch_id(head.batch_id)
         # one line at a time, on a thread: a large batch is never there as objects, and holds nobody up
         batch = await compute(Batch.of, json_lines(call.request.body, IngestedTransaction))
     call.caller.check_source(head.source)
-    enqueued = await call.api.enqueue.enqueue_ingestion(call.caller, head.batch_id, head.source, head.account_id, batch)
+    with key.reuse():
+        enqueued = await call.api.enqueue.enqueue_ingestion(call.caller, batch_id, head.source, head.account_id, batch)
     return _accepted(enqueued, f"{_BASE}/runs/{ids.run_id(enqueued.queue, enqueued.command_id)}")
 
 

@@ -59,6 +59,10 @@ ID: Final[Schema] = {
     "description": "An id as it is told: of a command, message, run, signal, or a correlation id.",
 }
 
+IDEMPOTENCY_KEY: Final[Schema] = {
+    "type": "string",
+    "pattern": r"""^(?:"(?:[ !#-\[\]-~]|\\["\\]){1,240}"|[!#-+\--:<-\[\]-~]{1,120})$""",
+}
 NO_CONTROL: Final[Schema] = {"pattern": r"^[^\u0000-\u001f\u007f]*$"}
 PRINTABLE: Final[Schema] = {"pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"}
 """Line breaks and tabs are taken."""
