@@ -19,7 +19,7 @@ from mosaic_core.domain.envelope import MAX_DEPTH, MAX_NUMBER_CHARACTERS, _no_co
 from mosaic_core.entrypoints.http import idempotency, rules
 from mosaic_core.entrypoints.http.answers import CODES, PROBLEM_JSON
 from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ProblemDetails, _printable
-from mosaic_core.entrypoints.http.call import Access
+from mosaic_core.entrypoints.http.call import QUOTA, Access
 from mosaic_core.entrypoints.http.requests import (
     JSON,
     JSON_LINES,
@@ -166,12 +166,32 @@ def _parameters(route: Route, references: Any) -> Iterator[Document]:
         }
 
 
+_RETRY_AFTER: Final = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
+_VARY: Final = {"description": "`Accept`: which shape it has.", "schema": {"type": "string", "const": "Accept"}}
+_CHALLENGE: Final = {"description": "`Bearer`, and what is wrong with the token.", "schema": {"type": "string"}}
+_RATE_LIMITS: Final = {
+    "RateLimit-Policy": {
+        "description": (
+            "The household's quota of commands, `q` in `w` seconds; where there is one and it was counted "
+            "(draft-ietf-httpapi-ratelimit-headers-10)."
+        ),
+        "schema": {"type": "string", "examples": [f'"{QUOTA}";q=300;w=60']},
+    },
+    "RateLimit": {
+        "description": (
+            "`r`: how many more the household may ask for now; `t`: seconds until the quota is whole again, or with "
+            "none left, until there is one."
+        ),
+        "schema": {"type": "string", "examples": [f'"{QUOTA}";r=299;t=1']},
+    },
+}
+
+
 def _responses(route: Route, references: Any) -> dict[str, Document]:
     schema = references[route.answer, "serialization"] if route.answer is not None else {"type": "object"}
-    success: Document = {"description": HTTPStatus(route.status).phrase, "content": {JSON: {"schema": schema}}}
-    if route.location:
-        success["headers"] = {"Location": {"description": route.location, "schema": {"type": "string"}}}
-    responses = {str(route.status): success}
+    responses: dict[str, Document] = {
+        str(route.status): {"description": HTTPStatus(route.status).phrase, "content": {JSON: {"schema": schema}}}
+    }
     for status, model in route.also.items():
         responses[str(status)] = {
             "description": HTTPStatus(status).phrase,
@@ -181,16 +201,30 @@ def _responses(route: Route, references: Any) -> dict[str, Document]:
         codes = [code for code in route.codes if CODES[code][0] == status]
         responses[str(status)] = {
             "description": " ".join(f"`{code}`: {CODES[code][1]}" for code in codes),
-            "headers": {"Vary": {"description": "`Accept`: which shape it has.", "schema": {"const": "Accept"}}},
+            "headers": {"Vary": _VARY},
             "content": {
                 JSON: {"schema": references[ErrorAnswer, "serialization"]},
                 PROBLEM_JSON: {"schema": references[ProblemDetails, "serialization"]},
             },
         }
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            after = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
-            responses[str(status)]["headers"]["Retry-After"] = after
+    for code, response in responses.items():
+        if headers := dict(_headers(route, int(code))):
+            response.setdefault("headers", {}).update(headers)
     return responses
+
+
+def _headers(route: Route, status: int) -> Iterator[tuple[str, Document]]:
+    """What an answer of that status carries beside its body's type; of errors, what any of its codes does."""
+    if status == route.status and route.location:
+        yield "Location", {"description": route.location, "schema": {"type": "string", "format": "uri-reference"}}
+    if status == HTTPStatus.UNAUTHORIZED:
+        yield "WWW-Authenticate", _CHALLENGE
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        yield "Retry-After", _RETRY_AFTER
+    if status == HTTPStatus.ACCEPTED:
+        yield "Retry-After", {**_RETRY_AFTER, "description": "Seconds until a look at the Location is worth it."}
+    if "quota_exceeded" in route.codes and status in (route.status, HTTPStatus.TOO_MANY_REQUESTS):
+        yield from _RATE_LIMITS.items()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import logging
 import traceback
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import azure.functions as func
@@ -45,7 +46,9 @@ def _function(
             stranger=request.headers,
             attributes={"http.request.method": route.method, "http.route": f"/api/{route.route}"},
         ) as span:
-            response = await _answered(route, api, request)
+            more: dict[str, str] = {}
+            response = await _answered(route, api, request, more)
+            response.headers.update(more)
             span.set_attribute("http.response.status_code", response.status_code)
             return response
 
@@ -54,14 +57,14 @@ def _function(
     return handle
 
 
-async def _answered(route: Route, api: Callable[[], Api], request: Request) -> func.HttpResponse:
+async def _answered(route: Route, api: Callable[[], Api], request: Request, more: dict[str, str]) -> func.HttpResponse:
     """The route's answer; whatever goes wrong becomes the contract's error. Its trace id is in the log line too, also
-    where nothing is traced."""
+    where nothing is traced. ``more`` takes the headers that the call has for any answer."""
     trace_id = telemetry.trace_id() or uuid.uuid4().hex
     told = {"route": route.name, "traceId": trace_id}
     accept = request.headers.get("accept", "")
     try:
-        call = await authenticate(api(), route, request)
+        call = replace(await authenticate(api(), route, request), headers=more)
         return await route.handler(call)
     except RequestError as refusal:
         log.info("request refused", extra={**told, "status": refusal.status, "code": refusal.code})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import azure.functions as func
 
 from mosaic_core.computing import compute
 from mosaic_core.domain import ids
 from mosaic_core.domain.lifecycle import ApprovalStatus
-from mosaic_core.entrypoints.http.answers import answer, json_text
+from mosaic_core.entrypoints.http.answers import RETRY_AFTER_SECONDS, answer, json_text
 from mosaic_core.entrypoints.http.bodies import (
     IngestedTransaction,
     IngestionQuery,
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mosaic_core.entrypoints.http.call import Call
 
 _BASE = "/api/v1/agent"
+POLL_SECONDS: Final = "1"
+"""Of a 202: when to look at its Location first. A run without trouble is over by then."""
 OPERATOR_READ = "Mosaic.Operator.Read"
 OPERATOR_REPLAY = "Mosaic.Operator.Replay"
 
@@ -104,8 +106,9 @@ async def health_live(call: Call) -> func.HttpResponse:
 
 async def health_ready(call: Call) -> func.HttpResponse:
     health = await call.api.health.ready(for_operators=call.may(OPERATOR_READ))
-    status = HTTPStatus.OK if health.status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
-    return answer(status, health)
+    if health.status == "ready":
+        return answer(HTTPStatus.OK, health)
+    return answer(HTTPStatus.SERVICE_UNAVAILABLE, health, {"Retry-After": RETRY_AFTER_SECONDS})
 
 
 async def openapi(call: Call) -> func.HttpResponse:
@@ -124,7 +127,7 @@ def _accepted(enqueued: Enqueued, location: str) -> func.HttpResponse:
         policy_disposition=enqueued.policy_disposition,
         queued_at_utc=enqueued.queued_at,
     )
-    return answer(HTTPStatus.ACCEPTED, body, {"Location": location})
+    return answer(HTTPStatus.ACCEPTED, body, {"Location": location, "Retry-After": POLL_SECONDS})
 
 
 def _stream(conversation_id: str) -> str:
