@@ -16,10 +16,10 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from mosaic_core.config import VERSION
 from mosaic_core.domain.envelope import MAX_DEPTH, MAX_NUMBER_CHARACTERS, _no_control
-from mosaic_core.entrypoints.http import rules
-from mosaic_core.entrypoints.http.answers import CODES
-from mosaic_core.entrypoints.http.bodies import ErrorAnswer, _printable
-from mosaic_core.entrypoints.http.call import Access
+from mosaic_core.entrypoints.http import idempotency, rules
+from mosaic_core.entrypoints.http.answers import CODES, PROBLEM_JSON
+from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ProblemDetails, _printable
+from mosaic_core.entrypoints.http.call import QUOTA, Access
 from mosaic_core.entrypoints.http.requests import (
     JSON,
     JSON_LINES,
@@ -83,6 +83,7 @@ def document(routes: Sequence[Route] = ROUTES) -> Document:
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
+            "x-problem-types": {code: {"title": title, "status": status} for code, (status, title) in CODES.items()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -90,6 +91,7 @@ def document(routes: Sequence[Route] = ROUTES) -> Document:
 
 def _models(routes: Sequence[Route]) -> Iterator[tuple[type[BaseModel], Mode]]:
     yield ErrorAnswer, "serialization"
+    yield ProblemDetails, "serialization"
     for route in routes:
         for model in (route.body, route.lines, route.lines_query):
             if model is not None:
@@ -144,9 +146,17 @@ def _parameters(route: Route, references: Any) -> Iterator[Document]:
             yield {
                 "name": name,
                 "in": "query",
-                "description": "Required with JSON Lines, unused with JSON.",
+                "description": "Required with JSON Lines, unused with JSON."
+                + (" An `Idempotency-Key` can stand for it." if name == "batchId" else ""),
                 "schema": schema if "$ref" not in schema else schemas["$defs"][schema["$ref"].rpartition("/")[2]],
             }
+    if route.takes_key:
+        yield {
+            "name": idempotency.HEADER,
+            "in": "header",
+            "description": idempotency.DESCRIPTION,
+            "schema": rules.IDEMPOTENCY_KEY,
+        }
     if route.access == Access.MEMBER:
         yield {
             "name": CHOICE_HEADER,
@@ -156,12 +166,32 @@ def _parameters(route: Route, references: Any) -> Iterator[Document]:
         }
 
 
+_RETRY_AFTER: Final = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
+_VARY: Final = {"description": "`Accept`: which shape it has.", "schema": {"type": "string", "const": "Accept"}}
+_CHALLENGE: Final = {"description": "`Bearer`, and what is wrong with the token.", "schema": {"type": "string"}}
+_RATE_LIMITS: Final = {
+    "RateLimit-Policy": {
+        "description": (
+            "The household's quota of commands, `q` in `w` seconds; where there is one and it was counted "
+            "(draft-ietf-httpapi-ratelimit-headers-10)."
+        ),
+        "schema": {"type": "string", "examples": [f'"{QUOTA}";q=300;w=60']},
+    },
+    "RateLimit": {
+        "description": (
+            "`r`: how many more the household may ask for now; `t`: seconds until the quota is whole again, or with "
+            "none left, until there is one."
+        ),
+        "schema": {"type": "string", "examples": [f'"{QUOTA}";r=299;t=1']},
+    },
+}
+
+
 def _responses(route: Route, references: Any) -> dict[str, Document]:
     schema = references[route.answer, "serialization"] if route.answer is not None else {"type": "object"}
-    success: Document = {"description": HTTPStatus(route.status).phrase, "content": {JSON: {"schema": schema}}}
-    if route.location:
-        success["headers"] = {"Location": {"description": route.location, "schema": {"type": "string"}}}
-    responses = {str(route.status): success}
+    responses: dict[str, Document] = {
+        str(route.status): {"description": HTTPStatus(route.status).phrase, "content": {JSON: {"schema": schema}}}
+    }
     for status, model in route.also.items():
         responses[str(status)] = {
             "description": HTTPStatus(status).phrase,
@@ -171,12 +201,30 @@ def _responses(route: Route, references: Any) -> dict[str, Document]:
         codes = [code for code in route.codes if CODES[code][0] == status]
         responses[str(status)] = {
             "description": " ".join(f"`{code}`: {CODES[code][1]}" for code in codes),
-            "content": {JSON: {"schema": references[ErrorAnswer, "serialization"]}},
+            "headers": {"Vary": _VARY},
+            "content": {
+                JSON: {"schema": references[ErrorAnswer, "serialization"]},
+                PROBLEM_JSON: {"schema": references[ProblemDetails, "serialization"]},
+            },
         }
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            after = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
-            responses[str(status)]["headers"] = {"Retry-After": after}
+    for code, response in responses.items():
+        if headers := dict(_headers(route, int(code))):
+            response.setdefault("headers", {}).update(headers)
     return responses
+
+
+def _headers(route: Route, status: int) -> Iterator[tuple[str, Document]]:
+    """What an answer of that status carries beside its body's type; of errors, what any of its codes does."""
+    if status == route.status and route.location:
+        yield "Location", {"description": route.location, "schema": {"type": "string", "format": "uri-reference"}}
+    if status == HTTPStatus.UNAUTHORIZED:
+        yield "WWW-Authenticate", _CHALLENGE
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        yield "Retry-After", _RETRY_AFTER
+    if status == HTTPStatus.ACCEPTED:
+        yield "Retry-After", {**_RETRY_AFTER, "description": "Seconds until a look at the Location is worth it."}
+    if "quota_exceeded" in route.codes and status in (route.status, HTTPStatus.TOO_MANY_REQUESTS):
+        yield from _RATE_LIMITS.items()
 
 
 if __name__ == "__main__":

@@ -26,11 +26,22 @@ _STORAGE_SECONDS: Final = 2.0
 _LOST_SECONDS: Final = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One command, counted. ``left``: how many more the household may ask for now, None where nobody could tell.
+    ``wait``: seconds until there will be one for it; 0: it may pass. ``reset``: seconds until the quota is whole again;
+    with none left, until there is one."""
+
+    left: int | None
+    wait: float
+    reset: float
+
+
 @dataclass(slots=True, eq=False)
 class _Ask:
-    """One command; ``wait`` is None until it is counted, 0 where it is granted."""
+    """One command; None until it is counted."""
 
-    wait: float | None = None
+    counted: Counted | None = None
 
 
 @dataclass(slots=True)
@@ -51,20 +62,25 @@ class CommandQuota:
     _lines: dict[str, _Line] = field(default_factory=dict)
 
     async def take(self, household_id: str) -> None:
-        """Count one command. Raises `RequestError` 429 ``quota_exceeded``, with the seconds to wait, where the
-        household has used its own up.
+        """`count`. Raises `RequestError` 429 ``quota_exceeded`` where the household has used its own up."""
+        counted = await self.count(household_id)
+        if counted is not None and counted.wait:
+            raise self.refusal(counted)
+
+    async def count(self, household_id: str) -> Counted | None:
+        """Count one command. None: there is no quota.
 
         Where storage does not answer in time the command passes: it cannot be recorded without storage either.
         """
         if not self.per_minute:
-            return
+            return None
         line = self._lines.setdefault(household_id, _Line())
         line.present += 1
         ask = _Ask()
         line.asking.append(ask)
         try:
             async with line.counting:
-                if ask.wait is None:
+                if ask.counted is None:
                     round_ = [other for other in line.asking if other is not ask]
                     line.asking.clear()
                     await self._count(household_id, [ask, *round_])
@@ -72,15 +88,21 @@ class CommandQuota:
             line.present -= 1
             if not line.present:
                 del self._lines[household_id]
-        if ask.wait:
-            seconds = max(1, math.ceil(ask.wait))
+        assert ask.counted is not None
+        if ask.counted.wait:
+            seconds = whole(ask.counted.wait)
             log.info("a household's quota is used up", extra={"householdId": household_id, "retryAfter": seconds})
-            raise RequestError(
-                429,
-                "quota_exceeded",
-                f"the household's quota of {self.per_minute} commands a minute is used up; try again in {seconds} s",
-                retry_after=seconds,
-            )
+        return ask.counted
+
+    def refusal(self, counted: Counted) -> RequestError:
+        """What is told of a command that may not pass."""
+        seconds = whole(counted.wait)
+        return RequestError(
+            429,
+            "quota_exceeded",
+            f"the household's quota of {self.per_minute} commands a minute is used up; try again in {seconds} s",
+            retry_after=seconds,
+        )
 
     async def _count(self, household_id: str, round_: list[_Ask]) -> None:
         try:
@@ -89,12 +111,14 @@ class CommandQuota:
         except (TimeoutError, MosaicError) as error:
             log.warning("a household's quota cannot be counted", extra={"error": type(error).__name__})
             for ask in round_:
-                ask.wait = 0.0
+                ask.counted = Counted(None, 0.0, 0.0)
             return
         granted, wait = (counted.granted, counted.wait) if counted is not None else (0, _LOST_SECONDS)
+        left = int(counted.allowance.left) if counted is not None else None
+        missing = self.per_minute - counted.allowance.left if counted is not None else 0.0
         for place, ask in enumerate(round_):
-            behind = (place - granted) * 60.0 / self.per_minute
-            ask.wait = 0.0 if place < granted else wait + behind
+            late = 0.0 if place < granted else wait + (place - granted) * 60.0 / self.per_minute
+            ask.counted = Counted(left, late, missing * 60.0 / self.per_minute if left else late or wait)
 
     async def _granted(self, household_id: str, asked: int) -> Grant | None:
         """None: other instances were faster each time."""
@@ -111,3 +135,8 @@ class CommandQuota:
             if etag is not None:
                 return counted
         return None
+
+
+def whole(seconds: float) -> int:
+    """As a header says them: never less than there are, and at least one."""
+    return max(1, math.ceil(seconds))

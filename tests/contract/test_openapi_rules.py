@@ -196,6 +196,10 @@ def test_fields_too_many_or_missing_are_refused_as_documented(api: Api, name: st
         many = [TRANSACTION | {"transactionId": f"t-{n}"} for n in range(501)]
         changed += [whole | {"batchId": "many", "transactions": many[:n]} for n in (500, 501)]
     for body in changed:
+        if name == "post_ingestion" and body and "batchId" not in body:
+            answer = api.post(route, body)  # a header could stand for it, which a body's schema cannot say
+            assert (answer.status, answer.fields, allows(schema, body)) == (400, ["batchId"], True)
+            continue
         agreed(api.post(route, body), schema, body)
 
 

@@ -174,8 +174,12 @@ class ApiWorld:
             health=self.health,
             verifier=StaticVerifier(),
             platform_principal=self.platform_principal,
-            quota=CommandQuota(self.stores.quotas, self.commands_per_minute),
+            quota=self.quota(),
         )
+
+    def quota(self) -> CommandQuota:
+        """One for each request, as if each came to an instance of its own."""
+        return CommandQuota(self.stores.quotas, self.commands_per_minute)
 
     async def with_members(self) -> ApiWorld:
         for subject, household, user in (

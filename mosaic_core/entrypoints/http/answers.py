@@ -1,4 +1,5 @@
-"""Answers: JSON with the headers that all of them carry, and the one shape of an error."""
+"""Answers: JSON with the headers that all of them carry, and an error in one of its two shapes: the contract's, and
+RFC 9457's for who prefers that."""
 
 from __future__ import annotations
 
@@ -8,9 +9,17 @@ from typing import Final
 
 import azure.functions as func
 from pydantic import BaseModel
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from mosaic_core.domain.errors import Detail, RequestError
-from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ErrorDetail, Problem
+from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ErrorDetail, Problem, ProblemDetails
+
+JSON: Final = "application/json"
+PROBLEM_JSON: Final = "application/problem+json"
+PROBLEM_TYPES: Final = "/api/v1/agent/openapi.json#/components/x-problem-types/"
+"""Where a problem's type is described: below it, by its code. An absolute path, so that it means the same whichever
+request it is resolved against."""
 
 HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -28,6 +37,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "stored_row_invalid": (409, "The stored row cannot be read by this version; details name it."),
     "payload_too_large": (413, "The body is too large."),
     "unsupported_media_type": (415, "The body is of a type that this route does not take."),
+    "idempotency_key_reused": (422, "The Idempotency-Key already names another request."),
     "quota_exceeded": (429, "The household's quota of commands is used up; Retry-After says for how long."),
     "internal_error": (500, "A fault of the service; the trace id finds it in the log."),
     "queue_unavailable": (503, "The queue did not acknowledge; repeat with the same client id."),
@@ -36,28 +46,30 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
 }
 """Every error code of the API with its status and what it means."""
 
-_RETRY_AFTER_SECONDS: Final = "5"
+RETRY_AFTER_SECONDS: Final = "5"
+"""Of a 503."""
 
 
 def answer(status: int, body: BaseModel, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
     return json_text(status, body.model_dump_json(by_alias=True), headers)
 
 
-def json_text(status: int, text: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    return func.HttpResponse(
-        text, status_code=status, headers={**HEADERS, **(headers or {})}, mimetype="application/json"
-    )
+def json_text(
+    status: int, text: str, headers: Mapping[str, str] | None = None, mimetype: str = JSON
+) -> func.HttpResponse:
+    return func.HttpResponse(text, status_code=status, headers={**HEADERS, **(headers or {})}, mimetype=mimetype)
 
 
-def error(problem: RequestError, trace_id: str) -> func.HttpResponse:
-    answered = _error(problem.status, problem.code, problem.rationale, problem.details, trace_id)
+def error(problem: RequestError, trace_id: str, accept: str = "") -> func.HttpResponse:
+    """``accept`` is the request's header of that name."""
+    answered = _error(problem.status, problem.code, problem.rationale, problem.details, trace_id, accept)
     if problem.retry_after is not None:
         answered.headers["Retry-After"] = str(problem.retry_after)
     return answered
 
 
-def fault(code: str, message: str, trace_id: str) -> func.HttpResponse:
-    return _error(CODES[code][0], code, message, (), trace_id)
+def fault(code: str, message: str, trace_id: str, accept: str = "") -> func.HttpResponse:
+    return _error(CODES[code][0], code, message, (), trace_id, accept)
 
 
 def refused(code: str, message: str, details: Sequence[Detail] = ()) -> RequestError:
@@ -65,16 +77,42 @@ def refused(code: str, message: str, details: Sequence[Detail] = ()) -> RequestE
     return RequestError(CODES[code][0], code, message, details)
 
 
-def _error(status: int, code: str, message: str, details: Sequence[Detail], trace_id: str) -> func.HttpResponse:
-    headers: dict[str, str] = {}
+def prefers_problem(accept: str) -> bool:
+    """Whether RFC 9457's shape is the one to answer with: the contract's stays wherever the two are wanted alike and
+    RFC 9457's is not named, and where neither is wanted. Parameters of a media type say nothing here."""
+    wanted = MIMEAccept([(kind.partition(";")[0].strip(), q) for kind, q in parse_accept_header(accept, MIMEAccept)])
+    problem, plain = wanted.quality(PROBLEM_JSON), wanted.quality(JSON)
+    is_named = any(kind.lower() == PROBLEM_JSON for kind, _ in wanted)
+    return problem > plain or (is_named and problem == plain > 0)
+
+
+def _error(
+    status: int, code: str, message: str, details: Sequence[Detail], trace_id: str, accept: str
+) -> func.HttpResponse:
+    headers = {"Vary": "Accept"}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if code == "member_context_invalid" else "Bearer"
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = _RETRY_AFTER_SECONDS
-    problem = Problem(
-        code=code,
-        message=message,
-        trace_id=trace_id,
-        details=[ErrorDetail(field=detail.field, issue=detail.issue) for detail in details],
+        headers["Retry-After"] = RETRY_AFTER_SECONDS
+    fields = [ErrorDetail(field=detail.field, issue=detail.issue) for detail in details]
+    if prefers_problem(accept):
+        problem = ProblemDetails(
+            type=PROBLEM_TYPES + code,
+            title=title(code),
+            status=status,
+            detail=message,
+            code=code,
+            trace_id=trace_id,
+            errors=fields,
+        )
+        return json_text(status, problem.model_dump_json(by_alias=True), headers, PROBLEM_JSON)
+    return answer(
+        status,
+        ErrorAnswer(error=Problem(code=code, message=message, trace_id=trace_id, details=fields)),
+        headers,
     )
-    return answer(status, ErrorAnswer(error=problem), headers)
+
+
+def title(code: str) -> str:
+    """A problem type's title: the same each time, whatever the request."""
+    return CODES[code][1] if code in CODES else code

@@ -6,6 +6,7 @@ import logging
 import traceback
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import azure.functions as func
@@ -45,7 +46,9 @@ def _function(
             stranger=request.headers,
             attributes={"http.request.method": route.method, "http.route": f"/api/{route.route}"},
         ) as span:
-            response = await _answered(route, api, request)
+            more: dict[str, str] = {}
+            response = await _answered(route, api, request, more)
+            response.headers.update(more)
             span.set_attribute("http.response.status_code", response.status_code)
             return response
 
@@ -54,23 +57,25 @@ def _function(
     return handle
 
 
-async def _answered(route: Route, api: Callable[[], Api], request: Request) -> func.HttpResponse:
+async def _answered(route: Route, api: Callable[[], Api], request: Request, more: dict[str, str]) -> func.HttpResponse:
     """The route's answer; whatever goes wrong becomes the contract's error. Its trace id is in the log line too, also
-    where nothing is traced."""
+    where nothing is traced. ``more`` takes the headers that the call has for any answer."""
     trace_id = telemetry.trace_id() or uuid.uuid4().hex
     told = {"route": route.name, "traceId": trace_id}
+    accept = request.headers.get("accept", "")
     try:
-        call = await authenticate(api(), route, request)
+        call = replace(await authenticate(api(), route, request), headers=more)
         return await route.handler(call)
     except RequestError as refusal:
         log.info("request refused", extra={**told, "status": refusal.status, "code": refusal.code})
-        return answers.error(refusal, trace_id)
+        return answers.error(refusal, trace_id, accept)
     except QueueUnavailableError:
         log.warning("the queue did not acknowledge", extra=told, exc_info=True)
         return answers.fault(
             "queue_unavailable",
             "the queue did not acknowledge; the command may have been enqueued: repeat with the same client id",
             trace_id,
+            accept,
         )
     except StoreUnreachableError:
         log.warning("storage did not answer", extra=told, exc_info=True)
@@ -78,10 +83,13 @@ async def _answered(route: Route, api: Callable[[], Api], request: Request) -> f
             "store_unavailable",
             "storage did not answer; repeat the request, a command with the same client id",
             trace_id,
+            accept,
         )
     except Exception as unexpected:
         _log_without_values(unexpected, told)
-        return answers.fault("internal_error", "the request failed; the trace id finds the reason in the log", trace_id)
+        return answers.fault(
+            "internal_error", "the request failed; the trace id finds the reason in the log", trace_id, accept
+        )
 
 
 def _log_without_values(error: BaseException, told: dict[str, str]) -> None:

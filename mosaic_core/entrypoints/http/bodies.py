@@ -75,6 +75,14 @@ type ClientId = Annotated[
 ]
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+# left out it is empty, which the rules of a batch id would refuse: null and an empty text are no way to leave it out
+MAY_BE_KEY: Final = Field(default="", json_schema_extra=_without_default)
+
+
 class PostMessage(Body):
     """A message to the household's agent. Lengths count after trimming; of the normal form (NFKC, case folded) they
     may be twice as much."""
@@ -185,9 +193,9 @@ class IngestedTransaction(TransactionLine):
 
 class PostIngestion(Body):
     """One batch of an account's transactions. ``batchId`` (a GUID, or up to 44 letters, digits, '.', '_', '-') is the
-    client's reference: the same batch again is the same command."""
+    client's reference: the same batch again is the same command. Only an ``Idempotency-Key`` can stand for it."""
 
-    batch_id: BatchReference
+    batch_id: BatchReference = MAY_BE_KEY
     source: OneLine
     account_id: OneLine
     transactions: Annotated[
@@ -200,7 +208,7 @@ class IngestionQuery(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, str_strip_whitespace=True)
 
-    batch_id: BatchReference
+    batch_id: BatchReference = MAY_BE_KEY
     source: OneLine
     account_id: OneLine
 
@@ -223,3 +231,19 @@ class Problem(BaseModel):
 
 class ErrorAnswer(BaseModel):
     error: Problem
+
+
+class ProblemDetails(BaseModel):
+    """An error as RFC 9457 has it, for who prefers `application/problem+json`."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
+
+    type: Annotated[
+        str, Field(json_schema_extra={"format": "uri-reference"}, description="By the code; where it is described.")
+    ]
+    title: Annotated[str, Field(description="What the code means.")]
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: Annotated[str, Field(description="What was wrong with this request.")]
+    code: str
+    trace_id: Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="Find the request in logs and traces by it.")]
+    errors: Annotated[list[ErrorDetail], Field(description="The same as `details` of the other shape.")]

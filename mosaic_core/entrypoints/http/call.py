@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,7 +17,7 @@ from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
 from mosaic_core.services.membership import CHOICE_HEADER, Caller, MembershipService
 from mosaic_core.services.operators import OperatorService
-from mosaic_core.services.quota import CommandQuota
+from mosaic_core.services.quota import CommandQuota, whole
 from mosaic_core.services.read_models import ReadModels
 from mosaic_core.services.replay.service import ReplayService
 
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 IF_KNOWN_SECONDS: Final = 1.0
 """How long an answer that is for anybody waits to know who asks."""
+
+QUOTA: Final = "household-commands"
+"""The quota's name in ``RateLimit`` and ``RateLimit-Policy`` (draft-ietf-httpapi-ratelimit-headers-10)."""
 
 PLATFORM_HEADER: Final = "x-ms-client-principal"
 
@@ -76,12 +79,21 @@ class Call:
     request: Request
     principal_or_none: Principal | None = None
     caller_or_none: Caller | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of the answer, whatever it will be."""
 
     async def count(self, caller: Caller) -> None:
         """One command more for the caller's household, before anything of the body is looked at. Raises `RequestError`
         429 where its quota is used up."""
-        if self.api.quota is not None:
-            await self.api.quota.take(caller.household_id)
+        quota = self.api.quota
+        counted = await quota.count(caller.household_id) if quota is not None else None
+        if quota is None or counted is None:
+            return
+        self.headers["RateLimit-Policy"] = f'"{QUOTA}";q={quota.per_minute};w=60'
+        if counted.left is not None:
+            self.headers["RateLimit"] = f'"{QUOTA}";r={counted.left};t={whole(counted.reset)}'
+        if counted.wait:
+            raise quota.refusal(counted)
 
     @property
     def principal(self) -> Principal:

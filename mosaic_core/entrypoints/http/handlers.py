@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import azure.functions as func
 
 from mosaic_core.computing import compute
 from mosaic_core.domain import ids
 from mosaic_core.domain.lifecycle import ApprovalStatus
-from mosaic_core.entrypoints.http.answers import answer, json_text
+from mosaic_core.entrypoints.http.answers import RETRY_AFTER_SECONDS, answer, json_text
 from mosaic_core.entrypoints.http.bodies import (
     IngestedTransaction,
     IngestionQuery,
@@ -18,6 +18,7 @@ from mosaic_core.entrypoints.http.bodies import (
     PostIngestion,
     PostMessage,
 )
+from mosaic_core.entrypoints.http.idempotency import IdempotencyKey
 from mosaic_core.entrypoints.http.requests import JSON, JSON_LINES, MAX_BATCH_BYTES, MAX_BODY_BYTES, json_lines
 from mosaic_core.services.batch import Batch
 from mosaic_core.services.enqueue import Enqueued
@@ -27,53 +28,60 @@ if TYPE_CHECKING:
     from mosaic_core.entrypoints.http.call import Call
 
 _BASE = "/api/v1/agent"
+POLL_SECONDS: Final = "1"
+"""Of a 202: when to look at its Location first. A run without trouble is over by then."""
 OPERATOR_READ = "Mosaic.Operator.Read"
 OPERATOR_REPLAY = "Mosaic.Operator.Replay"
 
 
 async def post_message(call: Call) -> func.HttpResponse:
     conversation_id = call.request.id("conversationId")
+    key = IdempotencyKey.of(call.request)
     call.request.media_type(JSON)
     call.request.check_size(MAX_BODY_BYTES)
     await call.count(call.caller)
     body = await call.request.json(PostMessage)
-    enqueued = await call.api.enqueue.enqueue_message(
-        call.caller, conversation_id, body.message, user_note=body.user_note, client_id=body.client_message_id
-    )
+    client_id = key.client_id(body.client_message_id, "clientMessageId")
+    with key.reuse():
+        enqueued = await call.api.enqueue.enqueue_message(
+            call.caller, conversation_id, body.message, user_note=body.user_note, client_id=client_id
+        )
     return _accepted(enqueued, _stream(conversation_id))
 
 
 async def post_approval(call: Call) -> func.HttpResponse:
     conversation_id, approval_id = call.request.id("conversationId"), call.request.id("approvalId")
+    key = IdempotencyKey.of(call.request)
     call.request.media_type(JSON)
     call.request.check_size(MAX_BODY_BYTES)
     await call.count(call.caller)
     body = await call.request.json(PostApproval)
-    enqueued = await call.api.enqueue.enqueue_approval(
-        call.caller,
-        conversation_id,
-        approval_id,
-        body.decision,
-        rationale=body.rationale,
-        client_id=body.client_approval_id,
-    )
+    client_id = key.client_id(body.client_approval_id, "clientApprovalId")
+    with key.reuse():
+        enqueued = await call.api.enqueue.enqueue_approval(
+            call.caller, conversation_id, approval_id, body.decision, rationale=body.rationale, client_id=client_id
+        )
     return _accepted(enqueued, _stream(conversation_id))
 
 
 async def post_ingestion(call: Call) -> func.HttpResponse:
+    key = IdempotencyKey.of(call.request)
     kind = call.request.media_type(JSON, *JSON_LINES)
     call.request.check_size(MAX_BATCH_BYTES)
     await call.count(call.caller)
     head: PostIngestion | IngestionQuery
     if kind == JSON:
         head = whole = await call.request.json(PostIngestion)
+        batch_id = key.batch_id(head.batch_id)
         batch = await compute(Batch.of, whole.transactions)
     else:
         head = call.request.choose(IngestionQuery)
+        batch_id = key.batch_id(head.batch_id)
         # one line at a time, on a thread: a large batch is never there as objects, and holds nobody up
         batch = await compute(Batch.of, json_lines(call.request.body, IngestedTransaction))
     call.caller.check_source(head.source)
-    enqueued = await call.api.enqueue.enqueue_ingestion(call.caller, head.batch_id, head.source, head.account_id, batch)
+    with key.reuse():
+        enqueued = await call.api.enqueue.enqueue_ingestion(call.caller, batch_id, head.source, head.account_id, batch)
     return _accepted(enqueued, f"{_BASE}/runs/{ids.run_id(enqueued.queue, enqueued.command_id)}")
 
 
@@ -98,8 +106,9 @@ async def health_live(call: Call) -> func.HttpResponse:
 
 async def health_ready(call: Call) -> func.HttpResponse:
     health = await call.api.health.ready(for_operators=call.may(OPERATOR_READ))
-    status = HTTPStatus.OK if health.status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
-    return answer(status, health)
+    if health.status == "ready":
+        return answer(HTTPStatus.OK, health)
+    return answer(HTTPStatus.SERVICE_UNAVAILABLE, health, {"Retry-After": RETRY_AFTER_SECONDS})
 
 
 async def openapi(call: Call) -> func.HttpResponse:
@@ -118,7 +127,7 @@ def _accepted(enqueued: Enqueued, location: str) -> func.HttpResponse:
         policy_disposition=enqueued.policy_disposition,
         queued_at_utc=enqueued.queued_at,
     )
-    return answer(HTTPStatus.ACCEPTED, body, {"Location": location})
+    return answer(HTTPStatus.ACCEPTED, body, {"Location": location, "Retry-After": POLL_SECONDS})
 
 
 def _stream(conversation_id: str) -> str:

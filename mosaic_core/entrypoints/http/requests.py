@@ -19,9 +19,9 @@ from mosaic_core.config import LARGEST_BODY_BYTES
 from mosaic_core.domain.envelope import TIMES, faults, parse_json
 from mosaic_core.domain.errors import Detail, InvalidJsonError, RequestError
 from mosaic_core.domain.ids import normalise_guid
+from mosaic_core.entrypoints.http.answers import JSON as JSON
 from mosaic_core.entrypoints.http.answers import refused
 
-JSON: Final = "application/json"
 JSON_LINES: Final = ("application/x-ndjson", "application/jsonl")
 MAX_BODY_BYTES: Final = 192 * 1024
 MAX_BATCH_BYTES: Final = LARGEST_BODY_BYTES

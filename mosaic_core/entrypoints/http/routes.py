@@ -84,6 +84,11 @@ class Route:
     errors: tuple[str, ...] = ()
 
     @property
+    def takes_key(self) -> bool:
+        """Whether an ``Idempotency-Key`` is the client's id of what this route enqueues."""
+        return "idempotency_key_reused" in self.errors
+
+    @property
     def route(self) -> str:
         """As the platform's HTTP trigger takes it."""
         return f"{PREFIX}{self.path}"
@@ -106,7 +111,13 @@ class Route:
 
 
 _WHICH_CODE: Final = f"Version, commit and package digest for the role `{handlers.OPERATOR_READ}` only."
-_ENQUEUE_ERRORS: Final = ("client_reference_conflict", "command_rejected", "queue_unavailable", "quota_exceeded")
+_ENQUEUE_ERRORS: Final = (
+    "client_reference_conflict",
+    "command_rejected",
+    "idempotency_key_reused",
+    "queue_unavailable",
+    "quota_exceeded",
+)
 
 _LANE: Final = Parameter("lane", "Only of this lane.", {"type": "string", "enum": [str(lane) for lane in Lane]})
 _HOUSEHOLD: Final = Parameter("householdId", "Only of this household.", rules.GUID)

@@ -74,6 +74,10 @@ ID: Final[Schema] = {
 
 LANE: Final[Schema] = {"type": "string", "enum": [str(lane) for lane in Lane]}
 
+IDEMPOTENCY_KEY: Final[Schema] = {
+    "type": "string",
+    "pattern": r"""^(?:"(?:[ !#-\[\]-~]|\\["\\]){1,240}"|[!#-+\--:<-\[\]-~]{1,120})$""",
+}
 NO_CONTROL: Final[Schema] = {"pattern": r"^[^\u0000-\u001f\u007f]*$"}
 PRINTABLE: Final[Schema] = {"pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"}
 """Line breaks and tabs are taken."""
