@@ -94,6 +94,8 @@ class StackOptions:
     """False: broker, storage and issuer only, until ``start_worker``."""
     with_seed: bool = True
     drain_seconds: float = 20.0
+    stall_seconds: int = 30
+    """For how long the worker may stand still until that counts as a crash."""
     announce: bool = False
     """Whether ``./mosaic env`` and ``token`` find this stack without ``--state``."""
     say: Callable[[str], None] = _say
@@ -407,6 +409,7 @@ class Stack:
                 "httpPort": self._ports["http"].port,
                 "awaitGo": True,
                 "drainSeconds": self.options.drain_seconds,
+                "stallSeconds": self.options.stall_seconds,
             }
         )
 

@@ -1,4 +1,8 @@
-"""The administration endpoint, ATOM over HTTPS, as azure-servicebus's ServiceBusAdministrationClient speaks it."""
+"""The administration endpoint, ATOM over HTTPS, as the ServiceBusAdministrationClient of each language speaks it.
+
+Documents are written with default namespaces, and with one prefix where Azure has one: the JavaScript client reads
+names, and no namespaces.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,10 @@ _BUS = "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect"
 _COUNTS = "http://schemas.microsoft.com/netservices/2011/06/servicebus"
 _NEVER = "P10675199DT2H48M5.4775807S"
 _NEVER_DAYS = 10_675_199
+_API_VERSION = "2021-05"
+_SIZES_MB = range(1024, 81_920 + 1, 1024)
+_MAX_METADATA = 1024
+_DAY_MS = 86_400_000
 _MAX_BODY = 64 * 1024
 _PAGE = 100
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
@@ -40,7 +48,6 @@ _UNSUPPORTED_SWITCHES = {
 _UNSUPPORTED_TEXTS = {
     "ForwardTo": "auto-forwarding",
     "ForwardDeadLetteredMessagesTo": "auto-forwarding",
-    "UserMetadata": "user metadata",
     "AuthorizationRules": "authorization rules",
 }
 
@@ -96,14 +103,15 @@ class _Admin:
             return
         now = time.time()
         grant = verifier.verify(request.headers.get("Authorization", ""), now)
-        if not grant.covers(request.path.strip("/").lower(), now):
+        asked = (request.path, request.rel_url.raw_path)
+        if not any(grant.covers(path.strip("/").lower(), now) for path in asked):
             raise UnauthorizedError("the token does not cover this entity")
 
     async def get(self, request: web.Request) -> web.Response:
         entity = self._entities.queues.get(request.match_info["name"].lower())
         if entity is None:  # Azure answers an empty feed, not a 404; the SDK makes ResourceNotFoundError of it
             return _xml(200, _feed([]))
-        return _xml(200, _entry(entity))
+        return _xml(200, _entry(entity, request.host))
 
     async def list_entities(self, request: web.Request) -> web.Response:
         if request.match_info["kind"].lower() != "queues":
@@ -117,15 +125,16 @@ class _Admin:
         following = None
         if skip + top < len(everything) and top > 0:
             following = f"https://{request.host}/$Resources/queues?$skip={skip + top}&$top={top}"
-        return _xml(200, _feed([_entry(entity) for entity in page], following))
+        return _xml(200, _feed([_entry(entity, request.host) for entity in page], following))
 
     async def namespace(self, request: web.Request) -> web.Response:
-        info = ElementTree.Element(f"{{{_BUS}}}NamespaceInfo")
+        info = ElementTree.Element("NamespaceInfo", {"xmlns": _BUS})
         _text(info, "CreatedTime", _time(0))
         _text(info, "MessagingSKU", "Standard")
+        _text(info, "ModifiedTime", _time(0))
         _text(info, "Name", "embedded")
         _text(info, "NamespaceType", "Messaging")
-        return _xml(200, _wrap("embedded", info, 0, 0))
+        return _xml(200, _wrap("embedded", request.host, info, 0, 0))
 
     async def put(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -139,10 +148,11 @@ class _Admin:
             if existing is None:
                 raise _RefusedError(404, f"queue {name} does not exist")
             self._entities.update_queue(existing, _settings(description, existing.settings))
-            return _xml(200, _entry(existing))
+            return _xml(200, _entry(existing, request.host))
         if existing is not None or name.lower() in self._entities.hubs:
             raise _RefusedError(409, f"an entity named {name} exists already")
-        return _xml(201, _entry(self._entities.create_queue(name, _settings(description, Settings()))))
+        azures = Settings(ttl_ms=_NEVER_DAYS * _DAY_MS, dead_letter_on_expiration=False)
+        return _xml(201, _entry(self._entities.create_queue(name, _settings(description, azures)), request.host))
 
     async def delete(self, request: web.Request) -> web.Response:
         entity = self._entities.queues.get(request.match_info["name"].lower())
@@ -191,6 +201,16 @@ def _settings(fields: dict[str, str], base: Settings) -> Settings:
         if not count.isascii() or not count.isdigit() or not 1 <= int(count) <= 2000:
             raise _RefusedError(400, "MaxDeliveryCount: a whole number from 1 to 2000")
         changed.max_delivery_count = int(count)
+    if size := fields.get("MaxSizeInMegabytes"):
+        if not size.isascii() or not size.isdigit() or int(size) not in _SIZES_MB:
+            raise _RefusedError(400, "MaxSizeInMegabytes: a multiple of 1024, at most 81920")
+        changed.max_size_mb = int(size)
+    if batched := fields.get("EnableBatchedOperations"):
+        changed.batched_operations = batched.lower() == "true"
+    if "UserMetadata" in fields:
+        if len(fields["UserMetadata"]) > _MAX_METADATA:
+            raise _RefusedError(400, f"UserMetadata: at most {_MAX_METADATA} characters")
+        changed.user_metadata = fields["UserMetadata"] or None
     if expiration := fields.get("DeadLetteringOnMessageExpiration"):
         changed.dead_letter_on_expiration = expiration.lower() == "true"
     if status := fields.get("Status"):
@@ -211,21 +231,21 @@ def _duration(fields: dict[str, str], name: str) -> timedelta | None:
         raise _RefusedError(400, f"{name}: an ISO 8601 duration is expected") from None
 
 
-def _entry(entity: QueueEntity) -> ElementTree.Element:
+def _entry(entity: QueueEntity, host: str) -> ElementTree.Element:
     settings, counts, dead = entity.settings, entity.main.counts(), entity.dead.counts()
     in_dead = dead.active + dead.deferred
     total = counts.active + counts.scheduled + counts.deferred + in_dead
-    description = ElementTree.Element(f"{{{_BUS}}}QueueDescription")
+    description = ElementTree.Element("QueueDescription", {"xmlns": _BUS})
     for name, value in (
         ("LockDuration", _iso(settings.lock_ms)),
-        ("MaxSizeInMegabytes", "1024"),
+        ("MaxSizeInMegabytes", str(settings.max_size_mb)),
         ("RequiresDuplicateDetection", "false"),
         ("RequiresSession", "false"),
         ("DefaultMessageTimeToLive", _iso(settings.ttl_ms)),
         ("DeadLetteringOnMessageExpiration", str(settings.dead_letter_on_expiration).lower()),
         ("DuplicateDetectionHistoryTimeWindow", "PT10M"),
         ("MaxDeliveryCount", str(settings.max_delivery_count)),
-        ("EnableBatchedOperations", "true"),
+        ("EnableBatchedOperations", str(settings.batched_operations).lower()),
         ("SizeInBytes", str(entity.main.bytes_held() + entity.dead.bytes_held())),
         ("MessageCount", str(total)),
         ("IsAnonymousAccessible", "false"),
@@ -241,7 +261,9 @@ def _entry(entity: QueueEntity) -> ElementTree.Element:
         ("MaxMessageSizeInKilobytes", "256"),
     ):
         _text(description, name, value)
-    details = ElementTree.SubElement(description, f"{{{_BUS}}}CountDetails")
+    if settings.user_metadata is not None:
+        _text(description, "UserMetadata", settings.user_metadata)
+    details = ElementTree.SubElement(description, "CountDetails", {"xmlns:d2p1": _COUNTS})
     for name, number in (
         ("ActiveMessageCount", counts.active),
         ("DeadLetterMessageCount", in_dead),
@@ -249,41 +271,41 @@ def _entry(entity: QueueEntity) -> ElementTree.Element:
         ("TransferMessageCount", 0),
         ("TransferDeadLetterMessageCount", 0),
     ):
-        ElementTree.SubElement(details, f"{{{_COUNTS}}}{name}").text = str(number)
-    return _wrap(entity.shown, description, entity.created, entity.updated)
+        _text(details, f"d2p1:{name}", str(number))
+    return _wrap(entity.shown, host, description, entity.created, entity.updated)
 
 
-def _wrap(title: str, inner: ElementTree.Element, created_ms: int, updated_ms: int) -> ElementTree.Element:
-    entry = ElementTree.Element(f"{{{_ATOM}}}entry")
+def _wrap(title: str, host: str, inner: ElementTree.Element, created_ms: int, updated_ms: int) -> ElementTree.Element:
+    entry = ElementTree.Element("entry", {"xmlns": _ATOM})
     for name, value in (
-        ("id", title),
+        ("id", f"https://{host}/{title}?api-version={_API_VERSION}"),
         ("title", title),
         ("published", _time(created_ms)),
         ("updated", _time(updated_ms)),
     ):
-        ElementTree.SubElement(entry, f"{{{_ATOM}}}{name}").text = value
-    content = ElementTree.SubElement(entry, f"{{{_ATOM}}}content", {"type": "application/xml"})
+        _text(entry, name, value)
+    content = ElementTree.SubElement(entry, "content", {"type": "application/xml"})
     content.append(inner)
     return entry
 
 
 def _feed(entries: list[ElementTree.Element], following: str | None = None) -> ElementTree.Element:
-    feed = ElementTree.Element(f"{{{_ATOM}}}feed")
-    ElementTree.SubElement(feed, f"{{{_ATOM}}}title", {"type": "text"}).text = "Queues"
-    ElementTree.SubElement(feed, f"{{{_ATOM}}}updated").text = _time(0)
+    feed = ElementTree.Element("feed", {"xmlns": _ATOM})
+    ElementTree.SubElement(feed, "title", {"type": "text"}).text = "Queues"
+    _text(feed, "updated", _time(0))
     if following is not None:  # the SDK takes the second link as the next page
-        ElementTree.SubElement(feed, f"{{{_ATOM}}}link", {"rel": "self", "href": following})
-        ElementTree.SubElement(feed, f"{{{_ATOM}}}link", {"rel": "next", "href": following})
+        ElementTree.SubElement(feed, "link", {"rel": "self", "href": following})
+        ElementTree.SubElement(feed, "link", {"rel": "next", "href": following})
     feed.extend(entries)
     return feed
 
 
 def _text(parent: ElementTree.Element, name: str, value: str) -> None:
-    ElementTree.SubElement(parent, f"{{{_BUS}}}{name}").text = value
+    ElementTree.SubElement(parent, name).text = value
 
 
 def _iso(milliseconds: int) -> str:
-    if milliseconds >= _NEVER_DAYS * 86_400_000:
+    if milliseconds >= _NEVER_DAYS * _DAY_MS:
         return _NEVER
     return str(_DURATION.dump_python(timedelta(milliseconds=milliseconds), mode="json"))
 

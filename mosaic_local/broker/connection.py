@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,7 @@ from mosaic_local.broker.entities import Entities
 from mosaic_local.broker.errors import BrokerError, UnauthorizedError
 from mosaic_local.broker.links import CREDIT, Endpoint, Replies, Requests, Target, attach, condition_of
 from mosaic_local.broker.sas import Grant
+from mosaic_local.broker.sasl import Layer
 from mosaic_local.broker.wire import MAX_FRAME, Wire
 
 log = logging.getLogger("mosaic.broker")
@@ -36,6 +38,7 @@ class Connection(asyncio.Protocol):
         self.replies: list[Replies] = []
         self._all = connections
         self._endpoints: dict[int, Endpoint] = {}
+        self._layer: Layer | None = Layer(self._key_is_right)
         self._wire = Wire()
         self._socket: asyncio.Transport | None = None
         self._paused = False
@@ -45,7 +48,6 @@ class Connection(asyncio.Protocol):
         self._proton.collect(self._collector)
         self._engine = Transport(Transport.SERVER)
         self._engine.max_frame_size = MAX_FRAME
-        self._engine.sasl().allowed_mechs("ANONYMOUS")
         self._engine.bind(self._proton)
         self._link_events: dict[int, Callable[[Any], None]] = {
             Event.LINK_REMOTE_OPEN.number: self._link_opened,
@@ -68,18 +70,46 @@ class Connection(asyncio.Protocol):
         """Something was handed to proton that is to be sent at the end of the turn."""
         self.entities.unsent(self)
 
-    def authorize(self, path: str) -> None:
-        """UnauthorizedError where tokens are verified and none that was put here covers this entity."""
+    def authorize(self, *paths: str) -> None:
+        """UnauthorizedError where tokens are verified and none that was put here covers one of these paths."""
         if self.entities.verifier is None:
             return
         now = time.time()
-        if not any(grant.covers(path, now) for grant in self.grants):
-            raise UnauthorizedError(f"no valid token for '{path[:300]}' was put on this connection")
+        if not any(grant.covers(path, now) for grant in self.grants for path in paths):
+            raise UnauthorizedError(f"no valid token for '{paths[0][:300]}' was put on this connection")
 
     def replies_for(self, path: str, address: str | None) -> Replies | None:
         """The link for the answers to a request on the node `path` that names `address` as its reply-to."""
         here = [one for one in self.replies if one.path == path]
         return next((one for one in here if one.address == address), here[-1] if here else None)
+
+    def asks_for_last(self, link: Any) -> bool:
+        """Whether the receiver on this link wants to be told the last enqueued event of its partition."""
+        return link.name in self._wire.metric_links
+
+    def _key_is_right(self, name: str, key: str) -> bool:
+        verifier = self.entities.verifier
+        if verifier is None:
+            return True
+        if not verifier.matches(name, key):
+            return False
+        self.grants.append(Grant("", math.inf))
+        return True
+
+    def _secured(self, layer: Layer, data: bytes) -> bytes:
+        """What AMQP gets of what came in ahead of it."""
+        answer, rest = layer.incoming(data)
+        if answer and self._socket is not None:
+            self._socket.write(answer)
+        if layer.refused:
+            log.warning("closing a connection: SASL: no such mechanism, or not the key's name and the key")
+            self._closing = True
+            if self._socket is not None:
+                self._socket.close()
+            return b""
+        if layer.done:
+            self._layer = None
+        return rest
 
     # -- asyncio.Protocol --------------------------------------------------------------------------------------------
 
@@ -92,6 +122,8 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         try:
+            if self._layer is not None:
+                data = self._secured(self._layer, data)
             rest = memoryview(self._wire.incoming(data))
             while len(rest):
                 room = self._engine.capacity()

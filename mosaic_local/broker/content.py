@@ -7,16 +7,19 @@ broker does with a message, and would lose the sender's choice of types.
 from __future__ import annotations
 
 import struct
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from proton import Data
+from proton import Array, Data, Described
 
-from mosaic_local.broker.errors import MalformedError, NotImplementedByBrokerError
+from mosaic_local.broker.errors import ArgumentError, MalformedError
 
 HEADER, DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS, PROPERTIES, APPLICATION_PROPERTIES = 0x70, 0x71, 0x72, 0x73, 0x74
 DATA, SEQUENCE, VALUE, FOOTER = 0x75, 0x76, 0x77, 0x78
-GROUP_ID_FIELD = 10
+EXPIRY_FIELD = 8
+MAX_PROPERTIES = 64 * 1024
 
 SCHEDULED = b"x-opt-scheduled-enqueue-time"
 PARTITION_KEY = b"x-opt-partition-key"
@@ -41,9 +44,11 @@ _ENQUEUED_KEY = _symbol8(b"x-opt-enqueued-time") + b"\x83"
 _STATE_KEY = _symbol8(b"x-opt-message-state") + b"\x71"
 _LOCKED_KEY = _symbol8(b"x-opt-locked-until") + b"\x83"
 _OFFSET_KEY = _symbol8(b"x-opt-offset") + b"\xa1"
+_TOKEN_KEY = _symbol8(b"x-opt-lock-token") + b"\x98"
 
 _INT64 = struct.Struct(">q")
 _SIZE_COUNT = struct.Struct(">II")
+_UINT_LIMIT = 2**32
 
 
 def skip(raw: bytes, at: int) -> int:
@@ -139,27 +144,49 @@ def split_batch(raw: bytes) -> list[bytes]:
     return found
 
 
+def owned(value: Any) -> Any:
+    """The same value with nothing in it that points into proton's memory, at any depth. Binaries that proton decodes
+    are views of what it decoded, and are freed with it."""
+    if isinstance(value, memoryview):
+        return bytes(value)
+    if isinstance(value, dict):
+        return {owned(key): owned(one) for key, one in value.items()}
+    if isinstance(value, Array):
+        return Array(owned(value.descriptor), value.type, *(owned(one) for one in value.elements))
+    if isinstance(value, Described):
+        return Described(owned(value.descriptor), owned(value.value))
+    if isinstance(value, list | tuple):
+        return type(value)(owned(one) for one in value)
+    return value
+
+
 def encode_map(values: Mapping[str, object]) -> bytes:
-    """A map with string keys as AMQP bytes (through proton, which knows all types)."""
+    """A map with string keys as AMQP bytes (through proton, which knows all types). ArgumentError."""
     data = Data()
-    data.put_object(dict(values))
-    return bytes(data.encode())
+    try:
+        data.put_object(dict(values))
+        return bytes(data.encode())
+    except Exception as error:  # proton raises several unrelated types
+        raise ArgumentError(f"a property that AMQP cannot carry ({type(error).__name__})") from error
 
 
 def decode_map(raw: bytes) -> dict[str, object]:
-    """A map with textual keys as Python values, through proton; views into proton's memory are copied."""
+    """A map with textual keys as Python values, through proton. MalformedError."""
     data = Data()
-    data.decode(raw)
-    data.rewind()
-    data.next()
-    decoded = data.get_object()
+    try:
+        data.decode(raw)
+        data.rewind()
+        data.next()
+        decoded = owned(data.get_object())
+    except Exception as error:  # proton raises several unrelated types
+        raise MalformedError("a map that cannot be decoded") from error
     if not isinstance(decoded, dict):
         raise MalformedError("a map was expected")
-    return {_text(key): bytes(value) if isinstance(value, memoryview) else value for key, value in decoded.items()}
+    return {_text(key): value for key, value in decoded.items()}
 
 
 def _text(key: object) -> str:
-    return bytes(key).decode(errors="replace") if isinstance(key, bytes | memoryview) else str(key)
+    return key.decode(errors="replace") if isinstance(key, bytes) else str(key)
 
 
 @dataclass(slots=True, frozen=True)
@@ -167,7 +194,7 @@ class Content:
     """What the sender wrote, minus delivery annotations and what the broker says itself on delivery."""
 
     body: bytes
-    """The body sections and the footer."""
+    """The body sections and the footer; empty where there are none."""
     durable: bool = False
     ttl_ms: int | None = None
     annotations: bytes = b""
@@ -181,10 +208,11 @@ class Content:
     scheduled_ms: int | None = None
     """Unix time in ms; kept out of `annotations` only in so far as it is already there."""
     partition_key: bytes | None = None
+    priority: int | None = None
 
     @classmethod
     def decode(cls, raw: bytes) -> Content:
-        """MalformedError for what is not one AMQP message; NotImplementedByBrokerError for one of a session."""
+        """MalformedError for what is not one AMQP message."""
         try:
             return cls._decode(raw)
         except IndexError:  # a count that promises more than there is
@@ -192,25 +220,26 @@ class Content:
 
     @classmethod
     def _decode(cls, raw: bytes) -> Content:
-        durable, ttl, properties, application, body_at = False, None, b"", b"", -1
+        durable, priority, ttl, properties, application, body_at = False, None, None, b"", b"", -1
         annotations, count, scheduled, key = b"", 0, None, None
         for code, start, value, end in sections(raw):
             if code >= DATA:
                 if body_at < 0:
                     body_at = start
             elif code == HEADER:
-                durable, ttl = _header(raw, value)
+                durable, priority, ttl = _header(raw, value)
             elif code == MESSAGE_ANNOTATIONS:
                 annotations, count, scheduled, key = _annotations(raw, value)
             elif code == PROPERTIES:
+                _walk(raw, value, pairs=False)
                 properties = raw[start:end]
-                _refuse_session(raw, value)
             elif code == APPLICATION_PROPERTIES:
-                _compound(raw, value)
+                _walk(raw, value, pairs=True)
                 application = raw[start:end]
-        if body_at < 0:
-            raise MalformedError("a message without a body")
-        return cls(raw[body_at:], durable, ttl, annotations, count, properties, application, scheduled, key)
+        if not raw:
+            raise MalformedError("a message without sections")
+        body = raw[body_at:] if body_at >= 0 else b""
+        return cls(body, durable, ttl, annotations, count, properties, application, scheduled, key, priority)
 
     @classmethod
     def of(cls, body: bytes, **fields: object) -> Content:
@@ -218,11 +247,48 @@ class Content:
         return cls(b"\x00\x53\x75\xb0" + len(body).to_bytes(4, "big") + body, **fields)  # type: ignore[arg-type]
 
     def with_properties(self, extra: Mapping[str, object]) -> Content:
-        """The same with `extra` laid over the application properties."""
+        """The same with `extra` laid over the application properties; the sender's own keep their bytes."""
         if not extra:
             return self
-        merged = self.application_properties() | dict(extra)
-        return replace(self, application=b"\x00\x53\x74" + encode_map(merged))
+        raw, replaced = self.application, {key.encode() for key in extra}
+        kept: list[bytes] = []
+        if raw:
+            _, _, value, _ = next(sections(raw))
+            count, at, _ = _compound(raw, value)
+            for _ in range(count // 2):
+                value_at = skip(raw, at)
+                end = skip(raw, value_at)
+                if scalar(raw, at) not in replaced:
+                    kept.append(raw[at:end])
+                at = end
+        added = encode_map(extra)
+        _, start, end = _compound(added, 0)
+        items = b"".join(kept) + added[start:end]
+        head = b"\x00\x53\x74\xd1" + _SIZE_COUNT.pack(len(items) + 4, 2 * (len(kept) + len(extra)))
+        return replace(self, application=head + items)
+
+    def with_message_id(self) -> Content:
+        """The same, with a message id of the broker's where the sender set none."""
+        fresh = b"\xa1\x20" + uuid.uuid4().hex.encode()
+        if not self.properties:
+            return replace(self, properties=_properties_section([fresh]))
+        _, _, value, _ = next(sections(self.properties))
+        count, at, _ = _compound(self.properties, value)
+        if count and self.properties[at] != 0x40:
+            return self
+        return replace(self, properties=_properties_section([fresh, *_elements(self.properties, at, count)[1:]]))
+
+    def with_expiry(self, ends_ms: int) -> Content:
+        """The same, with this absolute expiry time where the sender set one."""
+        if not self.properties:
+            return self
+        _, _, value, _ = next(sections(self.properties))
+        count, at, _ = _compound(self.properties, value)
+        fields = _elements(self.properties, at, count)
+        if count <= EXPIRY_FIELD or fields[EXPIRY_FIELD] == b"\x40":
+            return self
+        fields[EXPIRY_FIELD] = b"\x83" + _INT64.pack(ends_ms)
+        return replace(self, properties=_properties_section(fields))
 
     def application_properties(self) -> dict[str, object]:
         if not self.application:
@@ -232,12 +298,41 @@ class Content:
 
     def encode(self) -> bytes:
         """All of it as one AMQP message, as the journal keeps it."""
-        header = _encode_header(self.durable, self.ttl_ms, 0)
+        header = _encode_header(self.durable, self.priority, self.ttl_ms, 0)
         notes = _annotation_section(self.annotations, self.annotation_count) if self.annotation_count else b""
         return b"".join((header, notes, self.properties, self.application, self.body))
 
-    def for_queue(self, sequence: int, enqueued_ms: int, state: int, count: int, locked_until_ms: int | None) -> bytes:
-        """As a receiver of a queue gets it. The delivery count is always written: the SDK shows None otherwise."""
+    def for_queue(
+        self,
+        sequence: int,
+        enqueued_ms: int,
+        state: int,
+        count: int,
+        locked_until_ms: int | None,
+        token: bytes | None = None,
+        ttl_ms: int | None = None,
+    ) -> bytes:
+        """As a receiver of a queue gets it. The delivery count is always written: the SDK shows None otherwise.
+
+        `token`: the lock's, a GUID as .NET writes it; `ttl_ms`: as the queue has it.
+        """
+        ttl = self.ttl_ms if ttl_ms is None else ttl_ms if ttl_ms < _UINT_LIMIT else None
+        if self.ttl_ms is not None and ttl is not None and ttl < self.ttl_ms:
+            return self.with_expiry(enqueued_ms + ttl)._for_queue(
+                sequence, enqueued_ms, state, count, locked_until_ms, token, ttl
+            )
+        return self._for_queue(sequence, enqueued_ms, state, count, locked_until_ms, token, ttl)
+
+    def _for_queue(
+        self,
+        sequence: int,
+        enqueued_ms: int,
+        state: int,
+        count: int,
+        locked_until_ms: int | None,
+        token: bytes | None,
+        ttl_ms: int | None,
+    ) -> bytes:
         notes = (
             self.annotations
             + _SEQUENCE_KEY
@@ -251,11 +346,16 @@ class Content:
         if locked_until_ms is not None:
             notes += _LOCKED_KEY + _INT64.pack(locked_until_ms)
             items += 2
-        header = _encode_header(self.durable, self.ttl_ms, count)
-        return b"".join((header, _annotation_section(notes, items), self.properties, self.application, self.body))
+        header = _encode_header(self.durable, self.priority, ttl_ms, count)
+        lock = b""
+        if token is not None:
+            guid = token[3::-1] + token[5:3:-1] + token[7:5:-1] + token[8:]
+            lock = b"\x00\x53\x71\xc1" + bytes([len(_TOKEN_KEY) + 17, 2]) + _TOKEN_KEY + guid
+        section = _annotation_section(notes, items)
+        return b"".join((header, lock, section, self.properties, self.application, self.body))
 
-    def for_hub(self, sequence: int, enqueued_ms: int) -> bytes:
-        """As a consumer of an event hub gets it."""
+    def for_hub(self, sequence: int, enqueued_ms: int, last: bytes = b"") -> bytes:
+        """As a consumer of an event hub gets it; `last`: what `last_enqueued` made, for a consumer that asked."""
         offset = b"%d" % sequence
         notes = (
             self.annotations
@@ -268,7 +368,8 @@ class Content:
             + _INT64.pack(enqueued_ms)
         )
         section = _annotation_section(notes, self.annotation_count + 6)
-        return b"".join((section, self.properties, self.application, self.body))
+        header = b"" if self.priority is None else _encode_header(self.durable, self.priority, self.ttl_ms, 0)
+        return b"".join((header, last, section, self.properties, self.application, self.body))
 
     @property
     def size(self) -> int:
@@ -276,9 +377,47 @@ class Content:
         return len(self.body) + len(self.properties) + len(self.application) + len(self.annotations)
 
 
-def _encode_header(durable: bool, ttl_ms: int | None, count: int) -> bytes:
+def last_enqueued(sequence: int, enqueued_ms: int, now_ms: int) -> bytes:
+    """The delivery annotations that tell a consumer how far its partition has got."""
+    values = (
+        (b"last_enqueued_sequence_number", b"\x81" + _INT64.pack(sequence)),
+        (b"last_enqueued_offset", b"\xa1" + bytes([len(b"%d" % sequence)]) + b"%d" % sequence),
+        (b"last_enqueued_time_utc", b"\x83" + _INT64.pack(enqueued_ms)),
+        (b"runtime_info_retrieval_time_utc", b"\x83" + _INT64.pack(now_ms)),
+    )
+    items = b"".join(_symbol8(name) + value for name, value in values)
+    return b"\x00\x53\x71\xd1" + _SIZE_COUNT.pack(len(items) + 4, 2 * len(values)) + items
+
+
+def _walk(raw: bytes, at: int, *, pairs: bool) -> None:
+    """MalformedError where the elements of the list or map at `at` are not what it says: they are taken apart later."""
+    count, at, end = _compound(raw, at)
+    if pairs and count % 2:
+        raise MalformedError("a map with a key that has no value")
+    for _ in range(count):
+        at = skip(raw, at)
+        if at > end:
+            raise MalformedError("an AMQP value is cut off")
+
+
+def _elements(raw: bytes, at: int, count: int) -> list[bytes]:
+    found = []
+    for _ in range(count):
+        end = skip(raw, at)
+        found.append(raw[at:end])
+        at = end
+    return found
+
+
+def _properties_section(fields: list[bytes]) -> bytes:
+    items = b"".join(fields)
+    return b"\x00\x53\x73\xd0" + _SIZE_COUNT.pack(len(items) + 4, len(fields)) + items
+
+
+def _encode_header(durable: bool, priority: int | None, ttl_ms: int | None, count: int) -> bytes:
     ttl = b"\x40" if ttl_ms is None else b"\x70" + ttl_ms.to_bytes(4, "big")
-    items = (b"\x41" if durable else b"\x42") + b"\x40" + ttl + b"\x42" + b"\x70" + count.to_bytes(4, "big")
+    rank = b"\x40" if priority is None else b"\x50" + bytes([priority])
+    items = (b"\x41" if durable else b"\x42") + rank + ttl + b"\x42" + b"\x70" + count.to_bytes(4, "big")
     return b"\x00\x53\x70\xc0" + bytes([len(items) + 1, 5]) + items
 
 
@@ -286,17 +425,19 @@ def _annotation_section(items: bytes, count: int) -> bytes:
     return b"\x00\x53\x72\xd1" + _SIZE_COUNT.pack(len(items) + 4, count) + items
 
 
-def _header(raw: bytes, at: int) -> tuple[bool, int | None]:
+def _header(raw: bytes, at: int) -> tuple[bool, int | None, int | None]:
     count, at, _ = _compound(raw, at)
-    durable, ttl = False, None
+    durable, priority, ttl = False, None, None
     for index in range(min(count, 3)):
         value = scalar(raw, at)
         if index == 0:
             durable = value is True
-        elif index == 2 and type(value) is int:
+        elif index == 1 and type(value) is int and 0 <= value < 256:
+            priority = value
+        elif index == 2 and type(value) is int and 0 <= value < _UINT_LIMIT:
             ttl = value
         at = skip(raw, at)
-    return durable, ttl
+    return durable, priority, ttl
 
 
 def _annotations(raw: bytes, at: int) -> tuple[bytes, int, int | None, bytes | None]:
@@ -316,13 +457,3 @@ def _annotations(raw: bytes, at: int) -> tuple[bytes, int, int | None, bytes | N
             kept.append(raw[at:end])
         at = end
     return b"".join(kept), 2 * len(kept), scheduled, partition_key
-
-
-def _refuse_session(raw: bytes, at: int) -> None:
-    count, at, _ = _compound(raw, at)
-    if count <= GROUP_ID_FIELD:
-        return
-    for _ in range(GROUP_ID_FIELD):
-        at = skip(raw, at)
-    if scalar(raw, at) is not None:
-        raise NotImplementedByBrokerError("a message with a session id: this broker has no sessions")

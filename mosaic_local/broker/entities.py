@@ -17,8 +17,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from mosaic_local.broker.config import BrokerConfig, EventHubConfig, QueueConfig
-from mosaic_local.broker.content import Content
-from mosaic_local.broker.errors import EntityDisabledError, NotFoundError
+from mosaic_local.broker.content import MAX_PROPERTIES, Content
+from mosaic_local.broker.errors import EntityDisabledError, NotFoundError, SizeExceededError
 from mosaic_local.broker.eventhub import EventHub, Partition, Retention
 from mosaic_local.broker.journal import Journal, StoredQueue
 from mosaic_local.broker.queue import DEAD_LETTERS, Message, Queue, Settings
@@ -173,13 +173,13 @@ class Entities:
         name, _, rest = path.partition("/$")
         entity = self.queues.get(name)
         if entity is None or rest not in ("", "deadletterqueue"):
-            raise NotFoundError(f"the messaging entity '{path[:300]}' could not be found")
+            raise NotFoundError(f"The messaging entity '{path[:300]}' could not be found.")
         return entity, entity.dead if rest else entity.main
 
     def hub(self, name: str) -> HubEntity:
         entity = self.hubs.get(name)
         if entity is None:
-            raise NotFoundError(f"the event hub '{name[:300]}' could not be found")
+            raise NotFoundError(f"The messaging entity '{name[:300]}' could not be found: there is no such event hub.")
         return entity
 
     # -- changes ---------------------------------------------------------------------------------------------------
@@ -213,15 +213,18 @@ class Entities:
         del self.queues[entity.name]
         if entity.timer is not None:
             entity.timer.cancel()
-        gone = NotFoundError(f"the messaging entity '{entity.shown}' was deleted")
+        gone = NotFoundError(f"The messaging entity '{entity.shown}' could not be found: it was deleted.")
         links: list[Refusable] = [*entity.sources[entity.main], *entity.sources[entity.dead], *entity.targets]
         for link in links:
             link.refuse(gone)
 
     def send(self, entity: QueueEntity, contents: list[Content]) -> list[int]:
-        """Stores the messages; their sequence numbers."""
+        """Stores the messages, each with a message id; their sequence numbers. SizeExceededError, and none is stored."""
+        for content in contents:
+            if len(content.application) + len(content.properties) > MAX_PROPERTIES:
+                raise SizeExceededError(f"the properties of a message are larger than {MAX_PROPERTIES} bytes")
         now = now_ms()
-        sequences = [entity.main.put(content, now).sequence for content in contents]
+        sequences = [entity.main.put(content.with_message_id(), now).sequence for content in contents]
         self.touch(entity)
         return sequences
 

@@ -11,6 +11,7 @@ BrokerError
 ├── LockLostError           com.microsoft:message-lock-lost
 ├── MessageNotFoundError    com.microsoft:message-not-found
 ├── ArgumentError           com.microsoft:argument-error
+├── OutOfRangeError         com.microsoft:argument-out-of-range
 └── LinkStolenError         amqp:link:stolen
 """
 
@@ -60,6 +61,10 @@ class MessageNotFoundError(BrokerError):
 
 class ArgumentError(BrokerError):
     condition, status = "com.microsoft:argument-error", 400
+
+
+class OutOfRangeError(BrokerError):
+    condition, status = "com.microsoft:argument-out-of-range", 400
 
 
 class LinkStolenError(BrokerError):

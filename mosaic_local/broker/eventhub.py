@@ -11,7 +11,7 @@ from itertools import count
 from typing import Protocol
 
 from mosaic_local.broker.content import Content
-from mosaic_local.broker.errors import ArgumentError, NotFoundError
+from mosaic_local.broker.errors import ArgumentError, OutOfRangeError
 
 DEFAULT_GROUP = "$default"
 _SELECTOR = re.compile(
@@ -142,8 +142,9 @@ class EventHub:
     def partition(self, number: str) -> Partition:
         if number.isascii() and number.isdigit() and int(number) < len(self.partitions):
             return self.partitions[int(number)]
-        raise NotFoundError(
-            f"event hub {self.name} has no partition {number[:20]}; it has 0 to {len(self.partitions) - 1}"
+        raise OutOfRangeError(
+            f"The specified partition {number[:20]!r} is invalid for an EventHub partition sender or receiver. "
+            f"It should be between 0 and {len(self.partitions) - 1}."
         )
 
     def choose(self, partition_key: bytes | None) -> Partition:

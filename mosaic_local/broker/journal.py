@@ -212,6 +212,9 @@ def _dump(settings: Settings) -> str:
             "ttlMs": settings.ttl_ms,
             "deadLetterOnExpiration": settings.dead_letter_on_expiration,
             "status": settings.status.value,
+            "maxSizeMb": settings.max_size_mb,
+            "batchedOperations": settings.batched_operations,
+            "userMetadata": settings.user_metadata,
         }
     )
 
@@ -219,7 +222,16 @@ def _dump(settings: Settings) -> str:
 def _load(text: str) -> Settings:
     raw = json.loads(text)
     status = Status(raw["status"])
-    return Settings(raw["lockMs"], raw["maxDeliveryCount"], raw["ttlMs"], raw["deadLetterOnExpiration"], status)
+    return Settings(
+        raw["lockMs"],
+        raw["maxDeliveryCount"],
+        raw["ttlMs"],
+        raw["deadLetterOnExpiration"],
+        status,
+        raw.get("maxSizeMb", 1024),  # not in a state that an earlier version wrote
+        raw.get("batchedOperations", True),
+        raw.get("userMetadata"),
+    )
 
 
 def _open(folder: Path) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from proton import Condition, Delivery, Terminus, symbol
 
 from mosaic_local.broker import management
-from mosaic_local.broker.content import Content, split_batch
+from mosaic_local.broker.content import Content, last_enqueued, owned, split_batch
 from mosaic_local.broker.entities import HubEntity, QueueEntity, now_ms
 from mosaic_local.broker.errors import (
     BrokerError,
@@ -28,6 +29,8 @@ from mosaic_local.broker.wire import BATCH_TAG
 
 if TYPE_CHECKING:
     from mosaic_local.broker.connection import Connection
+
+log = logging.getLogger("mosaic.broker")
 
 MAX_MESSAGE = 256 * 1024
 MAX_EVENT = 1024 * 1024
@@ -123,7 +126,7 @@ def _filters(link: Any) -> dict[str, object]:
     data.rewind()
     if not data.next():
         return {}
-    found = data.get_object()
+    found = owned(data.get_object())
     return {str(name): value for name, value in found.items()} if isinstance(found, dict) else {}
 
 
@@ -131,6 +134,7 @@ class Target(Endpoint):
     """A link that the client sends on; grants it credit and checks what comes in."""
 
     max_size = MAX_MESSAGE
+    name = ""
 
     def delivery(self, delivery: Any) -> None:
         link = self.link
@@ -139,7 +143,7 @@ class Target(Endpoint):
         elif delivery.readable and not delivery.partial:
             batch = _is_batch(delivery)
             raw = bytes(link.recv(delivery.pending))
-            transactional = delivery.remote_state == TRANSACTIONAL_STATE
+            transactional, presettled = delivery.remote_state == TRANSACTIONAL_STATE, delivery.settled
             link.advance()
             try:
                 if transactional:
@@ -148,6 +152,8 @@ class Target(Endpoint):
                     raise SizeExceededError(f"the message is larger than {self.max_size} bytes")
                 self.accept(raw, batch)
             except BrokerError as error:
+                if presettled:
+                    log.warning("%s: what was sent presettled is refused, and lost: %s", self.name, error)
                 delivery.local.condition = condition_of(error)
                 delivery.update(Delivery.REJECTED)
             else:
@@ -168,6 +174,7 @@ class QueueTarget(Target):
     def __init__(self, connection: Connection, link: Any, entity: QueueEntity) -> None:
         super().__init__(connection, link)
         self.entity = entity
+        self.name = f"queue {entity.shown}"
         entity.targets.append(self)
 
     def accept(self, raw: bytes, batch: bool) -> None:
@@ -187,6 +194,7 @@ class HubTarget(Target):
     def __init__(self, connection: Connection, link: Any, entity: HubEntity, partition: Partition | None) -> None:
         super().__init__(connection, link)
         self.entity = entity
+        self.name = f"event hub {entity.hub.name}"
         self.partition = partition
 
     def accept(self, raw: bytes, batch: bool) -> None:
@@ -258,9 +266,8 @@ class QueueSource(Endpoint):
             properties = management.plain(remote.annotations)
             if remote.undeliverable:
                 return self.queue.defer(token, now, properties)
-            if remote.failed:
-                return self.queue.abandon(token, now, properties)
-            return self.queue.release(token, now)
+            # Counted whether or not the client says that the delivery failed: .NET and JavaScript do not say it.
+            return self.queue.abandon(token, now, properties)
         if state == Delivery.REJECTED:
             info = management.plain(remote.condition.info if remote.condition else None)
             reason, description = info.pop("DeadLetterReason", None), info.pop("DeadLetterErrorDescription", None)
@@ -287,6 +294,7 @@ class HubSource(Endpoint):
         selector = " ".join(str(getattr(value, "value", value)) for value in _filters(link).values())
         self.position = partition.position(selector)
         self.epoch = _epoch(link)
+        self.tells_last = connection.asks_for_last(link)
         rivals = [one for one in entity.readers[partition.index] if one.group == group]
         highest = max((one.epoch for one in rivals if one.epoch is not None), default=None)
         if highest is not None and (self.epoch is None or self.epoch < highest):
@@ -303,9 +311,12 @@ class HubSource(Endpoint):
         link = self.link
         while (credit := link.credit) > 0:
             events = self.partition.read(self.position, min(credit, 100))
+            last = b""
+            if events and self.tells_last:
+                last = last_enqueued(self.partition.next - 1, self.partition.last_enqueued, now_ms())
             for event in events:
                 delivery = link.delivery(os.urandom(16))
-                link.stream(event.content.for_hub(event.sequence, event.enqueued))
+                link.stream(event.content.for_hub(event.sequence, event.enqueued, last))
                 link.advance()
                 if link.remote_snd_settle_mode == SETTLED:
                     delivery.settle()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from proton import UNDESCRIBED, Array, Data, Message, int32, symbol, timestamp
 
-from mosaic_local.broker.content import Content
+from mosaic_local.broker.content import Content, owned
 from mosaic_local.broker.entities import Entities, QueueEntity, now_ms
 from mosaic_local.broker.errors import (
     ArgumentError,
@@ -50,17 +50,18 @@ class Request:
         message = Message()
         try:
             message.decode(raw)
+            # All of it is copied before `message`, whose memory it may point into, goes out of use.
+            body, properties, key = owned(message.body), owned(message.properties), owned(message.id)
         except Exception as error:  # proton raises several unrelated types for bad bytes
             raise MalformedError("a request that is no AMQP message") from error
-        body = plain(message.body) if isinstance(message.body, dict) else {}
-        return cls(message.id, message.reply_to, plain(message.properties), body, message.body)
+        return cls(key, message.reply_to, plain(properties), plain(body), body)
 
 
 def plain(values: Any) -> dict[str, Any]:
-    """A decoded map with textual keys; memory views, which point into proton's buffers, become bytes."""
+    """A decoded map with textual keys and nothing of proton's memory in it; of anything else, an empty one."""
     if not isinstance(values, Mapping):
         return {}
-    return {str(key): bytes(value) if isinstance(value, memoryview) else value for key, value in values.items()}
+    return {str(key): owned(value) for key, value in values.items()}
 
 
 def text(value: Any) -> str | None:
@@ -119,7 +120,7 @@ def _execute(connection: Connection, path: str, request: Request) -> Any:
     name = path.removesuffix(_NODE)
     if operation == "READ":
         return _read_hub(connection, request)
-    connection.authorize(name)
+    connection.authorize(name, path)
     entity, queue = connection.entities.queue(name)
     handler = _OPERATIONS.get(operation.removeprefix(_VENDOR))
     if handler is None:
@@ -169,7 +170,7 @@ def _peek(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
     found: list[Body] = []
     size = 0
     for message in queue.peek(int(body["from-sequence-number"]), int(body["message-count"])):
-        raw = message.content.for_queue(message.sequence, message.enqueued, message.state, message.count, None)
+        raw = message.shown()
         size += len(raw)
         if found and size > _MAX_PEEK_BYTES:  # the rest comes with the next page
             break
@@ -228,7 +229,7 @@ def _token(value: Any) -> bytes:
 
 def _read_hub(connection: Connection, request: Request) -> Body:
     name = text(request.properties.get("name")) or ""
-    connection.authorize(name.lower())
+    connection.authorize(name.lower(), name.lower() + _NODE)
     hub = connection.entities.hub(name.lower()).hub
     kind = text(request.properties.get("type"))
     if kind == "com.microsoft:eventhub":

@@ -6,5 +6,6 @@ _AUTHORITY = re.compile(r"^[a-z]+://[^/]*")
 
 
 def path_of(address: str | None) -> str:
-    """`amqps://host:port/Queue/$DeadLetterQueue` or `Queue/…` as `queue/…`: names are case-insensitive."""
-    return _AUTHORITY.sub("", (address or "").lower()).strip("/")
+    """`amqps://host:port/Queue/$DeadLetterQueue` or `Queue/…` as `queue/…`: names are case-insensitive. A token's
+    address may have a query."""
+    return _AUTHORITY.sub("", (address or "").lower()).partition("?")[0].strip("/")

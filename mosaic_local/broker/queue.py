@@ -62,6 +62,10 @@ class Settings:
     ttl_ms: int = 1_209_600_000
     dead_letter_on_expiration: bool = True
     status: Status = Status.ACTIVE
+    max_size_mb: int = 1024
+    """Kept for the administrator and given back, as the two that follow; nothing here depends on them."""
+    batched_operations: bool = True
+    user_metadata: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -81,8 +85,22 @@ class Message:
     timer: int = field(default=-1, repr=False)
 
     def encode(self) -> bytes:
+        """As a receiver gets it that has it locked, or that has taken it."""
         until = self.locked_until if self.token is not None else None
-        return self.content.for_queue(self.sequence, self.enqueued, self.state, self.count, until)
+        return self.content.for_queue(
+            self.sequence, self.enqueued, self.state, self.count, until, self.token, self.time_to_live
+        )
+
+    def shown(self) -> bytes:
+        """As a peek shows it."""
+        return self.content.for_queue(
+            self.sequence, self.enqueued, self.state, self.count, None, None, self.time_to_live
+        )
+
+    @property
+    def time_to_live(self) -> int | None:
+        """As the queue has it; None where the message's own stands."""
+        return None if self.expires is None else self.expires - self.enqueued
 
 
 @dataclass(slots=True, frozen=True)
@@ -388,7 +406,9 @@ class Queue:
 
     def _bury(self, message: Message, reason: str | None, description: str | None) -> None:
         named = (("DeadLetterReason", reason), ("DeadLetterErrorDescription", description))
-        self._amend(message, {key: value for key, value in named if value})
+        # What made a dead letter of it stays, however often it is dead-lettered again where it is.
+        had = message.content.application_properties() if self.dead is None else {}
+        self._amend(message, {key: value for key, value in named if value and key not in had})
         self._forget(message)
         message.state, message.expires, message.timer = State.ACTIVE, None, -1
         home = self if self.dead is None else self.dead

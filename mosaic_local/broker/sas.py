@@ -19,7 +19,7 @@ class Grant:
     """What a token opens: every entity at or below `path`, until `expires` (seconds since 1970)."""
 
     path: str
-    expires: int
+    expires: float
 
     def covers(self, path: str, now_s: float) -> bool:
         inside = self.path in ("", path) or path.startswith(self.path + "/")
@@ -30,6 +30,11 @@ class Grant:
 class Verifier:
     key_name: str
     key: str
+
+    def matches(self, name: str, key: str) -> bool:
+        """Whether these are the key's name and the key, as SASL PLAIN has them."""
+        right = hmac.compare_digest(name.encode(), self.key_name.encode())
+        return hmac.compare_digest(key.encode(), self.key.encode()) and right
 
     def verify(self, token: str, now_s: float) -> Grant:
         """UnauthorizedError says what is wrong with the token, without repeating it."""

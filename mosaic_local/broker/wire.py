@@ -23,6 +23,7 @@ BATCH_TAG = b"btch"
 """As long as the tags of the SDKs (a 32-bit counter, which never comes to this one): a frame that is full stays so."""
 BATCH_FORMAT = 0x80013700
 MAX_FRAME = 65_536
+METRIC = b"com.microsoft:enable-receiver-runtime-metric"
 
 OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION, DETACH, END, CLOSE = range(0x10, 0x19)
 _FIELDS = {OPEN: 10, BEGIN: 8, ATTACH: 14, FLOW: 11, TRANSFER: 11, DISPOSITION: 6, DETACH: 3, END: 1, CLOSE: 1}
@@ -48,6 +49,8 @@ class Wire:
         self._channels: dict[int, _Channel] = {}
         self._remote_channel: dict[int, int] = {}
         self._ended: set[int] = set()
+        self.metric_links: set[str] = set()
+        """Names of the links that asked for the last enqueued event of their partition; proton does not show it."""
 
     # -- in --------------------------------------------------------------------------------------------------------
 
@@ -62,6 +65,8 @@ class Wire:
                     code, channel = frame[start + 2], int.from_bytes(frame[6:8], "big")
                     if code == TRANSFER:
                         frame = self._transfer(frame, start)
+                    elif code == ATTACH and METRIC in frame:
+                        self._note_metric(frame, start + 3)
                     elif code in (BEGIN, END):
                         self._channels.pop(channel, None)
                         self._ended.discard(channel)
@@ -71,6 +76,11 @@ class Wire:
                         continue
             frames.append(frame)
         return b"".join(frames)
+
+    def _note_metric(self, frame: bytes, listed: int) -> None:
+        name = scalar(frame, listed + (3 if frame[listed] == 0xC0 else 9))
+        if isinstance(name, bytes):
+            self.metric_links.add(name.decode(errors="replace"))
 
     def _transfer(self, frame: bytes, start: int) -> bytes:
         listed = start + 3

@@ -2,7 +2,7 @@
 
 Prints one JSON line on stdout: ``{"ready": true, "httpPort", "settlementPort", "functions"}`` or ``{"error": "one
 line"}``. Ends when stdin reaches its end (whoever started it is gone), on SIGTERM (drained, 0), on a refusal (2), on
-functionTimeout (70).
+functionTimeout (70), where an event loop stands still (71).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import faulthandler
 import json
 import logging
 import os
@@ -102,6 +103,7 @@ class _Process:
     async def _main(self) -> None:
         from mosaic_local.host.errors import AppLoadError, HostError
         from mosaic_local.host.host import EXIT_REFUSED, Host
+        from mosaic_local.host.watchdog import Watchdog
 
         lines = _stdin_lines(self._host_loop)
         try:
@@ -131,6 +133,24 @@ class _Process:
             "seconds": round(time.monotonic() - _BEGAN, 3),
         }
         print(json.dumps(ready), file=self._report)
+        loops = {"worker": self._worker_loop, "host": self._host_loop}
+        Watchdog(loops, self._config.stall_seconds).start(self._stalled)
+
+    def _stalled(self, name: str) -> None:
+        """On the watchdog's thread."""
+        from mosaic_local.host.host import ABANDON_SECONDS, EXIT_STALLED
+
+        # Before the log: what stands still may hold the log's lock.
+        end = threading.Timer(ABANDON_SECONDS + 1 if name == "worker" else 1.0, os._exit, (EXIT_STALLED,))
+        end.daemon = True
+        end.start()
+        logging.getLogger("Host.General").error(
+            "The event loop of the %s has stood still for %d s. The process ends with all that is in flight.",
+            name,
+            self._config.stall_seconds,
+        )
+        faulthandler.dump_traceback(sys.stderr)  # says where it stands
+        self._host.worker_stalled()
 
     def _end(self, code: int) -> None:
         self._exit = code

@@ -46,6 +46,8 @@ class HostConfig:
     await_go: bool = False
     """Load everything, then wait for the line ``go`` on stdin before any trigger fires."""
     drain_seconds: float = 20.0
+    stall_seconds: int = 30
+    """For how long an event loop may stand still until the process ends as after a crash."""
 
     @classmethod
     def from_json(cls, text: str) -> HostConfig:
@@ -59,6 +61,7 @@ class HostConfig:
                 http_port=int(raw.get("httpPort", 0)),
                 await_go=bool(raw.get("awaitGo", False)),
                 drain_seconds=float(raw.get("drainSeconds", 20.0)),
+                stall_seconds=int(raw.get("stallSeconds", 30)),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise HostConfigurationError(
@@ -75,6 +78,7 @@ class HostConfig:
                 "httpPort": self.http_port,
                 "awaitGo": self.await_go,
                 "drainSeconds": self.drain_seconds,
+                "stallSeconds": self.stall_seconds,
             }
         )
 

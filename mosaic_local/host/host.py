@@ -26,8 +26,10 @@ EXIT_REFUSED = 2
 EXIT_TIMEOUT = 70
 """An invocation outlived functionTimeout: the process ends with all that is in flight, as the platform kills its
 worker."""
+EXIT_STALLED = 71
+"""An event loop stood still: the process ends as after a crash, and is started again."""
 
-_ABANDON_SECONDS = 3.0
+ABANDON_SECONDS = 3.0
 
 
 class Host:
@@ -167,16 +169,26 @@ class Host:
             function,
             invocation_id,
         )
-        self._stopping = asyncio.create_task(self._kill())
+        self._stopping = asyncio.create_task(self._kill(EXIT_TIMEOUT))
 
-    async def _kill(self) -> None:
+    def worker_stalled(self) -> None:
+        """From any thread: the worker's loop stands still. Hands back what is in flight, then ends with 71."""
+        self._loop.call_soon_threadsafe(self._begin_kill)
+
+    def _begin_kill(self) -> None:
+        if not self._ending:
+            self._ending = True
+            self.state = "Error"
+            self._stopping = asyncio.create_task(self._kill(EXIT_STALLED))
+
+    async def _kill(self, code: int) -> None:
         # Nothing more comes in before all is handed back, or this dying process would be given it again.
         await self._abandon()
-        self._on_end(EXIT_TIMEOUT)
+        self._on_end(code)
 
     async def _abandon(self) -> None:
         try:
-            async with asyncio.timeout(_ABANDON_SECONDS):
+            async with asyncio.timeout(ABANDON_SECONDS):
                 await asyncio.gather(*(queue.halt() for queue in self._queues.values()))
                 await self._settlement.abandon_all()
         except TimeoutError:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import struct
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from azure.core.exceptions import AzureError
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
+from azure.servicebus.amqp import AmqpMessageBodyType
 
 from mosaic_local.host.config import HostJson
 from mosaic_local.host.functions import Function, ServiceBusTrigger
@@ -23,6 +27,17 @@ _FIRST_SLOTS = 2
 _POLL_SECONDS = 1.0
 _RENEW_BUFFER = timedelta(seconds=10)
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+_REOPEN_SECONDS = 0.1
+_DECODING_ERRORS = (TypeError, ValueError, LookupError, RecursionError, struct.error)
+"""What the SDK's decoder raises for a message that is beyond it; links and sockets fail otherwise."""
+
+
+class _ReceiverEndedError(Exception):
+    """The SDK's receiver gives nothing more: it was handed a message that it cannot decode."""
+
+
+class _UnreadableError(Exception):
+    """A message whose body no function can be given."""
 
 
 class ServiceBusListener:
@@ -45,13 +60,18 @@ class ServiceBusListener:
         self._slots: set[asyncio.Task[None]] = set()
         self._idle = 0
         self._open = 0
+        self._attached = 0
         self._holding = 0
         self._stopping = asyncio.Event()
         self._go = asyncio.Event()
         self._opened = asyncio.Event()
         self._unreachable = False
         self._halted = False
-        self.listening = False
+
+    @property
+    def listening(self) -> bool:
+        """Whether a receiver is open."""
+        return self._attached > 0
 
     async def open(self) -> None:
         """Opens the first slots' links without receiving; returns when one stands."""
@@ -92,15 +112,26 @@ class ServiceBusListener:
                 assert self._client is not None
                 async with self._client.get_queue_receiver(self._trigger.queue) as receiver:
                     self._opened.set()
-                    self.listening = True
-                    await self._go.wait()
-                    if self._unreachable:
-                        self._unreachable = False
-                        log.warning("queue %s is reachable again", self._trigger.queue)
-                    attempt = 0
-                    await self._receive(receiver)
+                    self._attached += 1
+                    try:
+                        await self._go.wait()
+                        if self._unreachable:
+                            self._unreachable = False
+                            log.warning("queue %s is reachable again", self._trigger.queue)
+                        attempt = 0
+                        await self._receive(receiver)
+                    finally:
+                        self._attached -= 1
+            except _ReceiverEndedError as exc:
+                log.error(
+                    "function %s: queue %s gave a message that the client library cannot decode; no function sees it. "
+                    "Its lock runs out, which counts a delivery, until it is dead-lettered. Others go on. (%s)",
+                    self._function.name,
+                    self._trigger.queue,
+                    exc,
+                )
+                await self._pause(_REOPEN_SECONDS)
             except Exception as exc:
-                self.listening = False
                 if not self._unreachable and not self._stopping.is_set():
                     self._unreachable = True
                     log.warning(
@@ -121,10 +152,17 @@ class ServiceBusListener:
     async def _receive(self, receiver: ServiceBusReceiver) -> None:
         while not self._stopping.is_set():
             self._idle += 1
+            began = time.monotonic()
             try:
                 messages = await receiver.receive_messages(max_message_count=1, max_wait_time=_POLL_SECONDS)
+            except AzureError as exc:
+                if isinstance(exc.inner_exception, _DECODING_ERRORS):
+                    raise _ReceiverEndedError(str(exc.inner_exception)) from exc
+                raise
             finally:
                 self._idle -= 1
+            if not messages and time.monotonic() - began < _POLL_SECONDS / 2 and not self._stopping.is_set():
+                raise _ReceiverEndedError("it ended without a word")
             for message in messages:
                 if self._halted:
                     self._settlement.in_flight[str(message.lock_token)] = InFlight(receiver, message)
@@ -163,14 +201,23 @@ class ServiceBusListener:
         renewal = _Renewal(entry, self._host_json.max_auto_lock_renewal)
         succeeded = False
         try:
-            properties = _plain(message.application_properties)
+            properties = plain(message.application_properties or {})
             response = await self._invoker.run(
                 self._function,
-                TypedData(bytes=b"".join(message.body)),
+                TypedData(bytes=body_of(message)),
                 trigger_metadata(message, properties),
                 _trace_context(properties),
             )
             succeeded = response.succeeded
+        except Exception as exc:  # this message's fault or this invocation's, and no other's
+            log.error(
+                "function %s: the message %s (sequence number %s) was not handled: %s: %s",
+                self._function.name,
+                plain(message.message_id),
+                message.sequence_number,
+                type(exc).__name__,
+                exc,
+            )
         finally:
             renewal.stop()
             async with entry.lock:
@@ -238,7 +285,7 @@ def trigger_metadata(message: ServiceBusReceivedMessage, properties: dict[str, A
     DeliveryCount counts the current delivery, so a first one is 1. EnqueuedTimeUtc carries no offset: .NET serialises
     ``DateTimeOffset.DateTime`` so, and azure.functions makes a naive datetime of it. ExpiresAtUtc is left out: no lane
     reads it, and its parsing alone costs the worker a quarter of a millisecond per message."""
-    texts = {
+    fields = {
         "MessageId": message.message_id,
         "LockToken": str(message.lock_token),
         "ContentType": message.content_type,
@@ -252,7 +299,7 @@ def trigger_metadata(message: ServiceBusReceivedMessage, properties: dict[str, A
         "PartitionKey": message.partition_key,
         "DeadLetterSource": message.dead_letter_source,
     }
-    metadata = {name: TypedData(string=text) for name, text in texts.items() if text is not None}
+    metadata = {name: TypedData(string=str(plain(value))) for name, value in fields.items() if value is not None}
     application = TypedData(json=json.dumps(properties, default=str) if properties else "{}")
     metadata["ApplicationProperties"] = metadata["UserProperties"] = application
     metadata["DeliveryCount"] = TypedData(json=str((message.delivery_count or 0) + 1))
@@ -263,13 +310,35 @@ def trigger_metadata(message: ServiceBusReceivedMessage, properties: dict[str, A
     return metadata
 
 
-def _plain(properties: Any) -> dict[str, Any]:
-    def text(value: Any) -> Any:
-        if isinstance(value, bytes):
-            return value.decode("utf-8", "replace")
-        return value.isoformat() if isinstance(value, datetime) else value
+def body_of(message: ServiceBusReceivedMessage) -> bytes:
+    """What the function is given: data sections joined, the text or binary of an AMQP value, nothing where there is no
+    body. Raises _UnreadableError for what the platform's converter refuses as well."""
+    kind, body = message.body_type, message.body
+    if body is None:
+        return b""
+    if kind == AmqpMessageBodyType.DATA:
+        return body if isinstance(body, bytes) else b"".join(body)
+    if kind == AmqpMessageBodyType.VALUE and isinstance(body, bytes):
+        return body
+    what = "an AMQP sequence" if kind == AmqpMessageBodyType.SEQUENCE else f"an AMQP value of type {_kind(body)}"
+    raise _UnreadableError(f"its body is {what}, which no function can be given; send text or data")
 
-    return {str(text(key)): text(value) for key, value in (properties or {}).items()}
+
+def _kind(value: Any) -> str:
+    return "map" if isinstance(value, dict) else type(value).__name__
+
+
+def plain(value: Any) -> Any:
+    """A decoded AMQP value as texts, numbers, lists and maps with textual keys."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {str(plain(key)): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value
 
 
 def _trace_context(properties: dict[str, Any]) -> RpcTraceContext:

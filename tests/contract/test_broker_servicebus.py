@@ -417,9 +417,14 @@ def test_a_cancelled_message_never_comes(work: Ends) -> None:
 # -- refused ---------------------------------------------------------------------------------------------------------
 
 
-def test_sessions_are_refused_by_name(client: ServiceBusClient, work: Ends) -> None:
-    with pytest.raises(ServiceBusError, match="session"):
-        work.sender.send_messages(ServiceBusMessage("x", session_id="s"))
+def test_a_session_id_on_a_queue_without_sessions_is_one_more_property(work: Ends) -> None:
+    work.sender.send_messages(ServiceBusMessage("x", session_id="s"))
+    message = work.one()
+    work.receiver.complete_message(message)
+    assert message.session_id == "s"
+
+
+def test_session_receivers_are_refused_by_name(client: ServiceBusClient) -> None:
     with (
         pytest.raises(ServiceBusError, match="session"),
         client.get_queue_receiver("work", session_id="s", max_wait_time=1) as receiver,
