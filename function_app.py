@@ -20,11 +20,12 @@ import azure.functions as func
 def composed(environ: Mapping[str, str]) -> func.FunctionApp:
     """The app. Raises whatever keeps it from being built."""
     from mosaic_core.bootstrap import build
-    from mosaic_core.entrypoints import http, queues, timers
+    from mosaic_core.entrypoints import console, http, queues, timers
 
     container = build(environ)
     functions = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
     functions.register_functions(http.create_blueprint(lambda: container.api))
+    functions.register_functions(console.create_blueprint(container.settings.console))
     functions.register_functions(
         queues.create_blueprint(
             lambda: container.delivering,

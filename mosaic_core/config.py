@@ -107,6 +107,8 @@ _AGENT_SETTINGS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
 _QUEUE_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9])?", re.ASCII)
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,254}[A-Za-z0-9])?", re.ASCII)
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
+_CLIENT_ID: Final = re.compile(r"[\x21-\x7e]{0,200}", re.ASCII)
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*", re.ASCII)
 _PROVIDER_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _NEAR: Final = 0.85
 """How like a setting of ours (`difflib`'s ratio) another name has to be to be taken for a slip of the pen."""
@@ -152,6 +154,16 @@ class Auth:
     jwks_uri: str
     platform_authentication: bool = False
     platform_provider: str = "aad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """How people sign in to the console: as the public client ``client_id`` of ``authority`` (where its OpenID
+    configuration is), for ``scope``. Without a client id nobody can."""
+
+    client_id: str = ""
+    scope: str = "openid"
+    authority: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +241,7 @@ class Settings:
     drill_enabled: bool = False
     create_tables: bool = False
     agent: AgentSettings = AgentSettings()
+    console: ConsoleSettings = ConsoleSettings()
     spans_wanted: bool = False
     """Whether this is a deployment, or Application Insights is named."""
     spans_fault: Fault | None = None
@@ -284,6 +297,7 @@ class Settings:
             drill_enabled=env.drill(),
             create_tables=env.flag("Stores__CreateTables", False),
             agent=env.agent(),
+            console=env.console(),
             spans_wanted=bool(env.read(_INSIGHTS) or env.read("WEBSITE_SITE_NAME")),
             spans_fault=env.spans(),
         )
@@ -568,6 +582,27 @@ class _Reader:
                     "remove the one or change the other",
                     reason="setting_contradicts",
                 )
+
+    def console(self) -> ConsoleSettings:
+        """The authority is the issuer where nothing is said: another one is for tokens whose issuer's own name is not
+        where people sign in."""
+        client_id, authority = self.read("Console__ClientId"), self.read("Console__Authority")
+        scope = " ".join(self.read("Console__Scope").split()) or "openid"
+        if not _CLIENT_ID.fullmatch(client_id):
+            self.fault("Console__ClientId", "is no client id", "copy it from the app registration")
+        if not _SCOPE.fullmatch(scope) or "openid" not in scope.split():
+            self.fault(
+                "Console__Scope",
+                "is no scope with openid",
+                "set it to openid and the API's own, such as openid api://mosaic-runtime/.default",
+            )
+        if authority and not _is_safe_url(authority):
+            self.fault(
+                "Console__Authority", "is not an https URL", "set it to an https URL (http only for a loopback address)"
+            )
+        return ConsoleSettings(
+            client_id=client_id, scope=scope, authority=(authority or self.read("Auth__Issuer")).rstrip("/")
+        )
 
     def messaging(self, name: str) -> Connection:
         connection = self._connection(name, "fullyQualifiedNamespace", "the namespace's host name")

@@ -17,6 +17,9 @@ from mosaic_local.state import ROOT
 STATE = ROOT / ".mosaic" / "issuer-alone"
 """Where the key is kept, so that tokens outlive a restart of the issuer."""
 
+CONSOLES = ("http://localhost:7071/api/console", "http://127.0.0.1:7071/api/console")
+"""Where `func start` serves the console."""
+
 _LOOPBACK = ("localhost", "127.0.0.1")
 
 
@@ -64,7 +67,7 @@ def serve(settings: LocalSettings, state: Path = STATE) -> Issuer:
     """The issuer of ``settings``, on a thread of its own until its ``stop``. Raises LocalSettingsError where its port
     is taken, StateError where its key cannot be read."""
     try:
-        return Issuer(SigningKey.of(state), port=settings.port)
+        return Issuer(SigningKey.of(state), port=settings.port, redirect_uris=CONSOLES, audience=settings.audience)
     except OSError as error:
         raise LocalSettingsError(f"port {settings.port} cannot be used: {error.strerror or error}") from None
 

@@ -202,6 +202,7 @@ def _welcome(description: dict[str, Any], seconds: float, kept: bool) -> str:
 The embedded stack runs (started in {seconds:.1f} s). Ctrl-C stops it.
 
   API        {base}/api/v1/agent
+  console    {base}/api/console
   state      {folder} ({"kept" if kept else "removed at the end; keep it with --state DIR"})
   logs       {StateFolder(folder).logs}
   telemetry  {folder / "telemetry"}

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mosaic_core.domain.lanes import RULES, Lane
-from mosaic_local import azurite, seed, tls
+from mosaic_local import azurite, seed, signin, tls
 from mosaic_local.errors import PartError, StackError
 from mosaic_local.issuer import AUDIENCE, Issuer, SigningKey
 from mosaic_local.process import Part, ReservedPort, describe_exit, json_answers, python_module
@@ -299,7 +299,11 @@ class Stack:
             self._worker_wanted = True
             self._parts["worker"] = self._spawn_worker()
         self._ca_file, certificate, key = tls.ensure(folder.path / "tls")
-        self._issuer = Issuer(SigningKey.of(folder.path))
+        console = f"http://{HOST}:{self._ports['http'].port}/api/console"
+        # a person may type either name of this machine
+        self._issuer = Issuer(
+            SigningKey.of(folder.path), redirect_uris=(console, console.replace(HOST, "localhost", 1))
+        )
         self._make_settings(secrets)
         self._parts["broker"] = self._spawn_broker(secrets, certificate, key)
         with ThreadPoolExecutor(2) as pool:
@@ -337,6 +341,7 @@ class Stack:
             "Auth__Issuer": self._issuer.url,
             "Auth__Audience": AUDIENCE,
             "Auth__JwksUri": self._issuer.jwks_uri,
+            "Console__ClientId": signin.CLIENT_ID,
             **{setting: RULES[lane].default_queue for lane, setting in _QUEUE_SETTINGS.items()},
             **self.options.app_settings,
         }

@@ -11,9 +11,10 @@ from typing import Any, Final, Never
 import azure.functions as func
 import typer
 
+from mosaic_core.config import ConsoleSettings
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.membership import RIGHTS
-from mosaic_core.entrypoints import http, queues, timers
+from mosaic_core.entrypoints import console, http, queues, timers
 from mosaic_core.entrypoints.http.answers import CODES
 from mosaic_core.entrypoints.http.call import Access
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
@@ -43,6 +44,7 @@ def functions() -> list[str]:
     """Names of the app's functions, sorted. Nothing is opened: what they need is made on their first call."""
     app = func.FunctionApp()
     app.register_functions(http.create_blueprint(_never))
+    app.register_functions(console.create_blueprint(ConsoleSettings()))
     concurrency = dict.fromkeys(Lane, 1)
     queues_by_lane = {lane: RULES[lane].default_queue for lane in Lane}
     app.register_functions(queues.create_blueprint(_never, queues=queues_by_lane, concurrency=concurrency))

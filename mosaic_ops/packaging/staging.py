@@ -27,7 +27,7 @@ from mosaic_ops.packaging.wheels import Wheel, contents
 
 SITE_PACKAGES: Final = ".python_packages/lib/site-packages"
 OWN_FILES: Final = ("function_app.py", "host.json", "requirements.txt")
-OWN_SUFFIXES: Final = frozenset({".py", ".toml"})
+OWN_SUFFIXES: Final = frozenset({".py", ".toml", ".html", ".css", ".js", ".svg"})
 TOOLS_ONLY: Final = frozenset(
     {
         "mosaic_core/adapters/memory.py",
