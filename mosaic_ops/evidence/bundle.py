@@ -9,6 +9,7 @@ import json
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -28,6 +29,10 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 MOST_FILES: Final = 100
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
 _LINE: Final = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]{1,200})", re.ASCII)
+
+
+_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError)
+"""What reading a zip comes to that is cut off, changed, or of a kind that nobody writes."""
 
 
 class NoBundleError(Exception):
@@ -132,7 +137,7 @@ def check(path: Path) -> Checked:
     """Raises `NoBundleError`."""
     try:
         name, files = read(path)
-    except (RefusedError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError) as error:
+    except (RefusedError, *_DAMAGED) as error:
         return Checked((Finding("files", str(error) or type(error).__name__),), {})
     return check_files(name, files)
 

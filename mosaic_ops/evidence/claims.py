@@ -546,6 +546,7 @@ def _(look: Look) -> None:
 
 @_proves(REPLAY, "original-untouched", "The old command's run and key are as they were")
 def _(look: Look) -> None:
+    _expect(look.run(SETTLED), IsFinal=True)  # of a replay that ended
     old = look.at(DEAD_LETTER)
     old.run(SETTLED)
     old.run(AFTER)
@@ -555,6 +556,7 @@ def _(look: Look) -> None:
 
 @_proves(REPLAY, "dead-letter-gone", "The dead-lettered copy is no longer in its queue")
 def _(look: Look) -> None:
+    look.run(SETTLED)  # of a replay that there was
     peeked = look.at(DEAD_LETTER).one("peek", seen=AFTER)
     _must(peeked.get("messageId") == look.at(DEAD_LETTER).told["messageId"], "another message was looked for")
     _must(peeked.get("found") == 0, "it is still there: a second replay would find it")

@@ -46,7 +46,7 @@ def render(said: Mapping[str, Any], records: Sequence[Record]) -> str:
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>"
         f"{_stamp(said)}<header><h1>{escape(title)}</h1>"
-        f'<p class="verdict {_mood(said["passed"])}">{_mark(said["passed"])} '
+        f'<p class="verdict {_mood(said["passed"])}">{"✓" if said["passed"] else "✗"} '
         f"{'All' if said['passed'] else 'Not all'} is proven: {holding} of {len(claims)} proofs hold"
         f"{'' if said['passed'] else ', not ' + escape(', '.join(said['notProven']))}.</p></header>\n<main>"
         f"{_head(said)}{_checklist(said)}{sections}{_records(records)}</main>"
