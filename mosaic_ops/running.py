@@ -24,9 +24,19 @@ class NotReachableError(ConnectionError):
 def environment(state: Path | None = None) -> dict[str, Any]:
     """What ``./mosaic env --json`` says of the stack on ``state``, or of the one that was started last in this
     checkout. Raises `NotReachableError`."""
+    return _told(state, "--json")
+
+
+def app_settings(state: Path | None = None) -> dict[str, str]:
+    """What that stack's app is given. Raises `NotReachableError`."""
+    values: dict[str, str] = _told(state, "--local-settings")["Values"]
+    return values
+
+
+def _told(state: Path | None, form: str) -> dict[str, Any]:
     named = ["--state", str(state.resolve())] if state is not None else []
     asked = subprocess.run(
-        [sys.executable, "-m", "mosaic_ops.cli", "env", "--json", *named], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "mosaic_ops.cli", "env", form, *named], cwd=ROOT, capture_output=True, text=True
     )
     if asked.returncode != 0:
         raise NotReachableError(asked.stderr.strip().removeprefix("mosaic: ") or "the stack's settings are not known")

@@ -8,7 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
-from mosaic_ops.ops import controls, deadletters, glance, runs, signals, told  # noqa: F401  (each registers its verbs)
+# each registers its verbs
+from mosaic_ops.ops import controls, deadletters, evidence, glance, runs, signals, told  # noqa: F401
 from mosaic_ops.ops.here import (
     Here,
     app,

@@ -13,7 +13,21 @@ from mosaic_ops.ops.target import EmbeddedStack
 ANYWHERE: Final = ("--target", "--state", "--url", "--token-command", "--service-bus")
 COMPLETE: Final = "_MOSAIC_OPS_COMPLETE"
 _ASKS_THE_API: Final = frozenset(
-    {"status", "resources", "wait", "runs", "run", "next", "trace", "signals", "resolve", "approvals", "dlq", "lane"}
+    {
+        "status",
+        "resources",
+        "wait",
+        "runs",
+        "run",
+        "next",
+        "trace",
+        "signals",
+        "resolve",
+        "approvals",
+        "dlq",
+        "lane",
+        "evidence",
+    }
 )
 
 
@@ -66,7 +80,7 @@ def _will_ask(arguments: list[str]) -> bool:
     """Whether the embedded stack's token is going to be needed."""
     return (
         COMPLETE not in os.environ
-        and not {"--help", "--url", "-h"} & set(arguments)
+        and not {"--help", "--url", "-h", "verify"} & set(arguments)
         and not any(argument.startswith("--url=") for argument in arguments)
         and bool(_ASKS_THE_API & set(arguments))
     )

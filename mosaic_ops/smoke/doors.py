@@ -35,15 +35,26 @@ _CLOCKS: Final = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``body`` is the JSON, empty where there is none."""
+    """``body`` is the JSON, empty where there is none; ``date`` the service's own time, as HTTP has it."""
 
     status: int
     body: Mapping[str, Any]
+    date: str = ""
 
     @property
     def words(self) -> str:
         error = self.body.get("error")
         return f"{self.status} {error.get('code', '')}".strip() if isinstance(error, Mapping) else str(self.status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """An event as the hub kept it."""
+
+    event: Mapping[str, Any]
+    partition: str
+    sequence_number: int
+    enqueued_at: datetime | None
 
 
 class Doors(Protocol):
@@ -113,9 +124,11 @@ class OpenDoors:
     _bus: ServiceBusClient | None = None
     _receivers: dict[str, ServiceBusReceiver] = field(default_factory=dict)
     _credential: AsyncTokenCredential | None = None
-    _told: list[dict[str, Any]] = field(default_factory=list)
+    _told: list[Heard] = field(default_factory=list)
     _listening: asyncio.Task[None] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _peeking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One look at a time: a receiver serves no two."""
 
     async def settings(self) -> Settings:
         async with self._lock:
@@ -163,33 +176,39 @@ class OpenDoors:
         try:
             async with self.session.request(method, url, json=body, headers=headers, allow_redirects=False) as answer:
                 text = await answer.text(errors="replace")
-                return Answer(answer.status, _json(text))
+                return Answer(answer.status, _json(text), answer.headers.get("Date", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NotReachableError(f"{self.target.url} does not answer ({type(error).__name__})") from error
 
     # -- queues --------------------------------------------------------------------------------------------------
 
-    async def send(self, queue: str, body: bytes, message_id: str) -> None:
+    async def send(self, queue: str, body: bytes, message_id: str, **properties: Any) -> None:
+        """``properties`` are the message's own (``correlation_id``, ``subject``, ``application_properties``)."""
         from azure.servicebus import ServiceBusMessage
 
+        message = ServiceBusMessage(body, message_id=message_id, content_type="application/json", **properties)
         bus = await self._service_bus()
         async with _named(f"sending to {queue}"), bus.get_queue_sender(queue) as sender:
-            await sender.send_messages(ServiceBusMessage(body, message_id=message_id, content_type="application/json"))
+            await sender.send_messages(message)
 
     async def dead_letter(self, queue: str, message_id: str) -> str | None:
-        async with _named(f"the dead letters of {queue}"):
+        found = await self.dead_letters(queue, message_id)
+        return found[0].dead_letter_reason or "" if found else None
+
+    async def dead_letters(self, queue: str, message_id: str) -> list[ServiceBusReceivedMessage]:
+        """Those with that message id among the first ones, peeked."""
+        found: list[ServiceBusReceivedMessage] = []
+        async with _named(f"the dead letters of {queue}"), self._peeking:
             receiver = await self._buried(queue)
             seen, after = 0, 1
             while seen < _PEEKED_AT_MOST:
                 page = await receiver.peek_messages(max_message_count=_PAGE, sequence_number=after)
-                for message in page:
-                    if message.message_id == message_id:
-                        return message.dead_letter_reason or ""
                 if not page:
-                    return None
+                    break
+                found += [message for message in page if message.message_id == message_id]
                 seen += len(page)
                 after = (page[-1].sequence_number or 0) + 1
-        return None
+        return found
 
     async def remove_dead_letter(self, queue: str, message_id: str) -> bool:
         async with _named(f"the dead letters of {queue}"):
@@ -239,9 +258,17 @@ class OpenDoors:
         self._listening = asyncio.create_task(self._listen(settings, datetime.now(UTC) - _CLOCKS))
 
     async def events(self, command_id: str) -> list[str]:
+        return [
+            str(heard.event.get("type"))
+            for heard in self.heard()
+            if heard.event.get("data", {}).get("commandId") == command_id
+        ]
+
+    def heard(self) -> list[Heard]:
+        """All that the hub has told since `listen`, whoever it is about. Raises `NotReachableError`."""
         if self._listening is not None and self._listening.done() and (error := self._listening.exception()):
             raise NotReachableError(f"the hub cannot be read ({type(error).__name__})") from error
-        return [str(event.get("type")) for event in self._told if event.get("data", {}).get("commandId") == command_id]
+        return list(self._told)
 
     async def _listen(self, settings: Settings, since: datetime) -> None:
         from azure.eventhub.aio import EventHubConsumerClient
@@ -256,8 +283,16 @@ class OpenDoors:
 
         async def keep(partition: Any, event: Any) -> None:
             if event is not None:
-                with contextlib.suppress(ValueError):
-                    self._told.append(json.loads(event.body_as_str()))
+                told = _json(event.body_as_str())
+                if told:
+                    self._told.append(
+                        Heard(
+                            event=told,
+                            partition=str(partition.partition_id),
+                            sequence_number=event.sequence_number or 0,
+                            enqueued_at=event.enqueued_time,
+                        )
+                    )
 
         async with client:
             await client.receive(on_event=keep, starting_position=since)

@@ -41,6 +41,10 @@ class Target(Protocol):
         """The app's settings, with connections that the caller can use. Raises `NotReachableError`."""
         ...
 
+    def app_settings(self) -> dict[str, str]:
+        """What the app is given, by name. Values may be secrets. Raises `NotReachableError`."""
+        ...
+
     async def functions(self) -> list[Listed] | None:
         """What the control plane lists; None: the host itself is to be asked."""
         ...
@@ -70,6 +74,12 @@ class Embedded:
             )
         return _settings({name: value for name, value in found.items() if isinstance(value, str)})
 
+    def app_settings(self) -> dict[str, str]:
+        try:
+            return running.app_settings(self.state)
+        except running.NotReachableError as error:
+            raise NotReachableError(str(error)) from None
+
     async def functions(self) -> list[Listed] | None:
         return None
 
@@ -85,8 +95,7 @@ class Azure:
     is_embedded: bool = False
 
     def settings(self) -> Settings:
-        listed = az(["functionapp", "config", "appsettings", "list", *self._named])
-        found = _settings({str(item["name"]): str(item.get("value") or "") for item in listed})
+        found = _settings(self.app_settings())
         # the app's identity is the platform's to use: we come as whoever is signed in
         return replace(
             found,
@@ -95,6 +104,10 @@ class Azure:
             tables=_by_identity(found.tables),
             blobs=_by_identity(found.blobs),
         )
+
+    def app_settings(self) -> dict[str, str]:
+        listed = az(["functionapp", "config", "appsettings", "list", *self._named])
+        return {str(item["name"]): str(item.get("value") or "") for item in listed}
 
     async def functions(self) -> list[Listed] | None:
         listed = await asyncio.to_thread(az, ["functionapp", "function", "list", *self._named])

@@ -18,7 +18,6 @@ from mosaic_local.broker.content import Content, split_batch
 from mosaic_local.broker.errors import (
     ArgumentError,
     MalformedError,
-    NotFoundError,
     NotImplementedByBrokerError,
     StartError,
     UnauthorizedError,
