@@ -29,7 +29,9 @@ def command_id(number: int) -> str:
     return f"{number:08x}000040008000{number:012x}"
 
 
-def message_body(number: int, *, lane: Lane = Lane.CONVERSATION, **payload: Any) -> bytes:
+def message_body(
+    number: int, *, lane: Lane = Lane.CONVERSATION, kind: str = "", payload: Mapping[str, Any] | None = None
+) -> bytes:
     named = command_id(number)
     match lane:
         case Lane.CONVERSATION:
@@ -39,7 +41,7 @@ def message_body(number: int, *, lane: Lane = Lane.CONVERSATION, **payload: Any)
                 "householdUserId": USER,
                 "message": f"What did I spend in week {number}?",
             }
-            kind, correlation = "agent_message_posted", f"agent:{HOUSEHOLD}:{TALK}:{named}"
+            usual, correlation = "agent_message_posted", f"agent:{HOUSEHOLD}:{TALK}:{named}"
         case Lane.INGESTION:
             line = {"transactionId": "t", "postedOn": "2026-02-01", "amount": "-1", "currency": "EUR"}
             content = {
@@ -49,18 +51,17 @@ def message_body(number: int, *, lane: Lane = Lane.CONVERSATION, **payload: Any)
                 "accountId": "checking",
                 "transactions": [{**line, "description": "d"}],
             }
-            kind, correlation = "ingestion_completed", f"ingestion:{HOUSEHOLD}:batch-{number}:{named}"
+            usual, correlation = "ingestion_completed", f"ingestion:{HOUSEHOLD}:batch-{number}:{named}"
         case _:
             content = {"householdId": HOUSEHOLD, "sweepDate": "2026-02-01", "lookbackDays": 30}
-            kind, correlation = "nightly_anomaly_sweep", f"sweep:{HOUSEHOLD}:20260201:{named}"
-    kind = payload.pop("kind", kind)
+            usual, correlation = "nightly_anomaly_sweep", f"sweep:{HOUSEHOLD}:20260201:{named}"
     envelope = {
         "commandId": named,
         "correlationId": correlation,
-        "commandType": kind,
+        "commandType": kind or usual,
         "createdAtUtc": "2026-03-01T07:00:00Z",
         "clientReferenceId": f"client-{number}",
-        "payload": {**content, **payload},
+        "payload": {**content, **(payload or {})},
     }
     return json.dumps(envelope).encode()
 
@@ -126,11 +127,12 @@ class Graves:
         status: KeyStatus | None = KeyStatus.REJECTED,
         recorded: bool = True,
         subject: str = "alice",
+        kind: str = "",
         payload: Mapping[str, Any] | None = None,
         **how: Any,
     ) -> str:
         """One that failed for good; its command id."""
-        body = message_body(number, lane=lane, **(payload or {}))
+        body = message_body(number, lane=lane, kind=kind, payload=payload)
         if recorded:
             await self.record(body, lane, status, subject)
         await self.bury(body, lane, **how)
