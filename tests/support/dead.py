@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from mosaic_core.adapters.memory_messaging import MemoryBroker
@@ -66,37 +67,48 @@ def message_body(
     return json.dumps(envelope).encode()
 
 
+async def record(
+    stores: Stores, body: bytes, lane: Lane, status: KeyStatus | None, now: datetime, subject: str = "alice"
+) -> Command:
+    """A command as the API records it, with its key where it has one."""
+    envelope = decode(body, lane)
+    command = Command(
+        command_id=envelope.command_id,
+        household_id=envelope.household_id,
+        queue=QUEUES[lane],
+        command_type=envelope.command_type,
+        request_hash=envelope.request_hash,
+        envelope=body.decode(),
+        recorded_at=now,
+        subject=subject,
+    )
+    await stores.commands.insert(command)
+    if status is not None:
+        key = replace(
+            records.KEY,
+            queue=QUEUES[lane],
+            command_id=envelope.command_id,
+            run_id=ids.run_id(QUEUES[lane], envelope.command_id),
+            request_hash=envelope.request_hash,
+            status=status,
+            finalized_at=now if status != KeyStatus.RESERVED else None,
+        )
+        await stores.keys.insert(key)
+    return command
+
+
+async def rejected(stores: Stores, number: int) -> None:
+    """The rows of a message that failed for good."""
+    await record(stores, message_body(number), Lane.CONVERSATION, KeyStatus.REJECTED, records.NOW)
+
+
 @dataclass(frozen=True)
 class Graves:
     stores: Stores
     broker: MemoryBroker
 
     async def record(self, body: bytes, lane: Lane, status: KeyStatus | None, subject: str = "alice") -> Command:
-        envelope = decode(body, lane)
-        command = Command(
-            command_id=envelope.command_id,
-            household_id=envelope.household_id,
-            queue=QUEUES[lane],
-            command_type=envelope.command_type,
-            request_hash=envelope.request_hash,
-            envelope=body.decode(),
-            recorded_at=self.broker.clock.now(),
-            subject=subject,
-        )
-        await self.stores.commands.insert(command)
-        if status is not None:
-            final = self.broker.clock.now() if status != KeyStatus.RESERVED else None
-            key = replace(
-                records.KEY,
-                queue=QUEUES[lane],
-                command_id=envelope.command_id,
-                run_id=ids.run_id(QUEUES[lane], envelope.command_id),
-                request_hash=envelope.request_hash,
-                status=status,
-                finalized_at=final,
-            )
-            await self.stores.keys.insert(key)
-        return command
+        return await record(self.stores, body, lane, status, self.broker.clock.now(), subject)
 
     async def bury(
         self,
