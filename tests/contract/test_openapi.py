@@ -110,6 +110,7 @@ def test_the_document_names_every_route_of_the_contract() -> None:
         ("GET", f"{BASE}/ops/signals"),
         ("POST", f"{BASE}/ops/signals/{{signalId}}/resolve"),
         ("GET", f"{BASE}/ops/approvals"),
+        ("POST", f"{BASE}/ops/commands/{{commandId}}/cancel"),
         ("POST", f"{BASE}/ops/lanes/{{lane}}/pause"),
         ("POST", f"{BASE}/ops/lanes/{{lane}}/resume"),
         ("GET", f"{BASE}/ops/trace/{{id}}"),

@@ -153,7 +153,7 @@ class ApiWorld:
         return Services(
             enqueue=self.enqueue,
             read_models=self.read_models,
-            operators=OperatorService(self.stores, self.clock, self.enqueue.queues),
+            operators=OperatorService(self.stores, self.clock, self.enqueue.queues, publisher=lambda: self.publisher),
             memberships=MembershipService(self.stores.members),
             health=self.health,
             verifier=StaticVerifier(),

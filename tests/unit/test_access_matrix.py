@@ -28,6 +28,7 @@ RULES: dict[str, tuple[Right | None, str | None]] = {
     "ops_resolve_signal": (None, "Mosaic.Operator.Replay"),
     "ops_list_approvals": (None, "Mosaic.Operator.Read"),
     "ops_get_trace": (None, "Mosaic.Operator.Read"),
+    "ops_cancel_command": (None, "Mosaic.Operator.Replay"),
     "ops_pause_lane": (None, "Mosaic.Operator.Admin"),
     "ops_resume_lane": (None, "Mosaic.Operator.Admin"),
     "health_live": (None, None),

@@ -24,6 +24,8 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "not_found": (404, "It is not there, or belongs to another household."),
     "client_reference_conflict": (409, "The client's reference already names another request."),
     "command_rejected": (409, "The client's reference names a command that was rejected; details name its run."),
+    "command_already_ended": (409, "The command has come to another end; the details say to which."),
+    "command_already_cancelled": (409, "Somebody has cancelled the command with another word, which stands."),
     "signal_already_resolved": (409, "Somebody has resolved the signal with another word, which stands."),
     "stored_row_invalid": (409, "The stored row cannot be read by this version; details name it."),
     "payload_too_large": (413, "The body is too large."),

@@ -43,6 +43,17 @@ async def _set_pause(call: Call, *, paused: bool) -> func.HttpResponse:
     return answer(HTTPStatus.OK, changed)
 
 
+async def cancel_command(call: Call) -> func.HttpResponse:
+    command_id = call.request.id("commandId")
+    body = await _reason(call)
+    done = await call.api.operators.cancelling.cancel(command_id, by=call.principal.subject, reason=body.reason)
+    log.warning(
+        "an operator cancelled a command",
+        extra={"commandId": command_id, "outcome": done.outcome, "subject": clean(call.principal.subject)},
+    )
+    return answer(HTTPStatus.ACCEPTED if done.outcome == "requested" else HTTPStatus.OK, done)
+
+
 def _lane(call: Call) -> Lane:
     try:
         return Lane(call.request.path.get("lane", ""))

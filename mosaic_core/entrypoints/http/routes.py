@@ -27,6 +27,7 @@ from mosaic_core.entrypoints.http.call import Access, Call
 from mosaic_core.entrypoints.http.rules import TIME
 from mosaic_core.services.operators.signals import Shown
 from mosaic_core.services.operators.views import (
+    CancelledCommand,
     ChangedLane,
     Lanes,
     OperatorApprovals,
@@ -349,6 +350,24 @@ ROUTES: Final[tuple[Route, ...]] = (
         role=handlers.OPERATOR_READ,
         answer=Trace,
         errors=("not_found",),
+    ),
+    Route(
+        name="ops_cancel_command",
+        method="POST",
+        path="/ops/commands/{commandId}/cancel",
+        summary="End a command that waits or runs",
+        description=(
+            "It ends as NeedsReview, final, `cancelled_by_operator`; its pending approvals and open signals are "
+            "closed, and its message, when it comes, is a dead letter without work. One whose effects are being "
+            "written goes on to its end: 409 tells to which. The first word stands, and the same again is harmless."
+        ),
+        handler=controls.cancel_command,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_REPLAY,
+        body=PostReason,
+        answer=CancelledCommand,
+        also={202: CancelledCommand},
+        errors=("not_found", "command_already_ended", "command_already_cancelled", "stored_row_invalid"),
     ),
     Route(
         name="ops_pause_lane",

@@ -264,6 +264,19 @@ class Lanes(View):
     lanes: list[LaneState]
 
 
+class CancelledCommand(View):
+    """``requested``: it is at work, and its owner has not come to see the request yet; the same request again tells
+    what became of it. What is closed is what this request closed."""
+
+    outcome: Literal["cancelled", "already_cancelled", "requested"]
+    command_id: Id
+    run_id: Id
+    cancelled_by: str = Field(description="Whose word it was, or will be.")
+    reason: str
+    closed_approvals: list[str] = Field(default_factory=list)
+    resolved_signals: list[str] = Field(default_factory=list)
+
+
 class ResolvedSignal(View):
     """The signal as it is now. ``outcome``: resolved by this request, or by the very same one before."""
 
