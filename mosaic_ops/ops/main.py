@@ -27,6 +27,7 @@ _ASKS_THE_API: Final = frozenset(
         "dlq",
         "lane",
         "cancel",
+        "members",
     }
 )
 

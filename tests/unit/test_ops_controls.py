@@ -10,6 +10,7 @@ import pytest
 from mosaic_core.domain.lanes import Lane
 from mosaic_ops.ops import steering
 from mosaic_ops.ops.api import Api
+from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER
 from tests.support.world import COMMAND_ID, RUN_ID
 from tests.unit import test_ops_command
 from tests.unit.test_ops_command import Ops, Stack, ops, stack  # noqa: F401 - fixtures
@@ -92,7 +93,37 @@ def test_one_that_is_at_work_is_asked_again_until_it_lets_go(
     assert "the request stands" in out
 
 
-@pytest.mark.parametrize("verb", [["lane"], ["lane", "pause"], ["lane", "resume"], ["cancel"]], ids=" ".join)
+def test_members_come_and_go_by_the_tool(stack: Stack, ops: Ops) -> None:  # noqa: F811
+    whose = ("--household", ALICE_HOUSEHOLD, "--user", ALICE_USER, "--subject", "alice", "--reason", "tried")
+    assert "alice is Member of" in ops("members", "add", *whose)[1]
+    assert "and was before" in ops("members", "add", *whose)[1]
+    code, out, _ = ops("members", "list", "--household", ALICE_HOUSEHOLD, "--json")
+    assert (code, [one["subject"] for one in json.loads(out)["members"]]) == (0, ["alice"])
+    code, _, said = ops("members", "remove", *whose)
+    assert code == 1
+    assert "last member who can decide" in said
+    other = ("--household", ALICE_HOUSEHOLD, "--user", "1" * 32, "--subject", "carol", "--reason", "tried")
+    assert json.loads(ops("members", "add", *other, "--json")[1])["isChanged"] is True
+    assert "removed" in ops("members", "remove", *whose)[1]
+    assert "removed" in ops("members", "list", "--household", ALICE_HOUSEHOLD)[1]
+    assert ops("members", "add", *other, "--role", "Ingest")[0] == 1
+    assert ops("members", "remove", "--household", "x", "--user", "y", "--subject", "z", "--reason", "r")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["lane"],
+        ["lane", "pause"],
+        ["lane", "resume"],
+        ["cancel"],
+        ["members"],
+        ["members", "list"],
+        ["members", "add"],
+        ["members", "remove"],
+    ],
+    ids=" ".join,
+)
 def test_every_verb_has_help_with_an_example(ops: Ops, verb: list[str]) -> None:  # noqa: F811
     code, out, said = ops(*verb, "--help")
     assert (code, said) == (0, "")

@@ -14,6 +14,7 @@ from mosaic_core.domain.envelope import (
     BatchId,
     Currency,
     Day,
+    Guid,
     Line,
     Message,
     Note,
@@ -59,6 +60,7 @@ _CURRENCY_SCHEMA: Final = WithJsonSchema(
     {"type": "string", "enum": sorted(CURRENCIES), "description": "An ISO 4217 code."}
 )
 
+type GuidText = Annotated[Guid, WithJsonSchema(rules.GUID)]
 type OneLine = Annotated[Line, _LINE_SCHEMA]
 type BatchReference = Annotated[BatchId, _BATCH_ID_SCHEMA]
 type ClientId = Annotated[
@@ -95,6 +97,18 @@ class PostReason(Body):
     """Why an operator does it. Kept in the audit beside the token's subject."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
+
+
+class PutMember(Body):
+    """A token's subject as a user of one household. A member decides, an ``Ingest`` sends its ``source``'s ingestions
+    and nothing else, a viewer reads."""
+
+    household_id: GuidText
+    household_user_id: GuidText
+    subject: OneLine
+    role: Literal["Member", "Ingest", "Viewer"] = "Member"
+    source: OneLine | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_printable)]
 
 
 class IngestedTransaction(TransactionLine):

@@ -14,6 +14,7 @@ from mosaic_core.services.operators import telling
 from mosaic_core.services.operators.cancelling import Cancelling
 from mosaic_core.services.operators.commands import CommandReads
 from mosaic_core.services.operators.lanes import LaneReads
+from mosaic_core.services.operators.members import MemberChanges
 from mosaic_core.services.operators.pausing import LanePausing
 from mosaic_core.services.operators.runs import RunReads
 from mosaic_core.services.operators.signals import SignalReads
@@ -55,6 +56,10 @@ class OperatorService:
     def cancelling(self) -> Cancelling:
         assert self.publisher is not None, "whoever cancels tells of it"
         return Cancelling(stores=self.stores, publisher=self.publisher(), clock=self.clock, queues=self.queues)
+
+    @cached_property
+    def members(self) -> MemberChanges:
+        return MemberChanges(self.stores, self.clock)
 
     @cached_property
     def traces(self) -> TraceReads:
