@@ -211,7 +211,7 @@ class Container:
 
     @cached_property
     def operators(self) -> OperatorService:
-        return OperatorService(self.stores, self.clock, self.settings.queues)
+        return OperatorService(self.stores, self.clock, self.settings.queues, publisher=lambda: self.publisher)
 
     @cached_property
     def replays(self) -> ReplayService:

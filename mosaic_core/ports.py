@@ -401,10 +401,21 @@ class QuotaStore(Protocol):
 
 
 class MemberStore(Protocol):
-    """HouseholdMembers, by the token's subject."""
+    """HouseholdMembers, by the token's subject, and the list of a household's. One is listed before it is written."""
 
     async def of_subject(self, subject: str) -> list[Membership]: ...
-    async def insert(self, membership: Membership) -> bool: ...
+    async def of_household(self, household_id: str) -> list[Membership]:
+        """Those that were inserted by this port, whatever their status."""
+        ...
+
+    async def read(self, subject: str, household_user_id: str) -> Stored[Membership] | None: ...
+    async def insert(self, membership: Membership) -> bool:
+        """False: the subject has a membership with this user id, which is listed now where it is this household's."""
+        ...
+
+    async def update(self, membership: Membership, etag: ETag) -> ETag | None:
+        """Of the same subject, user and household."""
+        ...
 
 
 class BlobStore(Protocol):

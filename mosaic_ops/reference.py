@@ -115,7 +115,8 @@ def _ops() -> Iterator[str]:
 
 
 def _verbs(group: Any, before: str) -> Iterator[str]:
-    for name, command in group.commands.items():
+    # by name: the order in which verbs register is that of whoever imports them first
+    for name, command in sorted(group.commands.items()):
         if hasattr(command, "commands"):
             yield from _verbs(command, f"{before} {name}")
             continue

@@ -521,8 +521,22 @@ class MemoryMembers(_Store):
         return [rows.MEMBERSHIP.decode(row) for _, row in self.table.under(subject)]
 
     async def insert(self, membership: Membership) -> bool:
-        key = (membership.subject, membership.household_user_id)
-        return self.table.insert(key, rows.MEMBERSHIP.encode(membership)) is not None
+        return self.table.insert(_member_key(membership), rows.MEMBERSHIP.encode(membership)) is not None
+
+    async def of_household(self, household_id: str) -> list[Membership]:
+        found = [rows.MEMBERSHIP.decode(row) for _, row in self.table.under()]
+        return [membership for membership in found if membership.household_id == household_id]
+
+    async def read(self, subject: str, household_user_id: str) -> Stored[Membership] | None:
+        there = self.table.read((subject, household_user_id))
+        return Stored(rows.MEMBERSHIP.decode(there.row), there.etag) if there else None
+
+    async def update(self, membership: Membership, etag: ETag) -> ETag | None:
+        return self.table.update(_member_key(membership), rows.MEMBERSHIP.encode(membership), etag)
+
+
+def _member_key(membership: Membership) -> RowKey:
+    return membership.subject, membership.household_user_id
 
 
 class MemoryConversations(_Store):

@@ -45,6 +45,7 @@ class Key:
     died beside a process killer. ``owner_token`` is the delivery that took it last and stays after a release.
     ``lease_seconds`` counts from the row's storage timestamp, 0 = released. ``sequence_number`` is the message that it
     was last taken for. ``solo`` says whether this attempt has to run by itself, and why (`reservation`).
+    ``cancel_reason`` is set once an operator has asked its owner to make an end, and stays.
     """
 
     queue: str
@@ -65,6 +66,7 @@ class Key:
     finalized_at: datetime | None = None
     resolution_code: str | None = None
     resolution_rationale: str | None = None
+    cancel_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

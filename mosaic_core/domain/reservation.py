@@ -23,6 +23,9 @@ DUE_SLACK: Final = timedelta(milliseconds=250)
 LONGEST_WAIT: Final = timedelta(days=1)
 """Longer than any lease and any wait for an attempt, by any two clocks."""
 
+CANCELLED: Final = "cancelled_by_operator"
+"""What a run fails with that an operator has ended."""
+
 IN_COMPANY: Final = 0
 SUSPECTED: Final = 1
 """The attempt before this one ended without a word, in company: whoever killed the process, it may have been another.
@@ -223,8 +226,8 @@ def exhausted(key: Key) -> bool:
 
 
 def is_last(key: Key) -> bool:
-    """Is a failure of this attempt final?"""
-    return counted(key) >= MAX_ATTEMPTS
+    """Is a failure of this attempt final? One that an operator wants ended is not tried again."""
+    return key.cancel_reason is not None or counted(key) >= MAX_ATTEMPTS
 
 
 # -------------------------------------------------------------------------------------------- the rows as they change

@@ -52,6 +52,7 @@ from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, Stag
 from mosaic_core.ports import Clock, ETag, EventPublisher, IncomingMessage, RuntimeEvent, StoredKey, Stores
 from mosaic_core.services.company import Place
 from mosaic_core.services.drain import Drain
+from mosaic_core.services.effects_begun import EffectsBegun
 from mosaic_core.services.followed import follow
 from mosaic_core.services.lease import Lease, owns
 from mosaic_core.services.limits import DeliveryLimits
@@ -663,24 +664,33 @@ class Delivery:
 
     async def _step_lane(self) -> Next:
         lease, drain = self._owned, self._service.drain
+        if lease.key.cancel_reason is not None:
+            return self._cancelled()
         self._lane_of = lease.key.attempt
         self._stage_log = StageLog(self._clock.now)
         self._result = None
-        stopped, threads = False, Threads()
+        stopped = cancelled = False
+        threads, effects = Threads(), EffectsBegun(self._stores)
         with telemetry.correlated(attempt=lease.key.attempt):
             self._event("started", "running")
             waited = (self._clock.now() - self._message.enqueued_at).total_seconds()
             kind = telemetry.known_type(self._envelope)
             log.info("attempt started", extra={"commandType": kind, "waitedSeconds": round(max(0.0, waited), 3)})
-            task = asyncio.ensure_future(self._run_lane(lease.key.attempt, threads))
+            task = asyncio.ensure_future(self._run_lane(lease.key.attempt, threads, effects.stores))
 
             def stop() -> None:
                 nonlocal stopped
                 stopped = True
                 task.cancel()
 
+            def cancel() -> None:
+                nonlocal cancelled
+                if not effects.begun:  # never an effect half done
+                    cancelled = True
+                    task.cancel()
+
             drain.listen(stop)
-            lease.hold(stop)
+            lease.hold(stop, cancel)
             try:
                 await asyncio.wait({task})
                 if threads.at_work and await drain.pause(threads.ended(self._service.limits.threads)) is False:
@@ -699,6 +709,8 @@ class Delivery:
             # never a second run of the lane under this number: another delivery, or a later attempt, goes on
             self._lease = None
             return self._later(self._now() + timedelta(seconds=lease.key.lease_seconds), "lease_lost")
+        if task.cancelled() and cancelled:
+            return self._cancelled()
         if task.cancelled():
             self._ended(_failed("lane_cancelled", "what the lane awaited was cancelled, and not by the runtime"))
         elif isinstance(task.exception(), StoreUnreachableError):
@@ -710,7 +722,12 @@ class Delivery:
             self._ended(task.result())
         return self._step_reread if lease.lost else self._step_stages
 
-    async def _run_lane(self, attempt: int, threads: Threads) -> LaneResult:
+    def _cancelled(self) -> Next:
+        """An operator wants an end: final, without its lane. The stages say how far that came."""
+        self._ended(_failed(reservation.CANCELLED, self._owned.key.cancel_reason or ""))
+        return self._step_stages
+
+    async def _run_lane(self, attempt: int, threads: Threads, stores: Stores) -> LaneResult:
         """The lane's result; a failed attempt is a result, too. `StoreUnreachableError` and `BusyError` pass: they are
         none."""
         threads.begin()
@@ -719,7 +736,7 @@ class Delivery:
             run_id=self._run_id,
             attempt=attempt,
             queue=self._message.queue,
-            stores=self._stores,
+            stores=stores,
             log=self._stage_log,
             now=self._clock.now,
             subject=self._record.subject if self._record is not None else "",
@@ -793,11 +810,14 @@ class Delivery:
             case AttemptOutcome.SUCCEEDED_REVIEW:
                 run = reservation.succeed(run, now=now, review=(result.code[:120], result.rationale[:500]))
             case AttemptOutcome.FAILED:
+                code, rationale = result.code, result.rationale
+                if key.cancel_reason is not None:  # otherwise it would have been tried again
+                    code, rationale = reservation.CANCELLED, key.cancel_reason
                 run = reservation.fail(
                     run,
                     key,
-                    code=result.code[:120],
-                    rationale=result.rationale[:500],
+                    code=code[:120],
+                    rationale=rationale[:500],
                     now=now,
                     next_attempt_at=None if self._is_last(key) else self._now() + self._retry_wait(key),
                 )

@@ -35,14 +35,16 @@ class Lease:
         self.etag = etag
         self.lost = False
         self.unrenewed = False
+        self.cancelled = False
         """Lost because storage did not answer, as far as is known to nobody else."""
 
-    def hold(self, on_lost: Callable[[], object]) -> None:
-        """Begin to renew; costs nothing for a lane that ends before the first renewal."""
+    def hold(self, on_lost: Callable[[], object], on_cancelled: Callable[[], object] = lambda: None) -> None:
+        """Begin to renew; costs nothing for a lane that ends before the first renewal. ``on_cancelled`` is called,
+        once, where a renewal finds that an operator wants an end: the lease is held on to all the same."""
         loop = asyncio.get_running_loop()
 
         def start() -> None:
-            self._task = loop.create_task(self._renew_for_ever(on_lost))
+            self._task = loop.create_task(self._renew_for_ever(on_lost, on_cancelled))
 
         self._timer = loop.call_later(self._renew_seconds, start)
 
@@ -57,7 +59,7 @@ class Lease:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _renew_for_ever(self, on_lost: Callable[[], object]) -> None:
+    async def _renew_for_ever(self, on_lost: Callable[[], object], on_cancelled: Callable[[], object]) -> None:
         while True:
             # shielded: cut off in the middle, a write would leave its ETag unknown
             renewal = asyncio.ensure_future(self._renew())
@@ -69,6 +71,9 @@ class Lease:
             if self.lost:
                 on_lost()
                 return
+            if self.key.cancel_reason is not None and not self.cancelled:
+                self.cancelled = True
+                on_cancelled()
             await asyncio.sleep(self._renew_seconds)
 
     async def _renew(self) -> None:

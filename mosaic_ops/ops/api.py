@@ -35,6 +35,12 @@ class Api:
     def post(self, path: str, body: Mapping[str, Any]) -> Json:
         return self._ask("POST", path, {}, body)
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Json:
+        return self._ask("PUT", path, {}, body)
+
+    def delete(self, path: str, **query: object) -> Json:
+        return self._ask("DELETE", path, query)
+
     def health(self, kind: str) -> tuple[int, Json]:
         """``live`` or ``ready``: 503 is an answer."""
         return self._send("GET", f"/health/{kind}", {}, None, also=(503,))

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 # each registers its verbs
-from mosaic_ops.ops import controls, deadletters, evidence, glance, replays, runs, signals, told  # noqa: F401
+from mosaic_ops.ops import deadletters, evidence, glance, members, replays, runs, signals, steering, told  # noqa: F401
 from mosaic_ops.ops.here import (
     Here,
     app,

@@ -28,6 +28,8 @@ _ASKS_THE_API: Final = frozenset(
         "lane",
         "evidence",
         "replay",
+        "cancel",
+        "members",
     }
 )
 

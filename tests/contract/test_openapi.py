@@ -57,6 +57,7 @@ def _body_is_wrong(case: Case[Any]) -> bool:
 
 
 # what has neither body nor parameters cannot be called wrongly
+TOKEN = "alice+Mosaic.Ingest+Mosaic.Operator.Read+Mosaic.Operator.Replay+Mosaic.Operator.Admin"
 REQUESTS = [(route, GenerationMode.POSITIVE) for route in ROUTES] + [
     (route, GenerationMode.NEGATIVE) for route in ROUTES if route.body or route.query or "{" in route.path
 ]
@@ -80,9 +81,7 @@ def test_every_answer_is_as_documented(api: Any, route: Route, mode: GenerationM
         if "householdId" in case.path_parameters and mode == GenerationMode.POSITIVE:
             case.path_parameters["householdId"] = ALICE_HOUSEHOLD
         case.headers.pop(CHOICE_HEADER, None)
-        response = case.call(
-            headers={"Authorization": "Bearer alice+Mosaic.Ingest+Mosaic.Operator.Read+Mosaic.Operator.Replay"}
-        )
+        response = case.call(headers={"Authorization": f"Bearer {TOKEN}"})
         answered.add(response.status_code)
         checks = [*CHECKS, negative_data_rejection] if _body_is_wrong(case) else CHECKS
         case.validate_response(response, checks=checks)
@@ -110,6 +109,10 @@ def test_the_document_names_every_route_of_the_contract() -> None:
         ("GET", f"{BASE}/ops/signals"),
         ("POST", f"{BASE}/ops/signals/{{signalId}}/resolve"),
         ("GET", f"{BASE}/ops/approvals"),
+        ("POST", f"{BASE}/ops/commands/{{commandId}}/cancel"),
+        ("GET", f"{BASE}/ops/members"),
+        ("PUT", f"{BASE}/ops/members"),
+        ("DELETE", f"{BASE}/ops/members"),
         ("POST", f"{BASE}/ops/lanes/{{lane}}/pause"),
         ("POST", f"{BASE}/ops/lanes/{{lane}}/resume"),
         ("GET", f"{BASE}/ops/trace/{{id}}"),

@@ -96,7 +96,7 @@ class Api:
         url = BASE + route.path
         for name, value in path.items():
             url = url.replace(f"{{{name}}}", quote(value, safe=""))
-        token = "alice+Mosaic.Ingest+Mosaic.Operator.Read+Mosaic.Operator.Replay"
+        token = "alice+Mosaic.Ingest+Mosaic.Operator.Read+Mosaic.Operator.Replay+Mosaic.Operator.Admin"
         self.world.clock.advance(60)  # nothing here is about how often one may ask
         return self.runner.run(self.world.call(route.method, f"{url}{query}", token=token, **more))
 

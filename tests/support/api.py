@@ -168,8 +168,8 @@ class ApiWorld:
         return Services(
             enqueue=self.enqueue,
             read_models=self.read_models,
-            operators=OperatorService(self.stores, self.clock, self.enqueue.queues),
             replays=self.replays,
+            operators=OperatorService(self.stores, self.clock, self.enqueue.queues, publisher=lambda: self.publisher),
             memberships=MembershipService(self.stores.members),
             health=self.health,
             verifier=StaticVerifier(),

@@ -216,7 +216,8 @@ def test_every_route_is_in_the_file_and_nothing_else() -> None:
             r for r in routes if r[0] == request.method and RouteTemplate.parse(r[1][1:]).match(path) is not None
         ]
         assert len(matching) == 1, request.title
-        if request.expected < 300:
+        # whether a command still waits is a race that a file cannot win: that it has ended is the answer to expect
+        if request.expected < 300 or request.url.endswith("/cancel"):
             answered.add(matching[0])
         assert set(uses(request)) <= set(written.variables) | names, request.title
     assert answered == routes

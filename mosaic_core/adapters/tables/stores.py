@@ -915,5 +915,26 @@ class TableMembers(_Store):
         return [rows.MEMBERSHIP.decode(row) async for row in found]
 
     async def insert(self, membership: Membership) -> bool:
-        keys = encode(membership.subject), encode(membership.household_user_id)
+        keys = _member_keys(membership.subject, membership.household_user_id)
+        listed: Row = {"Subject": membership.subject, "HouseholdUserId": membership.household_user_id}
+        await self._tables.insert(INDEX, join("members", membership.household_id), SEPARATOR.join(keys), listed)
         return await self._tables.insert(MEMBERS, *keys, rows.MEMBERSHIP.encode(membership)) is not None
+
+    async def of_household(self, household_id: str) -> list[Membership]:
+        listed = self._tables.query(INDEX, join("members", household_id), select=("Subject", "HouseholdUserId"))
+        named = [(str(row["Subject"]), str(row["HouseholdUserId"])) async for row in listed]
+        found = await each(named, lambda name: self.read(*name), at_once=READS_AT_ONCE)
+        # one whose insert was refused may be listed and be another household's
+        return [one.value for one in found if one is not None and one.value.household_id == household_id]
+
+    async def read(self, subject: str, household_user_id: str) -> Stored[Membership] | None:
+        found = await self._tables.read(MEMBERS, *_member_keys(subject, household_user_id))
+        return Stored(rows.MEMBERSHIP.decode(found.row), found.etag) if found else None
+
+    async def update(self, membership: Membership, etag: ETag) -> ETag | None:
+        keys = _member_keys(membership.subject, membership.household_user_id)
+        return await self._tables.update(MEMBERS, *keys, rows.MEMBERSHIP.encode(membership), etag)
+
+
+def _member_keys(subject: str, household_user_id: str) -> tuple[str, str]:
+    return encode(subject), encode(household_user_id)

@@ -64,9 +64,9 @@ _CURRENCY_SCHEMA: Final = WithJsonSchema(
     {"type": "string", "enum": sorted(CURRENCIES), "description": "An ISO 4217 code."}
 )
 
-_GUID_SCHEMA: Final = WithJsonSchema(rules.GUID)
 _TIME_SCHEMA: Final = WithJsonSchema(rules.TIME)
 
+type GuidText = Annotated[Guid, WithJsonSchema(rules.GUID)]
 type OneLine = Annotated[Line, _LINE_SCHEMA]
 type BatchReference = Annotated[BatchId, _BATCH_ID_SCHEMA]
 type ClientId = Annotated[
@@ -116,7 +116,7 @@ class ReplayFilter(Body):
     reason: Annotated[str, Field(pattern=rules.REASON["pattern"], description="The dead letter's own.")] = ""
     since_utc: Annotated[Utc, Field(strict=False, description="By when it was enqueued."), _TIME_SCHEMA] = TIMES[0]
     until_utc: Annotated[Utc, Field(strict=False), _TIME_SCHEMA] = TIMES[1]
-    household_id: Annotated[Guid, _GUID_SCHEMA] = ""
+    household_id: GuidText = ""
 
     @model_validator(mode="after")
     def _of_something(self) -> ReplayFilter:
@@ -142,7 +142,7 @@ class ReplaySelection(Body):
             description="Ids of commands; of messages, where they never decoded.",
         ),
     ] = ()
-    group_id: Annotated[Guid, _GUID_SCHEMA] = ""
+    group_id: GuidText = ""
     filter: ReplayFilter = NO_FILTER
 
     @model_validator(mode="after")
@@ -178,6 +178,18 @@ class PostReason(Body):
     """Why an operator does it. Kept in the audit beside the token's subject."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
+
+
+class PutMember(Body):
+    """A token's subject as a user of one household. A member decides, an ``Ingest`` sends its ``source``'s ingestions
+    and nothing else, a viewer reads."""
+
+    household_id: GuidText
+    household_user_id: GuidText
+    subject: OneLine
+    role: Literal["Member", "Ingest", "Viewer"] = "Member"
+    source: OneLine | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_printable)]
 
 
 class IngestedTransaction(TransactionLine):

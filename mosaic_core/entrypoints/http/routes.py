@@ -24,13 +24,17 @@ from mosaic_core.entrypoints.http.bodies import (
     PostReason,
     PostReplay,
     PostResolution,
+    PutMember,
 )
 from mosaic_core.entrypoints.http.call import Access, Call
 from mosaic_core.entrypoints.http.rules import TIME
 from mosaic_core.services.operators.signals import Shown
 from mosaic_core.services.operators.views import (
+    CancelledCommand,
     ChangedLane,
+    ChangedMember,
     Lanes,
+    Members,
     OperatorApprovals,
     OperatorRunDetail,
     OperatorRuns,
@@ -482,6 +486,67 @@ ROUTES: Final[tuple[Route, ...]] = (
         role=handlers.OPERATOR_REPLAY,
         answer=ReplayView,
         errors=("not_found",),
+    ),
+    Route(
+        name="ops_cancel_command",
+        method="POST",
+        path="/ops/commands/{commandId}/cancel",
+        summary="End a command that waits or runs",
+        description=(
+            "It ends as NeedsReview, final, `cancelled_by_operator`; its pending approvals and open signals are "
+            "closed, and its message, when it comes, is a dead letter without work. One whose effects are being "
+            "written goes on to its end: 409 tells to which. The first word stands, and the same again is harmless."
+        ),
+        handler=controls.cancel_command,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_REPLAY,
+        body=PostReason,
+        answer=CancelledCommand,
+        also={202: CancelledCommand},
+        errors=("not_found", "command_already_ended", "command_already_cancelled", "stored_row_invalid"),
+    ),
+    Route(
+        name="ops_list_members",
+        method="GET",
+        path="/ops/members",
+        summary="A household's members",
+        description="Removed ones as well. One that was written to the table by hand is listed once it is put here.",
+        handler=controls.list_members,
+        access=Access.TOKEN,
+        role=controls.OPERATOR_ADMIN,
+        query=(Parameter("householdId", "Whose.", rules.GUID, required=True),),
+        answer=Members,
+    ),
+    Route(
+        name="ops_put_member",
+        method="PUT",
+        path="/ops/members",
+        summary="Let a token's subject in, or change what it may",
+        description="The same again changes nothing. One that was removed is active again.",
+        handler=controls.put_member,
+        access=Access.TOKEN,
+        role=controls.OPERATOR_ADMIN,
+        body=PutMember,
+        answer=ChangedMember,
+        errors=("last_member", "member_elsewhere", "member_source_invalid"),
+    ),
+    Route(
+        name="ops_remove_member",
+        method="DELETE",
+        path="/ops/members",
+        summary="End a membership",
+        description="It opens nothing any more, and stays on the list as `removed`.",
+        handler=controls.remove_member,
+        access=Access.TOKEN,
+        role=controls.OPERATOR_ADMIN,
+        query=(
+            Parameter("householdId", "Of which household.", rules.GUID, required=True),
+            Parameter("householdUserId", "As which user.", rules.GUID, required=True),
+            Parameter("subject", "Whose: the token's subject.", rules.LINE, required=True),
+            Parameter("reason", "Why. Kept in the audit.", rules.LINE, required=True),
+        ),
+        answer=ChangedMember,
+        errors=("last_member", "not_found"),
     ),
     Route(
         name="ops_pause_lane",

@@ -23,17 +23,18 @@ async def record(
     action: str,
     reason: str,
     at: datetime,
+    outcome: DecisionOutcome = DecisionOutcome.APPLIED,
 ) -> None:
-    """``about`` is the run's id, or what else was changed (``lane:sweep``): the rows of one are listed together. The
-    same change, made at the same time, is one row however often it is recorded."""
+    """``about`` is the run's id, or what else was changed (``lane:sweep``): the rows of one are listed together. What
+    was changed at one time is one row, however often it is recorded, and by whomever: the first to record it stands."""
     await decisions.insert(
         Decision(
-            decision_id=ids.derive("operator", about, action, by, at.isoformat()),
+            decision_id=ids.derive("operator", about, action, at.isoformat()),
             run_id=about,
             household_id=household_id,
             actor=by[:120],
             action=action,
-            outcome=DecisionOutcome.APPLIED,
+            outcome=outcome,
             reason_code=f"{action}_by_operator",
             rationale=reason[:500],
             policy_version=BY_OPERATOR,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from mosaic_core.concurrency import each
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus
-from mosaic_core.ports import Clock, Stores
+from mosaic_core.ports import Clock, EventPublisher, Stores
 from mosaic_core.services.operators import telling
+from mosaic_core.services.operators.cancelling import Cancelling
 from mosaic_core.services.operators.commands import CommandReads
 from mosaic_core.services.operators.lanes import LaneReads
+from mosaic_core.services.operators.members import MemberChanges
 from mosaic_core.services.operators.pausing import LanePausing
 from mosaic_core.services.operators.runs import RunReads
 from mosaic_core.services.operators.signals import SignalReads
@@ -22,11 +24,13 @@ from mosaic_core.services.operators.views import OperatorApprovals
 
 @dataclass(frozen=True)
 class OperatorService:
-    """Raises `StoreUnreachableError` where the tables do not answer. ``queues`` are the lanes' real names."""
+    """Raises `StoreUnreachableError` where the tables do not answer. ``queues`` are the lanes' real names;
+    ``publisher`` is asked for by what changes something: reads need no hub."""
 
     stores: Stores
     clock: Clock
     queues: Mapping[Lane, str]
+    publisher: Callable[[], EventPublisher] | None = None
 
     @cached_property
     def commands(self) -> CommandReads:
@@ -47,6 +51,15 @@ class OperatorService:
     @cached_property
     def pausing(self) -> LanePausing:
         return LanePausing(self.stores, self.clock)
+
+    @cached_property
+    def cancelling(self) -> Cancelling:
+        assert self.publisher is not None, "whoever cancels tells of it"
+        return Cancelling(stores=self.stores, publisher=self.publisher(), clock=self.clock, queues=self.queues)
+
+    @cached_property
+    def members(self) -> MemberChanges:
+        return MemberChanges(self.stores, self.clock)
 
     @cached_property
     def traces(self) -> TraceReads:

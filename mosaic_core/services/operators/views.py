@@ -264,6 +264,43 @@ class Lanes(View):
     lanes: list[LaneState]
 
 
+class CancelledCommand(View):
+    """``requested``: it is at work, and its owner has not come to see the request yet; the same request again tells
+    what became of it. What is closed is what this request closed."""
+
+    outcome: Literal["cancelled", "already_cancelled", "requested"]
+    command_id: Id
+    run_id: Id
+    cancelled_by: str = Field(description="Whose word it was, or will be.")
+    reason: str
+    closed_approvals: list[str] = Field(default_factory=list)
+    resolved_signals: list[str] = Field(default_factory=list)
+
+
+class Member(View):
+    """A token's subject as a user of one household. One that is not ``active`` opens nothing."""
+
+    household_id: str
+    household_user_id: str
+    subject: str
+    role: str
+    status: str
+    source: str | None = Field(description="Of role `Ingest`: whose ingestions it sends.")
+    created_at_utc: UtcTime
+
+
+class Members(View):
+    household_id: str
+    members: list[Member]
+
+
+class ChangedMember(View):
+    """As it is now. Not changed: it was so before."""
+
+    is_changed: bool
+    member: Member
+
+
 class ResolvedSignal(View):
     """The signal as it is now. ``outcome``: resolved by this request, or by the very same one before."""
 
