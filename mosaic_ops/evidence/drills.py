@@ -186,15 +186,12 @@ class Drills:
 
     async def _replay(self, old: Mapping[str, Any]) -> None:
         self.say(REPLAY, "the batch is there now; the dead letter is replayed")
-        body = {
-            "lane": Lane.INGESTION.value,
-            "select": {"commandIds": [old["commandId"]]},
-            "reason": REASON,
-            "dryRun": False,
-        }
-        answer = await self._call(REPLAY, "POST", "/ops/replays", body=body)
+        body = {"lane": Lane.INGESTION.value, "select": {"commandIds": [old["commandId"]]}, "reason": REASON}
+        await self._call(REPLAY, "POST", "/ops/replays", body={**body, "dryRun": True})
+        answer = await self._call(REPLAY, "POST", "/ops/replays", body={**body, "dryRun": False})
+        replay_id = str(answer.body.get("replayId"))
         if answer.status == 202:
-            path = f"/ops/replays/{answer.body.get('replayId')}"
+            path = f"/ops/replays/{replay_id}"
             deadline = time.monotonic() + self.seconds
             while answer.body.get("state") == "running" and time.monotonic() < deadline:
                 answer = await self.doors.call("POST", f"{path}/advance", body={})
@@ -209,6 +206,8 @@ class Drills:
         told = {**old, "commandId": command_id, "messageId": command_id, "correlationId": envelope["correlationId"]}
         kept = self.kept.add("drill", REPLAY, **{k: v for k, v in told.items() if k not in ("id", "kind", "drill")})
         await self._keep_settled(kept)
+        for run_id in (ids.run_id(old["queue"], old["commandId"]), replay_id):
+            self._keep(kept, SETTLED, await self.raw.decisions(run_id))
         await self._duplicate(kept, envelope)
         await self._keep_rows(kept, AGAIN)
         await self._keep_rows(old, AFTER)

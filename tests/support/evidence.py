@@ -248,9 +248,12 @@ def _dead_letter(made: Made) -> Record:
 
 def _replay(made: Made, dead: Record) -> None:
     told = _told(made, "replay", "c3")
-    operation = {"replayId": REPLAY_ID, "state": "running", "total": 1}
+    operation = {"replayId": REPLAY_ID, "state": "running", "total": 1, "reason": "a drill", "requestedBy": "op"}
+    sample = [{"commandId": dead["commandId"], "newCommandId": told["commandId"]}]
+    plan = {"dryRun": True, "total": 1, "willReplay": 1, "refused": [], "sample": sample}
+    made.add("answer", "replay", method="POST", path="/ops/replays", status=200, body=plan)
     made.add("answer", "replay", method="POST", path="/ops/replays", status=202, body=operation)
-    ended = {"state": "completed", "replayed": 1, "refused": 0, "failed": 0, "reason": "a drill", "requestedBy": "op"}
+    ended = {"state": "completed", "replayed": 1, "refused": 0, "failed": 0}
     path = f"/ops/replays/{REPLAY_ID}"
     made.add("answer", "replay", method="GET", path=path, status=200, body={**operation, **ended})
     for seen in ("settled", "again"):
@@ -259,6 +262,10 @@ def _replay(made: Made, dead: Record) -> None:
         _key(made, told, seen, etag='W/"new-key"', **FINALIZED)
         _stages(made, told, seen, ("Succeeded",))
         _ledger(made, told, seen)
+    for run_id, code in ((_run_id(dead), "replayed"), (REPLAY_ID, "replay_begun")):
+        said = f"as {told['commandId']} by {REPLAY_ID}; a drill"
+        audit = {"RunId": run_id, "Action": "replay", "Outcome": "Applied", "ReasonCode": code, "Actor": "op"}
+        made.row(told, "AgentDecisionAudit", "settled", {**audit, "Rationale": said, "DecidedAtUtc": _at(30)})
     made.add("message", "replay", place="sent", queue=told["queue"], messageId=told["messageId"])
     made.add("peek", "replay", seen="again", queue=told["queue"], messageId=told["messageId"], found=0)
     made.event(told, "replayed", 0, "queued", source="MosaicMoney.Api")
