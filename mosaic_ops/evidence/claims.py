@@ -278,6 +278,7 @@ def _key_kept(look: Look) -> None:
     before, after = look.key(FAILED), look.key(SETTLED)
     _expect(before, Status="Reserved", FinalizedAtUtc=None, LeaseSeconds=0, NextAttemptAtUtc=PRESENT)
     _same(before, after, "RunId", "CommandId", "CorrelationId", "RequestHash", "CreatedAtUtc")
+    _same(look.run(FAILED), before, "RequestHash")
 
 
 def _stages(look: Look) -> None:
@@ -516,8 +517,7 @@ def _(look: Look) -> None:
 @_proves(REPLAY, "audited", "The operation and the message are audited: who, why, and as which command")
 def _(look: Look) -> None:
     told, old = look.told, look.at(DEAD_LETTER)
-    (accepted,) = look.all("answer", method="POST", path="/ops/replays", status=202)
-    asked = accepted["body"]
+    asked = look.one("answer", method="POST", path="/ops/replays", status=202)["body"]
     of_run: dict[str, list[Record]] = {}
     for row in look.rows("AgentDecisionAudit", SETTLED):
         if row["row"].get("Action") == "replay":

@@ -218,11 +218,12 @@ class Drills:
             )
 
     async def _replayed(self, old: Mapping[str, Any]) -> str:
-        """The command that names the old one as what it replays; empty where there is none yet."""
-        listed = self.opened.stores.commands.listed(list(self.queues.values()), household_id=self.household_id)
+        """The one command of the household on that queue that no drill sent, whatever it says of itself; empty where
+        there is none yet."""
+        known = {record["commandId"] for record in self.kept.records if record["kind"] == "drill"}
+        listed = self.opened.stores.commands.listed([old["queue"]], household_id=self.household_id)
         async for command in listed:
-            envelope = await self._envelope(command.command_id)
-            if envelope.get("replayOfCommandId") == old["commandId"]:
+            if command.command_id not in known:
                 return command.command_id
         return ""
 
@@ -370,22 +371,25 @@ class Drills:
 
     async def _keep_failed(self, told: Mapping[str, Any]) -> None:
         """The rows while the command waits for its next attempt, all of one moment: the key is the same after."""
+        queue, command_id = told["queue"], told["commandId"]
 
-        async def waits() -> bool:
-            key = await self.raw.key(told["queue"], told["commandId"])
-            return key is not None and ("NextAttemptAtUtc" in key.row or key.row.get("Status") in _TERMINAL)
+        async def failed() -> bool:
+            rows = {row.table: row.row for row in await self.raw.of_command(queue, command_id)}
+            run, key = rows.get("AgentRuns", {}), rows.get("IdempotencyKeys", {})
+            return "FailureCode" in run or "NextAttemptAtUtc" in key or key.get("Status") in _TERMINAL
 
+        await self._until(failed, bool)
         found: list[RawRow] = []
         for _ in range(_LOOKS):
-            await self._until(waits, bool)
-            before = await self.raw.key(told["queue"], told["commandId"])
-            found = await self.raw.of_command(told["queue"], told["commandId"])
-            after = await self.raw.key(told["queue"], told["commandId"])
-            still = before is not None and after is not None and before.etag == after.etag
-            if still and before is not None and "NextAttemptAtUtc" in before.row:
+            before = await self.raw.key(queue, command_id)
+            found = await self.raw.of_command(queue, command_id)
+            after = await self.raw.key(queue, command_id)
+            is_still = before is not None and after is not None and before.etag == after.etag
+            if is_still and before is not None and "NextAttemptAtUtc" in before.row:
                 break
             if after is None or after.row.get("Status") in _TERMINAL:
                 break
+            await asyncio.sleep(self.poll_seconds)  # the key is written last
         self._keep(told, FAILED, found)
 
     async def _keep_settled(self, told: Mapping[str, Any]) -> None:
