@@ -365,7 +365,12 @@ class Drills:
     # ------------------------------------------------------------------------------------------------------- keeping
 
     async def _build(self) -> None:
-        answer = await self._call("build", "GET", "/health/live")
+        """What runs; an app that cannot yet tell whose token this is tells it to nobody."""
+        for _ in range(_LOOKS):
+            answer = await self._call("build", "GET", "/health/live")
+            if answer.body.get("packageDigest"):
+                break
+            await asyncio.sleep(2 * self.poll_seconds)
         said = {name: answer.body.get(name) for name in ("version", "commit", "packageDigest")}
         self.kept.add("build", "build", **said, atUtc=iso(datetime.now(UTC)))
 

@@ -8,7 +8,15 @@ from typing import Annotated, Final
 
 import typer
 
-from mosaic_ops.ops import deadletters, evidence, glance, runs, signals, told  # noqa: F401  (each registers its verbs)
+from mosaic_ops.ops import (  # noqa: F401  (each registers its verbs)
+    deadletters,
+    evidence,
+    glance,
+    replays,
+    runs,
+    signals,
+    told,
+)
 from mosaic_ops.ops.here import (
     Here,
     app,

@@ -26,6 +26,7 @@ _ASKS_THE_API: Final = frozenset(
         "approvals",
         "dlq",
         "evidence",
+        "replay",
     }
 )
 

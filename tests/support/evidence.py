@@ -149,8 +149,8 @@ def _run(made: Made, told: Record, seen: str, *, etag: str = "", **said: Any) ->
     made.row(told, "AgentRuns", seen, {**row, "Attempt": 1, **said}, etag)
 
 
-COMPLETED = {"Status": "Completed", "IsFinal": True, "AttemptOutcome": "succeeded", "CompletedAtUtc": _at(40)}
-FAILED = {
+COMPLETED: Record = {"Status": "Completed", "IsFinal": True, "AttemptOutcome": "succeeded", "CompletedAtUtc": _at(40)}
+FAILED: Record = {
     "Status": "NeedsReview",
     "AttemptOutcome": "failed",
     "FailureCode": CODE,
@@ -163,9 +163,9 @@ def _key(made: Made, told: Record, seen: str, *, etag: str = "", **said: Any) ->
     made.row(told, "IdempotencyKeys", seen, {**row, "CreatedAtUtc": _at(1), **said}, etag)
 
 
-WAITING = {"Status": "Reserved", "LeaseSeconds": 0, "NextAttemptAtUtc": _at(5)}
-FINALIZED = {"Status": "Completed", "FinalizedAtUtc": _at(41), "ResolutionCode": "ingested"}
-REJECTED = {
+WAITING: Record = {"Status": "Reserved", "LeaseSeconds": 0, "NextAttemptAtUtc": _at(5)}
+FINALIZED: Record = {"Status": "Completed", "FinalizedAtUtc": _at(41), "ResolutionCode": "ingested"}
+REJECTED: Record = {
     "Status": "Rejected",
     "FinalizedAtUtc": _at(41),
     "ResolutionCode": "failed",
