@@ -278,6 +278,7 @@ def _key_kept(look: Look) -> None:
     before, after = look.key(FAILED), look.key(SETTLED)
     _expect(before, Status="Reserved", FinalizedAtUtc=None, LeaseSeconds=0, NextAttemptAtUtc=PRESENT)
     _same(before, after, "RunId", "CommandId", "CorrelationId", "RequestHash", "CreatedAtUtc")
+    _same(look.run(FAILED), before, "RequestHash")
 
 
 def _stages(look: Look) -> None:
@@ -501,6 +502,34 @@ def _(look: Look) -> None:
     run = look.run(SETTLED)
     _expect(run, ReplayOfCommandId=old["commandId"])
     _same(run, look.at(DEAD_LETTER).run(SETTLED), "RequestHash", "CommandType", "Queue", "HouseholdId")
+
+
+@_proves(REPLAY, "dry-run", "The dry run before it named exactly this message, and the id that the new command got")
+def _(look: Look) -> None:
+    told, old = look.told, look.at(DEAD_LETTER).told
+    plan = look.one("answer", method="POST", path="/ops/replays", status=200)["body"]
+    counts = {name: plan.get(name) for name in ("dryRun", "total", "willReplay", "refused")}
+    _must(counts == {"dryRun": True, "total": 1, "willReplay": 1, "refused": []}, f"the dry run says {counts}")
+    named = [(sample["commandId"], sample["newCommandId"]) for sample in plan["sample"]]
+    _must(named == [(old["commandId"], told["commandId"])], f"the dry run named {named}")
+
+
+@_proves(REPLAY, "audited", "The operation and the message are audited: who, why, and as which command")
+def _(look: Look) -> None:
+    told, old = look.told, look.at(DEAD_LETTER)
+    asked = look.one("answer", method="POST", path="/ops/replays", status=202)["body"]
+    of_run: dict[str, list[Record]] = {}
+    for row in look.rows("AgentDecisionAudit", SETTLED):
+        if row["row"].get("Action") == "replay":
+            of_run.setdefault(str(row["row"].get("RunId")), []).append(row)
+    for run_id, reason_code in ((asked["replayId"], "replay_begun"), (old.run_id, "replayed")):
+        rows = [row for row in of_run.get(run_id, ()) if row["row"].get("ReasonCode") == reason_code]
+        _must(len(rows) == 1, f"{len(rows)} audit rows {reason_code} of {run_id}")
+        _expect(rows[0], Actor=asked["requestedBy"], Outcome="Applied", DecidedAtUtc=PRESENT)
+        _must(asked["reason"] in str(rows[0]["row"].get("Rationale")), f"{rows[0]['id']}: it names another reason")
+    said = str(of_run[old.run_id][0]["row"].get("Rationale"))
+    for name in (told["commandId"], asked["replayId"]):
+        _must(name in said, f"the audit of the message does not name {name}")
 
 
 @_proves(REPLAY, "requested", "It was asked of the API with a reason, and the operation replayed exactly this one")

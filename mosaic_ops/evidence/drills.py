@@ -186,15 +186,12 @@ class Drills:
 
     async def _replay(self, old: Mapping[str, Any]) -> None:
         self.say(REPLAY, "the batch is there now; the dead letter is replayed")
-        body = {
-            "lane": Lane.INGESTION.value,
-            "select": {"commandIds": [old["commandId"]]},
-            "reason": REASON,
-            "dryRun": False,
-        }
-        answer = await self._call(REPLAY, "POST", "/ops/replays", body=body)
+        body = {"lane": Lane.INGESTION.value, "select": {"commandIds": [old["commandId"]]}, "reason": REASON}
+        await self._call(REPLAY, "POST", "/ops/replays", body={**body, "dryRun": True})
+        answer = await self._call(REPLAY, "POST", "/ops/replays", body={**body, "dryRun": False})
+        replay_id = str(answer.body.get("replayId"))
         if answer.status == 202:
-            path = f"/ops/replays/{answer.body.get('replayId')}"
+            path = f"/ops/replays/{replay_id}"
             deadline = time.monotonic() + self.seconds
             while answer.body.get("state") == "running" and time.monotonic() < deadline:
                 answer = await self.doors.call("POST", f"{path}/advance", body={})
@@ -209,6 +206,8 @@ class Drills:
         told = {**old, "commandId": command_id, "messageId": command_id, "correlationId": envelope["correlationId"]}
         kept = self.kept.add("drill", REPLAY, **{k: v for k, v in told.items() if k not in ("id", "kind", "drill")})
         await self._keep_settled(kept)
+        for run_id in (ids.run_id(old["queue"], old["commandId"]), replay_id):
+            self._keep(kept, SETTLED, await self.raw.decisions(run_id))
         await self._duplicate(kept, envelope)
         await self._keep_rows(kept, AGAIN)
         await self._keep_rows(old, AFTER)
@@ -219,11 +218,12 @@ class Drills:
             )
 
     async def _replayed(self, old: Mapping[str, Any]) -> str:
-        """The command that names the old one as what it replays; empty where there is none yet."""
-        listed = self.opened.stores.commands.listed(list(self.queues.values()), household_id=self.household_id)
+        """The one command of the household on that queue that no drill sent, whatever it says of itself; empty where
+        there is none yet."""
+        known = {record["commandId"] for record in self.kept.records if record["kind"] == "drill"}
+        listed = self.opened.stores.commands.listed([old["queue"]], household_id=self.household_id)
         async for command in listed:
-            envelope = await self._envelope(command.command_id)
-            if envelope.get("replayOfCommandId") == old["commandId"]:
+            if command.command_id not in known:
                 return command.command_id
         return ""
 
@@ -365,28 +365,36 @@ class Drills:
     # ------------------------------------------------------------------------------------------------------- keeping
 
     async def _build(self) -> None:
-        answer = await self._call("build", "GET", "/health/live")
+        """What runs; an app that cannot yet tell whose token this is tells it to nobody."""
+        for _ in range(_LOOKS):
+            answer = await self._call("build", "GET", "/health/live")
+            if answer.body.get("packageDigest"):
+                break
+            await asyncio.sleep(2 * self.poll_seconds)
         said = {name: answer.body.get(name) for name in ("version", "commit", "packageDigest")}
         self.kept.add("build", "build", **said, atUtc=iso(datetime.now(UTC)))
 
     async def _keep_failed(self, told: Mapping[str, Any]) -> None:
         """The rows while the command waits for its next attempt, all of one moment: the key is the same after."""
+        queue, command_id = told["queue"], told["commandId"]
 
-        async def waits() -> bool:
-            key = await self.raw.key(told["queue"], told["commandId"])
-            return key is not None and ("NextAttemptAtUtc" in key.row or key.row.get("Status") in _TERMINAL)
+        async def failed() -> bool:
+            rows = {row.table: row.row for row in await self.raw.of_command(queue, command_id)}
+            run, key = rows.get("AgentRuns", {}), rows.get("IdempotencyKeys", {})
+            return "FailureCode" in run or "NextAttemptAtUtc" in key or key.get("Status") in _TERMINAL
 
+        await self._until(failed, bool)
         found: list[RawRow] = []
         for _ in range(_LOOKS):
-            await self._until(waits, bool)
-            before = await self.raw.key(told["queue"], told["commandId"])
-            found = await self.raw.of_command(told["queue"], told["commandId"])
-            after = await self.raw.key(told["queue"], told["commandId"])
-            still = before is not None and after is not None and before.etag == after.etag
-            if still and before is not None and "NextAttemptAtUtc" in before.row:
+            before = await self.raw.key(queue, command_id)
+            found = await self.raw.of_command(queue, command_id)
+            after = await self.raw.key(queue, command_id)
+            is_still = before is not None and after is not None and before.etag == after.etag
+            if is_still and before is not None and "NextAttemptAtUtc" in before.row:
                 break
             if after is None or after.row.get("Status") in _TERMINAL:
                 break
+            await asyncio.sleep(self.poll_seconds)  # the key is written last
         self._keep(told, FAILED, found)
 
     async def _keep_settled(self, told: Mapping[str, Any]) -> None:

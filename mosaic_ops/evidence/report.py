@@ -114,7 +114,8 @@ def _section(item: Mapping[str, Any], said: Mapping[str, Any], records: Sequence
         named = [(name, told.get(name)) for name in ("commandId", "correlationId", "queue")]
         parts.append("<dl>" + "".join(f"<dt>{n}</dt><dd>{escape(str(v))}</dd>" for n, v in named) + "</dl>")
         parts.append(
-            f"<figure>{picture(drill, records)}<figcaption>Times in UTC. The dots are events of the telemetry "
+            f'<figure><div class="wide" tabindex="0" role="region" aria-label="timeline, {drill}">'
+            f"{picture(drill, records)}</div><figcaption>Times in UTC. The dots are events of the telemetry "
             "stream, by their numbers below.</figcaption></figure>"
         )
         parts.append(_events(drill, records))

@@ -13,6 +13,7 @@ from mosaic_core.adapters.tables.keys import encode
 from mosaic_core.domain import ids
 
 _STAGE: Final = ("PartitionKey", "RowKey", "ProvenanceCount", *rows.STAGE.properties)
+_DECISION: Final = ("PartitionKey", "RowKey", *rows.DECISION.properties)
 _LEDGER: Final = (
     *("PartitionKey", "RowKey", "ContentHash", "BatchId", "RunId", "RecordedAtUtc"),
     *rows.TRANSACTION.properties,
@@ -49,6 +50,9 @@ class RawRows:
 
     async def key(self, queue: str, command_id: str) -> RawRow | None:
         return await self._point("IdempotencyKeys", encode(command_id), encode(queue))
+
+    async def decisions(self, run_id: str) -> list[RawRow]:
+        return await self._range("AgentDecisionAudit", encode(run_id), _DECISION)
 
     async def ledger(self, household_id: str) -> list[RawRow]:
         return await self._range("LedgerTransactions", encode(household_id), _LEDGER)

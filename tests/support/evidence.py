@@ -149,8 +149,8 @@ def _run(made: Made, told: Record, seen: str, *, etag: str = "", **said: Any) ->
     made.row(told, "AgentRuns", seen, {**row, "Attempt": 1, **said}, etag)
 
 
-COMPLETED = {"Status": "Completed", "IsFinal": True, "AttemptOutcome": "succeeded", "CompletedAtUtc": _at(40)}
-FAILED = {
+COMPLETED: Record = {"Status": "Completed", "IsFinal": True, "AttemptOutcome": "succeeded", "CompletedAtUtc": _at(40)}
+FAILED: Record = {
     "Status": "NeedsReview",
     "AttemptOutcome": "failed",
     "FailureCode": CODE,
@@ -163,9 +163,9 @@ def _key(made: Made, told: Record, seen: str, *, etag: str = "", **said: Any) ->
     made.row(told, "IdempotencyKeys", seen, {**row, "CreatedAtUtc": _at(1), **said}, etag)
 
 
-WAITING = {"Status": "Reserved", "LeaseSeconds": 0, "NextAttemptAtUtc": _at(5)}
-FINALIZED = {"Status": "Completed", "FinalizedAtUtc": _at(41), "ResolutionCode": "ingested"}
-REJECTED = {
+WAITING: Record = {"Status": "Reserved", "LeaseSeconds": 0, "NextAttemptAtUtc": _at(5)}
+FINALIZED: Record = {"Status": "Completed", "FinalizedAtUtc": _at(41), "ResolutionCode": "ingested"}
+REJECTED: Record = {
     "Status": "Rejected",
     "FinalizedAtUtc": _at(41),
     "ResolutionCode": "failed",
@@ -248,9 +248,12 @@ def _dead_letter(made: Made) -> Record:
 
 def _replay(made: Made, dead: Record) -> None:
     told = _told(made, "replay", "c3")
-    operation = {"replayId": REPLAY_ID, "state": "running", "total": 1}
+    operation = {"replayId": REPLAY_ID, "state": "running", "total": 1, "reason": "a drill", "requestedBy": "op"}
+    sample = [{"commandId": dead["commandId"], "newCommandId": told["commandId"]}]
+    plan = {"dryRun": True, "total": 1, "willReplay": 1, "refused": [], "sample": sample}
+    made.add("answer", "replay", method="POST", path="/ops/replays", status=200, body=plan)
     made.add("answer", "replay", method="POST", path="/ops/replays", status=202, body=operation)
-    ended = {"state": "completed", "replayed": 1, "refused": 0, "failed": 0, "reason": "a drill", "requestedBy": "op"}
+    ended = {"state": "completed", "replayed": 1, "refused": 0, "failed": 0}
     path = f"/ops/replays/{REPLAY_ID}"
     made.add("answer", "replay", method="GET", path=path, status=200, body={**operation, **ended})
     for seen in ("settled", "again"):
@@ -259,6 +262,10 @@ def _replay(made: Made, dead: Record) -> None:
         _key(made, told, seen, etag='W/"new-key"', **FINALIZED)
         _stages(made, told, seen, ("Succeeded",))
         _ledger(made, told, seen)
+    for run_id, code in ((_run_id(dead), "replayed"), (REPLAY_ID, "replay_begun")):
+        said = f"as {told['commandId']} by {REPLAY_ID}; a drill"
+        audit = {"RunId": run_id, "Action": "replay", "Outcome": "Applied", "ReasonCode": code, "Actor": "op"}
+        made.row(told, "AgentDecisionAudit", "settled", {**audit, "Rationale": said, "DecidedAtUtc": _at(30)})
     made.add("message", "replay", place="sent", queue=told["queue"], messageId=told["messageId"])
     made.add("peek", "replay", seen="again", queue=told["queue"], messageId=told["messageId"], found=0)
     made.event(told, "replayed", 0, "queued", source="MosaicMoney.Api")

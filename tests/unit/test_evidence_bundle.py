@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mosaic_ops import cli
 from mosaic_ops.evidence import bundle, report, settings
 from mosaic_ops.evidence.bundle import EVIDENCE, MANIFEST, REPORT, check, check_files, files_of, name_of, zipped
 from mosaic_ops.evidence.document import FILES, document
@@ -239,6 +240,32 @@ def test_what_is_no_bundle_at_all(tmp_path: Path) -> None:
             check(path)
 
 
+# --------------------------------------------------------------------------------------------------------- the command
+
+
+def test_the_command_checks_without_a_stack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, packed = bundle.write(tmp_path, sound())
+    assert cli.main(["ops", "evidence", "verify", str(packed)]) == 0
+    assert "each claim was made again" in capsys.readouterr().out
+    assert cli.main(["ops", "evidence", "verify", str(packed), "--require-deployment"]) == 1
+    assert "stamp (" in capsys.readouterr().err
+    (folder / ROWS).write_bytes(b"")
+    assert cli.main(["ops", "evidence", "verify", str(folder), "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["good"] is False
+    assert "dead-letter.signal (" in err
+    for path in (tmp_path / "absent", Path(__file__)):
+        assert cli.main(["ops", "evidence", "verify", str(path)]) == 2
+
+
+def test_a_deployment_is_asked_with_all_that_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    url = ["--url", "https://app.example.org"]
+    assert cli.main(["ops", "evidence", "--out", "x", *url]) == 2
+    assert "--workspace-id" in capsys.readouterr().err
+    assert cli.main(["ops", "evidence", *url]) == 2
+    assert "--out" in capsys.readouterr().err
+
+
 # ------------------------------------------------------------------------------------------------- settings and report
 
 
@@ -284,8 +311,9 @@ def test_what_others_wrote_is_text_in_the_report() -> None:
     evil = '<script>alert("x")</script><img src=x onerror=y>'
     records = sound()
     for record in records:
-        for inner in (record.get("row"), record.get("event"), record.get("span"), record):
-            for key, value in list(inner.items()) if isinstance(inner, dict) else ():
+        inners: list[Any] = [record.get("row"), record.get("event"), record.get("span"), record]
+        for inner in filter(None, inners):
+            for key, value in list(inner.items()):
                 if isinstance(value, str) and key not in ("id", "kind", "drill", "target", "seen", "table"):
                     inner[key] = evil
     shown = report.render(document(records), records)

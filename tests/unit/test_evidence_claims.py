@@ -333,7 +333,40 @@ row(
     seen="settled",
     RequestHash="22" * 32,
 )
-without("replay never asked for", "replay.requested", kind="answer", drill="replay", method="POST")
+without(
+    "replay never asked for",
+    "replay.requested",
+    "replay.audited",
+    kind="answer",
+    drill="replay",
+    method="POST",
+    status=202,
+)
+without("no dry run", "replay.dry-run", kind="answer", drill="replay", method="POST", status=200)
+
+
+@broken("the dry run said another", "replay.dry-run")
+def _(records: list[Record]) -> None:
+    [plan] = matching(records, "answer", "replay", method="POST", status=200)
+    plan["body"]["sample"][0]["newCommandId"] = "another"
+
+
+def audit(name: str, code: str, **said: Any) -> None:
+    @broken(name, "replay.audited")
+    def _(records: list[Record]) -> None:
+        [there] = [
+            record
+            for record in matching(records, "row", "replay", table="AgentDecisionAudit")
+            if record["row"]["ReasonCode"] == code
+        ]
+        there["row"].update(said)
+
+
+for a_code in ("replayed", "replay_begun"):
+    audit(f"{a_code} by another", a_code, Actor="somebody")
+    audit(f"{a_code} for another reason", a_code, Rationale="no reason")
+    audit(f"{a_code} not audited", a_code, ReasonCode="another")
+audit("as another command", "replayed", Rationale="as another by another; a drill")
 
 
 @broken("replay replayed nothing", "replay.requested")
