@@ -219,7 +219,7 @@ class Entities:
             link.refuse(gone)
 
     def send(self, entity: QueueEntity, contents: list[Content]) -> list[int]:
-        """Stores the messages, each with a message id; their sequence numbers. SizeExceededError, and none is stored."""
+        """Stores the messages, each with a message id; their sequence numbers. None of them at SizeExceededError."""
         for content in contents:
             if len(content.application) + len(content.properties) > MAX_PROPERTIES:
                 raise SizeExceededError(f"the properties of a message are larger than {MAX_PROPERTIES} bytes")

@@ -330,6 +330,8 @@ class HubSource(Endpoint):
     def delivery(self, delivery: Any) -> None:
         """Events are not taken away by reading: any outcome will do."""
         if delivery.remote_state or delivery.settled:
+            if delivery.remote_state:
+                delivery.update(delivery.remote_state)
             delivery.settle()
             self.connection.changed()
 

@@ -7,7 +7,10 @@ are renumbered on their way in, and dispositions are translated back on their wa
 else reads: dispositions name deliveries by id. Frames on a channel that the client has ended, which azure-eventhub
 sends while it closes, are dropped; proton would call them an error.
 
-Outgoing: proton leaves trailing nulls of a performative away, as AMQP allows; azure-eventhub 5.15.1 indexes the fields
+Outgoing: proton settles what is unsettled on a link that is freed, which is done when its client has closed it. To the
+client that would mean that its message is settled; in Azure the lock stands, and the message can still be settled by
+`$management`. Such dispositions, which have no outcome, are not sent; with every other one the broker says an outcome.
+And proton leaves trailing nulls of a performative away, as AMQP allows; azure-eventhub 5.15.1 indexes the fields
 without a check and fails with "list index out of range"; both SDKs do so with errors. So each performative, and each
 error, is padded to its full number of fields.
 """
@@ -165,6 +168,8 @@ class Wire:
             items += b"\x40" * (want - count)
         rest = frame[end:]
         if code == DISPOSITION:
+            if _settles_without_outcome(items, count):
+                return []
             channel = self._channels.get(self._remote_channel.get(int.from_bytes(frame[6:8], "big"), -1))
             if channel is not None and channel.original:
                 return self._translated(frame, channel, start, items, rest)
@@ -185,6 +190,12 @@ class Wire:
             one = b"\x41" + theirs + theirs + items[tail_at:]
             frames.append(_frame(frame[4:8], frame[8:start], DISPOSITION, 6, one, rest))
         return frames
+
+
+def _settles_without_outcome(items: bytes, count: int) -> bool:
+    """Whether this is a disposition of a delivery of ours that settles it and says no more."""
+    fields = _values(items, count)
+    return fields[0] == b"\x42" and (count < 5 or fields[4] == b"\x40")
 
 
 def _values(items: bytes, count: int) -> list[bytes]:

@@ -36,7 +36,7 @@ class _ReceiverEndedError(Exception):
     """The SDK's receiver gives nothing more: it was handed a message that it cannot decode."""
 
 
-class _UnreadableError(Exception):
+class UnreadableBodyError(Exception):
     """A message whose body no function can be given."""
 
 
@@ -312,7 +312,7 @@ def trigger_metadata(message: ServiceBusReceivedMessage, properties: dict[str, A
 
 def body_of(message: ServiceBusReceivedMessage) -> bytes:
     """What the function is given: data sections joined, the text or binary of an AMQP value, nothing where there is no
-    body. Raises _UnreadableError for what the platform's converter refuses as well."""
+    body. Raises UnreadableBodyError for what the platform's converter refuses as well."""
     kind, body = message.body_type, message.body
     if body is None:
         return b""
@@ -321,7 +321,7 @@ def body_of(message: ServiceBusReceivedMessage) -> bytes:
     if kind == AmqpMessageBodyType.VALUE and isinstance(body, bytes):
         return body
     what = "an AMQP sequence" if kind == AmqpMessageBodyType.SEQUENCE else f"an AMQP value of type {_kind(body)}"
-    raise _UnreadableError(f"its body is {what}, which no function can be given; send text or data")
+    raise UnreadableBodyError(f"its body is {what}, which no function can be given; send text or data")
 
 
 def _kind(value: Any) -> str:

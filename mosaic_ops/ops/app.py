@@ -10,14 +10,6 @@ import typer
 
 # each registers its verbs
 from mosaic_ops.ops import deadletters, evidence, glance, members, replays, runs, signals, steering, told  # noqa: F401
-    deadletters,
-    evidence,
-    glance,
-    replays,
-    runs,
-    signals,
-    told,
-)
 from mosaic_ops.ops.here import (
     Here,
     app,

@@ -1,0 +1,354 @@
+"""The broker by clients other than azure-servicebus: Apache Qpid Proton, and what one client sends that another reads.
+
+Each of these was a fault that such a client met.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.eventhub import EventData, EventHubConsumerClient, EventHubProducerClient
+from azure.servicebus import ServiceBusClient, ServiceBusReceivedMessage, ServiceBusSubQueue
+from proton import Array, ConnectionException, Data, Delivery, Link, Message, char, decimal128, symbol, ulong
+from proton.reactor import LinkOption
+from proton.utils import LinkDetached, SendException
+
+from tests.support.amqp import KEY, KEY_NAME, Client, lock_token
+from tests.support.broker import RunningBroker, launch, running_broker, write_config
+
+WAIT = 5.0
+HUB = "readings"
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
+    queues = [
+        {"name": "plain", "maxDeliveryCount": 3},
+        {"name": "bodies"},
+        {"name": "stale", "lockSeconds": 0.2},
+        {"name": "short", "ttlSeconds": 60},
+        {"name": "shared"},
+    ]
+    hubs = [{"name": HUB, "partitions": 2}]
+    keys = {"sasKeyName": KEY_NAME, "sasKey": KEY}
+    with running_broker(tmp_path_factory.mktemp("broker"), queues=queues, eventHubs=hubs, **keys) as running:
+        yield running
+
+
+@pytest.fixture
+def client(broker: RunningBroker) -> Iterator[Client]:
+    with Client(broker.amqp_port, KEY_NAME, KEY) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def sdk(broker: RunningBroker) -> Iterator[ServiceBusClient]:
+    with ServiceBusClient.from_connection_string(broker.connection(KEY), retry_total=0) as client:
+        yield client
+
+
+def received(sdk: ServiceBusClient, queue: str, count: int = 1) -> list[ServiceBusReceivedMessage]:
+    """So many messages by the Python SDK, completed."""
+    found: list[ServiceBusReceivedMessage] = []
+    with sdk.get_queue_receiver(queue) as receiver:
+        while len(found) < count:
+            got = receiver.receive_messages(max_message_count=count - len(found), max_wait_time=WAIT)
+            assert got, f"{len(found)} of {count} messages came"
+            for message in got:
+                receiver.complete_message(message)
+            found.extend(got)
+    return found
+
+
+def latest(receiver: Any) -> Delivery:
+    delivery: Delivery = receiver.fetcher.unsettled[-1]
+    return delivery
+
+
+# -- user and password, tokens ---------------------------------------------------------------------------------------
+
+
+def test_the_keys_name_and_the_key_open_every_entity(client: Client) -> None:
+    client.send("plain", Message(body=b"x"))
+    receiver = client.receiver("plain")
+    receiver.receive(timeout=WAIT)
+    receiver.accept()
+
+
+@pytest.mark.parametrize(("user", "password"), [(KEY_NAME, "wrong"), ("somebody", KEY)])
+def test_a_wrong_name_or_key_is_refused_at_the_door(broker: RunningBroker, user: str, password: str) -> None:
+    with pytest.raises(ConnectionException, match="Authentication failed"):
+        Client(broker.amqp_port, user, password)
+
+
+@pytest.mark.parametrize("path", ["plain", "plain/$deadletterqueue"])
+def test_a_token_for_management_opens_management_and_nothing_else(broker: RunningBroker, path: str) -> None:
+    with Client(broker.amqp_port) as client:
+        assert client.peek(path)[0] == 401
+        assert client.put_token(f"{path}/$management") == 200
+        assert client.peek(path)[0] in (200, 204)
+        with pytest.raises(LinkDetached, match="no valid token"):
+            client.receiver(path)
+        assert client.peek("bodies")[0] == 401
+
+
+def test_a_token_for_a_hubs_management_opens_its_properties(broker: RunningBroker) -> None:
+    with Client(broker.amqp_port) as client:
+        assert client.put_token(f"{HUB}/$management") == 200
+        status, told = client.manage(HUB, "READ", name=HUB, type="com.microsoft:eventhub")
+        assert (status, told["name"]) == (200, HUB)
+        with pytest.raises(LinkDetached, match="no valid token"):
+            client.send(HUB, Message(body=b"x"))
+
+
+# -- settlement ------------------------------------------------------------------------------------------------------
+
+
+def test_modified_counts_a_delivery_and_keeps_properties_though_no_failure_is_said(client: Client) -> None:
+    """As .NET and JavaScript abandon."""
+    client.send("plain", Message(body=b"x", id="m", properties={"kept": "k", "changed": 0}))
+    receiver = client.receiver("plain")
+    for attempt in range(3):
+        message = receiver.receive(timeout=WAIT)
+        assert message.delivery_count == attempt
+        assert message.properties == {"kept": "k", "changed": attempt}
+        delivery = latest(receiver)
+        delivery.local.annotations = {symbol("changed"): attempt + 1}
+        receiver.settle(Delivery.MODIFIED)
+    dead = client.receiver("plain/$deadletterqueue").receive(timeout=WAIT)
+    assert (dead.id, dead.properties["DeadLetterReason"]) == ("m", "MaxDeliveryCountExceeded")
+    assert dead.properties["changed"] == 3
+
+
+def test_closing_a_receiver_settles_nothing_and_management_still_can(client: Client) -> None:
+    client.send("plain", Message(body=b"x", id="open"))
+    receiver = client.receiver("plain")
+    lock = lock_token(receiver.receive(timeout=WAIT))
+    delivery = latest(receiver)
+    receiver.close()
+    status, told = client.peek("plain")  # a round trip: what the broker had to say to the closing has come
+    assert (status, len(told["messages"])) == (200, 1)
+    assert not delivery.settled
+    assert client.settle("plain", "completed", lock) == 200
+    assert client.settle("plain", "completed", lock) == 410
+
+
+def test_a_stale_settlement_is_refused_on_the_link(client: Client) -> None:
+    client.send("stale", Message(body=b"x"))
+    receiver = client.receiver("stale")
+    receiver.receive(timeout=WAIT)
+    delivery = latest(receiver)
+    again = client.receiver("stale")
+    again.receive(timeout=WAIT)  # so the first lock is over
+    delivery.update(Delivery.ACCEPTED)
+    client.connection.wait(lambda: delivery.settled, timeout=WAIT)
+    assert delivery.remote_state == Delivery.REJECTED
+    assert delivery.remote.condition.name == "com.microsoft:message-lock-lost"
+    again.accept()
+    assert client.peek("stale")[0] == 204
+
+
+def test_a_stale_settlement_is_refused_over_management(client: Client) -> None:
+    """Without the SDK, whose own clock would refuse it first."""
+    client.send("stale", Message(body=b"x"))
+    receiver, again = client.receiver("stale"), client.receiver("stale")
+    stale = lock_token(receiver.receive(timeout=WAIT))
+    fresh = lock_token(again.receive(timeout=WAIT))
+    for status in ("completed", "abandoned", "suspended", "defered"):
+        assert client.settle("stale", status, stale) == 410
+    assert client.manage("stale", "com.microsoft:renew-lock", {"lock-tokens": _uuids(stale)})[0] == 410
+    assert client.settle("stale", "completed", fresh) == 200
+
+
+def _uuids(*values: object) -> Array:
+    return Array(None, Data.UUID, *values)
+
+
+def test_no_message_is_on_two_links_at_once(broker: RunningBroker, client: Client) -> None:
+    numbers = [str(number) for number in range(20)]
+    with Client(broker.amqp_port, KEY_NAME, KEY) as other:
+        ends = [one.receiver("shared", credit=15) for one in (client, client, other)]
+        client.send("shared", *(Message(body=number.encode(), id=number) for number in numbers))
+        client.peek("shared")
+        other.peek("shared")  # round trips: everything that was on its way has come
+        seen = []
+        for end in ends:
+            while end.fetcher.has_message:
+                seen.append(end.receive(timeout=0).id)
+                end.accept()
+    assert sorted(seen, key=int) == numbers
+
+
+# -- what is sent and what is read -----------------------------------------------------------------------------------
+
+
+def test_a_message_id_is_assigned_on_intake_where_none_was_set(client: Client, sdk: ServiceBusClient) -> None:
+    client.send("bodies", Message(body=b"no properties"), Message(body=b"a subject", subject="s"))
+    client.send("bodies", Message(body=b"a number", id=ulong(7)), Message(body=b"an id", id="own"))
+    without, subject, number, own = received(sdk, "bodies", 4)
+    assert len({without.message_id, subject.message_id}) == 2
+    assert all(len(str(one.message_id)) == 32 for one in (without, subject))
+    assert subject.subject == "s"
+    assert (number.message_id, own.message_id) == (7, "own")
+
+
+def test_an_assigned_message_id_stays_through_deliveries_and_dead_lettering(client: Client) -> None:
+    client.send("plain", Message(body=b"x"))
+    receiver = client.receiver("plain")
+    first = receiver.receive(timeout=WAIT)
+    receiver.settle(Delivery.MODIFIED)
+    second = receiver.receive(timeout=WAIT)
+    receiver.reject()
+    dead = client.receiver("plain/$deadletterqueue")
+    assert first.id == second.id == dead.receive(timeout=WAIT).id
+    dead.accept()
+
+
+def test_the_header_and_every_kind_of_body_come_as_they_were_sent(client: Client, sdk: ServiceBusClient) -> None:
+    empty = Message(id="null")
+    client.send(
+        "bodies",
+        Message(body=b"d", inferred=True, priority=9, durable=True, id="data"),
+        Message(body="text", id="text"),
+        Message(body={"a": 1}, id="map"),
+        Message(body=[1, 2], id="list"),
+        empty,
+    )
+    data, text, mapped, listed, null = received(sdk, "bodies", 5)
+    header = data.raw_amqp_message.header
+    assert header is not None
+    assert (header.priority, header.durable) == (9, True)
+    assert b"".join(data.body) == b"d"
+    assert (text.body, mapped.body, listed.body, null.body) == (b"text", {b"a": 1}, [1, 2], None)
+
+
+def test_what_the_python_sdk_cannot_decode_passes_through_untouched(client: Client) -> None:
+    sent = {"amount": decimal128(bytes(15) + b"\x07"), "letter": char("x")}
+    client.send("bodies", Message(body=b"x", properties=sent))
+    receiver = client.receiver("bodies")
+    receiver.receive(timeout=WAIT)
+    latest(receiver).local.annotations = {symbol("more"): 1}
+    receiver.settle(Delivery.MODIFIED)
+    assert receiver.receive(timeout=WAIT).properties == {**sent, "more": 1}
+    receiver.accept()
+
+
+def test_properties_above_64_kb_are_refused(client: Client) -> None:
+    with pytest.raises(SendException) as refused:
+        client.send("bodies", Message(body=b"x", properties={"large": "x" * 65_536}))
+    assert refused.value.state == Delivery.REJECTED
+    assert client.peek("bodies")[0] == 204
+
+
+def test_the_time_to_live_and_the_expiry_are_the_queues_where_those_are_shorter(client: Client) -> None:
+    client.send(
+        "short",
+        Message(body=b"none"),
+        Message(body=b"long", ttl=3600, expiry_time=time.time() + 3600, id="long"),
+        Message(body=b"brief", ttl=5, expiry_time=1.0, id="brief"),
+    )
+    receiver = client.receiver("short", credit=3)
+    none, long, brief = (receiver.receive(timeout=WAIT) for _ in range(3))
+    assert (none.ttl, long.ttl, brief.ttl) == (60.0, 60.0, 5.0)
+    enqueued = (long.annotations or {})[symbol("x-opt-enqueued-time")] / 1000
+    assert long.expiry_time == pytest.approx(enqueued + 60, abs=0.01)
+    assert (none.expiry_time, brief.expiry_time) == (0.0, 1.0)
+
+
+def test_the_first_dead_lettering_says_why(client: Client, sdk: ServiceBusClient) -> None:
+    client.send("bodies", Message(body=b"x"))
+    with sdk.get_queue_receiver("bodies") as receiver:
+        (message,) = receiver.receive_messages(max_wait_time=WAIT)
+        receiver.dead_letter_message(message, reason="first", error_description="because")
+    with sdk.get_queue_receiver("bodies", sub_queue=ServiceBusSubQueue.DEAD_LETTER) as dead:
+        (message,) = dead.receive_messages(max_wait_time=WAIT)
+        dead.dead_letter_message(message, reason="second")
+        (message,) = dead.receive_messages(max_wait_time=WAIT)
+        dead.complete_message(message)
+    assert (message.dead_letter_reason, message.dead_letter_error_description) == ("first", "because")
+
+
+class _Presettled(LinkOption):
+    def apply(self, link: Link) -> None:
+        link.snd_settle_mode = Link.SND_SETTLED
+
+
+def test_a_presettled_message_that_is_refused_is_said_in_the_log(broker: RunningBroker, client: Client) -> None:
+    sender = client.connection.create_sender("bodies", options=_Presettled())
+    sender.link.send(Message(body=b"x", properties={"large": "y" * 65_536}))
+    client.peek("bodies")
+    told, errors = b"", broker.process.stderr
+    assert errors is not None
+    while b"queue bodies: what was sent presettled is refused" not in told:
+        assert select.select([errors], [], [], WAIT)[0], f"nothing of it in the log: {told!r}"
+        told += os.read(errors.fileno(), 65_536)
+
+
+def test_what_is_not_there_is_said_in_the_words_that_clients_look_for(client: Client) -> None:
+    with pytest.raises(LinkDetached, match=r"The messaging entity 'nowhere' could not be found"):
+        client.receiver("nowhere")
+    with pytest.raises(LinkDetached, match=r"argument-out-of-range.*It should be between 0 and 1"):
+        client.send(f"{HUB}/partitions/7", Message(body=b"x"))
+
+
+# -- event hubs ------------------------------------------------------------------------------------------------------
+
+
+class _Epoch(LinkOption):
+    def __init__(self, level: int) -> None:
+        self.level = level
+
+    def apply(self, link: Link) -> None:
+        link.properties = {symbol("com.microsoft:epoch"): self.level}
+
+
+def test_a_lower_owner_level_is_refused(client: Client) -> None:
+    path = f"{HUB}/consumergroups/$default/partitions/0"
+    client.receiver(path, options=_Epoch(2))
+    with pytest.raises(LinkDetached, match="link:stolen"):
+        client.receiver(path, options=_Epoch(1))
+    with pytest.raises(LinkDetached, match="link:stolen"):
+        client.receiver(path)
+
+
+def test_a_consumer_that_asks_is_told_the_last_event_of_its_partition(broker: RunningBroker) -> None:
+    named: dict[str, Any] = {"eventhub_name": HUB, "retry_total": 0}
+    with EventHubProducerClient.from_connection_string(broker.connection(KEY), **named) as producer:
+        producer.send_batch([EventData(str(number)) for number in range(3)], partition_id="1")
+    told: list[dict[str, Any]] = []
+    consumer = EventHubConsumerClient.from_connection_string(broker.connection(KEY), "$Default", **named)
+
+    def seen(context: Any, event: EventData | None) -> None:
+        told.append(context.last_enqueued_event_properties)
+        consumer.close()
+
+    consumer.receive(seen, partition_id="1", starting_position="-1", track_last_enqueued_event_properties=True)
+    assert (told[0]["sequence_number"], told[0]["offset"]) == (2, "2")
+    assert told[0]["enqueued_time"] is not None
+
+
+# -- durability ------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_acknowledged_is_there_after_a_kill_at_once(tmp_path: Path) -> None:
+    """One message and nothing after it: the turn itself has to commit it."""
+    config: dict[str, Any] = {"queues": [{"name": "kept"}], "stateDir": str(tmp_path / "state")}
+    with running_broker(tmp_path, **config) as first:
+        client = Client(first.amqp_port)
+        client.connection.create_sender("kept").send(Message(body=b"x", id="acknowledged"))
+        first.kill()
+    process = launch(write_config(tmp_path, **config))
+    try:
+        assert process.stdout is not None
+        with Client(json.loads(process.stdout.readline())["amqpPort"]) as client:
+            assert client.receiver("kept").receive(timeout=WAIT).id == "acknowledged"
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
