@@ -43,7 +43,7 @@ function card(found, signal) {
     h("header", {}, h("h2", { id: `approval-${it.approvalId}`, tabindex: "-1" }, it.actionSummary), badge(it.status)),
     exact(it),
     facts([
-      ["Asked by", it.requestedBy],
+      ["Asked by", id(it.requestedBy, null, 32)],
       ["Asked", when(it.createdAtUtc)],
       ["Expires", it.status === "pending" ? h("span", {}, `in ${span(it.expiresAtUtc)}, `, when(it.expiresAtUtc)) : null],
       ["Kind", it.actionKind.replaceAll("_", " ")],
