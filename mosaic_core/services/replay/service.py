@@ -59,7 +59,7 @@ from mosaic_core.ports import (
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.replay.letters import DeadLetter, letter_of
 from mosaic_core.services.replay.reads import DeadLetterReads, browse
-from mosaic_core.services.replay.source import REPLAYED, Refusal, Source, Sources, decoded
+from mosaic_core.services.replay.source import OTHER_REQUEST, REPLAYED, Refusal, Source, Sources, decoded
 from mosaic_core.services.replay.views import (
     RefusedReplay,
     ReplayPlan,
@@ -352,6 +352,12 @@ class ReplayService:
         newest = claims[-1] if claims else None
         mine = next((claim for claim in claims if claim.replay_id == replay_id), None)
         if mine is not None and (recorded := await self.stores.commands.read(mine.new_command_id)) is not None:
+            if (
+                edit is None
+                and one.letter is not None
+                and not await self.is_of_its_record(lane, command_id, one.letter)
+            ):
+                return Refusal(OTHER_REQUEST)
             return _Done(recorded)
         source = await self._sources.of(lane, queue, command_id, one.letter, force=force, edit=edit, operator=operator)
         if isinstance(source, Refusal):

@@ -1,0 +1,151 @@
+"""Dead-lettered commands as a worker leaves them, over the memory adapters: recorded, rejected, moved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mosaic_core.adapters.memory_messaging import MemoryBroker
+from mosaic_core.domain import ids
+from mosaic_core.domain.envelope import decode
+from mosaic_core.domain.errors import QueueUnavailableError
+from mosaic_core.domain.lanes import RULES, Lane
+from mosaic_core.domain.lifecycle import KeyStatus
+from mosaic_core.domain.records import Command
+from mosaic_core.ports import DeadLetterSession, OutgoingMessage, Stores
+from tests.support import records
+from tests.support.faults import Faulty, Plan
+
+QUEUES = {lane: rules.default_queue for lane, rules in RULES.items()}
+HOUSEHOLD = "a11ce000000000000000000000000001"
+USER = "a11ce000000000000000000000000002"
+TALK = "c0000000000000000000000000000001"
+
+
+def command_id(number: int) -> str:
+    return f"{number:08x}000040008000{number:012x}"
+
+
+def message_body(number: int, *, lane: Lane = Lane.CONVERSATION, **payload: Any) -> bytes:
+    named = command_id(number)
+    match lane:
+        case Lane.CONVERSATION:
+            content: Mapping[str, Any] = {
+                "householdId": HOUSEHOLD,
+                "conversationId": TALK,
+                "householdUserId": USER,
+                "message": f"What did I spend in week {number}?",
+            }
+            kind, correlation = "agent_message_posted", f"agent:{HOUSEHOLD}:{TALK}:{named}"
+        case Lane.INGESTION:
+            line = {"transactionId": "t", "postedOn": "2026-02-01", "amount": "-1", "currency": "EUR"}
+            content = {
+                "householdId": HOUSEHOLD,
+                "batchId": f"batch-{number}",
+                "source": "bank",
+                "accountId": "checking",
+                "transactions": [{**line, "description": "d"}],
+            }
+            kind, correlation = "ingestion_completed", f"ingestion:{HOUSEHOLD}:batch-{number}:{named}"
+        case _:
+            content = {"householdId": HOUSEHOLD, "sweepDate": "2026-02-01", "lookbackDays": 30}
+            kind, correlation = "nightly_anomaly_sweep", f"sweep:{HOUSEHOLD}:20260201:{named}"
+    kind = payload.pop("kind", kind)
+    envelope = {
+        "commandId": named,
+        "correlationId": correlation,
+        "commandType": kind,
+        "createdAtUtc": "2026-03-01T07:00:00Z",
+        "clientReferenceId": f"client-{number}",
+        "payload": {**content, **payload},
+    }
+    return json.dumps(envelope).encode()
+
+
+@dataclass(frozen=True)
+class Graves:
+    stores: Stores
+    broker: MemoryBroker
+
+    async def record(self, body: bytes, lane: Lane, status: KeyStatus | None, subject: str = "alice") -> Command:
+        envelope = decode(body, lane)
+        command = Command(
+            command_id=envelope.command_id,
+            household_id=envelope.household_id,
+            queue=QUEUES[lane],
+            command_type=envelope.command_type,
+            request_hash=envelope.request_hash,
+            envelope=body.decode(),
+            recorded_at=self.broker.clock.now(),
+            subject=subject,
+        )
+        await self.stores.commands.insert(command)
+        if status is not None:
+            final = self.broker.clock.now() if status != KeyStatus.RESERVED else None
+            key = replace(
+                records.KEY,
+                queue=QUEUES[lane],
+                command_id=envelope.command_id,
+                run_id=ids.run_id(QUEUES[lane], envelope.command_id),
+                request_hash=envelope.request_hash,
+                status=status,
+                finalized_at=final,
+            )
+            await self.stores.keys.insert(key)
+        return command
+
+    async def bury(
+        self,
+        body: bytes,
+        lane: Lane = Lane.CONVERSATION,
+        *,
+        message_id: str = "",
+        reason: str = "processing_failed",
+        code: str = "drill_failure",
+        properties: Mapping[str, str | bool | int] | None = None,
+    ) -> None:
+        """Into the dead-letter queue, as the worker does it."""
+        queue = QUEUES[lane]
+        named = message_id or json.loads(body)["commandId"]
+        sent = OutgoingMessage(queue=queue, body=body, message_id=named, properties=properties or {"recorded": True})
+        await self.broker.send(sent)
+        while (message := self.broker.receive(queue)) is not None and message.message_id != named:
+            pass
+        assert message is not None
+        said = f"{code}; run={ids.run_id(queue, named)}; correlation=x; attempt=5; told to fail"
+        await self.broker.dead_letter(message, reason, said)
+
+    async def dead(
+        self,
+        number: int,
+        lane: Lane = Lane.CONVERSATION,
+        *,
+        status: KeyStatus | None = KeyStatus.REJECTED,
+        recorded: bool = True,
+        subject: str = "alice",
+        payload: Mapping[str, Any] | None = None,
+        **how: Any,
+    ) -> str:
+        """One that failed for good; its command id."""
+        body = message_body(number, lane=lane, **(payload or {}))
+        if recorded:
+            await self.record(body, lane, status, subject)
+        await self.bury(body, lane, **how)
+        return command_id(number)
+
+
+@dataclass(frozen=True)
+class FaultyDesk:
+    """A desk whose completing follows a plan."""
+
+    broker: MemoryBroker
+    plan: Plan
+
+    @asynccontextmanager
+    async def session(self, queue: str) -> AsyncIterator[DeadLetterSession]:
+        async with self.broker.session(queue) as session:
+            faulty: Any = Faulty(session, "desk", self.plan, QueueUnavailableError)
+            yield faulty
