@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -23,6 +24,9 @@ _LISTEN: Final = """
 globalThis.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective));
 """
+
+
+_LOADING: Final = "document.querySelector('[aria-busy]') !== null || document.body.textContent.includes('Loading…')"
 
 
 @asynccontextmanager
@@ -69,10 +73,10 @@ class Console:
         await self.settled()
 
     async def settled(self) -> None:
-        """Until nothing is being loaded."""
-        await self.page.wait_for_function(
-            "document.querySelector('[aria-busy]') === null && !document.body.textContent.includes('Loading…')"
-        )
+        """Until nothing is being loaded. Looks by itself: what playwright would wait by, the page's policy forbids."""
+        async with asyncio.timeout(15):
+            while await self.page.evaluate(_LOADING):
+                await asyncio.sleep(0.05)
 
     async def go(self, place: str) -> None:
         """As a link does it: the token is in memory, so the page must not be loaded again."""
