@@ -105,7 +105,7 @@ function signedOut(text, problem) {
 async function signedIn(session) {
   state.session = session;
   try {
-    waiting = (await get("/approvals", { status: "Pending" })).approvals.length;
+    waiting = (await get("/approvals", { status: "pending" })).approvals.length;
     isMember = true;
   } catch (error) {
     isMember = error.code === "member_context_ambiguous";

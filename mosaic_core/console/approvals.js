@@ -7,14 +7,14 @@ import { empty, failure, load } from "./view.js";
 const LOOKS = [500, 700, 1000, 1500, 2000, 3000, 4000, 6000];
 
 export async function show(view, { query, go, signal, counted }) {
-  const wanted = query.get("status") ?? "Pending";
+  const wanted = query.get("status") ?? "pending";
   const form = h("form", { class: "filters", on: { submit: (event) => event.preventDefault(), change: () => go("/approvals", new FormData(form)) } },
-    field("State", select("status", [["Pending", "pending"], ["all", "all"], ["Approved", "approved"], ["Rejected", "rejected"], ["Expired", "expired"]], wanted)));
+    field("State", select("status", [["pending", "pending"], ["all", "all"], ["approved", "approved"], ["rejected", "rejected"], ["expired", "expired"]], wanted)));
   const place = h("div", { class: "list" });
   view.append(form, h("div", {}, membership(() => read())), place);
   const read = () => load(place, async () => {
     const found = (await get("/approvals", { status: wanted === "all" ? "" : wanted }, signal)).approvals;
-    if (wanted === "Pending") counted(found.length);
+    if (wanted === "pending") counted(found.length);
     return found.length ? found.map((one) => card(one, signal))
       : empty("Nothing waits for your word", "When the agent wants to do something that needs a person, it is asked here.");
   }, signal);
@@ -43,9 +43,9 @@ function card(found, signal) {
     h("header", {}, h("h2", { id: `approval-${it.approvalId}`, tabindex: "-1" }, it.actionSummary), badge(it.status)),
     exact(it),
     facts([
-      ["Asked by", it.requestedBy],
+      ["Asked by", id(it.requestedBy, null, 32)],
       ["Asked", when(it.createdAtUtc)],
-      ["Expires", it.status === "Pending" ? h("span", {}, `in ${span(it.expiresAtUtc)}, `, when(it.expiresAtUtc)) : null],
+      ["Expires", it.status === "pending" ? h("span", {}, `in ${span(it.expiresAtUtc)}, `, when(it.expiresAtUtc)) : null],
       ["Kind", it.actionKind.replaceAll("_", " ")],
       ["Decided", it.decidedAtUtc ? h("span", {}, when(it.decidedAtUtc), ` by ${it.decidedBy ?? "–"}`) : null],
       ["Rationale", it.decisionRationale],
@@ -57,7 +57,7 @@ function card(found, signal) {
     it.draft ? h("details", {}, h("summary", {}, "Draft, to be sent by hand"), h("p", {}, it.draft.instruction),
       facts([["To", it.draft.recipient], ["By", it.draft.channel], ["Subject", it.draft.subject]]), h("p", { class: "said-by-others" }, it.draft.body)) : "",
     said ? h("p", { class: "notice info" }, said) : "",
-    it.status === "Pending" && !said ? h("p", { class: "actions" },
+    it.status === "pending" && !said ? h("p", { class: "actions" },
       button("Approve…", () => decide(it, "Approve", draw, node, signal), { class: "primary", "aria-label": `Approve: ${it.actionSummary}` }),
       button("Reject…", () => decide(it, "Reject", draw, node, signal), { "aria-label": `Reject: ${it.actionSummary}` })) : "");
   draw(found);
@@ -101,7 +101,7 @@ async function settled(approvalId, signal) {
     await new Promise((resolve) => { setTimeout(resolve, wait); });
     if (signal.aborted) return null;
     const { approvals } = await get("/approvals", {}, signal).catch(() => ({ approvals: [] }));
-    const found = approvals.find((one) => one.approvalId === approvalId && one.status !== "Pending");
+    const found = approvals.find((one) => one.approvalId === approvalId && one.status !== "pending");
     if (found) return found;
   }
   return null;

@@ -56,6 +56,7 @@ export function span(fromUtc, toUtc = new Date().toISOString()) {
 }
 
 const TONES = {
+  pending: "warn", approved: "good", rejected: "bad", expired: "quiet",
   Completed: "good", Succeeded: "good", Approved: "good", completed: "good", ready: "good", up: "good", Applied: "good",
   NeedsReview: "warn", Warning: "warn", Pending: "warn", degraded: "warn", aborted: "warn", Reserved: "info", Expired: "quiet",
   Error: "bad", Critical: "bad", Failed: "bad", Rejected: "bad", down: "bad", not_ready: "bad",
@@ -67,12 +68,11 @@ export function badge(word, tone = TONES[word] ?? "quiet") {
   return h("span", { class: `badge ${tone}` }, word.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " "));
 }
 
-/** An id, shortened for the eye; whole as title and in the link. */
-export function id(value, href = null, length = 12) {
+/** An id; `characters` of it are seen, all of it is there to be read out, searched and copied. */
+export function id(value, href = null, characters = 12) {
   if (!value) return h("span", {}, "–");
-  const short = value.length > length + 2 ? `${value.slice(0, length)}…` : value;
-  const code = h("code", { title: value }, short);
-  return href === null ? code : h("a", { href, "aria-label": value }, code);
+  const code = h("code", { class: `id${characters > 12 ? "" : ` id-${characters}`}`, title: value }, value);
+  return href === null ? code : h("a", { href }, code);
 }
 
 /** Pairs as a description list; pairs without a value are left out. */

@@ -50,7 +50,7 @@ function card(lane, runs) {
         `${openSignals.error} errors, ${openSignals.warning} warnings${openSignals.isMore ? " and more" : ""}`)],
     ]),
     h("p", { class: "quiet small" }, `Counts are of the newest ${recent.lookedAt} commands. `,
-      h("a", { href: `#/runs?lane=${encodeURIComponent(lane.lane)}`, "aria-label": `Runs of the ${lane.lane} lane` }, "All runs")));
+      h("a", { href: `#/runs?lane=${encodeURIComponent(lane.lane)}` }, "All runs", h("span", { class: "unseen" }, ` of the ${lane.lane} lane`))));
 }
 
 const number = (value, name, tone = "") =>

@@ -31,19 +31,19 @@ const recent = (found) => found.length === 0 ? h("p", { class: "quiet" }, "None 
 ], found);
 
 function card(group, go, signal) {
-  const title = `${group.code ?? group.reason}`;
+  const title = (group.code || group.reason).replaceAll("_", " ");
   const place = h("div", {});
   const list = h("details", {}, h("summary", {}, "Messages"), place);
   list.addEventListener("toggle", () => {
     if (list.open && !place.hasChildNodes()) pages(place, async (cursor) => {
       const page = await get("/ops/dead-letters", { lane: group.lane, code: group.code, reason: group.reason, limit: "20", cursor }, signal);
-      return { rows: page.deadLetters, next: page.nextCursor };
+      return { rows: page.deadLetters.filter((one) => one.groupId === group.groupId), next: page.nextCursor };
     }, letters, signal).first();
   });
   return h("article", { class: "card", "aria-labelledby": `group-${group.groupId}` },
     h("header", {}, h("h2", { id: `group-${group.groupId}` }, title), badge(`${group.count} ${group.count === 1 ? "message" : "messages"}`, "bad"), h("span", { class: "end" }, group.lane)),
     facts([
-      ["Reason", h("code", {}, group.reason)], ["Exception", group.exceptionType ? h("code", {}, group.exceptionType) : null],
+      ["Reason", h("code", {}, group.reason)], ["Code", group.code ? h("code", {}, group.code) : null], ["Exception", group.exceptionType ? h("code", {}, group.exceptionType) : null],
       ["Oldest", when(group.oldestAtUtc)], ["Newest", when(group.newestAtUtc)],
       ["For instance", h("span", {}, group.sampleCommandIds.map((one) => [id(one, `#/trace/${encodeURIComponent(one)}`), " "]))],
     ]),
@@ -59,12 +59,15 @@ const letters = (found) => found.length === 0 ? h("p", { class: "quiet" }, "None
   ["Replayed as", (one) => one.replayedAs ? id(one.replayedAs, `#/trace/${one.replayedAs}`) : "–"],
 ], found);
 
+/** What was typed, as the one line that the API takes. */
+const line = (control) => control.value.trim().replace(/\s+/g, " ");
+
 /** The dry run, then what is needed to mean it. */
 async function replay(group, go) {
-  const started = await dialog(`Replay ${group.code ?? group.reason}`, (close) => {
+  const started = await dialog(`Replay ${(group.code || group.reason).replaceAll("_", " ")}`, (close) => {
     const reason = h("textarea", { rows: "2", maxlength: "500", required: true });
     const problem = h("div", {}), next = h("div", { "aria-live": "polite" });
-    const ask = (more) => post("/ops/replays", { lane: group.lane, select: { groupId: group.groupId }, reason: reason.value.trim(), ...more }, { seconds: 120 });
+    const ask = (more) => post("/ops/replays", { lane: group.lane, select: { groupId: group.groupId }, reason: line(reason), ...more }, { seconds: 120 });
     const cancel = () => button("Cancel", () => close(undefined));
     const form = h("form", { on: { submit: async (event) => {
       event.preventDefault();
@@ -84,16 +87,16 @@ async function replay(group, go) {
       const many = dry.willReplay > 1;
       const rootCause = h("textarea", { rows: "2", maxlength: "500", required: true });
       const lane = h("input", { required: true, autocomplete: "off", spellcheck: "false", autocapitalize: "none" });
-      const refused = dry.refused ?? [];
+      const refused = dry.refused;
       const told = h("p", {}, h("b", {}, `${dry.willReplay} of ${dry.total}`), " would be replayed",
-        refused.length ? `; ${refused.length} refused.` : ". Nothing has been sent.");
+        dry.refusedCount ? `; ${dry.refusedCount} refused.` : ". Nothing has been sent.");
       const list = refused.length ? h("details", {}, h("summary", {}, "Refused"), h("ul", {}, refused.slice(0, 50).map((one) =>
         h("li", {}, id(one.commandId), " ", h("code", {}, one.code))))) : "";
       if (dry.willReplay === 0) return h("div", { class: "notice warn" }, told, list);
       return h("form", { class: "notice info", on: { submit: async (event) => {
         event.preventDefault();
         try {
-          close(await ask({ dryRun: false, ...(many ? { rootCause: rootCause.value.trim(), confirmLane: lane.value.trim() } : {}) }));
+          close(await ask({ dryRun: false, ...(many ? { rootCause: line(rootCause), confirmLane: lane.value.trim() } : {}) }));
         } catch (error) { problem.replaceChildren(failure(error, null)); }
       } } }, told, list,
       many ? [field("Root cause, and what mended it", rootCause), field(`Type the lane's name, ${group.lane}`, lane)] : "",

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[0] = str(ROOT)
 
-from mosaic_ops.bootstrap import environment, pins, scanner  # noqa: E402  (importable only from here on)
+from mosaic_ops.bootstrap import browser, environment, pins, scanner  # noqa: E402  (importable only from here on)
 from mosaic_ops.bootstrap.jobs import SetupError, say  # noqa: E402
 
 
@@ -27,6 +27,8 @@ def main(arguments: list[str]) -> int:
     try:
         if not environment.is_ready(ROOT, level, with_scanner=with_scanner):
             environment.prepare(ROOT, level, with_scanner=with_scanner)
+        if browser.is_needed(arguments) and browser.find() is None:
+            environment.prepare_browser(ROOT)
     except SetupError as error:
         say(f"mosaic: {error}")
         if error.remedy:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mosaic_ops.bootstrap import azurite, pins, scanner
+from mosaic_ops.bootstrap import azurite, browser, pins, scanner
 from mosaic_ops.bootstrap.jobs import Job, SetupError, failures, run, say
 from mosaic_ops.bootstrap.pins import Level
 
@@ -56,6 +56,13 @@ def prepare(root: Path, level: Level, *, with_scanner: bool = False) -> None:
         say(f"mosaic: ready after {time.monotonic() - begun:.0f} s")
     if not is_ready(root, level, with_scanner=with_scanner):
         raise SetupError("the pinned files changed while they were being installed", remedy="Run the command again.")
+
+
+def prepare_browser(root: Path) -> None:
+    """Installs Chromium. Waits where another process is at it. Raises SetupError."""
+    with _lock(root) as lock:
+        if browser.find() is None:
+            browser.install(root, keep_open=lock)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -103,3 +104,24 @@ async def test_a_key_set_in_several_pieces_is_read_whole(serve: Serve) -> None:
         return response
 
     assert await fetch_by_http(await serve(pieces))() == {"keys": [1]}
+
+
+async def test_only_the_console_s_origin_may_redeem_codes(key: SigningKey) -> None:
+    served = Issuer(key, redirect_uris=("http://127.0.0.1:7071/api/console",))
+    try:
+        async with aiohttp.ClientSession() as session:
+            for origin, let_in in (("http://127.0.0.1:7071", True), ("http://evil.example", False), ("null", False)):
+                async with session.post(
+                    f"{served.url}/token", data={"code": "x"}, headers={"Origin": origin}
+                ) as answer:
+                    assert answer.status == 400
+                    assert (answer.headers.get("Access-Control-Allow-Origin") == origin) is let_in
+            async with session.get(f"{served.url}/.well-known/openid-configuration") as answer:
+                found = await answer.json()
+            assert found["code_challenge_methods_supported"] == ["S256"]
+            async with session.get(found["authorization_endpoint"]) as answer:
+                assert answer.status == 400
+            async with session.post(f"{served.url}/token", data="x" * 20_000) as answer:
+                assert answer.status == 413
+    finally:
+        served.stop()

@@ -20,7 +20,6 @@ from mosaic_local.broker.content import Content, owned, split_batch
 from mosaic_local.broker.errors import (
     ArgumentError,
     MalformedError,
-    NotImplementedByBrokerError,
     OutOfRangeError,
     StartError,
     UnauthorizedError,
