@@ -169,6 +169,10 @@ def _parameters(route: Route, references: Any) -> Iterator[Document]:
 _RETRY_AFTER: Final = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
 _VARY: Final = {"description": "`Accept`: which shape it has.", "schema": {"type": "string", "const": "Accept"}}
 _CHALLENGE: Final = {"description": "`Bearer`, and what is wrong with the token.", "schema": {"type": "string"}}
+_LINK: Final = {
+    "description": 'Where the next page is (`rel="next"`, RFC 8288); absent on the last one.',
+    "schema": {"type": "string"},
+}
 _RATE_LIMITS: Final = {
     "RateLimit-Policy": {
         "description": (
@@ -217,6 +221,8 @@ def _headers(route: Route, status: int) -> Iterator[tuple[str, Document]]:
     """What an answer of that status carries beside its body's type; of errors, what any of its codes does."""
     if status == route.status and route.location:
         yield "Location", {"description": route.location, "schema": {"type": "string", "format": "uri-reference"}}
+    if status == HTTPStatus.OK and route.is_paged:
+        yield "Link", _LINK
     if status == HTTPStatus.UNAUTHORIZED:
         yield "WWW-Authenticate", _CHALLENGE
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
