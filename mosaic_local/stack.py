@@ -94,6 +94,9 @@ class StackOptions:
     """False: broker, storage and issuer only, until ``start_worker``."""
     with_seed: bool = True
     drain_seconds: float = 20.0
+    cors: str = ""
+    """Origins whose pages may ask the API, separated by commas; ``cors_credentials``: with cookies."""
+    cors_credentials: bool = False
     announce: bool = False
     """Whether ``./mosaic env`` and ``token`` find this stack without ``--state``."""
     say: Callable[[str], None] = _say
@@ -407,6 +410,8 @@ class Stack:
                 "httpPort": self._ports["http"].port,
                 "awaitGo": True,
                 "drainSeconds": self.options.drain_seconds,
+                "cors": self.options.cors,
+                "corsCredentials": self.options.cors_credentials,
             }
         )
 

@@ -46,6 +46,10 @@ class HostConfig:
     await_go: bool = False
     """Load everything, then wait for the line ``go`` on stdin before any trigger fires."""
     drain_seconds: float = 20.0
+    cors: str = ""
+    """Origins, separated by commas, as ``Host.CORS`` of local.settings.json names them; `cors_credentials` as
+    ``Host.CORSCredentials``."""
+    cors_credentials: bool = False
 
     @classmethod
     def from_json(cls, text: str) -> HostConfig:
@@ -59,6 +63,8 @@ class HostConfig:
                 http_port=int(raw.get("httpPort", 0)),
                 await_go=bool(raw.get("awaitGo", False)),
                 drain_seconds=float(raw.get("drainSeconds", 20.0)),
+                cors=str(raw.get("cors", "")),
+                cors_credentials=bool(raw.get("corsCredentials", False)),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise HostConfigurationError(
@@ -75,6 +81,8 @@ class HostConfig:
                 "httpPort": self.http_port,
                 "awaitGo": self.await_go,
                 "drainSeconds": self.drain_seconds,
+                "cors": self.cors,
+                "corsCredentials": self.cors_credentials,
             }
         )
 
