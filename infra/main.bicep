@@ -86,6 +86,12 @@ param alwaysReady array = []
 @maxValue(1000)
 param httpPerInstanceConcurrency int = 16
 
+@description('Origins whose web pages may ask the API, as scheme, host and port. Empty: no page of another origin. The platform answers for the app, which never sees a preflight.')
+param corsOrigins array = []
+
+@description('Whether pages of corsOrigins may send cookies. The API itself wants a bearer token and no cookie.')
+param corsCredentials bool = false
+
 @description('Whether the app and its storage are spread over zones. The platform then keeps two instances ready for each group of functions, which are billed.')
 param zoneRedundant bool = false
 
@@ -161,6 +167,8 @@ module resources 'resources.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     alwaysReady: alwaysReady
     httpPerInstanceConcurrency: httpPerInstanceConcurrency
+    corsOrigins: corsOrigins
+    corsCredentials: corsCredentials
     zoneRedundant: zoneRedundant
     updateStrategy: updateStrategy
     extraAppSettings: extraAppSettings

@@ -80,6 +80,12 @@ param alwaysReady array = []
 @maxValue(1000)
 param httpPerInstanceConcurrency int = 16
 
+@description('Origins whose web pages may ask the API, as scheme, host and port. Empty: no page of another origin. The platform answers for the app, which never sees a preflight.')
+param corsOrigins array = []
+
+@description('Whether pages of corsOrigins may send cookies. The API itself wants a bearer token and no cookie.')
+param corsCredentials bool = false
+
 @description('Whether the app and its storage are spread over zones. The platform then keeps two instances ready for each group of functions, which are billed.')
 param zoneRedundant bool = false
 
@@ -311,6 +317,8 @@ module app 'modules/app.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     alwaysReady: alwaysReady
     httpPerInstanceConcurrency: httpPerInstanceConcurrency
+    corsOrigins: corsOrigins
+    corsCredentials: corsCredentials
     zoneRedundant: zoneRedundant
     privateNetworking: privateNetworking
     appSubnetId: privateNetworking ? network!.outputs.appSubnetId : ''

@@ -77,6 +77,16 @@ class ListedCommand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListedApproval:
+    """An approval as a household's list has it, newest first; ``place`` as in `ListedCommand`. The approval itself
+    decides: one that was asked for at another time is listed there for nothing."""
+
+    approval_id: str
+    created_at: datetime
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedSignal:
     """A signal as a list has it, newest first; ``place`` as in `ListedCommand`. It is what the row said when it was
     listed: the signal itself decides."""
@@ -122,6 +132,12 @@ class CommandStore(Protocol):
 
     def conversation(self, household_id: str, conversation_id: str) -> AsyncIterator[tuple[str, str]]:
         """(queue, command id) of a conversation's commands, newest ``created_at`` first, page by page."""
+        ...
+
+    def in_conversation(
+        self, household_id: str, conversation_id: str, *, after: str = ""
+    ) -> AsyncIterator[ListedCommand]:
+        """The same with their places, beyond the place ``after``."""
         ...
 
     def conversations(self, household_id: str) -> AsyncIterator[str]:
@@ -271,6 +287,11 @@ class ApprovalStore(Protocol):
     async def of_household(self, household_id: str, status: ApprovalStatus | None) -> list[Approval]:
         """The household's approvals, newest first: of the newest 200 that pend, those that are pending; with None or
         another status, of the newest 200 of all."""
+        ...
+
+    def listed(self, household_id: str, *, pending: bool, after: str = "") -> AsyncIterator[ListedApproval]:
+        """The household's approvals, newest first, page by page, beyond the place ``after``: all, or those that
+        pend and those that were decided and are not settled yet."""
         ...
 
     async def due(self, before: datetime, limit: int) -> list[DueApproval]:

@@ -49,6 +49,13 @@ def up(
     port: Annotated[int, typer.Option(help="HTTP port of the API; 0 lets the OS choose.", min=0, max=65535)] = 7071,
     state: StateOption = None,
     drill: Annotated[bool, typer.Option("--drill", help="Let commands inject failures (Drill__Enabled).")] = False,
+    cors: Annotated[
+        str,
+        typer.Option(help="Origins whose pages may ask, separated by commas (Host.CORS).", show_default=False),
+    ] = "",
+    cors_credentials: Annotated[
+        bool, typer.Option("--cors-credentials", help="Those pages may send cookies (Host.CORSCredentials).")
+    ] = False,
     folder: AppOption = ROOT,
 ) -> None:
     """Serve API, worker and emulators until Ctrl-C. What is stored survives a restart with --state."""
@@ -69,7 +76,15 @@ def up(
     settings = {"Drill__Enabled": "true"} if drill else {}
     try:
         with Stack(
-            StackOptions(app=folder, state_dir=state, http_port=port, app_settings=settings, announce=True)
+            StackOptions(
+                app=folder,
+                state_dir=state,
+                http_port=port,
+                app_settings=settings,
+                cors=cors,
+                cors_credentials=cors_credentials,
+                announce=True,
+            )
         ) as stack:
             _wait_until_ready(stack.api_base_url)
             print(_welcome(stack.description(), stack.start_seconds, kept=state is not None), flush=True)

@@ -96,6 +96,9 @@ class StackOptions:
     drain_seconds: float = 20.0
     stall_seconds: int = 30
     """For how long the worker may stand still until that counts as a crash."""
+    cors: str = ""
+    """Origins whose pages may ask the API, separated by commas; ``cors_credentials``: with cookies."""
+    cors_credentials: bool = False
     announce: bool = False
     """Whether ``./mosaic env`` and ``token`` find this stack without ``--state``."""
     say: Callable[[str], None] = _say
@@ -415,6 +418,8 @@ class Stack:
                 "awaitGo": True,
                 "drainSeconds": self.options.drain_seconds,
                 "stallSeconds": self.options.stall_seconds,
+                "cors": self.options.cors,
+                "corsCredentials": self.options.cors_credentials,
             }
         )
 

@@ -39,6 +39,12 @@ param alwaysReady array
 @maxValue(1000)
 param httpPerInstanceConcurrency int
 
+@description('Origins whose web pages may ask the API. Empty: none.')
+param corsOrigins array
+
+@description('Whether those pages may send cookies.')
+param corsCredentials bool
+
 @description('Whether the plan spreads its instances over zones.')
 param zoneRedundant bool
 
@@ -142,6 +148,12 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     siteConfig: {
       minTlsVersion: '1.2'
       http20Enabled: true
+      cors: empty(corsOrigins)
+        ? null
+        : {
+            allowedOrigins: corsOrigins
+            supportCredentials: corsCredentials
+          }
     }
     functionAppConfig: {
       deployment: {

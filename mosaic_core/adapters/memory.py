@@ -44,6 +44,7 @@ from mosaic_core.ports import (
     DueApproval,
     ETag,
     LedgerWrite,
+    ListedApproval,
     ListedCommand,
     ListedReplay,
     ListedSignal,
@@ -191,6 +192,13 @@ class MemoryCommands(_Store):
     async def conversation(self, household_id: str, conversation_id: str) -> AsyncIterator[tuple[str, str]]:
         for key, _ in self.index.under(household_id, conversation_id):
             yield key[3], key[4]
+
+    async def in_conversation(
+        self, household_id: str, conversation_id: str, *, after: str = ""
+    ) -> AsyncIterator[ListedCommand]:
+        for key, _ in self.index.under(household_id, conversation_id):
+            if (place := "!".join(key[2:])) > after:
+                yield ListedCommand(queue=key[3], command_id=key[4], household_id=household_id, place=place)
 
     async def conversations(self, household_id: str) -> AsyncIterator[str]:
         for conversation_id in sorted({key[1] for key, _ in self.index.under(household_id)}):
@@ -346,8 +354,11 @@ class MemoryApprovals(_Store):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self._due = _Table(clock)
+        self._pended: set[tuple[str, str]] = set()
 
     async def insert(self, approval: Approval) -> ETag | None:
+        if approval.status == ApprovalStatus.PENDING:
+            self._pended.add((approval.household_id, approval.approval_id))
         self._list_due(rows.first_due(approval))
         return self.table.insert((approval.household_id, approval.approval_id), rows.APPROVAL.encode(approval))
 
@@ -364,6 +375,14 @@ class MemoryApprovals(_Store):
             return rows.newest_approvals(rows.APPROVAL.decode(row) for row in listed if row["Status"] == status)
         found = map(rows.APPROVAL.decode, listed)
         return [a for a in rows.newest_approvals(found) if status in (None, a.status)]
+
+    async def listed(self, household_id: str, *, pending: bool, after: str = "") -> AsyncIterator[ListedApproval]:
+        found = [rows.APPROVAL.decode(row) for _, row in self.table.under(household_id)]
+        for one in sorted(found, key=lambda a: (rows.newest_first(a.created_at), a.approval_id)):
+            place = f"{rows.newest_first(one.created_at)}!{one.approval_id}"
+            waits = one.settled_at is None and (household_id, one.approval_id) in self._pended
+            if place > after and (waits or not pending):
+                yield ListedApproval(approval_id=one.approval_id, created_at=one.created_at, place=place)
 
     async def due(self, before: datetime, limit: int) -> list[DueApproval]:
         found: list[DueApproval] = []

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from mosaic_core.domain.envelope import iso
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.records import Approval, OpenFinding, Signal
-from mosaic_core.ports import ApprovalStore, DueApproval, ETag, ListedSignal, SignalStore, Stored
+from mosaic_core.ports import ApprovalStore, DueApproval, ETag, ListedApproval, ListedSignal, SignalStore, Stored
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +101,9 @@ class ToldApprovals:
 
     async def of_household(self, household_id: str, status: ApprovalStatus | None) -> list[Approval]:
         return await self._store.of_household(household_id, status)
+
+    def listed(self, household_id: str, *, pending: bool, after: str = "") -> AsyncIterator[ListedApproval]:
+        return self._store.listed(household_id, pending=pending, after=after)
 
     async def due(self, before: datetime, limit: int) -> list[DueApproval]:
         return await self._store.due(before, limit)

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final, Literal
@@ -16,9 +17,10 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from mosaic_core.config import VERSION
 from mosaic_core.domain.envelope import MAX_DEPTH, MAX_NUMBER_CHARACTERS, _no_control
+from mosaic_core.entrypoints.examples import example
 from mosaic_core.entrypoints.http import idempotency, rules
-from mosaic_core.entrypoints.http.answers import CODES, PROBLEM_JSON
-from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ProblemDetails, _printable
+from mosaic_core.entrypoints.http.answers import CODES, PROBLEM_JSON, PROBLEM_TYPES
+from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ErrorDetail, Problem, ProblemDetails, _printable
 from mosaic_core.entrypoints.http.call import QUOTA, Access
 from mosaic_core.entrypoints.http.requests import (
     JSON,
@@ -67,9 +69,10 @@ def document(routes: Sequence[Route] = ROUTES) -> Document:
     """The document as JSON-ready values."""
     models = sorted(set(_models(routes)), key=lambda pair: (pair[0].__name__, pair[1]))
     references, definitions = models_json_schema(models, ref_template=_REFERENCE, schema_generator=_Untitled)
+    shapes = _Shapes(references, definitions["$defs"])
     paths: dict[str, Document] = {}
     for route in routes:
-        paths.setdefault(f"/api/{route.route}", {})[route.method.lower()] = _operation(route, references)
+        paths.setdefault(f"/api/{route.route}", {})[route.method.lower()] = _operation(route, shapes)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -80,13 +83,72 @@ def document(routes: Sequence[Route] = ROUTES) -> Document:
             ),
         },
         "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": told} for name, told in _TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
+            "examples": dict(_error_examples()),
             "x-problem-types": {code: {"title": title, "status": status} for code, (status, title) in CODES.items()},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": (
+                        "A token of the configured issuer for the configured audience. Roles are its claims; which "
+                        "household it opens, the memberships of its subject say."
+                    ),
+                }
+            },
         },
     }
+
+
+_TAGS: Final = {
+    "commands": "What enqueues a command for the worker.",
+    "household": "What a household may read of its own.",
+    "operators": "Of every household, by ids and codes, for operators.",
+    "service": "The instance and its description.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shapes:
+    """The schemas of the models, and an example of each."""
+
+    references: Any
+    definitions: Mapping[str, Document]
+
+    def content(self, model: type[BaseModel], mode: Mode) -> Document:
+        schema = self.references[model, mode]
+        return {"schema": schema, "example": example(schema, self.definitions)}
+
+
+def _tag(route: Route) -> str:
+    if route.path.startswith("/ops/"):
+        return "operators"
+    if route.access == Access.ANYBODY:
+        return "service"
+    return "household" if route.method == "GET" else "commands"
+
+
+def _error_examples() -> Iterator[tuple[str, Document]]:
+    """Each code's error in its two shapes."""
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    for code, (status, meaning) in CODES.items():
+        of_field = [ErrorDetail(field="message", issue="field required")] if code == "validation_failed" else []
+        plain = Problem(code=code, message=meaning, trace_id=trace_id, details=of_field)
+        problem = ProblemDetails(
+            type=PROBLEM_TYPES + code,
+            title=meaning,
+            status=status,
+            detail=meaning,
+            code=code,
+            trace_id=trace_id,
+            errors=of_field,
+        )
+        yield code, {"summary": meaning, "value": ErrorAnswer(error=plain).model_dump(mode="json", by_alias=True)}
+        yield f"{code}.problem", {"summary": meaning, "value": problem.model_dump(mode="json", by_alias=True)}
 
 
 def _models(routes: Sequence[Route]) -> Iterator[tuple[type[BaseModel], Mode]]:
@@ -101,21 +163,26 @@ def _models(routes: Sequence[Route]) -> Iterator[tuple[type[BaseModel], Mode]]:
                 yield model, "serialization"
 
 
-def _operation(route: Route, references: Any) -> Document:
+def _operation(route: Route, shapes: _Shapes) -> Document:
     operation: Document = {
         "operationId": route.name,
+        "tags": [_tag(route)],
         "summary": route.summary,
         "security": _security(route),
-        "parameters": [*_parameters(route, references)],
-        "responses": _responses(route, references),
+        "parameters": [*_parameters(route)],
+        "responses": _responses(route, shapes),
     }
     if description := " ".join(filter(None, (route.description, route.role and f"Role: `{route.role}`."))):
         operation["description"] = description
     if route.body is not None:
-        content: Document = {JSON: {"schema": references[route.body, "validation"]}}
+        content: Document = {JSON: shapes.content(route.body, "validation")}
         for kind in JSON_LINES if route.lines is not None else ():
-            each = route.lines.__name__ if route.lines else ""
-            content[kind] = {"schema": {"type": "string", "description": f"One `{each}` a line."}}
+            assert route.lines is not None
+            each = route.lines.__name__
+            content[kind] = {
+                "schema": {"type": "string", "description": f"One `{each}` a line."},
+                "example": json.dumps(shapes.content(route.lines, "validation")["example"]) + "\n",
+            }
         most = f"At most {MAX_BATCH_BYTES if route.lines else MAX_BODY_BYTES} bytes"
         each_line = f", {MAX_LINE_BYTES} for a line of JSON Lines" if route.lines else ""
         operation["requestBody"] = {"description": f"{most}{each_line}.", "required": True, "content": content}
@@ -128,7 +195,7 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
     return [{}, {"bearer": []}] if route.more_for else []
 
 
-def _parameters(route: Route, references: Any) -> Iterator[Document]:
+def _parameters(route: Route) -> Iterator[Document]:
     for name in re.findall(r"{(\w+)}", route.path):
         schema = {"id": rules.ID, "lane": rules.LANE}.get(name, rules.GUID)
         yield {"name": name, "in": "path", "required": True, "schema": schema}
@@ -169,6 +236,10 @@ def _parameters(route: Route, references: Any) -> Iterator[Document]:
 _RETRY_AFTER: Final = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
 _VARY: Final = {"description": "`Accept`: which shape it has.", "schema": {"type": "string", "const": "Accept"}}
 _CHALLENGE: Final = {"description": "`Bearer`, and what is wrong with the token.", "schema": {"type": "string"}}
+_LINK: Final = {
+    "description": 'Where the next page is (`rel="next"`, RFC 8288); absent on the last one.',
+    "schema": {"type": "string"},
+}
 _RATE_LIMITS: Final = {
     "RateLimit-Policy": {
         "description": (
@@ -187,15 +258,17 @@ _RATE_LIMITS: Final = {
 }
 
 
-def _responses(route: Route, references: Any) -> dict[str, Document]:
-    schema = references[route.answer, "serialization"] if route.answer is not None else {"type": "object"}
+def _responses(route: Route, shapes: _Shapes) -> dict[str, Document]:
+    said: Document = {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}}
+    if route.answer is not None:
+        said = shapes.content(route.answer, "serialization")
     responses: dict[str, Document] = {
-        str(route.status): {"description": HTTPStatus(route.status).phrase, "content": {JSON: {"schema": schema}}}
+        str(route.status): {"description": HTTPStatus(route.status).phrase, "content": {JSON: said}}
     }
     for status, model in route.also.items():
         responses[str(status)] = {
             "description": HTTPStatus(status).phrase,
-            "content": {JSON: {"schema": references[model, "serialization"]}},
+            "content": {JSON: shapes.content(model, "serialization")},
         }
     for status in sorted({CODES[code][0] for code in route.codes} - set(route.also)):
         codes = [code for code in route.codes if CODES[code][0] == status]
@@ -203,8 +276,14 @@ def _responses(route: Route, references: Any) -> dict[str, Document]:
             "description": " ".join(f"`{code}`: {CODES[code][1]}" for code in codes),
             "headers": {"Vary": _VARY},
             "content": {
-                JSON: {"schema": references[ErrorAnswer, "serialization"]},
-                PROBLEM_JSON: {"schema": references[ProblemDetails, "serialization"]},
+                JSON: {
+                    "schema": shapes.references[ErrorAnswer, "serialization"],
+                    "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+                },
+                PROBLEM_JSON: {
+                    "schema": shapes.references[ProblemDetails, "serialization"],
+                    "examples": {code: {"$ref": f"#/components/examples/{code}.problem"} for code in codes},
+                },
             },
         }
     for code, response in responses.items():
@@ -217,6 +296,8 @@ def _headers(route: Route, status: int) -> Iterator[tuple[str, Document]]:
     """What an answer of that status carries beside its body's type; of errors, what any of its codes does."""
     if status == route.status and route.location:
         yield "Location", {"description": route.location, "schema": {"type": "string", "format": "uri-reference"}}
+    if status == HTTPStatus.OK and route.is_paged:
+        yield "Link", _LINK
     if status == HTTPStatus.UNAUTHORIZED:
         yield "WWW-Authenticate", _CHALLENGE
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):

@@ -6,7 +6,7 @@ Another household's ids answer exactly as ids that do not exist.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -19,6 +19,7 @@ from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
 from mosaic_core.ports import Clock, Stores
+from mosaic_core.services.approval_pages import AT_ONCE, LARGEST_PAGE, page_of, status_of, take
 from mosaic_core.services.views import (
     ActionView,
     ApprovalList,
@@ -38,7 +39,6 @@ STREAM_LOOKED_AT: Final = 200
 """With ``sinceUtc``, how many of a conversation's newest commands are looked at for those modified since."""
 
 LISTED_ROWS: Final = 50
-_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +49,29 @@ class ReadModels:
     clock: Clock
     require_other_person: bool = False
 
-    async def stream(self, household_id: str, conversation_id: str, since: datetime | None) -> ConversationStream:
-        """The newest `STREAM_RUNS` runs of the conversation that were modified at or after ``since``.
+    async def stream(
+        self,
+        household_id: str,
+        conversation_id: str,
+        since: datetime | None,
+        *,
+        limit: int = STREAM_RUNS,
+        after: str = "",
+    ) -> ConversationStream:
+        """At most ``limit`` of the newest runs of the conversation that were modified at or after ``since``, of the
+        next `STREAM_LOOKED_AT` commands that are listed after the place ``after``.
 
         Raises `RequestError` 404 ``not_found`` where this household has no such conversation.
         """
         # taken first: what changes while the rows are read is at or after it, and in the next answer
         as_of = self.clock.now()
-        undecided, (known, runs) = await together(
+        undecided, (known, runs, following) = await together(
             self._undecided(household_id, conversation_id),
-            self._runs(household_id, conversation_id, since),
+            self._runs(household_id, conversation_id, since, limit, after),
         )
-        if not known:
+        if not known and not (after and await self._is_known(household_id, conversation_id)):
             raise _not_found("conversation")
-        found = await each(runs, lambda run: self.stores.stages.of_run(run.run_id), at_once=_AT_ONCE)
+        found = await each(runs, lambda run: self.stores.stages.of_run(run.run_id), at_once=AT_ONCE)
         return ConversationStream(
             conversation_id=conversation_id,
             as_of_utc=as_of,
@@ -70,6 +79,7 @@ class ReadModels:
             pending_approvals=[
                 _approval(approval, as_of) for approval in undecided if not approvals_of.is_over(approval, as_of)
             ],
+            next_cursor=following,
         )
 
     async def run(self, household_id: str, run_id: str) -> RunDetail:
@@ -91,16 +101,13 @@ class ReadModels:
             decisions=[_decision(decision) for decision in decisions],
         )
 
-    async def approvals(self, household_id: str, status: ApprovalStatus | None) -> ApprovalList:
-        """Those that are in ``status`` now; None: all."""
-        asked: Sequence[ApprovalStatus | None] = [status]
-        if status == ApprovalStatus.EXPIRED:  # nobody needs to have noticed yet
-            asked = [ApprovalStatus.EXPIRED, ApprovalStatus.PENDING]
-        lists = await each(asked, lambda one: self.stores.approvals.of_household(household_id, one))
+    async def approvals(
+        self, household_id: str, status: ApprovalStatus | None, *, limit: int = LARGEST_PAGE, after: str = ""
+    ) -> ApprovalList:
+        """A page of those that are in ``status`` now; None: of all."""
         now = self.clock.now()
-        views = [_approval(approval, now) for approvals in lists for approval in approvals]
-        views.sort(key=lambda view: view.created_at_utc, reverse=True)
-        return ApprovalList(approvals=[view for view in views if status is None or view.status == status])
+        page = await page_of(self.stores, household_id, status, now, limit=limit, after=after)
+        return ApprovalList(approvals=[_approval(one, now) for one in page.approvals], next_cursor=page.following)
 
     def _run(
         self, run: Run, stages: Sequence[Stage], undecided: Sequence[Approval], *, rows_shown: int | None
@@ -156,41 +163,41 @@ class ReadModels:
             if approval.conversation_id == conversation_id
         ]
 
-    async def _runs(self, household_id: str, conversation_id: str, since: datetime | None) -> tuple[bool, list[Run]]:
-        """Whether the conversation is known, and its runs, newest command first. A command that no worker has begun
-        has no run yet. One that is listed at two places (by an earlier version) has one run."""
-        known, looked_at = False, 0
+    async def _runs(
+        self, household_id: str, conversation_id: str, since: datetime | None, limit: int, after: str
+    ) -> tuple[bool, list[Run], str | None]:
+        """Whether commands are listed there, their runs, newest command first, and the place to go on after. A command
+        that no worker has begun has no run yet. One that is listed at two places (by an earlier version) has one run.
+        """
+        looked_at, last, is_over = 0, after, False
         runs: list[Run] = []
-        seen: set[tuple[str, str]] = set()
-        commands = self.stores.commands.conversation(household_id, conversation_id)
-        while len(runs) < STREAM_RUNS and looked_at < STREAM_LOOKED_AT:
-            page = await _take(commands, STREAM_RUNS)
-            if not page:
-                break
-            known, looked_at = True, looked_at + len(page)
-            fresh = [place for place in dict.fromkeys(page) if place not in seen]
-            seen.update(fresh)
-            runs += [
-                run
-                for run in await self._read([ids.run_id(queue, command_id) for queue, command_id in fresh])
-                if run.household_id == household_id and (since is None or run.last_modified_at >= since)
-            ]
-        return known, runs[:STREAM_RUNS]
+        seen: set[str] = set()
+        commands = self.stores.commands.in_conversation(household_id, conversation_id, after=after)
+        while len(runs) < limit and looked_at < STREAM_LOOKED_AT and not is_over:
+            ahead = min(max(limit - len(runs), AT_ONCE), STREAM_LOOKED_AT - looked_at)
+            listed = [one async for one in take(commands, ahead)]
+            is_over = len(listed) < ahead
+            found = await self._read([ids.run_id(one.queue, one.command_id) for one in listed])
+            for one, run in zip(listed, found, strict=True):
+                if len(runs) == limit:
+                    is_over = False
+                    break
+                looked_at, last = looked_at + 1, one.place
+                if run is None or run.household_id != household_id or run.run_id in seen:
+                    continue
+                seen.add(run.run_id)
+                if since is None or run.last_modified_at >= since:
+                    runs.append(run)
+        return looked_at > 0, runs, None if is_over else last
 
-    async def _read(self, run_ids: Sequence[str]) -> list[Run]:
-        found = await each(run_ids, self.stores.runs.read, at_once=_AT_ONCE)
-        return [stored.value for stored in found if stored is not None]
+    async def _is_known(self, household_id: str, conversation_id: str) -> bool:
+        async for _ in self.stores.commands.in_conversation(household_id, conversation_id):
+            return True
+        return False
 
-
-async def _take(source: AsyncIterator[tuple[str, str]], count: int) -> list[tuple[str, str]]:
-    """The next ``count`` of ``source``, or what is left of it."""
-    page: list[tuple[str, str]] = []
-    while len(page) < count:
-        try:
-            page.append(await anext(source))
-        except StopAsyncIteration:
-            break
-    return page
+    async def _read(self, run_ids: Sequence[str]) -> list[Run | None]:
+        found = await each(run_ids, self.stores.runs.read, at_once=AT_ONCE)
+        return [stored.value if stored is not None else None for stored in found]
 
 
 async def _no_approvals() -> list[Approval]:
@@ -221,7 +228,6 @@ def _stage(stage: Stage, rows_shown: int | None) -> StageView:
 
 
 def _approval(approval: Approval, now: datetime) -> ApprovalView:
-    over = approval.status == ApprovalStatus.PENDING and approvals_of.is_over(approval, now)
     action = approvals_of.stored_action(approval)
     return ApprovalView(
         approval_id=approval.approval_id,
@@ -233,7 +239,7 @@ def _approval(approval: Approval, now: datetime) -> ApprovalView:
         action_summary=approval.action_summary,
         action_hash=approval.action_hash,
         policy_version=approval.policy_version,
-        status=ApprovalStatus.EXPIRED if over else approval.status,
+        status=status_of(approval, now),
         created_at_utc=approval.created_at,
         expires_at_utc=approval.expires_at,
         decided_at_utc=approval.decided_at,

@@ -31,6 +31,11 @@ type UtcTime = Annotated[
 type Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="A GUID as 32 lower-case hex digits.")]
 
 
+type Cursor = Annotated[
+    str | None, Field(description="Goes on after this page, as `cursor` of the next request; null: there is no more.")
+]
+
+
 class View(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, frozen=True)
 
@@ -187,7 +192,8 @@ class ConversationStream(View):
     conversation_id: Id
     as_of_utc: UtcTime = Field(description="When this answer was read; changes after it are not in it.")
     runs: list[RunView]
-    pending_approvals: list[ApprovalView]
+    pending_approvals: list[ApprovalView] = Field(description="Of the newest 200 that pend in the household.")
+    next_cursor: Cursor
 
 
 class RunDetail(View):
@@ -200,9 +206,10 @@ class RunDetail(View):
 
 
 class ApprovalList(View):
-    """The household's approvals, newest first, at most 200."""
+    """The household's approvals, newest first."""
 
     approvals: list[ApprovalView]
+    next_cursor: Cursor
 
 
 class SentTransaction(View):

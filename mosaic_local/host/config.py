@@ -48,6 +48,10 @@ class HostConfig:
     drain_seconds: float = 20.0
     stall_seconds: int = 30
     """For how long an event loop may stand still until the process ends as after a crash."""
+    cors: str = ""
+    """Origins, separated by commas, as ``Host.CORS`` of local.settings.json names them; `cors_credentials` as
+    ``Host.CORSCredentials``."""
+    cors_credentials: bool = False
 
     @classmethod
     def from_json(cls, text: str) -> HostConfig:
@@ -62,6 +66,8 @@ class HostConfig:
                 await_go=bool(raw.get("awaitGo", False)),
                 drain_seconds=float(raw.get("drainSeconds", 20.0)),
                 stall_seconds=int(raw.get("stallSeconds", 30)),
+                cors=str(raw.get("cors", "")),
+                cors_credentials=bool(raw.get("corsCredentials", False)),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise HostConfigurationError(
@@ -79,6 +85,8 @@ class HostConfig:
                 "awaitGo": self.await_go,
                 "drainSeconds": self.drain_seconds,
                 "stallSeconds": self.stall_seconds,
+                "cors": self.cors,
+                "corsCredentials": self.cors_credentials,
             }
         )
 

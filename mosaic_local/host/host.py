@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from mosaic_local.host.config import HostConfig, HostJson
+from mosaic_local.host.cors import Cors
 from mosaic_local.host.errors import HostError
 from mosaic_local.host.functions import Function, ServiceBusTrigger, TimerTrigger, read_functions
 from mosaic_local.host.http import HttpServer
@@ -62,7 +63,8 @@ class Host:
             concurrent=self._host_json.max_concurrent_requests,
             outstanding=self._host_json.max_outstanding_requests,
         )
-        self._http = HttpServer(self, self._invoker, self._host_json.route_prefix, bounds)
+        cors = Cors.parse(config.cors, config.cors_credentials)
+        self._http = HttpServer(self, self._invoker, self._host_json.route_prefix, bounds, cors)
         self.http_port = 0
         self.settlement_port = 0
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from aiohttp import web
 from yarl import URL
 
+from mosaic_local.host.cors import Cors
 from mosaic_local.host.functions import Function, HttpTrigger, TimerTrigger
 from mosaic_local.host.intake import Bounds, Intake, RefusedError
 from mosaic_local.host.invocations import Counts, Invoker
@@ -37,8 +38,16 @@ class HostState(Protocol):
 class HttpServer:
     """Routes requests to functions: the most specific template that matches and takes the method; else a bare 404."""
 
-    def __init__(self, host: HostState, invoker: Invoker, route_prefix: str, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        host: HostState,
+        invoker: Invoker,
+        route_prefix: str,
+        bounds: Bounds | None = None,
+        cors: Cors | None = None,
+    ) -> None:
         self._host, self._invoker, self._prefix = host, invoker, route_prefix
+        self._middlewares = [cors.middleware()] if cors is not None else []
         self._bounds = bounds or Bounds()
         self._intake = Intake(self._bounds)
         self._routes: list[tuple[HttpTrigger, Function]] = []
@@ -47,7 +56,7 @@ class HttpServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port. Raises OSError where it is taken. Requests get 503 until ``serve``."""
-        app = web.Application(client_max_size=_ADMIN_BODY_BYTES)
+        app = web.Application(client_max_size=_ADMIN_BODY_BYTES, middlewares=self._middlewares)
         app.router.add_get("/admin/functions", self._list_functions)
         app.router.add_post("/admin/functions/{name}", self._run_function)
         app.router.add_get("/admin/host/status", self._status)

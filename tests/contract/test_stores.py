@@ -323,6 +323,13 @@ async def test_a_conversation_lists_its_commands_newest_first(stores: Stores) ->
     for n, at in enumerate(times):
         for _ in range(2):  # the same call again changes nothing
             await stores.commands.index_conversation(household, conversation, at, "queue", f"c{n}")
+    places = await listed(stores.commands.in_conversation(household, conversation))
+    assert [(one.queue, one.command_id) for one in places] == await listed(
+        stores.commands.conversation(household, conversation)
+    )
+    for reached, one in enumerate(places, start=1):
+        rest = stores.commands.in_conversation(household, conversation, after=one.place)
+        assert await listed(rest) == places[reached:]
     assert [c for _, c in await listed(stores.commands.conversation(household, conversation))] == [
         "c4",
         "c2",
@@ -789,6 +796,14 @@ async def test_approvals_of_a_household_newest_first(stores: Stores) -> None:
     await asyncio.gather(*(stores.approvals.insert(approval) for approval in approvals))
     newest = approvals[::-1]
     assert await stores.approvals.of_household(household, None) == newest[:200]
+    places = [one async for one in stores.approvals.listed(household, pending=False)]
+    assert [(one.approval_id, one.created_at) for one in places] == [(a.approval_id, a.created_at) for a in newest]
+    for reached in (0, 199, 208, 209):
+        rest = [one async for one in stores.approvals.listed(household, pending=False, after=places[reached].place)]
+        assert rest == places[reached + 1 :]
+    waiting = [one.approval_id async for one in stores.approvals.listed(household, pending=True)]
+    assert waiting == [a.approval_id for a in newest if a.status == ApprovalStatus.PENDING]
+    assert [one async for one in stores.approvals.listed(new_id(), pending=True)] == []
     pending = [approval for approval in newest if approval.status == ApprovalStatus.PENDING]
     assert await stores.approvals.of_household(household, ApprovalStatus.PENDING) == pending
     assert await stores.approvals.of_household(new_id(), None) == []
@@ -895,6 +910,9 @@ async def test_approvals_of_a_version_without_lists_are_found_and_end(azurite: A
         return row
 
     approvals, one = opened.stores.approvals, await by_the_version_before("one")
+    for pending in (True, False):
+        listed = [found.approval_id async for found in approvals.listed(household, pending=pending)]
+        assert listed == ["one"]
     assert await approvals.of_household(household, ApprovalStatus.PENDING) == [one]
     assert await approvals.of_household(household, None) == [one]
     two = await by_the_version_before("two")

@@ -43,6 +43,7 @@ from mosaic_core.ports import (
     DueApproval,
     ETag,
     LedgerWrite,
+    ListedApproval,
     ListedCommand,
     ListedSignal,
     StandingRow,
@@ -198,6 +199,19 @@ class TableCommands(_Store):
         partition = join("conversation", household_id, conversation_id)
         async for row in self._tables.query(INDEX, partition, select=("Queue", "CommandId"), page=100):
             yield row["Queue"], row["CommandId"]
+
+    async def in_conversation(
+        self, household_id: str, conversation_id: str, *, after: str = ""
+    ) -> AsyncIterator[ListedCommand]:
+        partition = join("conversation", household_id, conversation_id)
+        columns = ("RowKey", "Queue", "CommandId")
+        async for row in self._tables.query(INDEX, partition, _span(None, after), select=columns, page=LISTED_PAGE):
+            yield ListedCommand(
+                queue=str(row["Queue"]),
+                command_id=str(row["CommandId"]),
+                household_id=household_id,
+                place=str(row["RowKey"]),
+            )
 
     async def conversations(self, household_id: str) -> AsyncIterator[str]:
         prefix = join("conversation", household_id) + SEPARATOR
@@ -565,6 +579,26 @@ class TableApprovals(_Store):
         found = await each(dict.fromkeys(listed), read, at_once=READS_AT_ONCE)
         return rows.newest_approvals(a for a in found if a is not None and status in (None, a.status))
 
+    async def listed(self, household_id: str, *, pending: bool, after: str = "") -> AsyncIterator[ListedApproval]:
+        kind = _PENDING if pending else _ALL
+        marks: list[datetime] = []
+        is_complete = bool(after)  # whoever goes on has been here before
+        span = (("RowKey", "gt", kind + after), ("RowKey", "lt", _after(kind)))
+        partition, columns = _approvals_of(household_id), ("RowKey", "ApprovalId", "AtUtc")
+        async for row in self._tables.query(INDEX, partition, span, select=columns, page=rows.APPROVALS_LISTED):
+            if row.get("AtUtc") is not None:
+                marks.append(_time_of(row["AtUtc"]))
+                continue
+            is_complete = is_complete or self._is_complete(marks)
+            if not is_complete:
+                break
+            place = str(row["RowKey"]).removeprefix(kind)
+            yield ListedApproval(approval_id=str(row["ApprovalId"]), created_at=rows.time_of(place), place=place)
+        if not is_complete and not self._is_complete(marks):
+            await self._list_earlier(household_id, kind)
+            async for one in self.listed(household_id, pending=pending, after=_BEFORE_PLACES):
+                yield one
+
     async def _listed(
         self, household_id: str, kind: str, most: int = rows.APPROVALS_LISTED
     ) -> tuple[list[datetime], list[str]]:
@@ -636,9 +670,7 @@ class TableApprovals(_Store):
             row: Row = {"ApprovalId": approval.approval_id}
             await self._tables.insert(INDEX, partition, kind + _place_of(approval), row)
 
-        # all that is pending, since all of it has to end; of the others the newest, since nobody is shown more
-        wanted = found if kind == _PENDING else rows.newest_approvals(found)
-        await each(wanted, list_one, at_once=READS_AT_ONCE)
+        await each(found, list_one, at_once=READS_AT_ONCE)
         await self._tables.insert(INDEX, partition, f"{kind}{_MARK}{rows.due_time(now)}", {"AtUtc": now})
 
     async def list_older(self, households: int) -> bool:
@@ -679,6 +711,10 @@ _PENDING: Final = f"pending{SEPARATOR}"
 _ALL: Final = f"all{SEPARATOR}"
 _MARK: Final = SEPARATOR
 """Begins what says that a list holds earlier rows as well: before every place, so that one range has both."""
+
+
+_BEFORE_PLACES: Final = "/"
+"""Sorts after a mark, and before every digit that a place begins with."""
 
 
 def _after(kind: str) -> str:

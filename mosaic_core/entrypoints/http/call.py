@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -79,6 +79,8 @@ class Call:
     request: Request
     principal_or_none: Principal | None = None
     caller_or_none: Caller | None = None
+    _: KW_ONLY
+    route: Route
     headers: dict[str, str] = field(default_factory=dict)
     """Of the answer, whatever it will be."""
 
@@ -113,19 +115,19 @@ class Call:
 async def authenticate(api: Api, route: Route, request: Request) -> Call:
     """Raises `RequestError` 401 or 403 for who may not call the route, 503 where that cannot be told."""
     if route.access == Access.ANYBODY:
-        return Call(api, request, await _if_known(api, request) if route.more_for else None)
+        return Call(api, request, await _if_known(api, request) if route.more_for else None, route=route)
     principal = await _principal(api, request)
     if route.role is not None and route.role not in principal.roles:
         raise refused("role_required", f"the role {route.role} is required")
     if route.access == Access.TOKEN:
-        return Call(api, request, principal)
+        return Call(api, request, principal, route=route)
     assert route.right is not None, "a member's route names the right that it asks for"
     if route.access == Access.HOUSEHOLD:
         caller = await api.memberships.in_household(principal, route.right, request.id("householdId"))
     else:
         chosen = request.headers.get(CHOICE_HEADER.lower(), "").strip()
         caller = await api.memberships.caller(principal, route.right, chosen)
-    return Call(api, request, principal, caller)
+    return Call(api, request, principal, caller, route=route)
 
 
 async def _if_known(api: Api, request: Request) -> Principal | None:

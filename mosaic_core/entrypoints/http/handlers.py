@@ -10,6 +10,7 @@ import azure.functions as func
 from mosaic_core.computing import compute
 from mosaic_core.domain import ids
 from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.entrypoints.http import paging
 from mosaic_core.entrypoints.http.answers import RETRY_AFTER_SECONDS, answer, json_text
 from mosaic_core.entrypoints.http.bodies import (
     IngestedTransaction,
@@ -20,8 +21,10 @@ from mosaic_core.entrypoints.http.bodies import (
 )
 from mosaic_core.entrypoints.http.idempotency import IdempotencyKey
 from mosaic_core.entrypoints.http.requests import JSON, JSON_LINES, MAX_BATCH_BYTES, MAX_BODY_BYTES, json_lines
+from mosaic_core.services.approval_pages import LARGEST_PAGE as APPROVALS
 from mosaic_core.services.batch import Batch
 from mosaic_core.services.enqueue import Enqueued
+from mosaic_core.services.read_models import STREAM_RUNS
 from mosaic_core.services.views import Accepted
 
 if TYPE_CHECKING:
@@ -87,7 +90,11 @@ async def post_ingestion(call: Call) -> func.HttpResponse:
 
 async def get_stream(call: Call) -> func.HttpResponse:
     conversation_id, since = call.request.id("conversationId"), call.request.time("sinceUtc")
-    return answer(HTTPStatus.OK, await call.api.read_models.stream(call.caller.household_id, conversation_id, since))
+    limit = paging.limit(call.request, default=STREAM_RUNS, most=STREAM_RUNS)
+    stream = await call.api.read_models.stream(
+        call.caller.household_id, conversation_id, since, limit=limit, after=paging.cursor(call.request)
+    )
+    return paging.page(call, stream)
 
 
 async def get_run(call: Call) -> func.HttpResponse:
@@ -96,7 +103,11 @@ async def get_run(call: Call) -> func.HttpResponse:
 
 async def list_approvals(call: Call) -> func.HttpResponse:
     status = call.request.choice("status", ApprovalStatus)
-    return answer(HTTPStatus.OK, await call.api.read_models.approvals(call.caller.household_id, status))
+    limit = paging.limit(call.request, default=APPROVALS, most=APPROVALS)
+    approvals = await call.api.read_models.approvals(
+        call.caller.household_id, status, limit=limit, after=paging.cursor(call.request)
+    )
+    return paging.page(call, approvals)
 
 
 async def health_live(call: Call) -> func.HttpResponse:

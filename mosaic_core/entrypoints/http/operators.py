@@ -13,10 +13,11 @@ from mosaic_core.domain.errors import Detail
 from mosaic_core.domain.ids import clean
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, Severity
-from mosaic_core.entrypoints.http import rules
+from mosaic_core.entrypoints.http import paging, rules
 from mosaic_core.entrypoints.http.answers import answer, refused
 from mosaic_core.entrypoints.http.bodies import PostResolution
 from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, invalid
+from mosaic_core.services.approval_pages import LARGEST_PAGE as APPROVALS
 from mosaic_core.services.operators.runs import RunFilter
 from mosaic_core.services.operators.signals import Shown, SignalFilter
 
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAGE: Final = 20
-LARGEST_PAGE: Final = 100
-
-CURSOR: Final = re.compile(rules.CURSOR["pattern"].strip("^$"), re.ASCII)
 _CODE: Final = re.compile(rules.CODE["pattern"].strip("^$"), re.ASCII)
 _ID: Final = re.compile(rules.ID["pattern"].strip("^$"), re.ASCII)
 
@@ -45,11 +42,11 @@ async def list_runs(call: Call) -> func.HttpResponse:
         lane=request.choice("lane", Lane),
         household_id=request.query_id("householdId"),
         since=request.time("sinceUtc"),
-        after=request.text("cursor", CURSOR, "cursor of an answer") or "",
+        after=paging.cursor(request),
     )
-    limit = request.number("limit", default=PAGE, most=LARGEST_PAGE)
+    limit = paging.limit(request)
     looked(call, "runs", household=wanted.household_id)
-    return answer(HTTPStatus.OK, await call.api.operators.runs.page(wanted, limit))
+    return paging.page(call, await call.api.operators.runs.page(wanted, limit))
 
 
 async def get_run(call: Call) -> func.HttpResponse:
@@ -67,11 +64,11 @@ async def list_signals(call: Call) -> func.HttpResponse:
         severity=request.choice("severity", Severity),
         household_id=request.query_id("householdId"),
         since=request.time("sinceUtc"),
-        after=request.text("cursor", CURSOR, "cursor of an answer") or "",
+        after=paging.cursor(request),
     )
-    limit = request.number("limit", default=PAGE, most=LARGEST_PAGE)
+    limit = paging.limit(request)
     looked(call, "signals", household=wanted.household_id)
-    return answer(HTTPStatus.OK, await call.api.operators.signals.page(wanted, limit))
+    return paging.page(call, await call.api.operators.signals.page(wanted, limit))
 
 
 async def resolve_signal(call: Call) -> func.HttpResponse:
@@ -92,8 +89,10 @@ async def list_approvals(call: Call) -> func.HttpResponse:
     if household_id is None:
         raise invalid([Detail("householdId", "is required")])
     status = call.request.choice("status", ApprovalStatus)
+    limit = paging.limit(call.request, default=APPROVALS, most=APPROVALS)
     looked(call, "approvals", household=household_id)
-    return answer(HTTPStatus.OK, await call.api.operators.approvals(household_id, status))
+    found = await call.api.operators.approvals(household_id, status, limit=limit, after=paging.cursor(call.request))
+    return paging.page(call, found)
 
 
 async def get_trace(call: Call) -> func.HttpResponse:

@@ -11,10 +11,10 @@ import azure.functions as func
 from mosaic_core.domain.errors import Detail
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.replay import ReplayState
-from mosaic_core.entrypoints.http import rules
+from mosaic_core.entrypoints.http import paging, rules
 from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.bodies import PostReplay
-from mosaic_core.entrypoints.http.operators import CURSOR, LARGEST_PAGE, PAGE, looked
+from mosaic_core.entrypoints.http.operators import looked
 from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, Request, invalid
 from mosaic_core.services.replay.reads import LetterFilter
 from mosaic_core.services.replay.service import ReplayOrder, Selection
@@ -35,9 +35,9 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
         reason=request.text("reason", _REASON, "reason of a dead letter"),
         after=_place(request),
     )
-    limit = request.number("limit", default=PAGE, most=LARGEST_PAGE)
+    limit = paging.limit(request)
     looked(call, "dead letters")
-    return answer(HTTPStatus.OK, await call.api.replays.letters.page(wanted, limit))
+    return paging.page(call, await call.api.replays.letters.page(wanted, limit))
 
 
 async def list_groups(call: Call) -> func.HttpResponse:
@@ -78,10 +78,9 @@ async def post_replay(call: Call) -> func.HttpResponse:
 
 async def list_replays(call: Call) -> func.HttpResponse:
     state = call.request.choice("state", ReplayState)
-    limit = call.request.number("limit", default=PAGE, most=LARGEST_PAGE)
-    after = call.request.text("cursor", CURSOR, "cursor of an answer") or ""
+    limit = paging.limit(call.request)
     looked(call, "replays")
-    return answer(HTTPStatus.OK, await call.api.replays.page(state, limit, after))
+    return paging.page(call, await call.api.replays.page(state, limit, paging.cursor(call.request)))
 
 
 async def get_replay(call: Call) -> func.HttpResponse:

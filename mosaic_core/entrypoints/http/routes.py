@@ -27,7 +27,9 @@ from mosaic_core.entrypoints.http.bodies import (
     PutMember,
 )
 from mosaic_core.entrypoints.http.call import Access, Call
+from mosaic_core.entrypoints.http.paging import LARGEST_PAGE, PAGE
 from mosaic_core.entrypoints.http.rules import TIME
+from mosaic_core.services.approval_pages import LARGEST_PAGE as APPROVALS
 from mosaic_core.services.operators.signals import Shown
 from mosaic_core.services.operators.views import (
     CancelledCommand,
@@ -43,6 +45,7 @@ from mosaic_core.services.operators.views import (
     Trace,
 )
 from mosaic_core.services.replay.views import DeadLetterGroups, DeadLetters, ReplayPlan, Replays, ReplayView
+from mosaic_core.services.read_models import STREAM_RUNS
 from mosaic_core.services.views import Accepted, ApprovalList, CommandDetail, ConversationStream, Health, RunDetail
 
 PREFIX: Final = "v1/agent"
@@ -93,6 +96,11 @@ class Route:
         return "idempotency_key_reused" in self.errors
 
     @property
+    def is_paged(self) -> bool:
+        """Whether it tells a list page by page."""
+        return self.answer is not None and "next_cursor" in self.answer.model_fields
+
+    @property
     def route(self) -> str:
         """As the platform's HTTP trigger takes it."""
         return f"{PREFIX}{self.path}"
@@ -125,14 +133,19 @@ _ENQUEUE_ERRORS: Final = (
 
 _LANE: Final = Parameter("lane", "Only of this lane.", {"type": "string", "enum": [str(lane) for lane in Lane]})
 _HOUSEHOLD: Final = Parameter("householdId", "Only of this household.", rules.GUID)
-_PAGING: Final = (
-    Parameter(
-        "limit",
-        f"How many at most; {operators.PAGE} where nothing is said.",
-        {"type": "integer", "minimum": 1, "maximum": operators.LARGEST_PAGE},
-    ),
-    Parameter("cursor", "`nextCursor` of the page before.", rules.CURSOR),
-)
+
+
+def paging(default: int = PAGE, most: int = LARGEST_PAGE) -> tuple[Parameter, ...]:
+    """The query of a list that is told page by page."""
+    return (
+        Parameter(
+            "limit",
+            f"How many at most; {default} where nothing is said.",
+            {"type": "integer", "minimum": 1, "maximum": most},
+        ),
+        Parameter("cursor", "`nextCursor` of the page before.", rules.CURSOR),
+    )
+
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
@@ -171,17 +184,21 @@ ROUTES: Final[tuple[Route, ...]] = (
         name="get_stream",
         method="GET",
         path="/conversations/{conversationId}/stream",
-        summary="A conversation's newest 50 runs",
-        description="404 until the conversation's first message is posted.",
+        summary="A conversation's newest runs",
+        description=(
+            "404 until the conversation's first message is posted. A page looks at 200 listed commands at most; where "
+            "few of them match it is short, and `nextCursor` goes on."
+        ),
         handler=handlers.get_stream,
         right=Right.READ,
         query=(
             Parameter(
                 "sinceUtc",
                 "Only runs modified at or after this time (1970 to 9998; taken without seconds, and with a zone such "
-                "as +0100, as well); of the newest 200 commands of the conversation.",
+                "as +0100, as well).",
                 TIME,
             ),
+            *paging(STREAM_RUNS, STREAM_RUNS),
         ),
         answer=ConversationStream,
         errors=("not_found",),
@@ -208,6 +225,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             Parameter(
                 "status", "Only those in this state now.", {"type": "string", "enum": [str(s) for s in ApprovalStatus]}
             ),
+            *paging(APPROVALS, APPROVALS),
         ),
         answer=ApprovalList,
     ),
@@ -282,7 +300,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             Parameter(
                 "sinceUtc", "Only commands recorded (of `NeedsReview`: signals raised) at or after this time.", TIME
             ),
-            *_PAGING,
+            *paging(),
         ),
         answer=OperatorRuns,
     ),
@@ -317,7 +335,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             Parameter("severity", "Only of this severity.", {"type": "string", "enum": [str(s) for s in Severity]}),
             _HOUSEHOLD,
             Parameter("sinceUtc", "Only those raised at or after this time.", TIME),
-            *_PAGING,
+            *paging(),
         ),
         answer=OperatorSignals,
     ),
@@ -350,6 +368,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             Parameter(
                 "status", "Only those in this state now.", {"type": "string", "enum": [str(s) for s in ApprovalStatus]}
             ),
+            *paging(APPROVALS, APPROVALS),
         ),
         answer=OperatorApprovals,
     ),
@@ -385,7 +404,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             _LANE,
             Parameter("code", "Only with this failure code.", rules.REASON),
             Parameter("reason", "Only with this reason of the dead letter.", rules.REASON),
-            _PAGING[0],
+            paging()[0],
             Parameter("cursor", "`nextCursor` of the page before.", rules.LETTER_CURSOR),
         ),
         errors=("queue_unavailable",),
@@ -435,7 +454,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         answer=Replays,
         query=(
             Parameter("state", "Only those in this state.", {"type": "string", "enum": [str(s) for s in ReplayState]}),
-            *_PAGING,
+            *paging(),
         ),
     ),
     Route(

@@ -15,6 +15,7 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, RunStatus
 from mosaic_core.domain.records import Run
 from mosaic_core.ports import Clock, Stored, StoredKey, Stores
+from mosaic_core.services.approval_pages import take as take
 from mosaic_core.services.operators import telling
 from mosaic_core.services.operators.views import OperatorRun, OperatorRunDetail, OperatorRuns
 
@@ -164,12 +165,3 @@ def _matches(run: Run, wanted: RunFilter, place: _Place) -> bool:
     # a run that failed and then asked for a review is on the list twice
     failure, review = _own_signals(run.run_id)
     return place.signal_id == (failure if run.attempt_outcome == AttemptOutcome.FAILED else review)
-
-
-async def take[T](source: AsyncIterator[T], count: int) -> AsyncIterator[T]:
-    """The next ``count`` of ``source``, or what is left of it."""
-    for _ in range(count):
-        try:
-            yield await anext(source)
-        except StopAsyncIteration:
-            return

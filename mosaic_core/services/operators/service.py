@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from mosaic_core.concurrency import each
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.ports import Clock, EventPublisher, Stores
+from mosaic_core.services.approval_pages import LARGEST_PAGE, page_of
 from mosaic_core.services.operators import telling
 from mosaic_core.services.operators.cancelling import Cancelling
 from mosaic_core.services.operators.commands import CommandReads
@@ -65,15 +65,14 @@ class OperatorService:
     def traces(self) -> TraceReads:
         return TraceReads(self.stores, self.runs)
 
-    async def approvals(self, household_id: str, status: ApprovalStatus | None) -> OperatorApprovals:
-        """Those of one household that are in ``status`` now; None: all."""
-        asked: list[ApprovalStatus | None] = [status]
-        if status == ApprovalStatus.EXPIRED:  # nobody needs to have noticed yet
-            asked.append(ApprovalStatus.PENDING)
-        lists = await each(asked, lambda one: self.stores.approvals.of_household(household_id, one))
+    async def approvals(
+        self, household_id: str, status: ApprovalStatus | None, *, limit: int = LARGEST_PAGE, after: str = ""
+    ) -> OperatorApprovals:
+        """A page of those of one household that are in ``status`` now; None: of all."""
         now = self.clock.now()
-        told = [telling.approval_of(approval, now) for found in lists for approval in found]
-        told.sort(key=lambda approval: approval.created_at_utc, reverse=True)
+        page = await page_of(self.stores, household_id, status, now, limit=limit, after=after)
         return OperatorApprovals(
-            as_of_utc=now, approvals=[one for one in told if status is None or one.status == status]
+            as_of_utc=now,
+            approvals=[telling.approval_of(approval, now) for approval in page.approvals],
+            next_cursor=page.following,
         )

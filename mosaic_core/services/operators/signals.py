@@ -15,8 +15,9 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import Severity
 from mosaic_core.domain.records import Signal
 from mosaic_core.ports import Clock, ListedSignal, Stores
+from mosaic_core.services.approval_pages import take
 from mosaic_core.services.operators import telling
-from mosaic_core.services.operators.runs import AT_ONCE, LOOKED_AT, take
+from mosaic_core.services.operators.runs import AT_ONCE, LOOKED_AT
 from mosaic_core.services.operators.views import OperatorSignals, ResolvedSignal
 
 _TRIES: Final = 5

@@ -16,11 +16,8 @@ from mosaic_core.domain.lifecycle import (
     Severity,
     StageStatus,
 )
-from mosaic_core.services.views import Id, UtcTime, View
+from mosaic_core.services.views import Cursor, Id, UtcTime, View
 
-type Cursor = Annotated[
-    str | None, Field(description="Ask with it as `cursor` for what comes after; null where nothing does.")
-]
 type Told = Annotated[
     str | None, Field(description="Of what failed only: other rationales may speak of a household's matters.")
 ]
@@ -169,10 +166,11 @@ class OperatorApproval(View):
 
 
 class OperatorApprovals(View):
-    """A household's approvals, newest first, at most 200."""
+    """A household's approvals, newest first."""
 
     as_of_utc: UtcTime
     approvals: list[OperatorApproval]
+    next_cursor: Cursor
 
 
 class TraceEntry(View):
