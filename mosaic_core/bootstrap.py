@@ -59,6 +59,7 @@ from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 from mosaic_core.services.reconciler import Reconciler
 from mosaic_core.services.retention import Ages, Retention
+from mosaic_core.services.waiting import Waiting
 
 if TYPE_CHECKING:
     from mosaic_core.adapters.identity import JwtVerifier
@@ -195,7 +196,12 @@ class Container:
 
     @cached_property
     def read_models(self) -> ReadModels:
-        return ReadModels(self.stores, self.clock, require_other_person=self.settings.approval_require_other_person)
+        return ReadModels(
+            self.stores,
+            self.clock,
+            require_other_person=self.settings.approval_require_other_person,
+            waiting=Waiting(self.drain),
+        )
 
     @cached_property
     def operators(self) -> OperatorService:

@@ -147,6 +147,13 @@ def _parameters(route: Route, references: Any) -> Iterator[Document]:
                 "description": "Required with JSON Lines, unused with JSON.",
                 "schema": schema if "$ref" not in schema else schemas["$defs"][schema["$ref"].rpartition("/")[2]],
             }
+    if route.tagged:
+        yield {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "The `ETag` of the answer that the caller has.",
+            "schema": {"type": "string"},
+        }
     if route.access == Access.MEMBER:
         yield {
             "name": CHOICE_HEADER,
@@ -162,6 +169,12 @@ def _responses(route: Route, references: Any) -> dict[str, Document]:
     if route.location:
         success["headers"] = {"Location": {"description": route.location, "schema": {"type": "string"}}}
     responses = {str(route.status): success}
+    if route.tagged:
+        tag = {"description": "Stands for the answer's content.", "schema": {"type": "string"}}
+        later = {"description": "Seconds: there was no place to wait in.", "schema": {"type": "integer", "minimum": 1}}
+        success["headers"] = {"ETag": tag, "Retry-After": later}
+        same = "It is what `If-None-Match` names, still."
+        responses["304"] = {"description": same, "headers": {"ETag": tag, "Retry-After": later}}
     for status, model in route.also.items():
         responses[str(status)] = {
             "description": HTTPStatus(status).phrase,

@@ -6,8 +6,8 @@ Another household's ids answer exactly as ids that do not exist.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -18,7 +18,7 @@ from mosaic_core.domain.assignment import assignee
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
-from mosaic_core.ports import Clock, Stores
+from mosaic_core.ports import Clock, ETag, Stores
 from mosaic_core.services.views import (
     ActionView,
     ApprovalList,
@@ -32,13 +32,29 @@ from mosaic_core.services.views import (
     SignalView,
     StageView,
 )
+from mosaic_core.services.waiting import Look, Seen, Waited, Waiting, entity_tag
 
 STREAM_RUNS: Final = 50
 STREAM_LOOKED_AT: Final = 200
 """With ``sinceUtc``, how many of a conversation's newest commands are looked at for those modified since."""
 
 LISTED_ROWS: Final = 50
+
+WATCHED_RUNS: Final = 16
+"""Of a conversation's runs that have not ended, how many one look of a waiting call reads: the oldest, as a
+conversation's commands run one at a time."""
+
 _AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A conversation's commands as they were looked at: the newest of them (queue, command id), their runs newest
+    first, and the ETags of those that have not ended, oldest last (None: a worker has not begun it)."""
+
+    head: Sequence[tuple[str, str]] = ()
+    runs: Sequence[Run] = ()
+    open_runs: Sequence[tuple[str, ETag | None]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +64,53 @@ class ReadModels:
     stores: Stores
     clock: Clock
     require_other_person: bool = False
+    waiting: Waiting = field(default_factory=Waiting)
 
     async def stream(self, household_id: str, conversation_id: str, since: datetime | None) -> ConversationStream:
         """The newest `STREAM_RUNS` runs of the conversation that were modified at or after ``since``.
 
         Raises `RequestError` 404 ``not_found`` where this household has no such conversation.
         """
+        return (await self._see_stream(household_id, conversation_id, since)).answer
+
+    async def stream_at_change(
+        self, household_id: str, conversation_id: str, since: datetime | None, *, seconds: int, seen: str
+    ) -> Waited[ConversationStream]:
+        """`stream`, once it is other than what the tag ``seen`` stands for, or ``seconds`` are over; with neither tag
+        nor change to tell of at once, once anything changes. Raises as `stream` does."""
+        return await self.waiting.for_change(
+            household_id,
+            lambda: self._see_stream(household_id, conversation_id, since),
+            seconds=seconds,
+            seen=seen,
+        )
+
+    async def _see_stream(
+        self, household_id: str, conversation_id: str, since: datetime | None
+    ) -> Seen[ConversationStream]:
         # taken first: what changes while the rows are read is at or after it, and in the next answer
         as_of = self.clock.now()
-        undecided, (known, runs) = await together(
+        undecided, listed = await together(
             self._undecided(household_id, conversation_id),
             self._runs(household_id, conversation_id, since),
         )
-        if not known:
+        if not listed.head:
             raise _not_found("conversation")
+        runs = listed.runs
         found = await each(runs, lambda run: self.stores.stages.of_run(run.run_id), at_once=_AT_ONCE)
-        return ConversationStream(
+        stream = ConversationStream(
             conversation_id=conversation_id,
             as_of_utc=as_of,
             runs=[self._run(run, its, undecided, rows_shown=LISTED_ROWS) for run, its in zip(runs, found, strict=True)],
             pending_approvals=[
                 _approval(approval, as_of) for approval in undecided if not approvals_of.is_over(approval, as_of)
             ],
+        )
+        return Seen(
+            stream,
+            entity_tag(stream, without={"as_of_utc"}),
+            self._look_at_stream(household_id, conversation_id, listed, _next_over(undecided, as_of)),
+            is_news=since is not None and bool(stream.runs),
         )
 
     async def run(self, household_id: str, run_id: str) -> RunDetail:
@@ -93,6 +134,24 @@ class ReadModels:
 
     async def approvals(self, household_id: str, status: ApprovalStatus | None) -> ApprovalList:
         """Those that are in ``status`` now; None: all."""
+        return (await self._see_approvals(household_id, status, ())).answer
+
+    async def approvals_at_change(
+        self, household_id: str, status: ApprovalStatus | None, *, seconds: int, seen: str
+    ) -> Waited[ApprovalList]:
+        """`approvals`, once they are other than what the tag ``seen`` stands for, or ``seconds`` are over; without a
+        tag, once anything changes."""
+
+        async def read() -> Seen[ApprovalList]:
+            # before the list: what changes in between is seen by the next look
+            pending = await self._pending(household_id) if seconds else []
+            return await self._see_approvals(household_id, status, pending)
+
+        return await self.waiting.for_change(household_id, read, seconds=seconds, seen=seen)
+
+    async def _see_approvals(
+        self, household_id: str, status: ApprovalStatus | None, pending: Sequence[Approval]
+    ) -> Seen[ApprovalList]:
         asked: Sequence[ApprovalStatus | None] = [status]
         if status == ApprovalStatus.EXPIRED:  # nobody needs to have noticed yet
             asked = [ApprovalStatus.EXPIRED, ApprovalStatus.PENDING]
@@ -100,7 +159,8 @@ class ReadModels:
         now = self.clock.now()
         views = [_approval(approval, now) for approvals in lists for approval in approvals]
         views.sort(key=lambda view: view.created_at_utc, reverse=True)
-        return ApprovalList(approvals=[view for view in views if status is None or view.status == status])
+        found = ApprovalList(approvals=[view for view in views if status is None or view.status == status])
+        return Seen(found, entity_tag(found, without=set()), self._look_at_approvals(household_id, pending, now))
 
     def _run(
         self, run: Run, stages: Sequence[Stage], undecided: Sequence[Approval], *, rows_shown: int | None
@@ -146,40 +206,73 @@ class ReadModels:
             ),
         )
 
+    # ------------------------------------------------------------------------------------------- whether it changed
+
+    def _look_at_stream(
+        self, household_id: str, conversation_id: str, listed: _Listed, next_over: datetime | None
+    ) -> Look:
+        """One range read, and a point read for each run that has not ended: a run ends last of all that a command
+        changes, and a decision is a command of the conversation, too."""
+        watched = listed.open_runs[-WATCHED_RUNS:]
+
+        async def look() -> bool:
+            if next_over is not None and self.clock.now() >= next_over:
+                return True
+            head = await _take(self.stores.commands.conversation(household_id, conversation_id), STREAM_RUNS)
+            if head != list(listed.head):
+                return True
+            stored = await each([run_id for run_id, _ in watched], self.stores.runs.read, at_once=_AT_ONCE)
+            return [one.etag if one is not None else None for one in stored] != [etag for _, etag in watched]
+
+        return look
+
+    def _look_at_approvals(self, household_id: str, pending: Sequence[Approval], now: datetime) -> Look:
+        """The list of what pends: an approval begins on it, and changes when it leaves it."""
+        known, next_over = {one.approval_id for one in pending}, _next_over(pending, now)
+
+        async def look() -> bool:
+            if next_over is not None and self.clock.now() >= next_over:
+                return True
+            return {one.approval_id for one in await self._pending(household_id)} != known
+
+        return look
+
     # ---------------------------------------------------------------------------------------------------------- reads
+
+    async def _pending(self, household_id: str) -> list[Approval]:
+        return await self.stores.approvals.of_household(household_id, ApprovalStatus.PENDING)
 
     async def _undecided(self, household_id: str, conversation_id: str) -> list[Approval]:
         """The conversation's approvals that nobody has decided, expired or not."""
-        return [
-            approval
-            for approval in await self.stores.approvals.of_household(household_id, ApprovalStatus.PENDING)
-            if approval.conversation_id == conversation_id
-        ]
+        return [one for one in await self._pending(household_id) if one.conversation_id == conversation_id]
 
-    async def _runs(self, household_id: str, conversation_id: str, since: datetime | None) -> tuple[bool, list[Run]]:
-        """Whether the conversation is known, and its runs, newest command first. A command that no worker has begun
+    async def _runs(self, household_id: str, conversation_id: str, since: datetime | None) -> _Listed:
+        """The conversation's commands, none where it is not known, and their runs. A command that no worker has begun
         has no run yet. One that is listed at two places (by an earlier version) has one run."""
-        known, looked_at = False, 0
+        looked_at = 0
+        head: list[tuple[str, str]] = []
         runs: list[Run] = []
+        open_runs: list[tuple[str, ETag | None]] = []
         seen: set[tuple[str, str]] = set()
         commands = self.stores.commands.conversation(household_id, conversation_id)
         while len(runs) < STREAM_RUNS and looked_at < STREAM_LOOKED_AT:
             page = await _take(commands, STREAM_RUNS)
             if not page:
                 break
-            known, looked_at = True, looked_at + len(page)
+            head, looked_at = head or page, looked_at + len(page)
             fresh = [place for place in dict.fromkeys(page) if place not in seen]
             seen.update(fresh)
-            runs += [
-                run
-                for run in await self._read([ids.run_id(queue, command_id) for queue, command_id in fresh])
-                if run.household_id == household_id and (since is None or run.last_modified_at >= since)
-            ]
-        return known, runs[:STREAM_RUNS]
-
-    async def _read(self, run_ids: Sequence[str]) -> list[Run]:
-        found = await each(run_ids, self.stores.runs.read, at_once=_AT_ONCE)
-        return [stored.value for stored in found if stored is not None]
+            run_ids = [ids.run_id(queue, command_id) for queue, command_id in fresh]
+            for run_id, stored in zip(
+                run_ids, await each(run_ids, self.stores.runs.read, at_once=_AT_ONCE), strict=True
+            ):
+                if stored is None or not stored.value.is_final:
+                    open_runs.append((run_id, stored.etag if stored is not None else None))
+                if stored is None or stored.value.household_id != household_id:
+                    continue
+                if since is None or stored.value.last_modified_at >= since:
+                    runs.append(stored.value)
+        return _Listed(head, runs[:STREAM_RUNS], open_runs)
 
 
 async def _take(source: AsyncIterator[tuple[str, str]], count: int) -> list[tuple[str, str]]:
@@ -191,6 +284,11 @@ async def _take(source: AsyncIterator[tuple[str, str]], count: int) -> list[tupl
         except StopAsyncIteration:
             break
     return page
+
+
+def _next_over(approvals: Iterable[Approval], now: datetime) -> datetime | None:
+    """When the next of them is shown as expired, without anybody having written it."""
+    return min((at for one in approvals if (at := approvals_of.due_at(one)) > now), default=None)
 
 
 async def _no_approvals() -> list[Approval]:

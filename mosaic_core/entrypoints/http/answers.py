@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from mosaic_core.domain.errors import Detail, RequestError
 from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ErrorDetail, Problem
+from mosaic_core.services.waiting import Waited
 
 HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -41,6 +42,17 @@ _RETRY_AFTER_SECONDS: Final = "5"
 
 def answer(status: int, body: BaseModel, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
     return json_text(status, body.model_dump_json(by_alias=True), headers)
+
+
+def waited[T: BaseModel](found: Waited[T]) -> func.HttpResponse:
+    """200 with what there is, or 304 where it is what the caller has seen; its ``ETag`` is for the next call's
+    ``If-None-Match``."""
+    headers = {"ETag": found.tag}
+    if found.retry_after is not None:
+        headers["Retry-After"] = str(found.retry_after)
+    if found.is_known:
+        return func.HttpResponse(status_code=HTTPStatus.NOT_MODIFIED, headers={**HEADERS, **headers})
+    return answer(HTTPStatus.OK, found.answer, headers)
 
 
 def json_text(status: int, text: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:

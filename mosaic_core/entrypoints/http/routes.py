@@ -35,6 +35,7 @@ from mosaic_core.services.operators.views import (
     Trace,
 )
 from mosaic_core.services.views import Accepted, ApprovalList, CommandDetail, ConversationStream, Health, RunDetail
+from mosaic_core.services.waiting import MAX_WAIT_SECONDS
 
 PREFIX: Final = "v1/agent"
 """Of every route; the platform puts host.json's ``routePrefix`` (``api``) before it."""
@@ -56,7 +57,7 @@ class Route:
     success that are no errors. ``more_for`` is a role that is shown more by a route for anybody. ``lines`` are the
     items of a body as JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the codes that only
     this route has (`codes` adds those that follow from the rest). ``right`` is what the membership has to allow,
-    ``role`` what the token has to carry."""
+    ``role`` what the token has to carry. ``tagged`` answers carry an ETag, and 304 to who has seen just that."""
 
     name: str
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -77,6 +78,7 @@ class Route:
     lines_query: type[BaseModel] | None = None
     query: tuple[Parameter, ...] = ()
     errors: tuple[str, ...] = ()
+    tagged: bool = False
 
     @property
     def route(self) -> str:
@@ -112,6 +114,17 @@ _PAGING: Final = (
         {"type": "integer", "minimum": 1, "maximum": operators.LARGEST_PAGE},
     ),
     Parameter("cursor", "`nextCursor` of the page before.", rules.CURSOR),
+)
+
+_WAIT: Final = Parameter(
+    "waitSeconds",
+    "How long to wait for a change; the answer comes at the change, or with what there is when the time is over.",
+    {"type": "integer", "minimum": 0, "maximum": MAX_WAIT_SECONDS, "default": 0},
+)
+_WAITS: Final = (
+    "With `waitSeconds` the answer comes once it is other than the one whose `ETag` is sent as `If-None-Match`; "
+    "without that header, once anything changes from now on. Where too many wait already the answer comes at once, "
+    "with `Retry-After`."
 )
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -152,7 +165,10 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/conversations/{conversationId}/stream",
         summary="A conversation's newest 50 runs",
-        description="404 until the conversation's first message is posted.",
+        description=(
+            f"404 until the conversation's first message is posted. {_WAITS} With `sinceUtc` and without "
+            "`If-None-Match`, runs that were modified since are a change already."
+        ),
         handler=handlers.get_stream,
         right=Right.READ,
         query=(
@@ -162,9 +178,11 @@ ROUTES: Final[tuple[Route, ...]] = (
                 "as +0100, as well); of the newest 200 commands of the conversation.",
                 TIME,
             ),
+            _WAIT,
         ),
         answer=ConversationStream,
         errors=("not_found",),
+        tagged=True,
     ),
     Route(
         name="get_run",
@@ -182,14 +200,17 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/approvals",
         summary="The household's approvals",
+        description=_WAITS,
         handler=handlers.list_approvals,
         right=Right.READ,
         query=(
             Parameter(
                 "status", "Only those in this state now.", {"type": "string", "enum": [str(s) for s in ApprovalStatus]}
             ),
+            _WAIT,
         ),
         answer=ApprovalList,
+        tagged=True,
     ),
     Route(
         name="post_ingestion",
