@@ -98,7 +98,11 @@ class Container:
     @cached_property
     def stores(self) -> Stores:
         stores = self.tables.stores
-        return replace(stores, signals=ToldSignals(stores.signals), approvals=ToldApprovals(stores.approvals))
+        return replace(
+            stores,
+            signals=ToldSignals(stores.signals, self.publisher),
+            approvals=ToldApprovals(stores.approvals, self.publisher),
+        )
 
     @cached_property
     def sender(self) -> ServiceBusSender:
@@ -272,6 +276,7 @@ class Container:
             signals=self.stores.signals,
             decisions=self.stores.decisions,
             enqueuer=self.enqueue,
+            publisher=self.publisher,
             clock=self.clock,
             queue=self.settings.queues[Lane.CONVERSATION],
         )
