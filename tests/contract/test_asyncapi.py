@@ -30,6 +30,7 @@ from mosaic_core.ports import RuntimeEvent
 from tests.contract.test_openapi_rules import TEXTS
 from tests.support import bodies
 from tests.support.world import Work, World
+from tests.unit.test_told import approval, finding
 
 SUPPORT: Final = Path(__file__).resolve().parents[1] / "support"
 GUID: Final = "a11ce000-0000-0000-0000-000000000001"
