@@ -70,6 +70,7 @@ from mosaic_core.services.read_models import ReadModels
 from mosaic_core.services.reconciler import Reconciler
 from mosaic_core.services.replay.service import ReplayService
 from mosaic_core.services.retention import Ages, Retention
+from mosaic_core.services.waiting import Waiting
 
 if TYPE_CHECKING:
     from mosaic_core.adapters.identity import JwtVerifier
@@ -108,7 +109,11 @@ class Container:
     @cached_property
     def stores(self) -> Stores:
         stores = self.tables.stores
-        return replace(stores, signals=ToldSignals(stores.signals), approvals=ToldApprovals(stores.approvals))
+        return replace(
+            stores,
+            signals=ToldSignals(stores.signals, self.publisher),
+            approvals=ToldApprovals(stores.approvals, self.publisher),
+        )
 
     @cached_property
     def sender(self) -> ServiceBusSender:
@@ -207,7 +212,12 @@ class Container:
 
     @cached_property
     def read_models(self) -> ReadModels:
-        return ReadModels(self.stores, self.clock, require_other_person=self.settings.approval_require_other_person)
+        return ReadModels(
+            self.stores,
+            self.clock,
+            require_other_person=self.settings.approval_require_other_person,
+            waiting=Waiting(self.drain),
+        )
 
     @cached_property
     def operators(self) -> OperatorService:
@@ -290,6 +300,7 @@ class Container:
             signals=self.stores.signals,
             decisions=self.stores.decisions,
             enqueuer=self.enqueue,
+            publisher=self.publisher,
             clock=self.clock,
             queue=self.settings.queues[Lane.CONVERSATION],
         )

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.ledger import Answer, Transaction
@@ -260,10 +260,14 @@ class LedgerStore(Protocol):
         ...
 
 
+EXPIRING: Final = -1
+"""The generation of an approval that is listed to be told of, before its time is over."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueApproval:
     """An approval as the list of what is due has it: to be looked at from ``due_at`` on, for the ``generation``-th
-    time (from 0)."""
+    time (from 0; `EXPIRING`: to tell that its time is soon over)."""
 
     household_id: str
     approval_id: str
@@ -276,7 +280,7 @@ class ApprovalStore(Protocol):
     is over. The lists are written before the row: one may name what is not there, and nothing is missing from them."""
 
     async def insert(self, approval: Approval) -> ETag | None:
-        """Listed first, as due at `domain.approval.due_at`."""
+        """Listed first, as `EXPIRING` at `domain.approval.expires_soon_at`."""
         ...
 
     async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None: ...
@@ -718,6 +722,13 @@ class RuntimeEvent:
 class EventPublisher(Protocol):
     def publish(self, event: RuntimeEvent) -> None:
         """Hand the event over and return at once. Never raises: what cannot be published is a warning in the log."""
+        ...
+
+
+class ConfirmingPublisher(EventPublisher, Protocol):
+    async def confirm(self, event: RuntimeEvent, seconds: float) -> bool:
+        """Hand the event over and wait for the hub to take it, so long at most. False: it is not known to be there, and
+        may come yet. Never raises."""
         ...
 
 

@@ -14,7 +14,7 @@ import typer
 from mosaic_core.config import ConsoleSettings
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.membership import RIGHTS
-from mosaic_core.entrypoints import console, http, queues, timers
+from mosaic_core.entrypoints import asyncapi, console, http, queues, timers
 from mosaic_core.entrypoints.http.answers import CODES
 from mosaic_core.entrypoints.http.call import Access
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
@@ -34,6 +34,8 @@ def files() -> dict[str, str]:
     """The generated files' contents by name."""
     return {
         "openapi.json": json.dumps(document(), indent=2) + "\n",
+        "asyncapi.json": json.dumps(asyncapi.document(), indent=2) + "\n",
+        **{f"schemas/{name}": json.dumps(it, indent=2) + "\n" for name, it in asyncapi.schemas().items()},
         "api.md": "\n".join(_api()) + "\n",
         "functions.json": json.dumps(functions(), indent=2) + "\n",
         "ops.md": "\n".join(_ops()) + "\n",
@@ -157,8 +159,8 @@ def _choices(parameter: Any) -> list[str]:
 
 
 def write(folder: Path = FOLDER) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in files().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
 
 

@@ -128,6 +128,7 @@ class EventHubsPublisher:
         self._credential: Any = None
         self._failing = False
         self._overflowing = False
+        self._awaited: dict[str, list[asyncio.Future[None]]] = {}
         self.published = 0
         self.dropped = 0
 
@@ -142,6 +143,24 @@ class EventHubsPublisher:
             self._wake()
         except Exception as error:  # telemetry must not fail a command, whatever happens in here
             log.warning("an event could not be handed over", extra={"error": type(error).__name__})
+
+    async def confirm(self, event: RuntimeEvent, seconds: float) -> bool:
+        """Hand the event over and wait for the hub to take it, ``seconds`` at most; on the loop that events are sent
+        on. False: it is not known to be there, and may come yet."""
+        taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        awaited = self._awaited.setdefault(event.event_id, [])
+        awaited.append(taken)
+        self.publish(event)
+        try:
+            async with asyncio.timeout(seconds):
+                await taken
+        except TimeoutError:
+            return False
+        finally:
+            awaited.remove(taken)
+            if not awaited:
+                self._awaited.pop(event.event_id, None)
+        return True
 
     async def close(self) -> None:
         """Send what is buffered, for 2 s at most, and disconnect. A later `publish` connects anew."""
@@ -316,7 +335,9 @@ class EventHubsPublisher:
         await producer.send_batch(batch)
         self.published += count
         for _ in range(count):
-            events.popleft()
+            for taken in self._awaited.get(events.popleft().event_id, ()):
+                if not taken.done():
+                    taken.set_result(None)
 
     # ---------------------------------------------------------------------------------- a household that is held aside
 

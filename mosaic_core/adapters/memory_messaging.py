@@ -99,9 +99,16 @@ class MemoryPublisher:
 
     def __init__(self) -> None:
         self.events: list[RuntimeEvent] = []
+        self.failing = False
+        """Nothing gets through, as while the hub is away."""
 
     def publish(self, event: RuntimeEvent) -> None:
-        self.events.append(event)
+        if not self.failing:
+            self.events.append(event)
+
+    async def confirm(self, event: RuntimeEvent, seconds: float) -> bool:
+        self.publish(event)
+        return not self.failing
 
     def kinds(self) -> list[str]:
         """The last word of each event's type, such as ``completed``."""

@@ -18,7 +18,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
-from mosaic_core.domain.approval import due_at
+from mosaic_core.domain.approval import expires_soon_at
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ids import clean
 from mosaic_core.domain.ledger import Transaction
@@ -41,7 +41,7 @@ from mosaic_core.domain.records import (
     Turn,
 )
 from mosaic_core.domain.replay import Replay, ReplayClaim, ReplayItem
-from mosaic_core.ports import AgedCommand, DueApproval, LedgerWrite, StandingRow
+from mosaic_core.ports import EXPIRING, AgedCommand, DueApproval, LedgerWrite, StandingRow
 
 type Value = str | bool | int | float | datetime
 type Row = dict[str, Value]
@@ -417,8 +417,12 @@ _DUE: Final = Codec(DueApproval)
 
 
 def first_due(approval: Approval) -> DueApproval:
+    """Its household is told first that its time is soon over."""
     return DueApproval(
-        household_id=approval.household_id, approval_id=approval.approval_id, due_at=due_at(approval), generation=0
+        household_id=approval.household_id,
+        approval_id=approval.approval_id,
+        due_at=expires_soon_at(approval),
+        generation=EXPIRING,
     )
 
 

@@ -1,19 +1,33 @@
-"""Stores that tell in the log what a person has to look at: signals raised and resolved, approvals asked for and ended.
+"""Stores that tell what a person has to look at: in the log, signals raised and resolved, approvals asked for and
+ended; as events (`notices`), what waits for a person anew.
 
 One place for all who write them, so that the review queue can be followed from telemetry alone. Ids and codes only; a
-row's texts stay in its row. A line follows the write: a process that dies between the two has written and not told.
+row's texts stay in its row. A line follows the write: a process that dies between the two has written and not told. An
+event is told also where the row is there already: whoever rolls a dead process's work forward tells what that may not
+have told, under the same id.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date, datetime
 
+from mosaic_core import notices
 from mosaic_core.domain.envelope import iso
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.records import Approval, OpenFinding, Signal
-from mosaic_core.ports import ApprovalStore, DueApproval, ETag, ListedApproval, ListedSignal, SignalStore, Stored
+from mosaic_core.ports import (
+    ApprovalStore,
+    DueApproval,
+    ETag,
+    EventPublisher,
+    ListedApproval,
+    ListedSignal,
+    RuntimeEvent,
+    SignalStore,
+    Stored,
+)
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +35,15 @@ log = logging.getLogger(__name__)
 class ToldSignals:
     """A `SignalStore` that tells of each signal that is inserted, resolved, or written anew while it is open."""
 
-    def __init__(self, store: SignalStore) -> None:
+    def __init__(self, store: SignalStore, publisher: EventPublisher) -> None:
         self._store = store
+        self._publisher = publisher
 
     async def insert(self, signal: Signal) -> ETag | None:
         written = await self._store.insert(signal)
         if written is not None:
             _tell_signal(signal)
+        _publish(self._publisher, lambda: notices.of_signal(signal))
         return written
 
     async def update(self, signal: Signal, etag: ETag) -> ETag | None:
@@ -81,13 +97,15 @@ class ToldSignals:
 class ToldApprovals:
     """An `ApprovalStore` that tells of each approval that is asked for, and of each change of one."""
 
-    def __init__(self, store: ApprovalStore) -> None:
+    def __init__(self, store: ApprovalStore, publisher: EventPublisher) -> None:
         self._store = store
+        self._publisher = publisher
 
     async def insert(self, approval: Approval) -> ETag | None:
         written = await self._store.insert(approval)
         if written is not None:
             _tell_approval("approval asked for", approval)
+        _publish(self._publisher, lambda: [notices.approval_requested(approval)])
         return written
 
     async def update(self, approval: Approval, etag: ETag) -> ETag | None:
@@ -140,3 +158,12 @@ def _tell_approval(what: str, approval: Approval) -> None:
             "expiresAtUtc": iso(approval.expires_at),
         },
     )
+
+
+def _publish(publisher: EventPublisher, events: Callable[[], list[RuntimeEvent]]) -> None:
+    """Telemetry fails no command: not even an event that cannot be built."""
+    try:
+        for event in events():
+            publisher.publish(event)
+    except Exception as error:
+        log.warning("an event could not be told", extra={"error": type(error).__name__})

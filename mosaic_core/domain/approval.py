@@ -78,6 +78,11 @@ def due_at(approval: Approval) -> datetime:
     return approval.expires_at + CLOCK_SLACK
 
 
+def expires_soon_at(approval: Approval) -> datetime:
+    """A quarter of its life before it expires."""
+    return approval.expires_at - max(approval.expires_at - approval.created_at, timedelta()) / 4
+
+
 def summary(action: Action, impact: ImpactClass) -> str:
     """What a person is asked to approve, made from the validated arguments alone: a model's own words about its
     proposal are not shown. At most 200 characters."""

@@ -19,6 +19,12 @@ NOT_SENT: Final = "command_not_sent"
 STALLED: Final = "command_stalled"
 SWEEP_NOT_ENQUEUED: Final = "sweep_enqueue_failed"
 
+FINDINGS: Final = frozenset(
+    "duplicate_charge amount_outlier first_time_large price_rise missed_income missed_bill new_recurring "
+    "card_testing".split()
+)
+"""Signals of the sweep. The runtime's own (a failed command, a waiting approval) are not the household's to dismiss."""
+
 
 def command_failed(run: Run, *, message_id: str, attempt: int, now: datetime) -> Signal:
     """F: one per run, updated by later attempts. ``attempt`` is the writer's."""

@@ -224,6 +224,13 @@ def _parameters(route: Route) -> Iterator[Document]:
             "description": idempotency.DESCRIPTION,
             "schema": rules.IDEMPOTENCY_KEY,
         }
+    if route.tagged:
+        yield {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "The `ETag` of the answer that the caller has.",
+            "schema": {"type": "string"},
+        }
     if route.access == Access.MEMBER:
         yield {
             "name": CHOICE_HEADER,
@@ -233,6 +240,7 @@ def _parameters(route: Route) -> Iterator[Document]:
         }
 
 
+_TAG: Final = {"description": "Stands for the answer's content.", "schema": {"type": "string"}}
 _RETRY_AFTER: Final = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
 _VARY: Final = {"description": "`Accept`: which shape it has.", "schema": {"type": "string", "const": "Accept"}}
 _CHALLENGE: Final = {"description": "`Bearer`, and what is wrong with the token.", "schema": {"type": "string"}}
@@ -265,6 +273,8 @@ def _responses(route: Route, shapes: _Shapes) -> dict[str, Document]:
     responses: dict[str, Document] = {
         str(route.status): {"description": HTTPStatus(route.status).phrase, "content": {JSON: said}}
     }
+    if route.tagged:
+        responses["304"] = {"description": "It is what `If-None-Match` names, still."}
     for status, model in route.also.items():
         responses[str(status)] = {
             "description": HTTPStatus(status).phrase,
@@ -298,6 +308,9 @@ def _headers(route: Route, status: int) -> Iterator[tuple[str, Document]]:
         yield "Location", {"description": route.location, "schema": {"type": "string", "format": "uri-reference"}}
     if status == HTTPStatus.OK and route.is_paged:
         yield "Link", _LINK
+    if route.tagged and status in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED):
+        yield "ETag", _TAG
+        yield "Retry-After", {**_RETRY_AFTER, "description": "Seconds: there was no place to wait in."}
     if status == HTTPStatus.UNAUTHORIZED:
         yield "WWW-Authenticate", _CHALLENGE
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):

@@ -6,8 +6,8 @@ Another household's ids answer exactly as ids that do not exist.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -18,7 +18,7 @@ from mosaic_core.domain.assignment import assignee
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
-from mosaic_core.ports import Clock, Stores
+from mosaic_core.ports import Clock, ETag, ListedCommand, Stores
 from mosaic_core.services.approval_pages import AT_ONCE, LARGEST_PAGE, page_of, status_of, take
 from mosaic_core.services.views import (
     ActionView,
@@ -33,12 +33,29 @@ from mosaic_core.services.views import (
     SignalView,
     StageView,
 )
+from mosaic_core.services.waiting import Look, Seen, Waited, Waiting, entity_tag
 
 STREAM_RUNS: Final = 50
 STREAM_LOOKED_AT: Final = 200
 """With ``sinceUtc``, how many of a conversation's newest commands are looked at for those modified since."""
 
 LISTED_ROWS: Final = 50
+
+WATCHED_RUNS: Final = 16
+"""Of a conversation's runs that have not ended, how many one look of a waiting call reads: the oldest, as a
+conversation's commands run one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A conversation's commands as they were looked at: the first ``ahead`` of them, the runs newest first, the ETags
+    of those that have not ended, oldest last (None: a worker has not begun it), and the place to go on after."""
+
+    head: Sequence[ListedCommand]
+    ahead: int
+    runs: Sequence[Run]
+    open_runs: Sequence[tuple[str, ETag | None]]
+    following: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +65,7 @@ class ReadModels:
     stores: Stores
     clock: Clock
     require_other_person: bool = False
+    waiting: Waiting = field(default_factory=Waiting)
 
     async def stream(
         self,
@@ -63,23 +81,55 @@ class ReadModels:
 
         Raises `RequestError` 404 ``not_found`` where this household has no such conversation.
         """
+        return (await self._see_stream(household_id, conversation_id, since, limit, after)).answer
+
+    async def stream_at_change(
+        self,
+        household_id: str,
+        conversation_id: str,
+        since: datetime | None,
+        *,
+        seconds: int,
+        seen: str,
+        limit: int = STREAM_RUNS,
+        after: str = "",
+    ) -> Waited[ConversationStream]:
+        """`stream`, once it is other than what the tag ``seen`` stands for, or ``seconds`` are over; with neither tag
+        nor change to tell of at once, once anything changes. Raises as `stream` does."""
+        return await self.waiting.for_change(
+            household_id,
+            lambda: self._see_stream(household_id, conversation_id, since, limit, after),
+            seconds=seconds,
+            seen=seen,
+        )
+
+    async def _see_stream(
+        self, household_id: str, conversation_id: str, since: datetime | None, limit: int, after: str
+    ) -> Seen[ConversationStream]:
         # taken first: what changes while the rows are read is at or after it, and in the next answer
         as_of = self.clock.now()
-        undecided, (known, runs, following) = await together(
+        undecided, listed = await together(
             self._undecided(household_id, conversation_id),
             self._runs(household_id, conversation_id, since, limit, after),
         )
-        if not known and not (after and await self._is_known(household_id, conversation_id)):
+        if not listed.head and not (after and await self._is_known(household_id, conversation_id)):
             raise _not_found("conversation")
+        runs = listed.runs
         found = await each(runs, lambda run: self.stores.stages.of_run(run.run_id), at_once=AT_ONCE)
-        return ConversationStream(
+        stream = ConversationStream(
             conversation_id=conversation_id,
             as_of_utc=as_of,
             runs=[self._run(run, its, undecided, rows_shown=LISTED_ROWS) for run, its in zip(runs, found, strict=True)],
             pending_approvals=[
                 _approval(approval, as_of) for approval in undecided if not approvals_of.is_over(approval, as_of)
             ],
-            next_cursor=following,
+            next_cursor=listed.following,
+        )
+        return Seen(
+            stream,
+            entity_tag(stream, without={"as_of_utc"}),
+            self._look_at_stream(household_id, conversation_id, after, listed, _next_over(undecided, as_of)),
+            is_news=since is not None and bool(stream.runs),
         )
 
     async def run(self, household_id: str, run_id: str) -> RunDetail:
@@ -105,9 +155,35 @@ class ReadModels:
         self, household_id: str, status: ApprovalStatus | None, *, limit: int = LARGEST_PAGE, after: str = ""
     ) -> ApprovalList:
         """A page of those that are in ``status`` now; None: of all."""
+        return (await self._see_approvals(household_id, status, (), limit, after)).answer
+
+    async def approvals_at_change(
+        self,
+        household_id: str,
+        status: ApprovalStatus | None,
+        *,
+        seconds: int,
+        seen: str,
+        limit: int = LARGEST_PAGE,
+        after: str = "",
+    ) -> Waited[ApprovalList]:
+        """`approvals`, once they are other than what the tag ``seen`` stands for, or ``seconds`` are over; without a
+        tag, once anything changes."""
+
+        async def read() -> Seen[ApprovalList]:
+            # before the list: what changes in between is seen by the next look
+            pending = await self._pending(household_id) if seconds else []
+            return await self._see_approvals(household_id, status, pending, limit, after)
+
+        return await self.waiting.for_change(household_id, read, seconds=seconds, seen=seen)
+
+    async def _see_approvals(
+        self, household_id: str, status: ApprovalStatus | None, pending: Sequence[Approval], limit: int, after: str
+    ) -> Seen[ApprovalList]:
         now = self.clock.now()
         page = await page_of(self.stores, household_id, status, now, limit=limit, after=after)
-        return ApprovalList(approvals=[_approval(one, now) for one in page.approvals], next_cursor=page.following)
+        found = ApprovalList(approvals=[_approval(one, now) for one in page.approvals], next_cursor=page.following)
+        return Seen(found, entity_tag(found, without=set()), self._look_at_approvals(household_id, pending, now))
 
     def _run(
         self, run: Run, stages: Sequence[Stage], undecided: Sequence[Approval], *, rows_shown: int | None
@@ -153,42 +229,82 @@ class ReadModels:
             ),
         )
 
+    # ------------------------------------------------------------------------------------------- whether it changed
+
+    def _look_at_stream(
+        self, household_id: str, conversation_id: str, after: str, listed: _Listed, next_over: datetime | None
+    ) -> Look:
+        """One range read, and a point read for each run that has not ended: a run ends last of all that a command
+        changes, and a decision is a command of the conversation, too."""
+        watched = listed.open_runs[-WATCHED_RUNS:]
+
+        async def look() -> bool:
+            if next_over is not None and self.clock.now() >= next_over:
+                return True
+            commands = self.stores.commands.in_conversation(household_id, conversation_id, after=after)
+            head = [one async for one in take(commands, listed.ahead)]
+            if head != list(listed.head):
+                return True
+            stored = await each([run_id for run_id, _ in watched], self.stores.runs.read, at_once=AT_ONCE)
+            return [one.etag if one is not None else None for one in stored] != [etag for _, etag in watched]
+
+        return look
+
+    def _look_at_approvals(self, household_id: str, pending: Sequence[Approval], now: datetime) -> Look:
+        """The list of what pends: an approval begins on it, and changes when it leaves it."""
+        known, next_over = {one.approval_id for one in pending}, _next_over(pending, now)
+
+        async def look() -> bool:
+            if next_over is not None and self.clock.now() >= next_over:
+                return True
+            return {one.approval_id for one in await self._pending(household_id)} != known
+
+        return look
+
     # ---------------------------------------------------------------------------------------------------------- reads
+
+    async def _pending(self, household_id: str) -> list[Approval]:
+        return await self.stores.approvals.of_household(household_id, ApprovalStatus.PENDING)
 
     async def _undecided(self, household_id: str, conversation_id: str) -> list[Approval]:
         """The conversation's approvals that nobody has decided, expired or not."""
-        return [
-            approval
-            for approval in await self.stores.approvals.of_household(household_id, ApprovalStatus.PENDING)
-            if approval.conversation_id == conversation_id
-        ]
+        return [one for one in await self._pending(household_id) if one.conversation_id == conversation_id]
 
     async def _runs(
         self, household_id: str, conversation_id: str, since: datetime | None, limit: int, after: str
-    ) -> tuple[bool, list[Run], str | None]:
-        """Whether commands are listed there, their runs, newest command first, and the place to go on after. A command
+    ) -> _Listed:
+        """The conversation's commands, none where it is not known, and their runs, newest command first. A command
         that no worker has begun has no run yet. One that is listed at two places (by an earlier version) has one run.
         """
         looked_at, last, is_over = 0, after, False
+        first = min(max(limit, AT_ONCE), STREAM_LOOKED_AT)
+        head: list[ListedCommand] | None = None
         runs: list[Run] = []
+        open_runs: list[tuple[str, ETag | None]] = []
         seen: set[str] = set()
         commands = self.stores.commands.in_conversation(household_id, conversation_id, after=after)
         while len(runs) < limit and looked_at < STREAM_LOOKED_AT and not is_over:
             ahead = min(max(limit - len(runs), AT_ONCE), STREAM_LOOKED_AT - looked_at)
             listed = [one async for one in take(commands, ahead)]
+            head = listed if head is None else head
             is_over = len(listed) < ahead
-            found = await self._read([ids.run_id(one.queue, one.command_id) for one in listed])
-            for one, run in zip(listed, found, strict=True):
+            run_ids = [ids.run_id(one.queue, one.command_id) for one in listed]
+            found = await each(run_ids, self.stores.runs.read, at_once=AT_ONCE)
+            for one, run_id, stored in zip(listed, run_ids, found, strict=True):
                 if len(runs) == limit:
                     is_over = False
                     break
                 looked_at, last = looked_at + 1, one.place
-                if run is None or run.household_id != household_id or run.run_id in seen:
+                if run_id in seen:
                     continue
-                seen.add(run.run_id)
-                if since is None or run.last_modified_at >= since:
-                    runs.append(run)
-        return looked_at > 0, runs, None if is_over else last
+                seen.add(run_id)
+                if stored is None or not stored.value.is_final:
+                    open_runs.append((run_id, stored.etag if stored is not None else None))
+                if stored is None or stored.value.household_id != household_id:
+                    continue
+                if since is None or stored.value.last_modified_at >= since:
+                    runs.append(stored.value)
+        return _Listed(head or (), first, runs, open_runs, None if is_over else last)
 
     async def _is_known(self, household_id: str, conversation_id: str) -> bool:
         async for _ in self.stores.commands.in_conversation(household_id, conversation_id):
@@ -198,6 +314,11 @@ class ReadModels:
     async def _read(self, run_ids: Sequence[str]) -> list[Run | None]:
         found = await each(run_ids, self.stores.runs.read, at_once=AT_ONCE)
         return [stored.value if stored is not None else None for stored in found]
+
+
+def _next_over(approvals: Iterable[Approval], now: datetime) -> datetime | None:
+    """When the next of them is shown as expired, without anybody having written it."""
+    return min((at for one in approvals if (at := approvals_of.due_at(one)) > now), default=None)
 
 
 async def _no_approvals() -> list[Approval]:

@@ -20,7 +20,16 @@ from mosaic_ops.checks.infra import bicep, checkov
 from mosaic_ops.checks.sources import tracked_files
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
-TYPED: Final = ("mosaic_core", "mosaic_ops", "mosaic_local", "bench", "tests", "function_app.py")
+SAMPLE: Final = "docs/samples/notifications"
+TYPED: Final = (
+    "mosaic_core",
+    "mosaic_ops",
+    "mosaic_local",
+    "bench",
+    "tests",
+    "function_app.py",
+    f"{SAMPLE}/notifications.py",
+)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from mosaic_core.entrypoints.http.answers import CODES
 from mosaic_core.entrypoints.http.requests import MAX_BATCH_BYTES, MAX_BODY_BYTES
 from mosaic_core.entrypoints.http.routes import ROUTES, Route
 from mosaic_core.entrypoints.openapi import document
+from mosaic_core.services.membership import CHOICE_HEADER
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, Answer, ApiWorld
 
 DOCUMENT = document()
@@ -275,7 +276,7 @@ def test_a_batch_s_query_is_refused_exactly_where_the_document_forbids_it(api: A
 
 def test_a_choice_of_membership_holds_exactly_where_the_document_allows_it(api: Api) -> None:
     route = BY_NAME["list_approvals"]
-    ((name, schema),) = parameters(route, "header").items()
+    name, schema = CHOICE_HEADER, parameters(route, "header")[CHOICE_HEADER]
     for text in (*TEXTS, ALICE_USER):
         if text.strip() and text.isascii() and text.isprintable():  # others are no header
             answer = api.call(route, path={}, headers={name: text})

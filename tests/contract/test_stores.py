@@ -33,7 +33,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
     Turn,
 )
-from mosaic_core.ports import DueApproval, ETag, Stores
+from mosaic_core.ports import EXPIRING, DueApproval, ETag, Stores
 from tests.support import records
 from tests.support.records import LATER, NOW, new_id
 
@@ -848,17 +848,20 @@ async def due_of(stores: Stores, household: str, before: datetime) -> list[DueAp
     return [d for d in await stores.approvals.due(before, 400) if d.household_id == household]
 
 
-async def test_approvals_are_due_ten_minutes_after_their_time(stores: Stores) -> None:
+async def test_approvals_are_listed_from_a_quarter_of_their_life_before_its_end_on(stores: Stores) -> None:
     household, first = new_id(), datetime(2001, 5, 1, 23, 45, tzinfo=UTC)
     for n, expires_at in enumerate((first, first + timedelta(minutes=10))):
         for _ in range(2):  # the same again changes nothing
+            created_at = expires_at - timedelta(hours=4)
             approval = replace(records.APPROVAL, household_id=household, approval_id=f"{n}", expires_at=expires_at)
-            await stores.approvals.insert(approval)
-    assert await due_of(stores, household, first + timedelta(minutes=10)) == []
+            await stores.approvals.insert(replace(approval, created_at=created_at))
+    assert await due_of(stores, household, first - timedelta(hours=1)) == []
     late = first + timedelta(hours=5)
     one, other = await due_of(stores, household, late)
-    assert one == DueApproval(household_id=household, approval_id="0", due_at=first + timedelta(minutes=10))
-    assert other.due_at == first + timedelta(minutes=20)
+    assert one == DueApproval(
+        household_id=household, approval_id="0", due_at=first - timedelta(hours=1), generation=EXPIRING
+    )
+    assert other.due_at == first - timedelta(minutes=50)
     later = replace(one, due_at=late, generation=1)
     for _ in range(2):  # two ticks at once
         await stores.approvals.postpone(one, later)

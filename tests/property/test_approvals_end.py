@@ -136,6 +136,7 @@ class Story:
             signals=world.stores.signals,
             decisions=world.stores.decisions,
             enqueuer=enqueue,
+            publisher=world.publisher,
             clock=world.clock,
             queue=RULES[Lane.CONVERSATION].default_queue,
         )

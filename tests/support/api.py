@@ -29,6 +29,7 @@ from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 from mosaic_core.services.replay.service import ReplayService
+from mosaic_core.services.waiting import Waiting
 from mosaic_local.host.routes import RouteTemplate
 
 ALICE_HOUSEHOLD = "a11ce000000000000000000000000001"
@@ -79,6 +80,19 @@ class Probe:
         if not self.up:
             raise OSError("no route to host-of-a-dependency.example")
         return Finding()
+
+
+class PassingTime:
+    """The time of calls that wait: it passes while they sleep, and only then."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 @dataclass(frozen=True)
@@ -145,7 +159,9 @@ class ApiWorld:
             sleep=self._sleep,
         )
         self.unsent = UnsentCommands(stores=self.stores, sender=self.sender, publisher=self.publisher, clock=self.clock)
-        self.read_models = ReadModels(self.stores, self.clock)
+        time = PassingTime()
+        waiting = Waiting(monotonic=time.monotonic, sleep=time.sleep)
+        self.read_models = ReadModels(self.stores, self.clock, waiting=waiting)
         self.health = HealthService(
             Build(version="9.9.9", commit="abcdef0", package_digest="0" * 64),
             self.probes,

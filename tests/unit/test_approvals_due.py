@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -10,20 +11,22 @@ import pytest
 
 from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender
+from mosaic_core.concurrency import AT_ONCE
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import due_at
+from mosaic_core.domain.approval import due_at, expires_soon_at
 from mosaic_core.domain.envelope import AgentApprovalDue, decode
 from mosaic_core.domain.errors import QueueUnavailableError, StoreUnreachableError
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome
 from mosaic_core.domain.records import Approval
 from mosaic_core.entrypoints.http.routes import ROUTES
-from mosaic_core.ports import Stores
+from mosaic_core.ports import RuntimeEvent, Stores
 from mosaic_core.services.approvals_due import (
     FIRST_LOOK_AGAIN,
     GENERATIONS,
     NOT_CARRIED_OUT,
     NOT_ENQUEUED,
+    TELL_AGAIN,
     ApprovalsDue,
     DueReport,
 )
@@ -38,6 +41,7 @@ HOUSEHOLDS = [f"{n:032x}" for n in range(1, 6)]
 class Timer:
     clock: ManualClock = field(default_factory=lambda: ManualClock(records.NOW))
     sender: MemorySender = field(default_factory=MemorySender)
+    publisher: MemoryPublisher = field(default_factory=MemoryPublisher)
     refuses: dict[str, Exception] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -45,7 +49,7 @@ class Timer:
         self.enqueue = EnqueueService(
             stores=self.stores,
             sender=self.sender,
-            publisher=MemoryPublisher(),
+            publisher=self.publisher,
             clock=self.clock,
             queues={lane: rules.default_queue for lane, rules in RULES.items()},
         )
@@ -63,6 +67,7 @@ class Timer:
             signals=self.stores.signals,
             decisions=self.stores.decisions,
             enqueuer=self,
+            publisher=self.publisher,
             clock=self.clock,
             queue=QUEUE,
             limit=limit,
@@ -264,3 +269,91 @@ async def test_a_tick_is_bounded_and_the_next_one_goes_on(timer: Timer) -> None:
 
 def test_no_route_of_the_api_asks_for_it() -> None:
     assert not any("due" in route.path for route in ROUTES)
+
+
+# ------------------------------------------------------------------------------------------------- soon over, and told
+
+
+def soon(timer: Timer, approval: Approval) -> None:
+    timer.clock.advance((expires_soon_at(approval) - timer.clock.now()).total_seconds() + 1)
+
+
+async def test_a_quarter_of_its_life_before_its_end_an_approval_is_told_of_once(timer: Timer) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    life = approval.expires_at - approval.created_at
+    assert expires_soon_at(approval) == approval.expires_at - life / 4
+    timer.clock.advance((expires_soon_at(approval) - timer.clock.now()).total_seconds() - 1)
+    assert await timer.tick() == DueReport()
+    timer.clock.advance(2)
+    assert await timer.tick() == DueReport(told=1)
+    [event] = timer.publisher.events
+    assert event.type == "mosaic.runtime.approval_expiring"
+    assert event.data["approvalId"] == approval.approval_id
+    assert event.data["householdId"] == event.household_id == approval.household_id
+    assert await timer.tick() == DueReport()
+    until(timer, approval)
+    assert await timer.tick() == DueReport(enqueued=1)
+    assert len(timer.publisher.events) == 1 + 1  # the command's own: enqueued
+    assert timer.asked_for() == [approval.approval_id]
+
+
+async def test_what_the_hub_did_not_take_is_told_again_until_it_does(timer: Timer) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    soon(timer, approval)
+    timer.publisher.failing = True
+    assert await timer.tick() == DueReport(untold=1)
+    assert await timer.tick() == DueReport()  # ten minutes later at the earliest
+    timer.clock.advance(TELL_AGAIN.total_seconds() + 1)
+    timer.publisher.failing = False
+    assert await timer.tick() == DueReport(told=1)
+    assert [event.type for event in timer.publisher.events] == ["mosaic.runtime.approval_expiring"]
+
+
+async def test_a_hub_that_stays_away_keeps_no_approval_from_ending(timer: Timer) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    soon(timer, approval)
+    timer.publisher.failing = True
+    ticks = 0
+    while not timer.asked_for():
+        await timer.tick()
+        timer.clock.advance(TELL_AGAIN.total_seconds())
+        ticks += 1
+        assert ticks < 20
+    assert timer.clock.now() - due_at(approval) <= 2 * TELL_AGAIN
+
+
+async def test_a_hub_that_is_away_is_waited_for_once_in_a_tick(timer: Timer) -> None:
+    class Away(MemoryPublisher):
+        waited = 0
+
+        async def confirm(self, event: RuntimeEvent, seconds: float) -> bool:
+            self.waited += 1
+            return False
+
+    timer.publisher = away = Away()
+    approvals = [await timer.approval(household, number) for household in HOUSEHOLDS for number in range(1, 9)]
+    soon(timer, approvals[-1])
+    assert await timer.tick() == DueReport(untold=40)
+    assert away.waited <= AT_ONCE
+    assert len(away.events) == 40 - away.waited
+
+
+async def test_one_that_is_decided_or_settled_is_not_told_of(timer: Timer) -> None:
+    settled, decided = await timer.approval(HOUSEHOLDS[0]), await timer.approval(HOUSEHOLDS[1])
+    await timer.settle(settled)
+    stored = await timer.stores.approvals.read(decided.household_id, decided.approval_id)
+    assert stored is not None
+    await timer.stores.approvals.update(replace(stored.value, status=ApprovalStatus.APPROVED), stored.etag)
+    soon(timer, settled)
+    assert await timer.tick() == DueReport(ended=1)
+    assert timer.publisher.events == []
+    # decided and not carried out: it is ended in time all the same
+    until(timer, decided)
+    assert await timer.tick() == DueReport(enqueued=1)
+
+
+async def test_two_ticks_at_once_tell_one_event(timer: Timer) -> None:
+    approval = await timer.approval(HOUSEHOLDS[0])
+    soon(timer, approval)
+    await asyncio.gather(timer.tick(), timer.tick())
+    assert len({event.event_id for event in timer.publisher.events}) == 1

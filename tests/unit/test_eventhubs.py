@@ -377,3 +377,26 @@ async def test_a_backlog_is_sent_without_holding_the_loop_up(hub: Hub) -> None:
             longest = max(longest, loop.time() - before)
     assert longest < 0.5
     await publisher.close()
+
+
+# --------------------------------------------------------------------------------------- one that is waited for
+
+
+async def test_what_the_hub_took_is_confirmed(hub: Hub) -> None:
+    publisher = opened()
+    publisher.publish(event("h1", 1))
+    assert await publisher.confirm(event("h1", 2), 5) is True
+    assert await asyncio.gather(*(publisher.confirm(event("h1", 3), 5) for _ in range(2))) == [True, True]
+    assert hub.ids("h1") == ["h1-1", "h1-2", "h1-3", "h1-3"]
+    await publisher.close()
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+async def test_what_it_did_not_take_is_not_confirmed_and_may_come_yet(hub: Hub, how: str) -> None:
+    getattr(hub, how).add("h1")
+    publisher = opened()
+    assert await publisher.confirm(event("h1", 1), 0.05) is False
+    getattr(hub, how).clear()
+    await until(lambda: hub.ids("h1") == ["h1-1"])
+    assert publisher._awaited == {}
+    await publisher.close()

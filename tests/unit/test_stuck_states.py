@@ -53,6 +53,7 @@ def due_timer(world: LaneWorld) -> ApprovalsDue:
         signals=world.stores.signals,
         decisions=world.stores.decisions,
         enqueuer=enqueue,
+        publisher=world.publisher,
         clock=world.clock,
         queue=QUEUE,
     )

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
+from mosaic_core import notices
+from mosaic_core.adapters.eventhubs import cloud_event
 from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock
+from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher
 from mosaic_core.adapters.told import ToldApprovals, ToldSignals
+from mosaic_core.agents.anomalies import KINDS
 from mosaic_core.bootstrap import Container
 from mosaic_core.config import Settings
 from mosaic_core.domain import signals
-from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.records import Approval, Signal
+from mosaic_core.ports import ApprovalStore, RuntimeEvent, SignalStore
 from tests.unit.test_config import MINIMAL
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -55,7 +62,7 @@ def approval() -> Approval:
 
 
 async def test_a_signal_is_told_when_it_is_raised_and_when_it_is_resolved(caplog: pytest.LogCaptureFixture) -> None:
-    store = ToldSignals(memory_stores(ManualClock(NOW)).signals)
+    store = ToldSignals(memory_stores(ManualClock(NOW)).signals, MemoryPublisher())
     etag = await store.insert(signal())
     assert etag is not None
     await store.update(signals.resolve(signal(), by="a person", note=SECRET, now=NOW), etag)
@@ -67,12 +74,12 @@ async def test_a_signal_is_told_when_it_is_raised_and_when_it_is_resolved(caplog
 
 
 async def test_what_was_not_written_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    store = ToldSignals(memory_stores(ManualClock(NOW)).signals)
+    store = ToldSignals(memory_stores(ManualClock(NOW)).signals, MemoryPublisher())
     await store.insert(signal())
     assert await store.insert(signal()) is None
     assert await store.update(signal(), "stale") is None
     assert [message for message, _ in told(caplog)] == ["signal raised"]
-    approvals = ToldApprovals(memory_stores(ManualClock(NOW)).approvals)
+    approvals = ToldApprovals(memory_stores(ManualClock(NOW)).approvals, MemoryPublisher())
     await approvals.insert(approval())
     assert await approvals.insert(approval()) is None
     assert await approvals.update(approval(), "stale") is None
@@ -80,7 +87,7 @@ async def test_what_was_not_written_is_not_told(caplog: pytest.LogCaptureFixture
 
 
 async def test_an_approval_is_told_with_its_status(caplog: pytest.LogCaptureFixture) -> None:
-    store = ToldApprovals(memory_stores(ManualClock(NOW)).approvals)
+    store = ToldApprovals(memory_stores(ManualClock(NOW)).approvals, MemoryPublisher())
     etag = await store.insert(approval())
     assert etag is not None
     await store.update(replace(approval(), status=ApprovalStatus.APPROVED, decided_at=NOW), etag)
@@ -94,8 +101,8 @@ async def test_an_approval_is_told_with_its_status(caplog: pytest.LogCaptureFixt
 
 async def test_no_text_of_a_row_is_told(caplog: pytest.LogCaptureFixture) -> None:
     store, approvals = (
-        ToldSignals(memory_stores(ManualClock(NOW)).signals),
-        ToldApprovals(memory_stores(ManualClock(NOW)).approvals),
+        ToldSignals(memory_stores(ManualClock(NOW)).signals, MemoryPublisher()),
+        ToldApprovals(memory_stores(ManualClock(NOW)).approvals, MemoryPublisher()),
     )
     await store.insert(signal())
     await approvals.insert(approval())
@@ -108,3 +115,106 @@ async def test_the_app_s_stores_tell() -> None:
     stores = Container(Settings.from_env(MINIMAL)).stores
     assert isinstance(stores.signals, ToldSignals)
     assert isinstance(stores.approvals, ToldApprovals)
+
+
+# ------------------------------------------------------------------------------------------------------------- events
+
+
+def finding() -> Signal:
+    return replace(
+        signal(), signal_id="f" * 32, signal_code="duplicate_charge", severity=Severity.WARNING, run_id="d" * 32
+    )
+
+
+async def test_an_approval_that_is_asked_for_is_an_event_once_by_its_id() -> None:
+    publisher = MemoryPublisher()
+    store = ToldApprovals(memory_stores(ManualClock(NOW)).approvals, publisher)
+    etag = await store.insert(approval())
+    assert etag is not None
+    # as whoever rolls a dead process's work forward does
+    assert await store.insert(approval()) is None
+    await store.update(replace(approval(), status=ApprovalStatus.APPROVED, decided_at=NOW), etag)
+    first, again = publisher.events
+    assert first == again
+    assert (first.type, first.household_id) == ("mosaic.runtime.approval_requested", HOUSEHOLD)
+    assert first.data["approvalId"] == approval().approval_id
+
+
+async def test_a_finding_and_its_review_are_two_events() -> None:
+    publisher = MemoryPublisher()
+    store = ToldSignals(memory_stores(ManualClock(NOW)).signals, publisher)
+    etag = await store.insert(finding())
+    assert etag is not None
+    await store.update(signals.resolve(finding(), by="a person", note="seen", now=NOW), etag)
+    assert [event.type for event in publisher.events] == [
+        "mosaic.runtime.finding_raised",
+        "mosaic.runtime.review_opened",
+    ]
+    assert len({event.event_id for event in publisher.events}) == 2
+    assert all(event.data["signalCode"] == "duplicate_charge" for event in publisher.events)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({}, ["review_opened"]),
+        ({"requires_human_review": False, "severity": Severity.WARNING}, []),
+        ({"is_resolved": True, "resolved_at": NOW, "resolved_by": "runtime"}, []),
+        ({"household_id": None}, ["review_opened"]),
+        *(({"signal_code": kind}, ["finding_raised", "review_opened"]) for kind in KINDS),
+    ],
+)
+async def test_an_event_is_told_of_what_waits_for_a_person(changes: dict[str, Any], kinds: list[str]) -> None:
+    publisher = MemoryPublisher()
+    await ToldSignals(memory_stores(ManualClock(NOW)).signals, publisher).insert(replace(signal(), **changes))
+    assert publisher.kinds() == [f"{kind}" for kind in kinds]
+
+
+async def test_an_event_is_told_after_the_row_and_not_where_it_could_not_be_written() -> None:
+    stores = memory_stores(ManualClock(NOW))
+
+    class Publisher(MemoryPublisher):
+        def publish(self, event: RuntimeEvent) -> None:
+            assert stores.approvals.table.read((HOUSEHOLD, "ab" * 16)) is not None  # type: ignore[attr-defined]
+            super().publish(event)
+
+    class Away:
+        async def insert(self, _: object) -> None:
+            raise StoreUnreachableError("away")
+
+    publisher = Publisher()
+    await ToldApprovals(stores.approvals, publisher).insert(approval())
+    assert publisher.kinds() == ["approval_requested"]
+    silent = MemoryPublisher()
+    for store in (ToldApprovals(cast(ApprovalStore, Away()), silent), ToldSignals(cast(SignalStore, Away()), silent)):
+        with pytest.raises(StoreUnreachableError):
+            await store.insert(cast(Any, approval()))
+    assert silent.events == []
+
+
+async def test_an_event_that_cannot_be_told_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(MemoryPublisher):
+        def publish(self, event: RuntimeEvent) -> None:
+            raise RuntimeError("telemetry")
+
+    store = ToldApprovals(memory_stores(ManualClock(NOW)).approvals, Broken())
+    assert await store.insert(approval()) is not None
+    assert "an event could not be told" in caplog.text
+
+
+async def test_an_event_holds_ids_and_codes_alone() -> None:
+    events = [
+        notices.approval_requested(approval()),
+        notices.approval_expiring(approval()),
+        *notices.of_signal(finding()),
+    ]
+    assert {event.type.removeprefix(notices.TYPE_PREFIX) for event in events} == set(notices.NOTICES)
+    for event in events:
+        text = json.dumps(cloud_event(event))
+        assert SECRET not in text
+        assert "alice" not in text
+        assert "money_movement" not in text
+
+
+def test_the_findings_are_those_of_the_sweep() -> None:
+    assert set(KINDS) == signals.FINDINGS

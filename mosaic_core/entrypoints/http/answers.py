@@ -20,6 +20,7 @@ PROBLEM_JSON: Final = "application/problem+json"
 PROBLEM_TYPES: Final = "/api/v1/agent/openapi.json#/components/x-problem-types/"
 """Where a problem's type is described: below it, by its code. An absolute path, so that it means the same whichever
 request it is resolved against."""
+from mosaic_core.services.waiting import Waited
 
 HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -57,6 +58,17 @@ RETRY_AFTER_SECONDS: Final = "5"
 
 def answer(status: int, body: BaseModel, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
     return json_text(status, body.model_dump_json(by_alias=True), headers)
+
+
+def waited[T: BaseModel](found: Waited[T], headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """200 with what there is, or 304 where it is what the caller has seen; its ``ETag`` is for the next call's
+    ``If-None-Match``."""
+    headers = {**(headers or {}), "ETag": found.tag}
+    if found.retry_after is not None:
+        headers["Retry-After"] = str(found.retry_after)
+    if found.is_known:
+        return func.HttpResponse(status_code=HTTPStatus.NOT_MODIFIED, headers={**HEADERS, **headers})
+    return answer(HTTPStatus.OK, found.answer, headers)
 
 
 def json_text(

@@ -11,7 +11,7 @@ from mosaic_core.computing import compute
 from mosaic_core.domain import ids
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.entrypoints.http import paging
-from mosaic_core.entrypoints.http.answers import RETRY_AFTER_SECONDS, answer, json_text
+from mosaic_core.entrypoints.http.answers import RETRY_AFTER_SECONDS, answer, json_text, waited
 from mosaic_core.entrypoints.http.bodies import (
     IngestedTransaction,
     IngestionQuery,
@@ -26,6 +26,7 @@ from mosaic_core.services.batch import Batch
 from mosaic_core.services.enqueue import Enqueued
 from mosaic_core.services.read_models import STREAM_RUNS
 from mosaic_core.services.views import Accepted
+from mosaic_core.services.waiting import MAX_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from mosaic_core.entrypoints.http.call import Call
@@ -91,10 +92,16 @@ async def post_ingestion(call: Call) -> func.HttpResponse:
 async def get_stream(call: Call) -> func.HttpResponse:
     conversation_id, since = call.request.id("conversationId"), call.request.time("sinceUtc")
     limit = paging.limit(call.request, default=STREAM_RUNS, most=STREAM_RUNS)
-    stream = await call.api.read_models.stream(
-        call.caller.household_id, conversation_id, since, limit=limit, after=paging.cursor(call.request)
+    found = await call.api.read_models.stream_at_change(
+        call.caller.household_id,
+        conversation_id,
+        since,
+        seconds=_wait(call),
+        seen=_seen(call),
+        limit=limit,
+        after=paging.cursor(call.request),
     )
-    return paging.page(call, stream)
+    return waited(found, paging.following(call, found.answer))
 
 
 async def get_run(call: Call) -> func.HttpResponse:
@@ -104,10 +111,15 @@ async def get_run(call: Call) -> func.HttpResponse:
 async def list_approvals(call: Call) -> func.HttpResponse:
     status = call.request.choice("status", ApprovalStatus)
     limit = paging.limit(call.request, default=APPROVALS, most=APPROVALS)
-    approvals = await call.api.read_models.approvals(
-        call.caller.household_id, status, limit=limit, after=paging.cursor(call.request)
+    found = await call.api.read_models.approvals_at_change(
+        call.caller.household_id,
+        status,
+        seconds=_wait(call),
+        seen=_seen(call),
+        limit=limit,
+        after=paging.cursor(call.request),
     )
-    return paging.page(call, approvals)
+    return waited(found, paging.following(call, found.answer))
 
 
 async def health_live(call: Call) -> func.HttpResponse:
@@ -126,6 +138,14 @@ async def openapi(call: Call) -> func.HttpResponse:
     from mosaic_core.entrypoints.openapi import document_text  # made from the routes, which name this handler
 
     return json_text(HTTPStatus.OK, document_text())
+
+
+def _wait(call: Call) -> int:
+    return call.request.number("waitSeconds", default=0, least=0, most=MAX_WAIT_SECONDS)
+
+
+def _seen(call: Call) -> str:
+    return call.request.headers.get("if-none-match", "")
 
 
 def _accepted(enqueued: Enqueued, location: str) -> func.HttpResponse:

@@ -34,14 +34,19 @@ def limit(request: Request, *, default: int = PAGE, most: int = LARGEST_PAGE) ->
 
 def page[B: BaseModel](call: Call, body: B) -> func.HttpResponse:
     """200 with the page, and a ``Link`` to the next one where there is one."""
-    following = getattr(body, "next_cursor", None)
-    return answer(HTTPStatus.OK, body, {"Link": f'<{_after(call, following)}>; rel="next"'} if following else None)
+    return answer(HTTPStatus.OK, body, following(call, body))
 
 
-def _after(call: Call, following: str) -> str:
+def following(call: Call, body: BaseModel) -> dict[str, str]:
+    """The header that says where the page after this one is; none on the last page."""
+    next_cursor = getattr(body, "next_cursor", None)
+    return {"Link": f'<{_after(call, next_cursor)}>; rel="next"'} if next_cursor else {}
+
+
+def _after(call: Call, cursor: str) -> str:
     """The same request from there on, as an absolute path: only what the route reads, as it was asked for."""
     path = f"/api/{call.route.route}"
     for name in re.findall(r"{(\w+)}", path):
         path = path.replace(f"{{{name}}}", call.request.id(name))
     kept = {p.name: call.request.query[p.name] for p in call.route.query if p.name in call.request.query}
-    return f"{path}?{urlencode({**kept, 'cursor': following}, quote_via=quote)}"
+    return f"{path}?{urlencode({**kept, 'cursor': cursor}, quote_via=quote)}"

@@ -33,7 +33,7 @@ _MAX_DETAILS: Final = 20
 _INLINE_BYTES: Final = 64 * 1024
 """A larger body is parsed on a thread, so that it does not hold up everybody else."""
 
-_NUMBER: Final = re.compile(r"-?[0-9]{1,9}", re.ASCII)
+_NUMBER: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 _TIME: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)", re.ASCII | re.IGNORECASE
 )
@@ -109,11 +109,11 @@ class Request:
         except ValueError as wrong:
             raise invalid([Detail(name, str(wrong))]) from None
 
-    def number(self, name: str, *, default: int, most: int) -> int:
-        """A whole number of the query, from 1 to ``most``."""
+    def number(self, name: str, *, default: int, most: int, least: int = 1) -> int:
+        """A whole number of the query, from ``least`` to ``most``."""
         text = self.query.get(name, str(default)).strip()
-        if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= most:
-            raise invalid([Detail(name, f"is no whole number from 1 to {most}")])
+        if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
+            raise invalid([Detail(name, f"is no whole number from {least} to {most}")])
         return int(text)
 
     # ----------------------------------------------------------------------------------------------------------- body

@@ -44,9 +44,10 @@ from mosaic_core.services.operators.views import (
     ResolvedSignal,
     Trace,
 )
-from mosaic_core.services.replay.views import DeadLetterGroups, DeadLetters, ReplayPlan, Replays, ReplayView
 from mosaic_core.services.read_models import STREAM_RUNS
+from mosaic_core.services.replay.views import DeadLetterGroups, DeadLetters, ReplayPlan, Replays, ReplayView
 from mosaic_core.services.views import Accepted, ApprovalList, CommandDetail, ConversationStream, Health, RunDetail
+from mosaic_core.services.waiting import MAX_WAIT_SECONDS
 
 PREFIX: Final = "v1/agent"
 """Of every route; the platform puts host.json's ``routePrefix`` (``api``) before it."""
@@ -68,7 +69,8 @@ class Route:
     answers besides the success that are no errors. ``more_for`` is a role that is shown more by a route for anybody.
     ``lines`` are the items of a body as JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the
     codes that only this route has (`codes` adds those that follow from the rest). ``right`` is what the membership has
-    to allow, ``role`` what the token has to carry."""
+    to allow, ``role`` what the token has to carry. ``tagged`` answers carry an ETag, and 304 to who has seen just
+    that."""
 
     name: str
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -89,6 +91,7 @@ class Route:
     lines_query: type[BaseModel] | None = None
     query: tuple[Parameter, ...] = ()
     errors: tuple[str, ...] = ()
+    tagged: bool = False
 
     @property
     def takes_key(self) -> bool:
@@ -147,6 +150,17 @@ def paging(default: int = PAGE, most: int = LARGEST_PAGE) -> tuple[Parameter, ..
     )
 
 
+_WAIT: Final = Parameter(
+    "waitSeconds",
+    "How long to wait for a change; the answer comes at the change, or with what there is when the time is over.",
+    {"type": "integer", "minimum": 0, "maximum": MAX_WAIT_SECONDS, "default": 0},
+)
+_WAITS: Final = (
+    "With `waitSeconds` the answer comes once it is other than the one whose `ETag` is sent as `If-None-Match`; "
+    "without that header, once anything changes from now on. Where too many wait already the answer comes at once, "
+    "with `Retry-After`."
+)
+
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
         name="post_message",
@@ -187,7 +201,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="A conversation's newest runs",
         description=(
             "404 until the conversation's first message is posted. A page looks at 200 listed commands at most; where "
-            "few of them match it is short, and `nextCursor` goes on."
+            f"few of them match it is short, and `nextCursor` goes on. {_WAITS} With `sinceUtc` and without "
+            "`If-None-Match`, runs that were modified since are a change already."
         ),
         handler=handlers.get_stream,
         right=Right.READ,
@@ -199,9 +214,11 @@ ROUTES: Final[tuple[Route, ...]] = (
                 TIME,
             ),
             *paging(STREAM_RUNS, STREAM_RUNS),
+            _WAIT,
         ),
         answer=ConversationStream,
         errors=("not_found",),
+        tagged=True,
     ),
     Route(
         name="get_run",
@@ -219,6 +236,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/approvals",
         summary="The household's approvals",
+        description=_WAITS,
         handler=handlers.list_approvals,
         right=Right.READ,
         query=(
@@ -226,8 +244,10 @@ ROUTES: Final[tuple[Route, ...]] = (
                 "status", "Only those in this state now.", {"type": "string", "enum": [str(s) for s in ApprovalStatus]}
             ),
             *paging(APPROVALS, APPROVALS),
+            _WAIT,
         ),
         answer=ApprovalList,
+        tagged=True,
     ),
     Route(
         name="post_ingestion",

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
 
 from mosaic_core.agents.categorise import learning_key
 from mosaic_core.concurrency import each
@@ -18,14 +17,9 @@ from mosaic_core.domain.approval import APPLIED, Action
 from mosaic_core.domain.errors import LaneError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.records import Annotation, Signal
+from mosaic_core.domain.signals import FINDINGS
 from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE, RECURRING
-
-FINDINGS: Final = frozenset(
-    "duplicate_charge amount_outlier first_time_large price_rise missed_income missed_bill new_recurring "
-    "card_testing".split()
-)
-"""Signals of the sweep. The runtime's own (a failed command, a waiting approval) are not the household's to dismiss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
