@@ -28,7 +28,7 @@ from mosaic_core.adapters.browsing import ServiceBusBrowser
 from mosaic_core.adapters.credentials import AppToken
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
 from mosaic_core.adapters.probes import BlobsProbe, EventHubProbe, IssuerKeysProbe, QueueProbe, SpansProbe, TablesProbe
-from mosaic_core.adapters.servicebus import ServiceBusSender, ServiceBusView
+from mosaic_core.adapters.servicebus import ServiceBusSender
 from mosaic_core.adapters.settlement import HostSettler
 from mosaic_core.adapters.tables import Observation, TableStores, ensure_tables, open_table_stores
 from mosaic_core.adapters.told import ToldApprovals, ToldSignals
@@ -272,8 +272,7 @@ class Container:
 
     @cached_property
     def lanes_watch(self) -> LanesWatch:
-        view = ServiceBusView(self.settings.service_bus)
-        return LanesWatch(view=view, clock=self.clock, queues=self.settings.queues)
+        return LanesWatch(browser=self.browser, clock=self.clock, queues=self.settings.queues)
 
     @cached_property
     def reconciler(self) -> Reconciler:

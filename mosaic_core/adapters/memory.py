@@ -6,6 +6,7 @@ so what cannot be stored fails here as well. Nothing awaits anything: an operati
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import json
 import logging
@@ -37,6 +38,7 @@ from mosaic_core.domain.records import (
 )
 from mosaic_core.ports import (
     AgedCommand,
+    AgedListing,
     Clock,
     DueApproval,
     ETag,
@@ -98,6 +100,8 @@ class _Table:
         self._etags = itertools.count(1)
         self._rows: dict[RowKey, _Kept] = {}
         self._partitions: dict[str, set[RowKey]] = {}
+        self._ordered: list[RowKey] | None = None
+        """Every key and maybe some that are gone; None after a new one."""
 
     def insert(self, key: RowKey, row: Row) -> ETag | None:
         return None if key in self._rows else self._write(key, row)
@@ -125,7 +129,18 @@ class _Table:
         found = [key for key in among if key[: len(prefix)] == prefix]
         return [(key, self._rows[key].row) for key in sorted(found)]
 
+    def beyond(self, after: RowKey) -> Iterable[tuple[RowKey, _Kept]]:
+        """Rows whose key is greater, ordered by key; nothing is written while they are read."""
+        if self._ordered is None:
+            self._ordered = sorted(self._rows)
+        for place in range(bisect.bisect_right(self._ordered, after), len(self._ordered)):
+            key = self._ordered[place]
+            if key in self._rows:
+                yield key, self._rows[key]
+
     def _write(self, key: RowKey, row: Row) -> ETag:
+        if key not in self._rows:
+            self._ordered = None
         etag = f'W/"{next(self._etags)}"'
         self._partitions.setdefault(key[0], set()).add(key)
         self._rows[key] = _Kept(row, etag, self._clock.now().astimezone(UTC))
@@ -142,7 +157,7 @@ class MemoryCommands(_Store):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.index = _Table(clock)
-        self._lists = _Table(clock)
+        self.lists = _Table(clock)
 
     async def insert(self, command: Command) -> bool:
         return self.table.insert((command.command_id,), rows.COMMAND.encode(command)) is not None
@@ -160,7 +175,7 @@ class MemoryCommands(_Store):
     async def list_recorded(self, command: Command) -> None:
         place = "!".join((rows.newest_first(command.recorded_at), command.queue, command.command_id))
         row: Row = {"Queue": command.queue, "CommandId": command.command_id, "HouseholdId": command.household_id}
-        self._lists.insert((place,), row)
+        self.lists.insert((place,), row)
 
     async def listed(
         self,
@@ -171,7 +186,7 @@ class MemoryCommands(_Store):
         after: str = "",
     ) -> AsyncIterator[ListedCommand]:
         last = rows.not_before(since) if since is not None else None
-        for (place,), row in self._lists.under():
+        for (place,), row in self.lists.under():
             if place <= after or (last is not None and place >= last) or row["Queue"] not in queues:
                 continue
             if household_id in (None, row["HouseholdId"]):
@@ -282,6 +297,9 @@ class MemorySignals(_Store):
                     raised_at=signal.raised_at,
                     place=place,
                 )
+
+    async def unlist(self, queue: str, listed: ListedSignal) -> None:
+        """A list is the signals themselves here."""
 
     async def index_finding(
         self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]
@@ -568,6 +586,22 @@ class MemoryAged:
         items = [Stored(name, self._blobs.put_at[name].isoformat()) for name in names[:limit]]
         return Page(items, names[limit - 1] if len(names) > limit else "")
 
+    async def listings(self, before: datetime, cursor: str, limit: int) -> Page[AgedListing]:
+        """Of commands; the lists of signals are the signals themselves here."""
+        lists, walked, after = self._commands.lists, list[Stored[AgedListing]](), cursor
+        for (place,), kept in lists.beyond((cursor,)):
+            if kept.stamped >= before:
+                continue
+            if len(walked) == limit:
+                return Page(walked, after)
+            after, at = place, rows.time_of(place)
+            walked.append(
+                Stored(
+                    AgedListing(partition="", row_key=place, command_id=str(kept.row["CommandId"]), at=at), kept.etag
+                )
+            )
+        return Page(walked)
+
     async def marks(self, before: str, limit: int) -> int:
         old = [key for key, _ in self._households.table.under("active") if key[1] < before][:limit]
         for key in old:
@@ -585,12 +619,16 @@ class MemoryAged:
     async def remove_command(self, command: AgedCommand, etag: ETag) -> bool:
         place = rows.newest_first(command.recorded_at), command.queue, command.command_id
         self._commands.index.delete((command.household_id, command.conversation_id, *place))
+        self._commands.lists.delete(("!".join(place),))
         return self._commands.table.delete((command.command_id,), etag)
 
     async def remove_signal(self, signal: Signal, etag: ETag) -> bool:
         if signal.household_id is not None:
             self._signals.unlist_finding(signal.household_id, signal.signal_id)
         return self._signals.table.delete((signal.signal_id,), etag)
+
+    async def remove_listing(self, listing: AgedListing, etag: ETag) -> bool:
+        return self._commands.lists.delete((listing.row_key,), etag)
 
     async def remove_conversation(self, conversation: Conversation, etag: ETag) -> bool:
         return self._conversations.table.delete(_conversation_key(conversation), etag)
@@ -612,17 +650,15 @@ def _walk[T](
     """A cursor is the key of the last row that was passed."""
     items: list[Stored[T]] = []
     after = tuple(json.loads(cursor)) if cursor else ()
-    for key, row in table.under():
-        if key <= after:
-            continue
+    for key, kept in table.beyond(after):
         if len(items) == limit:
             return Page(items, json.dumps(after))
-        after, kept = key, table.read(key)
+        after = key
         try:
-            value = decode(row)
+            value = decode(kept.row)
         except StoredRowError as error:
             log.error("an old row cannot be read", extra={"rationale": error.rationale})
             continue
-        if kept is not None and is_old(value):
+        if is_old(value):
             items.append(Stored(value, kept.etag))
     return Page(items)
