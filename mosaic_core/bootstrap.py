@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mosaic_core import telemetry
 from mosaic_core.adapters.browsing import ServiceBusBrowser
 from mosaic_core.adapters.credentials import AppToken
+from mosaic_core.adapters.deadletters import ServiceBusDesk
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
 from mosaic_core.adapters.probes import BlobsProbe, EventHubProbe, IssuerKeysProbe, QueueProbe, SpansProbe, TablesProbe
 from mosaic_core.adapters.servicebus import ServiceBusSender
@@ -58,6 +59,7 @@ from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 from mosaic_core.services.reconciler import Reconciler
+from mosaic_core.services.replay.service import ReplayService
 from mosaic_core.services.retention import Ages, Retention
 
 if TYPE_CHECKING:
@@ -200,6 +202,17 @@ class Container:
     @cached_property
     def operators(self) -> OperatorService:
         return OperatorService(self.stores, self.clock, self.settings.queues)
+
+    @cached_property
+    def replays(self) -> ReplayService:
+        return ReplayService(
+            stores=self.stores,
+            browser=self.browser,
+            desk=ServiceBusDesk(self.settings.service_bus),
+            enqueue=self.enqueue,
+            clock=self.clock,
+            queues=self.settings.queues,
+        )
 
     @cached_property
     def memberships(self) -> MembershipService:

@@ -12,6 +12,7 @@ Storage rules, for every store:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol
@@ -34,6 +35,7 @@ from mosaic_core.domain.records import (
     Stage,
     SweepProgress,
 )
+from mosaic_core.domain.replay import Replay, ReplayClaim, ReplayItem
 
 type ETag = str
 
@@ -507,6 +509,44 @@ class AgedRows(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedReplay:
+    """An operation as the list has it, newest first; ``place`` as in `ListedCommand`."""
+
+    replay_id: str
+    place: str
+
+
+class ReplayStore(Protocol):
+    """Replays, by their id, the list of them, their plans, and which command replays which. In AgentIndex."""
+
+    async def insert(self, replay: Replay) -> ETag | None:
+        """Listed first."""
+        ...
+
+    async def read(self, replay_id: str) -> Stored[Replay] | None: ...
+    async def update(self, replay: Replay, etag: ETag) -> ETag | None: ...
+    def listed(self, *, after: str = "") -> AsyncIterator[ListedReplay]:
+        """Newest first, page by page, those beyond the place ``after``. One may be listed that was never written."""
+        ...
+
+    async def save_items(self, replay_id: str, items: Sequence[ReplayItem]) -> None:
+        """The whole plan, once; before the operation is inserted."""
+        ...
+
+    async def items(self, replay_id: str, first: int, count: int) -> list[ReplayItem]:
+        """Those from the ``first``-th (from 0) on, at most ``count``."""
+        ...
+
+    async def claim(self, claim: ReplayClaim) -> bool:
+        """False: somebody has claimed this generation."""
+        ...
+
+    async def claims(self, queue: str, command_id: str) -> list[ReplayClaim]:
+        """By generation."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """Every store of one deployment."""
@@ -531,6 +571,7 @@ class Stores:
     cursors: CursorStore
     aged: AgedRows
     quotas: QuotaStore
+    replays: ReplayStore
 
 
 # --------------------------------------------------------------------------------------------------------- messaging
@@ -593,6 +634,23 @@ class QueueBrowser(Protocol):
         """Messages with a sequence number beyond ``after``, ascending, at most ``limit``; often fewer, and none only
         where there are none. ``dead``: of the queue's dead-letter queue; otherwise every one that is active, locked,
         scheduled or deferred. Raises `QueueUnavailableError`."""
+        ...
+
+
+class DeadLetterSession(Protocol):
+    """Takes dead letters out of one dead-letter queue, under lock."""
+
+    async def complete(self, wanted: Mapping[int, str], *, seconds: float) -> frozenset[int]:
+        """Receive for so long at most, and complete those whose sequence number and message id are ``wanted``; returns
+        the numbers of those that are gone for certain. All others stay locked until the session ends, and are then
+        given back as they were. Fewer than were wanted: somebody else holds them, or too many others lie before them.
+        Raises `QueueUnavailableError`."""
+        ...
+
+
+class DeadLetterDesk(Protocol):
+    def session(self, queue: str) -> AbstractAsyncContextManager[DeadLetterSession]:
+        """Nothing is received before it is asked to complete. It has to end before a lock does."""
         ...
 
 

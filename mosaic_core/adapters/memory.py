@@ -36,6 +36,7 @@ from mosaic_core.domain.records import (
     Stage,
     SweepProgress,
 )
+from mosaic_core.domain.replay import CHUNK, Replay, ReplayClaim, ReplayItem
 from mosaic_core.ports import (
     AgedCommand,
     AgedListing,
@@ -44,6 +45,7 @@ from mosaic_core.ports import (
     ETag,
     LedgerWrite,
     ListedCommand,
+    ListedReplay,
     ListedSignal,
     Page,
     StandingRow,
@@ -82,6 +84,7 @@ def memory_stores(clock: Clock) -> Stores:
         cursors=MemoryCursors(clock),
         aged=MemoryAged(commands, keys, runs, stages, signals, households, conversations, blobs),
         quotas=MemoryQuotas(clock),
+        replays=MemoryReplays(clock),
     )
 
 
@@ -481,6 +484,41 @@ class MemoryQuotas(_Store):
 
     async def update(self, allowance: Allowance, etag: ETag) -> ETag | None:
         return self.table.update((allowance.household_id,), rows.ALLOWANCE.encode(allowance), etag)
+
+
+class MemoryReplays(_Store):
+    async def insert(self, replay: Replay) -> ETag | None:
+        place = "!".join((rows.newest_first(replay.created_at), replay.replay_id))
+        self.table.insert(("list", place), {"ReplayId": replay.replay_id})
+        return self.table.insert(("replay", replay.replay_id), rows.REPLAY.encode(replay))
+
+    async def read(self, replay_id: str) -> Stored[Replay] | None:
+        there = self.table.read(("replay", replay_id))
+        return Stored(rows.REPLAY.decode(there.row), there.etag) if there else None
+
+    async def update(self, replay: Replay, etag: ETag) -> ETag | None:
+        return self.table.update(("replay", replay.replay_id), rows.REPLAY.encode(replay), etag)
+
+    async def listed(self, *, after: str = "") -> AsyncIterator[ListedReplay]:
+        for (_, place), row in self.table.under("list"):
+            if place > after:
+                yield ListedReplay(replay_id=str(row["ReplayId"]), place=place)
+
+    async def save_items(self, replay_id: str, items: Sequence[ReplayItem]) -> None:
+        for first in range(0, len(items), CHUNK):
+            row = rows.encode_items(items[first : first + CHUNK])
+            self.table.insert(("items", replay_id, f"{first // CHUNK:06}"), row)
+
+    async def items(self, replay_id: str, first: int, count: int) -> list[ReplayItem]:
+        kept = [rows.decode_items(row) for _, row in self.table.under("items", replay_id)]
+        return [item for items in kept for item in items][first : first + count]
+
+    async def claim(self, claim: ReplayClaim) -> bool:
+        key = ("claim", claim.queue, claim.command_id, f"{claim.generation:06}")
+        return self.table.insert(key, rows.REPLAY_CLAIM.encode(claim)) is not None
+
+    async def claims(self, queue: str, command_id: str) -> list[ReplayClaim]:
+        return [rows.REPLAY_CLAIM.decode(row) for _, row in self.table.under("claim", queue, command_id)]
 
 
 class MemoryMembers(_Store):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import bisect
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -137,6 +138,7 @@ class _Queue:
     active: list[_Entry] = field(default_factory=list)
     locked: dict[str, _Entry] = field(default_factory=dict)
     dead: list[DeadLettered] = field(default_factory=list)
+    dead_locks: dict[int, datetime] = field(default_factory=dict)
 
 
 class MemoryBroker:
@@ -259,6 +261,42 @@ class MemoryBroker:
         beyond = (message for message in found if message.sequence_number > after)
         return sorted(beyond, key=lambda message: message.sequence_number)[:limit]
 
+    @asynccontextmanager
+    async def session(self, queue: str) -> AsyncIterator[MemoryDeadLetterSession]:
+        """A `DeadLetterDesk`'s. A process that dies within it leaves its locks behind."""
+        session = MemoryDeadLetterSession(self, queue)
+        try:
+            yield session
+        except Exception:
+            session.give_back()
+            raise
+        session.give_back()
+
+    def take_dead(self, queue: str) -> DeadLettered | None:
+        """The first dead letter that nobody has locked, locked from now on."""
+        state, now = self._queue(queue), self.clock.now()
+        for letter in state.dead:
+            if state.dead_locks.get(letter.sequence_number, now) <= now:
+                state.dead_locks[letter.sequence_number] = now + self._lock
+                return letter
+        return None
+
+    def complete_dead(self, queue: str, letter: DeadLettered) -> None:
+        fault = self.fault("complete", letter.message)
+        if fault != "refused":
+            state = self._queue(queue)
+            state.dead.remove(letter)
+            state.dead_locks.pop(letter.sequence_number, None)
+        self._raise(fault, "complete")
+
+    def unlock_dead(self, queue: str, letter: DeadLettered) -> None:
+        self._queue(queue).dead_locks.pop(letter.sequence_number, None)
+
+    def purge_dead(self, queue: str, sequence_number: int | None = None) -> None:
+        """As an explorer's purge does, or its receive-and-delete of one."""
+        state = self._queue(queue)
+        state.dead = [letter for letter in state.dead if sequence_number not in (None, letter.sequence_number)]
+
     def remove(self, queue: str, message_id: str) -> int:
         """As somebody with an explorer who empties a queue, or takes one message out of it; how many went."""
         state = self._queue(queue)
@@ -336,6 +374,31 @@ class MemoryBroker:
     def _raise(fault: Fault | None, operation: Operation) -> None:
         if fault is not None:
             raise QueueUnavailableError(f"{operation} had no answer (set by the test)")
+
+
+class MemoryDeadLetterSession:
+    """Holds what it was given and does not want, until it ends."""
+
+    def __init__(self, broker: MemoryBroker, queue: str) -> None:
+        self._broker, self._queue = broker, queue
+        self._held: list[DeadLettered] = []
+
+    async def complete(self, wanted: Mapping[int, str], *, seconds: float) -> frozenset[int]:
+        gone: set[int] = set()
+        while len(gone) < len(wanted) and (letter := self._broker.take_dead(self._queue)) is not None:
+            if wanted.get(letter.sequence_number) != letter.message.message_id:
+                self._held.append(letter)
+                continue
+            try:
+                self._broker.complete_dead(self._queue, letter)
+            except QueueUnavailableError:
+                continue
+            gone.add(letter.sequence_number)
+        return frozenset(gone)
+
+    def give_back(self) -> None:
+        for letter in self._held:
+            self._broker.unlock_dead(self._queue, letter)
 
 
 def _browsed(

@@ -39,6 +39,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
     Turn,
 )
+from mosaic_core.domain.replay import Replay, ReplayClaim, ReplayItem
 from mosaic_core.ports import AgedCommand, DueApproval, LedgerWrite, StandingRow
 
 type Value = str | bool | int | float | datetime
@@ -213,6 +214,8 @@ OUTBOX_ENTRY: Final = Codec(OutboxEntry)
 ALLOWANCE: Final = Codec(Allowance)
 ANNOTATION: Final = Codec(Annotation)
 TURN: Final = Codec(Turn)
+REPLAY: Final = Codec(Replay)
+REPLAY_CLAIM: Final = Codec(ReplayClaim)
 _CONVERSATION: Final = Codec(Conversation)
 
 
@@ -303,6 +306,18 @@ def decode_conversation(row: Mapping[str, Any]) -> Conversation:
 def decode_bare_conversation(row: Mapping[str, Any]) -> Conversation:
     """Without its turns."""
     return _CONVERSATION.decode({**row, "Turns": "[]"})
+
+
+def encode_items(items: Sequence[ReplayItem]) -> Row:
+    """A piece of a replay's plan."""
+    return {"Items": _held("Items", " ".join(map(str, items)))}
+
+
+def decode_items(row: Mapping[str, Any]) -> list[ReplayItem]:
+    try:
+        return [ReplayItem.parse(one) for one in str(row["Items"]).split()]
+    except (KeyError, ValueError) as error:
+        raise StoredRowError("Items of a stored replay cannot be read") from error
 
 
 AGED_COMMAND: Final = ("CommandId", "Queue", "HouseholdId", "RecordedAtUtc", "Envelope", "EnvelopeBlob")

@@ -77,6 +77,12 @@ def approval_due_command_id(household_id: str, approval_id: str, generation: int
     return derive("approval-due", household_id, approval_id, str(generation))
 
 
+def replay_command_id(queue: str, command_id: str, generation: int) -> str:
+    """The command that replays another: whoever asks for it, the first replay of one command is one command. A later
+    ``generation`` (from 1) is another."""
+    return derive("replay", queue, command_id, str(generation))
+
+
 def failure_signal_id(run: str) -> str:
     return derive("signal", run, "worker_command_failed")
 

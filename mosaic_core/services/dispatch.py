@@ -27,11 +27,13 @@ _IN_PROPERTIES: Final = ("conversationId", "householdUserId", "approvalId", "pol
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A command with what its envelope says: the correlation id, and the payload as JSON values."""
+    """A command with what its envelope says: the correlation id, the payload as JSON values, and whether it replays
+    another."""
 
     command: Command
     correlation_id: str
     payload: Mapping[str, Any]
+    replays: bool = False
 
     @classmethod
     def of(cls, command: Command) -> Self:
@@ -43,7 +45,7 @@ class Recorded:
             raise StoredRowError(f"the envelope of command {command.command_id[:64]} cannot be read") from error
         if not isinstance(correlation_id, str) or not isinstance(payload, dict):
             raise StoredRowError(f"the envelope of command {command.command_id[:64]} cannot be read")
-        return cls(command, correlation_id, payload)
+        return cls(command, correlation_id, payload, envelope.get("replayOfCommandId") is not None)
 
     @property
     def conversation_id(self) -> str | None:
@@ -53,8 +55,9 @@ class Recorded:
     def policy_disposition(self) -> str | None:
         return self._text("policyDisposition")
 
-    def message(self) -> OutgoingMessage:
-        """``recorded`` tells the worker that the command is in AgentCommands already."""
+    def message(self, others: Mapping[str, str | bool | int] | None = None) -> OutgoingMessage:
+        """``recorded`` tells the worker that the command is in AgentCommands already; ``others`` are properties that
+        mean nothing here, and give way."""
         properties = {name: text for name in _IN_PROPERTIES if (text := self._text(name))}
         return OutgoingMessage(
             queue=self.command.queue,
@@ -63,6 +66,7 @@ class Recorded:
             correlation_id=self.correlation_id,
             subject=self.command.command_type,
             properties={
+                **(others or {}),
                 "recorded": True,
                 "householdId": self.command.household_id,
                 **properties,
@@ -75,8 +79,15 @@ class Recorded:
         return found if isinstance(found, str) else None
 
 
-async def dispatch(recorded: Recorded, *, stores: Stores, sender: CommandSender, publisher: EventPublisher) -> None:
-    """List the command, send it, tell of it.
+async def dispatch(
+    recorded: Recorded,
+    *,
+    stores: Stores,
+    sender: CommandSender,
+    publisher: EventPublisher,
+    properties: Mapping[str, str | bool | int] | None = None,
+) -> None:
+    """List the command, send it, tell of it. ``properties`` go along with the message, beside its own.
 
     Raises `StoreUnreachableError` where it could not be listed: then it was not sent. Raises `QueueUnavailableError`
     where the broker did not acknowledge it: it may have been sent.
@@ -91,7 +102,7 @@ async def dispatch(recorded: Recorded, *, stores: Stores, sender: CommandSender,
             command.household_id, conversation_id, command.recorded_at, command.queue, command.command_id
         )
         await together(listing, in_conversation)
-    await sender.send(recorded.message())
+    await sender.send(recorded.message(properties))
     _tell(recorded, publisher)
 
 
@@ -106,6 +117,7 @@ def _tell(recorded: Recorded, publisher: EventPublisher) -> None:
                 queue=command.queue,
                 household_id=command.household_id,
                 at=command.recorded_at,
+                kind="replayed" if recorded.replays else "enqueued",
             )
         )
     except Exception as error:  # the command is sent: telemetry must not make a failure of it

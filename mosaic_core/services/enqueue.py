@@ -14,7 +14,7 @@ import hashlib
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
@@ -224,6 +224,43 @@ class EnqueueService:
         now = self.clock.now()
         return await self._enqueue(draft, payload, draft.envelope(payload, now), now)
 
+    async def enqueue_replay(
+        self,
+        command_id: str,
+        replay_of: str,
+        payload: Payload,
+        *,
+        subject: str,
+        properties: Mapping[str, str | bool | int] | None = None,
+    ) -> Enqueued:
+        """A request once more, under an id of its own. ``subject`` is whoever asked for it the first time.
+        ``properties`` go along with the message. The same again is the same command; one that has been rejected
+        meanwhile stays so. A client's reference names the first command, and stays with it.
+        """
+        kind, correlation_id = _as_replayed(payload, command_id)
+        draft = _Draft(
+            command_id=command_id,
+            correlation_id=correlation_id,
+            command_type=kind,
+            client_id=None,
+            household_id=payload.household_id,
+            conversation_id=getattr(payload, "conversation_id", None),
+            subject=subject,
+            first_request_stands=True,
+            replay_of=replay_of,
+            properties=properties or {},
+        )
+        now = self.clock.now()
+        envelope = await compute_over(payload_size(payload), INLINE_WORK, draft.envelope, payload, now)
+        return await self._enqueue(draft, payload, envelope, now)
+
+    async def send_again(self, command: Command) -> None:
+        """A recorded command, once more as it is recorded: nothing where it was rejected meanwhile."""
+        if await self._rejected(command) is None:
+            recorded = Recorded.of(command)
+            with enqueueing(command, recorded.correlation_id):
+                await dispatch(recorded, stores=self.stores, sender=self.sender, publisher=self.publisher)
+
     # ------------------------------------------------------------------------------------------------------ the steps
 
     async def _of_conversation(
@@ -281,7 +318,13 @@ class EnqueueService:
                     return self._repeated(draft, command, rejected)
                 log.info("command sent again as it was recorded")
             recorded = Recorded.of(command)
-            await dispatch(recorded, stores=self.stores, sender=self.sender, publisher=self.publisher)
+            await dispatch(
+                recorded,
+                stores=self.stores,
+                sender=self.sender,
+                publisher=self.publisher,
+                properties=draft.properties,
+            )
             log.info("command enqueued", extra={"commandType": command.command_type})
             await self._withdraw(announced)
             return _enqueued(recorded)
@@ -355,6 +398,8 @@ class _Draft:
     conversation_id: str | None = None
     subject: str = ""
     first_request_stands: bool = False
+    replay_of: str | None = None
+    properties: Mapping[str, str | bool | int] = field(default_factory=dict)
 
     def envelope(self, payload: Payload, now: datetime) -> str:
         return encode(
@@ -364,7 +409,32 @@ class _Draft:
             created_at=now,
             payload=payload,
             client_reference_id=self.client_id,
+            replay_of_command_id=self.replay_of,
         )
+
+
+def payload_size(payload: Payload) -> int:
+    """Characters of it, roughly: whether to encode it on a thread."""
+    rows = payload.transactions if isinstance(payload, IngestionCompleted) else None
+    return 400 * len(rows or ())
+
+
+def _as_replayed(payload: Payload, command_id: str) -> tuple[CommandType, str]:
+    """Its type, and a correlation id as the lane has them."""
+    match payload:
+        case IngestionCompleted():
+            correlation_id = f"ingestion:{payload.household_id}:{payload.batch_id}:{command_id}"
+            return CommandType.INGESTION_COMPLETED, correlation_id
+        case NightlyAnomalySweep():
+            night = f"{payload.sweep_date:%Y%m%d}"
+            return CommandType.NIGHTLY_ANOMALY_SWEEP, f"sweep:{payload.household_id}:{night}:{command_id}"
+        case AgentMessagePosted():
+            kind = CommandType.AGENT_MESSAGE_POSTED
+        case AgentApprovalSubmitted():
+            kind = CommandType.AGENT_APPROVAL_SUBMITTED
+        case AgentApprovalDue():
+            kind = CommandType.AGENT_APPROVAL_DUE
+    return kind, f"agent:{payload.household_id}:{payload.conversation_id}:{command_id}"
 
 
 def _enqueued(recorded: Recorded) -> Enqueued:

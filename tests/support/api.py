@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import azure.functions as func
 
 from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender
+from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker, MemoryPublisher, MemorySender
 from mosaic_core.config import Build
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.lanes import RULES
@@ -28,6 +28,7 @@ from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
+from mosaic_core.services.replay.service import ReplayService
 from mosaic_local.host.routes import RouteTemplate
 
 ALICE_HOUSEHOLD = "a11ce000000000000000000000000001"
@@ -107,6 +108,7 @@ class Services:
     enqueue: EnqueueService
     read_models: ReadModels
     operators: OperatorService
+    replays: ReplayService
     memberships: MembershipService
     health: HealthService
     verifier: TokenVerifier
@@ -132,6 +134,16 @@ class ApiWorld:
             clock=self.clock,
             queues={lane: rules.default_queue for lane, rules in RULES.items()},
         )
+        self.broker = MemoryBroker(self.clock)
+        self.replays = ReplayService(
+            stores=self.stores,
+            browser=self.broker,
+            desk=self.broker,
+            enqueue=replace(self.enqueue, sender=self.broker),
+            clock=self.clock,
+            queues=self.enqueue.queues,
+            sleep=self._sleep,
+        )
         self.unsent = UnsentCommands(stores=self.stores, sender=self.sender, publisher=self.publisher, clock=self.clock)
         self.read_models = ReadModels(self.stores, self.clock)
         self.health = HealthService(
@@ -149,11 +161,15 @@ class ApiWorld:
             methods = [method.value for method in trigger.methods]  # type: ignore[attr-defined]
             self.functions[function.get_function_name()] = (methods, template, function.get_user_function())
 
+    async def _sleep(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
     def api(self) -> Api:
         return Services(
             enqueue=self.enqueue,
             read_models=self.read_models,
             operators=OperatorService(self.stores, self.clock, self.enqueue.queues),
+            replays=self.replays,
             memberships=MembershipService(self.stores.members),
             health=self.health,
             verifier=StaticVerifier(),

@@ -28,6 +28,14 @@ RULES: dict[str, tuple[Right | None, str | None]] = {
     "ops_resolve_signal": (None, "Mosaic.Operator.Replay"),
     "ops_list_approvals": (None, "Mosaic.Operator.Read"),
     "ops_get_trace": (None, "Mosaic.Operator.Read"),
+    "ops_list_dead_letters": (None, "Mosaic.Operator.Read"),
+    "ops_list_dead_letter_groups": (None, "Mosaic.Operator.Read"),
+    "ops_post_replay": (None, "Mosaic.Operator.Replay"),
+    "ops_list_replays": (None, "Mosaic.Operator.Read"),
+    "ops_get_replay": (None, "Mosaic.Operator.Read"),
+    "ops_advance_replay": (None, "Mosaic.Operator.Replay"),
+    "ops_abort_replay": (None, "Mosaic.Operator.Replay"),
+    "ops_resume_replay": (None, "Mosaic.Operator.Replay"),
     "health_live": (None, None),
     "health_ready": (None, None),
     "openapi": (None, None),
@@ -64,6 +72,7 @@ def test_every_role_has_its_rights() -> None:
 def url(route: Route) -> str:
     path = route.path.replace("{conversationId}", "c" * 32).replace("{approvalId}", "d" * 32)
     path = path.replace("{runId}", "e" * 32).replace("{commandId}", "f" * 32).replace("{signalId}", "9" * 32)
+    path = path.replace("{replayId}", "7" * 32)
     return BASE + path.replace("{householdId}", ALICE_HOUSEHOLD).replace("{id}", "8" * 32)
 
 

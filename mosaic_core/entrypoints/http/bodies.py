@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 from mosaic_core.domain.currency import CURRENCIES
 from mosaic_core.domain.envelope import (
+    TIMES,
     Amount,
     BatchId,
     Currency,
     Day,
+    Guid,
     Line,
     Message,
     Note,
     Rationale,
     TransactionLine,
+    Utc,
 )
+from mosaic_core.domain.lanes import Lane
+from mosaic_core.domain.replay import DEFAULT_RATE, HIGHEST_RATE
 from mosaic_core.entrypoints.http import rules
 from mosaic_core.services.batch import INLINE_TRANSACTIONS
 
@@ -59,6 +64,9 @@ _CURRENCY_SCHEMA: Final = WithJsonSchema(
     {"type": "string", "enum": sorted(CURRENCIES), "description": "An ISO 4217 code."}
 )
 
+_GUID_SCHEMA: Final = WithJsonSchema(rules.GUID)
+_TIME_SCHEMA: Final = WithJsonSchema(rules.TIME)
+
 type OneLine = Annotated[Line, _LINE_SCHEMA]
 type BatchReference = Annotated[BatchId, _BATCH_ID_SCHEMA]
 type ClientId = Annotated[
@@ -89,6 +97,73 @@ class PostResolution(Body):
     """Why a signal needs nobody any more. The household's members can read it."""
 
     note: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
+
+
+class ReplayFilter(Body):
+    """All that are given hold; at least one is."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    code: Annotated[str, Field(pattern=rules.REASON["pattern"])] = ""
+    reason: Annotated[str, Field(pattern=rules.REASON["pattern"], description="The dead letter's own.")] = ""
+    since_utc: Annotated[Utc, Field(strict=False, description="By when it was enqueued."), _TIME_SCHEMA] = TIMES[0]
+    until_utc: Annotated[Utc, Field(strict=False), _TIME_SCHEMA] = TIMES[1]
+    household_id: Annotated[Guid, _GUID_SCHEMA] = ""
+
+    @model_validator(mode="after")
+    def _of_something(self) -> ReplayFilter:
+        if not self.model_fields_set:
+            raise ValueError("names nothing to choose by: everything of a lane is never meant")
+        return self
+
+
+NO_FILTER: Final = ReplayFilter.model_construct()
+
+
+class ReplaySelection(Body):
+    """Which messages are meant: exactly one of the three."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    command_ids: Annotated[
+        tuple[Annotated[str, Field(pattern=rules.ID["pattern"])], ...],
+        Field(
+            min_length=1,
+            max_length=100,
+            strict=False,
+            description="Ids of commands; of messages, where they never decoded.",
+        ),
+    ] = ()
+    group_id: Annotated[Guid, _GUID_SCHEMA] = ""
+    filter: ReplayFilter = NO_FILTER
+
+    @model_validator(mode="after")
+    def _one_of(self) -> ReplaySelection:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("exactly one of commandIds, groupId and filter is required")
+        return self
+
+
+class ReplayEdit(Body):
+    """What is sent instead of the original's envelope: one message's, as the contract has it. Whose request it is
+    cannot be changed, nor a decision on an approval."""
+
+    envelope: dict[str, Any]
+
+
+class PostReplay(Body):
+    """Which dead-lettered commands to send again, and why. ``rootCause`` and the lane's own name in ``confirmLane`` are
+    required where more than one message is meant. The household's members can read the reason."""
+
+    lane: Annotated[Lane, Field(strict=False)]
+    select: ReplaySelection
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=rules.ONE_LINE)]
+    root_cause: Annotated[str, Field(min_length=1, max_length=500, pattern=rules.ONE_LINE)] | None = None
+    confirm_lane: Annotated[str, Field(max_length=40)] | None = None
+    dry_run: bool
+    force: bool = False
+    rate_per_second: Annotated[int, Field(ge=1, le=HIGHEST_RATE)] = DEFAULT_RATE
+    edit: ReplayEdit | None = None
 
 
 class IngestedTransaction(TransactionLine):

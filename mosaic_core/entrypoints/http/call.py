@@ -19,6 +19,7 @@ from mosaic_core.services.membership import CHOICE_HEADER, Caller, MembershipSer
 from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
+from mosaic_core.services.replay.service import ReplayService
 
 if TYPE_CHECKING:
     from mosaic_core.entrypoints.http.routes import Route
@@ -52,6 +53,8 @@ class Api(Protocol):
     def read_models(self) -> ReadModels: ...
     @property
     def operators(self) -> OperatorService: ...
+    @property
+    def replays(self) -> ReplayService: ...
     @property
     def memberships(self) -> MembershipService: ...
     @property

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 PAGE: Final = 20
 LARGEST_PAGE: Final = 100
 
-_CURSOR: Final = re.compile(rules.CURSOR["pattern"].strip("^$"), re.ASCII)
+CURSOR: Final = re.compile(rules.CURSOR["pattern"].strip("^$"), re.ASCII)
 _CODE: Final = re.compile(rules.CODE["pattern"].strip("^$"), re.ASCII)
 _ID: Final = re.compile(rules.ID["pattern"].strip("^$"), re.ASCII)
 
@@ -45,16 +45,16 @@ async def list_runs(call: Call) -> func.HttpResponse:
         lane=request.choice("lane", Lane),
         household_id=request.query_id("householdId"),
         since=request.time("sinceUtc"),
-        after=request.text("cursor", _CURSOR, "cursor of an answer") or "",
+        after=request.text("cursor", CURSOR, "cursor of an answer") or "",
     )
     limit = request.number("limit", default=PAGE, most=LARGEST_PAGE)
-    _looked(call, "runs", household=wanted.household_id)
+    looked(call, "runs", household=wanted.household_id)
     return answer(HTTPStatus.OK, await call.api.operators.runs.page(wanted, limit))
 
 
 async def get_run(call: Call) -> func.HttpResponse:
     run_id = call.request.id("runId")
-    _looked(call, "a run", run_id)
+    looked(call, "a run", run_id)
     return answer(HTTPStatus.OK, await call.api.operators.runs.one(run_id))
 
 
@@ -67,10 +67,10 @@ async def list_signals(call: Call) -> func.HttpResponse:
         severity=request.choice("severity", Severity),
         household_id=request.query_id("householdId"),
         since=request.time("sinceUtc"),
-        after=request.text("cursor", _CURSOR, "cursor of an answer") or "",
+        after=request.text("cursor", CURSOR, "cursor of an answer") or "",
     )
     limit = request.number("limit", default=PAGE, most=LARGEST_PAGE)
-    _looked(call, "signals", household=wanted.household_id)
+    looked(call, "signals", household=wanted.household_id)
     return answer(HTTPStatus.OK, await call.api.operators.signals.page(wanted, limit))
 
 
@@ -92,7 +92,7 @@ async def list_approvals(call: Call) -> func.HttpResponse:
     if household_id is None:
         raise invalid([Detail("householdId", "is required")])
     status = call.request.choice("status", ApprovalStatus)
-    _looked(call, "approvals", household=household_id)
+    looked(call, "approvals", household=household_id)
     return answer(HTTPStatus.OK, await call.api.operators.approvals(household_id, status))
 
 
@@ -100,16 +100,16 @@ async def get_trace(call: Call) -> func.HttpResponse:
     asked = call.request.text("id", _ID, "id")
     if asked is None:
         raise refused("not_found", "there is no such route")
-    _looked(call, "a trace", asked)
+    looked(call, "a trace", asked)
     return answer(HTTPStatus.OK, await call.api.operators.traces.of(asked))
 
 
 async def list_lanes(call: Call) -> func.HttpResponse:
-    _looked(call, "the lanes")
+    looked(call, "the lanes")
     return answer(HTTPStatus.OK, await call.api.operators.lanes.all())
 
 
-def _looked(call: Call, what: str, named: str = "", household: str | None = None) -> None:
+def looked(call: Call, what: str, named: str = "", household: str | None = None) -> None:
     told = {"asked": named} if named else {}
     of_household = {"householdId": household} if household else {}
     log.info("an operator looked at %s", what, extra={**told, **of_household, "subject": clean(call.principal.subject)})

@@ -13,13 +13,15 @@ from pydantic import BaseModel
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, Severity
 from mosaic_core.domain.membership import Right
-from mosaic_core.entrypoints.http import handlers, operators, rules
+from mosaic_core.domain.replay import ReplayState
+from mosaic_core.entrypoints.http import handlers, operators, replays, rules
 from mosaic_core.entrypoints.http.bodies import (
     IngestedTransaction,
     IngestionQuery,
     PostApproval,
     PostIngestion,
     PostMessage,
+    PostReplay,
     PostResolution,
 )
 from mosaic_core.entrypoints.http.call import Access, Call
@@ -34,6 +36,7 @@ from mosaic_core.services.operators.views import (
     ResolvedSignal,
     Trace,
 )
+from mosaic_core.services.replay.views import DeadLetterGroups, DeadLetters, ReplayPlan, Replays, ReplayView
 from mosaic_core.services.views import Accepted, ApprovalList, CommandDetail, ConversationStream, Health, RunDetail
 
 PREFIX: Final = "v1/agent"
@@ -346,6 +349,125 @@ ROUTES: Final[tuple[Route, ...]] = (
         access=Access.TOKEN,
         role=handlers.OPERATOR_READ,
         answer=Trace,
+        errors=("not_found",),
+    ),
+    Route(
+        name="ops_list_dead_letters",
+        method="GET",
+        path="/ops/dead-letters",
+        summary="Dead letters, looked at and not received",
+        description=(
+            "Lane by lane, the oldest of each first; a page looks at 2,000 at most. Nothing of a household's "
+            "content is shown."
+        ),
+        handler=replays.list_dead_letters,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_READ,
+        answer=DeadLetters,
+        query=(
+            _LANE,
+            Parameter("code", "Only with this failure code.", rules.REASON),
+            Parameter("reason", "Only with this reason of the dead letter.", rules.REASON),
+            _PAGING[0],
+            Parameter("cursor", "`nextCursor` of the page before.", rules.LETTER_CURSOR),
+        ),
+        errors=("queue_unavailable",),
+    ),
+    Route(
+        name="ops_list_dead_letter_groups",
+        method="GET",
+        path="/ops/dead-letters/groups",
+        summary="Dead letters by lane, reason, code and exception type",
+        description="Of each queue 20,000 are looked at at most.",
+        handler=replays.list_groups,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_READ,
+        answer=DeadLetterGroups,
+        query=(_LANE,),
+        errors=("queue_unavailable",),
+    ),
+    Route(
+        name="ops_post_replay",
+        method="POST",
+        path="/ops/replays",
+        summary="Replay dead-lettered commands",
+        description=(
+            "A dry run answers 200 with what would happen, and writes nothing. Otherwise what is meant is written "
+            "down, and sent only while somebody asks the operation to advance. A command that runs, has succeeded or "
+            "was replayed before is refused; `force` overrides the first and the last."
+        ),
+        handler=replays.post_replay,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_REPLAY,
+        answer=ReplayView,
+        status=202,
+        also={200: ReplayPlan},
+        location="The operation.",
+        body=PostReplay,
+        errors=("not_found", "queue_unavailable"),
+    ),
+    Route(
+        name="ops_list_replays",
+        method="GET",
+        path="/ops/replays",
+        summary="Replay operations, newest first",
+        description="A page looks at 200 at most.",
+        handler=replays.list_replays,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_READ,
+        answer=Replays,
+        query=(
+            Parameter("state", "Only those in this state.", {"type": "string", "enum": [str(s) for s in ReplayState]}),
+            *_PAGING,
+        ),
+    ),
+    Route(
+        name="ops_get_replay",
+        method="GET",
+        path="/ops/replays/{replayId}",
+        summary="One replay operation",
+        handler=replays.get_replay,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_READ,
+        answer=ReplayView,
+        errors=("not_found",),
+    ),
+    Route(
+        name="ops_advance_replay",
+        method="POST",
+        path="/ops/replays/{replayId}/advance",
+        summary="Drive a replay for up to 20 seconds",
+        description=(
+            "Does a bounded piece, at the operation's rate, and answers where it is; ask again until it is completed. "
+            "One that runs no more, or that somebody else drives now, is answered as it is."
+        ),
+        handler=replays.advance_replay,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_REPLAY,
+        answer=ReplayView,
+        errors=("not_found", "queue_unavailable", "stored_row_invalid"),
+    ),
+    Route(
+        name="ops_abort_replay",
+        method="POST",
+        path="/ops/replays/{replayId}/abort",
+        summary="Stop a replay",
+        description="No batch begins any more; what was sent stays sent.",
+        handler=replays.abort_replay,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_REPLAY,
+        answer=ReplayView,
+        errors=("not_found",),
+    ),
+    Route(
+        name="ops_resume_replay",
+        method="POST",
+        path="/ops/replays/{replayId}/resume",
+        summary="Let an aborted replay go on",
+        handler=replays.resume_replay,
+        access=Access.TOKEN,
+        role=handlers.OPERATOR_REPLAY,
+        answer=ReplayView,
         errors=("not_found",),
     ),
     Route(

@@ -52,6 +52,17 @@ CURSOR: Final[Schema] = {
     "pattern": "^[0-9]{18}(?:![A-Za-z0-9_.:~-]{1,250}){1,2}$",
     "description": "`nextCursor` of the page before.",
 }
+LETTER_CURSOR: Final[Schema] = {
+    "type": "string",
+    "pattern": "^(?!9[3-9])[0-9]{1,19}!(?:ingestion|conversation|sweep)$",
+    "description": "`nextCursor` of the page before.",
+}
+REASON: Final[Schema] = {"type": "string", "pattern": "^[A-Za-z0-9_]{1,120}$"}
+_UNSHOWN: Final = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+_BLANK: Final = r"\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+ONE_LINE: Final = f"^[^{_UNSHOWN}]*[^{_UNSHOWN}{_BLANK}][^{_UNSHOWN}]*$"
+"""Something is said, in one line, and nothing that turns the direction of what is read."""
+
 CODE: Final[Schema] = {"type": "string", "pattern": "^[a-z0-9_]{1,120}$"}
 ID: Final[Schema] = {
     "type": "string",
