@@ -50,6 +50,7 @@ from mosaic_core.services.deliver import DeliveryService
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
+from mosaic_core.services.households.service import HouseholdService
 from mosaic_core.services.lanes_watch import LanesWatch
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.membership import MembershipService
@@ -210,6 +211,16 @@ class Container:
             browser=self.browser,
             desk=ServiceBusDesk(self.settings.service_bus),
             enqueue=self.enqueue,
+            clock=self.clock,
+            queues=self.settings.queues,
+        )
+
+    @cached_property
+    def households(self) -> HouseholdService:
+        return HouseholdService(
+            stores=self.stores,
+            browser=self.browser,
+            desk=ServiceBusDesk(self.settings.service_bus),
             clock=self.clock,
             queues=self.settings.queues,
         )

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol
 
+from mosaic_core.domain.households import HouseholdKind, HouseholdRow
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
@@ -547,6 +548,26 @@ class ReplayStore(Protocol):
         ...
 
 
+class HouseholdData(Protocol):
+    """Everything that storage holds of one household, whatever table or list it lies in: for its erasure and its
+    export alone, which few ask for. Each page is one bounded request, of a walk that the service filters."""
+
+    async def page(
+        self, kind: HouseholdKind, household_id: str, cursor: str, limit: int, *, whole: bool
+    ) -> Page[HouseholdRow]:
+        """At most ``limit`` of one kind, beginning at ``cursor`` (empty: at the first); with what is a part of each
+        where ``whole``. Of blobs the page holds one where ``whole``. Decisions that are erased are none. None of dead
+        letters, which are not storage's.
+
+        Raises `ValueError` or `StoreRefusedError` where the cursor is none."""
+        ...
+
+    async def remove(self, row: HouseholdRow, etag: ETag) -> int | None:
+        """Remove what was read, with its parts and before it what only points at it; how many rows and blobs that were.
+        A decision stays and loses its words. None: it was written since, and stays."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """Every store of one deployment."""
@@ -571,6 +592,7 @@ class Stores:
     cursors: CursorStore
     aged: AgedRows
     quotas: QuotaStore
+    household_data: HouseholdData
     replays: ReplayStore
 
 

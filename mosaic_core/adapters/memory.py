@@ -18,6 +18,7 @@ from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoredRowError
+from mosaic_core.domain.households import ERASED, HouseholdKind, HouseholdRow
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
@@ -65,26 +66,43 @@ def memory_stores(clock: Clock) -> Stores:
     commands, keys, runs, stages = MemoryCommands(clock), MemoryKeys(clock), MemoryRuns(clock), MemoryStages(clock)
     signals, households, conversations = MemorySignals(clock), MemoryHouseholds(clock), MemoryConversations(clock)
     blobs = MemoryBlobs(clock)
+    ledger, approvals, decisions = MemoryLedger(clock), MemoryApprovals(clock), MemoryDecisions(clock)
+    members, annotations, quotas = MemoryMembers(clock), MemoryAnnotations(clock), MemoryQuotas(clock)
+    outbox, followed = MemoryOutbox(clock), MemoryOutbox(clock)
+    tables = {
+        HouseholdKind.MEMBERS: (members.table,),
+        HouseholdKind.MARKS: (households.table,),
+        HouseholdKind.APPROVALS: (approvals.table,),
+        HouseholdKind.COMMANDS: (commands.table,),
+        HouseholdKind.RUNS: (runs.table,),
+        HouseholdKind.SIGNALS: (signals.table,),
+        HouseholdKind.CONVERSATIONS: (conversations.table,),
+        HouseholdKind.ANNOTATIONS: (annotations.table,),
+        HouseholdKind.LEDGER: (ledger.table,),
+        HouseholdKind.LISTS: (commands.index, commands.lists, signals.findings, approvals.due_list, quotas.table),
+        HouseholdKind.DECISIONS: (decisions.table,),
+    }
     return Stores(
         commands=commands,
         keys=keys,
         runs=runs,
         stages=stages,
         signals=signals,
-        ledger=MemoryLedger(clock),
-        approvals=MemoryApprovals(clock),
-        decisions=MemoryDecisions(clock),
+        ledger=ledger,
+        approvals=approvals,
+        decisions=decisions,
         households=households,
-        members=MemoryMembers(clock),
+        members=members,
         blobs=blobs,
         conversations=conversations,
-        annotations=MemoryAnnotations(clock),
-        outbox=MemoryOutbox(clock),
-        followed=MemoryOutbox(clock),
+        annotations=annotations,
+        outbox=outbox,
+        followed=followed,
         cursors=MemoryCursors(clock),
         aged=MemoryAged(commands, keys, runs, stages, signals, households, conversations, blobs),
-        quotas=MemoryQuotas(clock),
+        quotas=quotas,
         replays=MemoryReplays(clock),
+        household_data=MemoryHouseholdData(tables, stages, keys, (outbox, followed), blobs),
     )
 
 
@@ -253,7 +271,7 @@ class MemoryStages(_Store):
 class MemorySignals(_Store):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self._findings = _Table(clock)
+        self.findings = _Table(clock)
 
     async def insert(self, signal: Signal) -> ETag | None:
         return self.table.insert((signal.signal_id,), rows.SIGNAL.encode(signal))
@@ -308,19 +326,19 @@ class MemorySignals(_Store):
         self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]
     ) -> None:
         key = household_id, rows.newest_day_first(day), signal_id
-        self._findings.insert(key, rows.encode_finding(signal_id, transaction_ids))
+        self.findings.insert(key, rows.encode_finding(signal_id, transaction_ids))
 
     async def listed_findings(self, household_id: str) -> dict[str, frozenset[str]]:
-        return rows.listed_with(row for _, row in self._findings.under(household_id))
+        return rows.listed_with(row for _, row in self.findings.under(household_id))
 
     def unlist_finding(self, household_id: str, signal_id: str) -> None:
-        for key, _ in self._findings.under(household_id):
+        for key, _ in self.findings.under(household_id):
             if key[2] == signal_id:
-                self._findings.delete(key)
+                self.findings.delete(key)
 
     async def open_findings(self, household_id: str) -> list[OpenFinding]:
         newest: dict[str, Row] = {}
-        for _, row in list(self._findings.under(household_id))[: rows.FINDINGS_READ]:
+        for _, row in list(self.findings.under(household_id))[: rows.FINDINGS_READ]:
             newest.setdefault(str(row["SignalId"]), row)
         found = []
         for signal_id, row in list(newest.items())[: rows.FINDINGS_LISTED]:
@@ -360,7 +378,7 @@ class MemoryLedger(_Store):
 class MemoryApprovals(_Store):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self._due = _Table(clock)
+        self.due_list = _Table(clock)
 
     async def insert(self, approval: Approval) -> ETag | None:
         self._list_due(rows.first_due(approval))
@@ -383,7 +401,7 @@ class MemoryApprovals(_Store):
     async def due(self, before: datetime, limit: int) -> list[DueApproval]:
         found: list[DueApproval] = []
         share: dict[str, int] = {}
-        for key, row in self._due.under():
+        for key, row in self.due_list.under():
             due = rows.decode_due(row)
             share[key[0]] = share.get(key[0], 0) + (due.due_at < before)
             if due.due_at < before and share[key[0]] <= rows.DUE_SHARE and len(found) < limit:
@@ -392,16 +410,16 @@ class MemoryApprovals(_Store):
 
     async def postpone(self, due: DueApproval, later: DueApproval) -> None:
         self._list_due(later)
-        self._due.delete(_due_key(due))
+        self.due_list.delete(_due_key(due))
 
     async def forget(self, due: DueApproval) -> None:
-        self._due.delete(_due_key(due))
+        self.due_list.delete(_due_key(due))
 
     async def list_older(self, households: int) -> bool:
         return False
 
     def _list_due(self, due: DueApproval) -> None:
-        self._due.insert(_due_key(due), rows.encode_due(due))
+        self.due_list.insert(_due_key(due), rows.encode_due(due))
 
 
 def _due_key(due: DueApproval) -> RowKey:
@@ -700,3 +718,91 @@ def _walk[T](
         if is_old(value):
             items.append(Stored(value, kept.etag))
     return Page(items)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryHouseholdData:
+    """Over the tables of the other stores."""
+
+    _tables: dict[HouseholdKind, tuple[_Table, ...]]
+    _stages: MemoryStages
+    _keys: MemoryKeys
+    _lists: tuple[MemoryOutbox, ...]
+    _blobs: MemoryBlobs
+
+    async def page(
+        self, kind: HouseholdKind, household_id: str, cursor: str, limit: int, *, whole: bool
+    ) -> Page[HouseholdRow]:
+        if kind is HouseholdKind.BLOBS:
+            return await self._blob_page(household_id, cursor, 1 if whole else limit, whole=whole)
+        after = tuple(json.loads(cursor)) if cursor else ()
+        items: list[Stored[HouseholdRow]] = []
+        for place, key, kept in self._of(kind, household_id):
+            if (str(place), *key) <= after:
+                continue
+            if len(items) == limit:
+                return Page(items, json.dumps(items[-1].value.place))
+            content = {name: _told(value) for name, value in kept.row.items()}
+            if whole:
+                content |= self._parts(kind, kept.row)
+            items.append(Stored(HouseholdRow(kind=kind, place=(str(place), *key), content=content), kept.etag))
+        return Page(items)
+
+    async def remove(self, row: HouseholdRow, etag: ETag) -> int | None:
+        if row.kind is HouseholdKind.BLOBS:
+            self._blobs.remove(row.place[0])
+            return 1
+        place, *rest = row.place
+        key, table = tuple(rest), self._tables[row.kind][int(place)]
+        there = table.read(key)
+        if there is None:
+            return 0
+        if row.kind is HouseholdKind.DECISIONS:
+            return 1 if table.update(key, there.row | {"Rationale": ERASED}, etag) else None
+        gone = 0
+        if row.kind is HouseholdKind.RUNS:
+            for part, _ in self._stages.table.under(str(there.row["RunId"])):
+                gone += self._stages.table.delete(part)
+        if row.kind is HouseholdKind.COMMANDS:
+            command_id = str(there.row["CommandId"])
+            for listed in (*self._lists, self._keys):
+                for part, _ in listed.table.under():
+                    if command_id in part:
+                        gone += listed.table.delete(part)
+        return gone + 1 if table.delete(key, etag) else None
+
+    def _of(self, kind: HouseholdKind, household_id: str) -> Iterable[tuple[int, RowKey, _Kept]]:
+        for place, table in enumerate(self._tables.get(kind, ())):
+            for key, row in table.under():
+                kept = table.read(key)
+                erased = kind is HouseholdKind.DECISIONS and row["Rationale"] == ERASED
+                if kept is not None and not erased and (household_id in key or row.get("HouseholdId") == household_id):
+                    yield place, key, kept
+
+    def _parts(self, kind: HouseholdKind, row: Row) -> dict[str, object]:
+        if kind is HouseholdKind.RUNS:
+            return {"Stages": [_all_told(stage) for _, stage in self._stages.table.under(str(row["RunId"]))]}
+        if kind is HouseholdKind.COMMANDS:
+            keys = [key for part, key in self._keys.table.under() if row["CommandId"] in part]
+            return {"Keys": [_all_told(key) for key in keys]}
+        return {}
+
+    async def _blob_page(self, household_id: str, cursor: str, limit: int, *, whole: bool) -> Page[HouseholdRow]:
+        own = (f"{household_id}/", f"agent/{household_id}/")
+        names = [name for name in sorted(self._blobs.put_at) if name.startswith(own) and name > cursor]
+        items = []
+        for name in names[:limit]:
+            data = await self._blobs.get(name) or b""
+            content: dict[str, object] = {"Name": name}
+            if whole:
+                content["Text"] = data.decode("utf-8", "replace")
+            items.append(Stored(HouseholdRow(kind=HouseholdKind.BLOBS, place=(name,), content=content), "blob"))
+        return Page(items, names[limit - 1] if len(names) > limit else "")
+
+
+def _told(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _all_told(row: Row) -> dict[str, object]:
+    return {name: _told(value) for name, value in row.items()}

@@ -36,6 +36,8 @@ RULES: dict[str, tuple[Right | None, str | None]] = {
     "ops_advance_replay": (None, "Mosaic.Operator.Replay"),
     "ops_abort_replay": (None, "Mosaic.Operator.Replay"),
     "ops_resume_replay": (None, "Mosaic.Operator.Replay"),
+    "ops_erase_household": (None, "Mosaic.Operator.Admin"),
+    "ops_export_household": (None, "Mosaic.Operator.Admin"),
     "health_live": (None, None),
     "health_ready": (None, None),
     "openapi": (None, None),

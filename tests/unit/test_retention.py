@@ -68,7 +68,7 @@ class Kept:
             for name in ("commands", "keys", "runs", "stages", "signals", "decisions", "approvals", "conversations")
         }
         counted = {name: len(list(part.table.under())) for name, part in parts.items()}
-        commands, found = cast("Any", self.stores.commands), cast("Any", self.stores.signals)._findings
+        commands, found = cast("Any", self.stores.commands), cast("Any", self.stores.signals).findings
         lists = {"listed": commands.index, "of_queue": commands.lists, "findings": found}
         return counted | {name: len(list(table.under())) for name, table in lists.items()}
 
