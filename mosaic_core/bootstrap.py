@@ -37,7 +37,7 @@ from mosaic_core.adapters.probes import (
     SpansProbe,
     TablesProbe,
 )
-from mosaic_core.adapters.servicebus import ServiceBusSender, ServiceBusView
+from mosaic_core.adapters.servicebus import ServiceBusSender
 from mosaic_core.adapters.settlement import HostSettler
 from mosaic_core.adapters.tables import Observation, TableStores, ensure_tables, open_table_stores
 from mosaic_core.adapters.told import ToldApprovals, ToldSignals
@@ -58,6 +58,7 @@ from mosaic_core.services.deliver import DeliveryService
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
+from mosaic_core.services.households.service import HouseholdService
 from mosaic_core.services.lanes_watch import LanesWatch
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.membership import MembershipService
@@ -235,6 +236,16 @@ class Container:
         )
 
     @cached_property
+    def households(self) -> HouseholdService:
+        return HouseholdService(
+            stores=self.stores,
+            browser=self.browser,
+            desk=ServiceBusDesk(self.settings.service_bus),
+            clock=self.clock,
+            queues=self.settings.queues,
+        )
+
+    @cached_property
     def memberships(self) -> MembershipService:
         return MembershipService(self.stores.members)
 
@@ -307,8 +318,9 @@ class Container:
 
     @cached_property
     def lanes_watch(self) -> LanesWatch:
-        view = ServiceBusView(self.settings.service_bus)
-        return LanesWatch(view=view, clock=self.clock, queues=self.settings.queues, pauses=self.stores.pauses)
+        return LanesWatch(
+            browser=self.browser, clock=self.clock, queues=self.settings.queues, pauses=self.stores.pauses
+        )
 
     @cached_property
     def reconciler(self) -> Reconciler:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final, Literal, Protocol
 
+from mosaic_core.domain.households import HouseholdKind, HouseholdRow
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
@@ -203,6 +204,10 @@ class SignalStore(Protocol):
     ) -> AsyncIterator[ListedSignal]:
         """Signals of those queues, newest first, page by page; those raised at or after ``since``, and beyond the place
         ``after``. Some may be listed that were never raised, or are resolved: whoever reads them sees."""
+        ...
+
+    async def unlist(self, queue: str, listed: ListedSignal) -> None:
+        """Take a row off the queue's list of open ones, unless the signal is open at that place, now or again."""
         ...
 
     async def index_finding(
@@ -477,6 +482,19 @@ class AgedCommand:
     batch_blob: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgedListing:
+    """A row of an operators' list (AgentIndex), by its keys, and what it names: a command, or else a signal. ``at`` is
+    the moment that it is listed by; None: it has none. ``of_open``: the list is that of open signals."""
+
+    partition: str
+    row_key: str
+    command_id: str = ""
+    signal_id: str = ""
+    at: datetime | None = None
+    of_open: bool = False
+
+
 class AgedRows(Protocol):
     """What is old, and its removal, for the retention timer alone.
 
@@ -507,6 +525,11 @@ class AgedRows(Protocol):
         """Names of those put before, and not put again since."""
         ...
 
+    async def listings(self, before: datetime, cursor: str, limit: int) -> Page[AgedListing]:
+        """Rows of the operators' lists (of a household's and a queue's commands, of a queue's signals, of what is told
+        of a message), those written before, on the service's clock."""
+        ...
+
     async def marks(self, before: str, limit: int) -> int:
         """Remove marks of activity of months (yyyymm) before that one, at most ``limit``; how many went."""
         ...
@@ -517,12 +540,16 @@ class AgedRows(Protocol):
         ...
 
     async def remove_command(self, command: AgedCommand, etag: ETag) -> bool:
-        """With its place in its conversation, what says that it was replayed, and its envelope."""
+        """With its places in its conversation and in the lists of its household and its queue, what says that it was
+        replayed, and its envelope."""
         ...
 
     async def remove_signal(self, signal: Signal, etag: ETag) -> bool:
-        """With its places in the lists of its run and of its household's findings."""
+        """With its places in the lists of its run and of its household's findings; and after it, so that one that is
+        written since stays listed, those in its queue's lists and under what it tells of."""
         ...
+
+    async def remove_listing(self, listing: AgedListing, etag: ETag) -> bool: ...
 
     async def remove_conversation(self, conversation: Conversation, etag: ETag) -> bool: ...
     async def remove_blob(self, name: str, etag: ETag) -> bool: ...
@@ -569,6 +596,26 @@ class ReplayStore(Protocol):
         ...
 
 
+class HouseholdData(Protocol):
+    """Everything that storage holds of one household, whatever table or list it lies in: for its erasure and its
+    export alone, which few ask for. Each page is one bounded request, of a walk that the service filters."""
+
+    async def page(
+        self, kind: HouseholdKind, household_id: str, cursor: str, limit: int, *, whole: bool
+    ) -> Page[HouseholdRow]:
+        """At most ``limit`` of one kind, beginning at ``cursor`` (empty: at the first); with what is a part of each
+        where ``whole``. Of blobs the page holds one where ``whole``. Decisions that are erased are none. None of dead
+        letters, which are not storage's.
+
+        Raises `ValueError` or `StoreRefusedError` where the cursor is none."""
+        ...
+
+    async def remove(self, row: HouseholdRow, etag: ETag) -> int | None:
+        """Remove what was read, with its parts and before it what only points at it; how many rows and blobs that were.
+        A decision stays and loses its words. None: it was written since, and stays."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """Every store of one deployment."""
@@ -593,6 +640,7 @@ class Stores:
     cursors: CursorStore
     aged: AgedRows
     quotas: QuotaStore
+    household_data: HouseholdData
     replays: ReplayStore
     pauses: PauseStore
 
@@ -682,17 +730,6 @@ class CommandSender(Protocol):
 
     async def send(self, message: OutgoingMessage, *, due: datetime | None = None) -> None:
         """Enqueue, visible from ``due`` on (None: at once)."""
-        ...
-
-
-class QueueView(Protocol):
-    """Looks at queues without taking anything from them."""
-
-    async def oldest(self, queue: str) -> datetime | None:
-        """When the oldest message was enqueued that waits or is at work now; None where there is none. Copies that are
-        not due yet do not count. Of a queue with very many of those in front the first thousand are looked at.
-
-        Raises `QueueUnavailableError` where the broker does not answer."""
         ...
 
 

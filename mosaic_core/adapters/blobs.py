@@ -85,6 +85,18 @@ class AzureBlobs:
         following = getattr(pages, "continuation_token", None)
         return [(blob.name, blob.etag) for blob in found if blob.last_modified < before], following or ""
 
+    async def below(self, prefix: str, cursor: str, limit: int) -> tuple[list[tuple[str, str]], str]:
+        """(name, ETag) of the next ``limit`` blobs whose name begins so, and where the next begin (empty: nowhere)."""
+        container = self._client()
+        try:
+            async with asyncio.timeout(self._seconds):
+                pages = container.list_blobs(name_starts_with=prefix, results_per_page=limit).by_page(cursor or None)
+                page = await anext(pages, None)
+                found = [(blob.name, blob.etag) async for blob in page] if page is not None else []
+        except (AzureError, OSError) as error:
+            raise _mapped(error) from error
+        return found, getattr(pages, "continuation_token", None) or ""
+
     async def remove(self, name: str, etag: str | None) -> bool:
         """False: it was put again since ``etag``, or somebody else has removed it. Without an ETag one that is gone is
         as good as removed."""

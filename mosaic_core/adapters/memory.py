@@ -6,6 +6,7 @@ so what cannot be stored fails here as well. Nothing awaits anything: an operati
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import json
 import logging
@@ -17,6 +18,7 @@ from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoredRowError
+from mosaic_core.domain.households import ERASED, HouseholdKind, HouseholdRow
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
@@ -40,6 +42,7 @@ from mosaic_core.domain.records import (
 from mosaic_core.domain.replay import CHUNK, Replay, ReplayClaim, ReplayItem
 from mosaic_core.ports import (
     AgedCommand,
+    AgedListing,
     Clock,
     DueApproval,
     ETag,
@@ -66,27 +69,44 @@ def memory_stores(clock: Clock) -> Stores:
     commands, keys, runs, stages = MemoryCommands(clock), MemoryKeys(clock), MemoryRuns(clock), MemoryStages(clock)
     signals, households, conversations = MemorySignals(clock), MemoryHouseholds(clock), MemoryConversations(clock)
     blobs, replays = MemoryBlobs(clock), MemoryReplays(clock)
+    ledger, approvals, decisions = MemoryLedger(clock), MemoryApprovals(clock), MemoryDecisions(clock)
+    members, annotations, quotas = MemoryMembers(clock), MemoryAnnotations(clock), MemoryQuotas(clock)
+    outbox, followed = MemoryOutbox(clock), MemoryOutbox(clock)
+    tables = {
+        HouseholdKind.MEMBERS: (members.table,),
+        HouseholdKind.MARKS: (households.table,),
+        HouseholdKind.APPROVALS: (approvals.table,),
+        HouseholdKind.COMMANDS: (commands.table,),
+        HouseholdKind.RUNS: (runs.table,),
+        HouseholdKind.SIGNALS: (signals.table,),
+        HouseholdKind.CONVERSATIONS: (conversations.table,),
+        HouseholdKind.ANNOTATIONS: (annotations.table,),
+        HouseholdKind.LEDGER: (ledger.table,),
+        HouseholdKind.LISTS: (commands.index, commands.lists, signals.findings, approvals.due_list, quotas.table),
+        HouseholdKind.DECISIONS: (decisions.table,),
+    }
     return Stores(
         commands=commands,
         keys=keys,
         runs=runs,
         stages=stages,
         signals=signals,
-        ledger=MemoryLedger(clock),
-        approvals=MemoryApprovals(clock),
-        decisions=MemoryDecisions(clock),
+        ledger=ledger,
+        approvals=approvals,
+        decisions=decisions,
         households=households,
-        members=MemoryMembers(clock),
+        members=members,
         blobs=blobs,
         conversations=conversations,
-        annotations=MemoryAnnotations(clock),
-        outbox=MemoryOutbox(clock),
-        followed=MemoryOutbox(clock),
+        annotations=annotations,
+        outbox=outbox,
+        followed=followed,
         cursors=MemoryCursors(clock),
         aged=MemoryAged(commands, keys, runs, stages, signals, households, conversations, blobs, replays),
-        quotas=MemoryQuotas(clock),
+        quotas=quotas,
         pauses=MemoryPauses(clock),
         replays=replays,
+        household_data=MemoryHouseholdData(tables, stages, keys, (outbox, followed), blobs),
     )
 
 
@@ -105,6 +125,8 @@ class _Table:
         self._etags = itertools.count(1)
         self._rows: dict[RowKey, _Kept] = {}
         self._partitions: dict[str, set[RowKey]] = {}
+        self._ordered: list[RowKey] | None = None
+        """Every key and maybe some that are gone; None after a new one."""
 
     def insert(self, key: RowKey, row: Row) -> ETag | None:
         return None if key in self._rows else self._write(key, row)
@@ -132,7 +154,18 @@ class _Table:
         found = [key for key in among if key[: len(prefix)] == prefix]
         return [(key, self._rows[key].row) for key in sorted(found)]
 
+    def beyond(self, after: RowKey) -> Iterable[tuple[RowKey, _Kept]]:
+        """Rows whose key is greater, ordered by key; nothing is written while they are read."""
+        if self._ordered is None:
+            self._ordered = sorted(self._rows)
+        for place in range(bisect.bisect_right(self._ordered, after), len(self._ordered)):
+            key = self._ordered[place]
+            if key in self._rows:
+                yield key, self._rows[key]
+
     def _write(self, key: RowKey, row: Row) -> ETag:
+        if key not in self._rows:
+            self._ordered = None
         etag = f'W/"{next(self._etags)}"'
         self._partitions.setdefault(key[0], set()).add(key)
         self._rows[key] = _Kept(row, etag, self._clock.now().astimezone(UTC))
@@ -149,7 +182,7 @@ class MemoryCommands(_Store):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.index = _Table(clock)
-        self._lists = _Table(clock)
+        self.lists = _Table(clock)
 
     async def insert(self, command: Command) -> bool:
         return self.table.insert((command.command_id,), rows.COMMAND.encode(command)) is not None
@@ -167,7 +200,7 @@ class MemoryCommands(_Store):
     async def list_recorded(self, command: Command) -> None:
         place = "!".join((rows.newest_first(command.recorded_at), command.queue, command.command_id))
         row: Row = {"Queue": command.queue, "CommandId": command.command_id, "HouseholdId": command.household_id}
-        self._lists.insert((place,), row)
+        self.lists.insert((place,), row)
 
     async def listed(
         self,
@@ -178,7 +211,7 @@ class MemoryCommands(_Store):
         after: str = "",
     ) -> AsyncIterator[ListedCommand]:
         last = rows.not_before(since) if since is not None else None
-        for (place,), row in self._lists.under():
+        for (place,), row in self.lists.under():
             if place <= after or (last is not None and place >= last) or row["Queue"] not in queues:
                 continue
             if household_id in (None, row["HouseholdId"]):
@@ -249,7 +282,7 @@ class MemoryStages(_Store):
 class MemorySignals(_Store):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self._findings = _Table(clock)
+        self.findings = _Table(clock)
 
     async def insert(self, signal: Signal) -> ETag | None:
         return self.table.insert((signal.signal_id,), rows.SIGNAL.encode(signal))
@@ -297,23 +330,26 @@ class MemorySignals(_Store):
                     place=place,
                 )
 
+    async def unlist(self, queue: str, listed: ListedSignal) -> None:
+        """A list is the signals themselves here."""
+
     async def index_finding(
         self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]
     ) -> None:
         key = household_id, rows.newest_day_first(day), signal_id
-        self._findings.insert(key, rows.encode_finding(signal_id, transaction_ids))
+        self.findings.insert(key, rows.encode_finding(signal_id, transaction_ids))
 
     async def listed_findings(self, household_id: str) -> dict[str, frozenset[str]]:
-        return rows.listed_with(row for _, row in self._findings.under(household_id))
+        return rows.listed_with(row for _, row in self.findings.under(household_id))
 
     def unlist_finding(self, household_id: str, signal_id: str) -> None:
-        for key, _ in self._findings.under(household_id):
+        for key, _ in self.findings.under(household_id):
             if key[2] == signal_id:
-                self._findings.delete(key)
+                self.findings.delete(key)
 
     async def open_findings(self, household_id: str) -> list[OpenFinding]:
         newest: dict[str, Row] = {}
-        for _, row in list(self._findings.under(household_id))[: rows.FINDINGS_READ]:
+        for _, row in list(self.findings.under(household_id))[: rows.FINDINGS_READ]:
             newest.setdefault(str(row["SignalId"]), row)
         found = []
         for signal_id, row in list(newest.items())[: rows.FINDINGS_LISTED]:
@@ -353,7 +389,7 @@ class MemoryLedger(_Store):
 class MemoryApprovals(_Store):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self._due = _Table(clock)
+        self.due_list = _Table(clock)
         self._pended: set[tuple[str, str]] = set()
 
     async def insert(self, approval: Approval) -> ETag | None:
@@ -387,7 +423,7 @@ class MemoryApprovals(_Store):
     async def due(self, before: datetime, limit: int) -> list[DueApproval]:
         found: list[DueApproval] = []
         share: dict[str, int] = {}
-        for key, row in self._due.under():
+        for key, row in self.due_list.under():
             due = rows.decode_due(row)
             share[key[0]] = share.get(key[0], 0) + (due.due_at < before)
             if due.due_at < before and share[key[0]] <= rows.DUE_SHARE and len(found) < limit:
@@ -396,16 +432,16 @@ class MemoryApprovals(_Store):
 
     async def postpone(self, due: DueApproval, later: DueApproval) -> None:
         self._list_due(later)
-        self._due.delete(_due_key(due))
+        self.due_list.delete(_due_key(due))
 
     async def forget(self, due: DueApproval) -> None:
-        self._due.delete(_due_key(due))
+        self.due_list.delete(_due_key(due))
 
     async def list_older(self, households: int) -> bool:
         return False
 
     def _list_due(self, due: DueApproval) -> None:
-        self._due.insert(_due_key(due), rows.encode_due(due))
+        self.due_list.insert(_due_key(due), rows.encode_due(due))
 
 
 def _due_key(due: DueApproval) -> RowKey:
@@ -653,6 +689,22 @@ class MemoryAged:
         items = [Stored(name, self._blobs.put_at[name].isoformat()) for name in names[:limit]]
         return Page(items, names[limit - 1] if len(names) > limit else "")
 
+    async def listings(self, before: datetime, cursor: str, limit: int) -> Page[AgedListing]:
+        """Of commands; the lists of signals are the signals themselves here."""
+        lists, walked, after = self._commands.lists, list[Stored[AgedListing]](), cursor
+        for (place,), kept in lists.beyond((cursor,)):
+            if kept.stamped >= before:
+                continue
+            if len(walked) == limit:
+                return Page(walked, after)
+            after, at = place, rows.time_of(place)
+            walked.append(
+                Stored(
+                    AgedListing(partition="", row_key=place, command_id=str(kept.row["CommandId"]), at=at), kept.etag
+                )
+            )
+        return Page(walked)
+
     async def marks(self, before: str, limit: int) -> int:
         old = [key for key, _ in self._households.table.under("active") if key[1] < before][:limit]
         for key in old:
@@ -672,12 +724,16 @@ class MemoryAged:
         self._commands.index.delete((command.household_id, command.conversation_id, *place))
         for key, _ in self._replays.table.under("claim", command.queue, command.command_id):
             self._replays.table.delete(key)
+        self._commands.lists.delete(("!".join(place),))
         return self._commands.table.delete((command.command_id,), etag)
 
     async def remove_signal(self, signal: Signal, etag: ETag) -> bool:
         if signal.household_id is not None:
             self._signals.unlist_finding(signal.household_id, signal.signal_id)
         return self._signals.table.delete((signal.signal_id,), etag)
+
+    async def remove_listing(self, listing: AgedListing, etag: ETag) -> bool:
+        return self._commands.lists.delete((listing.row_key,), etag)
 
     async def remove_conversation(self, conversation: Conversation, etag: ETag) -> bool:
         return self._conversations.table.delete(_conversation_key(conversation), etag)
@@ -699,17 +755,103 @@ def _walk[T](
     """A cursor is the key of the last row that was passed."""
     items: list[Stored[T]] = []
     after = tuple(json.loads(cursor)) if cursor else ()
-    for key, row in table.under():
-        if key <= after:
-            continue
+    for key, kept in table.beyond(after):
         if len(items) == limit:
             return Page(items, json.dumps(after))
-        after, kept = key, table.read(key)
+        after = key
         try:
-            value = decode(row)
+            value = decode(kept.row)
         except StoredRowError as error:
             log.error("an old row cannot be read", extra={"rationale": error.rationale})
             continue
-        if kept is not None and is_old(value):
+        if is_old(value):
             items.append(Stored(value, kept.etag))
     return Page(items)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryHouseholdData:
+    """Over the tables of the other stores."""
+
+    _tables: dict[HouseholdKind, tuple[_Table, ...]]
+    _stages: MemoryStages
+    _keys: MemoryKeys
+    _lists: tuple[MemoryOutbox, ...]
+    _blobs: MemoryBlobs
+
+    async def page(
+        self, kind: HouseholdKind, household_id: str, cursor: str, limit: int, *, whole: bool
+    ) -> Page[HouseholdRow]:
+        if kind is HouseholdKind.BLOBS:
+            return await self._blob_page(household_id, cursor, 1 if whole else limit, whole=whole)
+        after = tuple(json.loads(cursor)) if cursor else ()
+        items: list[Stored[HouseholdRow]] = []
+        for place, key, kept in self._of(kind, household_id):
+            if (str(place), *key) <= after:
+                continue
+            if len(items) == limit:
+                return Page(items, json.dumps(items[-1].value.place))
+            content = {name: _told(value) for name, value in kept.row.items()}
+            if whole:
+                content |= self._parts(kind, kept.row)
+            items.append(Stored(HouseholdRow(kind=kind, place=(str(place), *key), content=content), kept.etag))
+        return Page(items)
+
+    async def remove(self, row: HouseholdRow, etag: ETag) -> int | None:
+        if row.kind is HouseholdKind.BLOBS:
+            self._blobs.remove(row.place[0])
+            return 1
+        place, *rest = row.place
+        key, table = tuple(rest), self._tables[row.kind][int(place)]
+        there = table.read(key)
+        if there is None:
+            return 0
+        if row.kind is HouseholdKind.DECISIONS:
+            return 1 if table.update(key, there.row | {"Rationale": ERASED}, etag) else None
+        gone = 0
+        if row.kind is HouseholdKind.RUNS:
+            for part, _ in self._stages.table.under(str(there.row["RunId"])):
+                gone += self._stages.table.delete(part)
+        if row.kind is HouseholdKind.COMMANDS:
+            command_id = str(there.row["CommandId"])
+            for listed in (*self._lists, self._keys):
+                for part, _ in listed.table.under():
+                    if command_id in part:
+                        gone += listed.table.delete(part)
+        return gone + 1 if table.delete(key, etag) else None
+
+    def _of(self, kind: HouseholdKind, household_id: str) -> Iterable[tuple[int, RowKey, _Kept]]:
+        for place, table in enumerate(self._tables.get(kind, ())):
+            for key, row in table.under():
+                kept = table.read(key)
+                erased = kind is HouseholdKind.DECISIONS and row["Rationale"] == ERASED
+                if kept is not None and not erased and (household_id in key or row.get("HouseholdId") == household_id):
+                    yield place, key, kept
+
+    def _parts(self, kind: HouseholdKind, row: Row) -> dict[str, object]:
+        if kind is HouseholdKind.RUNS:
+            return {"Stages": [_all_told(stage) for _, stage in self._stages.table.under(str(row["RunId"]))]}
+        if kind is HouseholdKind.COMMANDS:
+            keys = [key for part, key in self._keys.table.under() if row["CommandId"] in part]
+            return {"Keys": [_all_told(key) for key in keys]}
+        return {}
+
+    async def _blob_page(self, household_id: str, cursor: str, limit: int, *, whole: bool) -> Page[HouseholdRow]:
+        own = (f"{household_id}/", f"agent/{household_id}/")
+        names = [name for name in sorted(self._blobs.put_at) if name.startswith(own) and name > cursor]
+        items = []
+        for name in names[:limit]:
+            data = await self._blobs.get(name) or b""
+            content: dict[str, object] = {"Name": name}
+            if whole:
+                content["Text"] = data.decode("utf-8", "replace")
+            items.append(Stored(HouseholdRow(kind=HouseholdKind.BLOBS, place=(name,), content=content), "blob"))
+        return Page(items, names[limit - 1] if len(names) > limit else "")
+
+
+def _told(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _all_told(row: Row) -> dict[str, object]:
+    return {name: _told(value) for name, value in row.items()}

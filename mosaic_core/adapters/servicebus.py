@@ -42,9 +42,6 @@ _MAX_BATCH: Final = 100
 _CLOSE_SECONDS: Final = 2.0
 _PROBE_SECONDS: Final = 3.0
 _GOOD_FOR: Final = 15.0
-_LOOK_SECONDS: Final = 30.0
-_PAGE: Final = 100
-_PAGES: Final = 10
 _OF_A_PART: Final = frozenset({"forbidden"})
 """What may be wrong with one direction only: each has a role of its own."""
 
@@ -106,44 +103,6 @@ class ServiceBusSender:
         if namespace is None:
             namespace = self._namespaces[loop] = _Namespace(self._connection, self._timeout)
         return namespace
-
-
-class ServiceBusView:
-    """The `QueueView` of a deployment. Connects anew for each look, a few times an hour: kept links would be idle, and
-    closed by the broker meanwhile."""
-
-    def __init__(self, connection: Connection, *, timeout: float = _LOOK_SECONDS) -> None:
-        self._connection = connection
-        self._timeout = timeout
-
-    async def oldest(self, queue: str) -> datetime | None:
-        try:
-            async with asyncio.timeout(self._timeout):
-                await asyncio.to_thread(import_sdk)
-                return await self._oldest(queue)
-        except Exception as error:
-            raise QueueUnavailableError(f"looking at {queue} failed: {_name(error)}") from error
-
-    async def _oldest(self, queue: str) -> datetime | None:
-        from azure.servicebus import ServiceBusMessageState
-
-        async with contextlib.AsyncExitStack() as open_parts:
-            client, credential = _client_of(self._connection, retry_total=1)
-            if credential is not None:
-                open_parts.push_async_callback(credential.close)
-            await open_parts.enter_async_context(client)
-            receiver = await open_parts.enter_async_context(client.get_queue_receiver(queue))
-            after = 0
-            for _ in range(_PAGES):
-                page = await receiver.peek_messages(max_message_count=_PAGE, sequence_number=after + 1)
-                if not page:
-                    return None
-                # numbers are given as messages become due, so the first that is is the oldest
-                for message in page:
-                    if message.state == ServiceBusMessageState.ACTIVE:
-                        return message.enqueued_time_utc
-                after = page[-1].sequence_number or after + 1
-        return None
 
 
 # -------------------------------------------------------------------------------------------------------------- inside

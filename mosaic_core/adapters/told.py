@@ -82,6 +82,9 @@ class ToldSignals:
             after=after,
         )
 
+    async def unlist(self, queue: str, listed: ListedSignal) -> None:
+        await self._store.unlist(queue, listed)
+
     async def index_finding(
         self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]
     ) -> None:

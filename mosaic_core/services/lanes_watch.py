@@ -10,24 +10,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from mosaic_core.concurrency import each
 from mosaic_core.domain.errors import MosaicError, QueueUnavailableError
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.ports import Clock, PauseStore, QueueView
+from mosaic_core.ports import Clock, PauseStore, QueueBrowser
 
 log = logging.getLogger(__name__)
 
 LOOKED: Final = "lane looked at"
 PAUSED: Final = "lane is paused"
 
+PAGE: Final = 100
+PAGES: Final = 10
+"""Of a queue with very many copies in front that are not due yet the first thousand messages are looked at."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanesWatch:
     """``queues`` are the real names."""
 
-    view: QueueView
+    browser: QueueBrowser
     clock: Clock
     queues: Mapping[Lane, str]
     pauses: PauseStore | None = None
@@ -43,7 +48,7 @@ class LanesWatch:
         queue = self.queues[lane]
         told: dict[str, str | float] = {"lane": lane.value, "queue": queue}
         try:
-            since = await self.view.oldest(queue)
+            since = await self._oldest(queue)
         except QueueUnavailableError as error:
             log.warning("a lane could not be looked at", extra={**told, "rationale": error.rationale})
             return None
@@ -62,3 +67,15 @@ class LanesWatch:
         if stored is not None and stored.value.is_paused:
             seconds = (self.clock.now() - stored.value.changed_at).total_seconds()
             log.warning(PAUSED, extra={**told, "pausedSeconds": round(max(0.0, seconds))})
+
+    async def _oldest(self, queue: str) -> datetime | None:
+        """When the oldest message was enqueued that waits or is at work now; copies that are not due yet do not count.
+        Numbers are given as messages become due, so the first that is due is the oldest."""
+        after = 0
+        for _ in range(PAGES):
+            page = await self.browser.browse(queue, after=after, limit=PAGE)
+            due = next((message for message in page if message.state == "active"), None)
+            if due is not None or not page:
+                return due.enqueued_at if due is not None else None
+            after = page[-1].sequence_number
+        return None

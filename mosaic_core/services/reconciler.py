@@ -33,6 +33,7 @@ from mosaic_core.ports import (
     Clock,
     EventPublisher,
     IncomingMessage,
+    ListedSignal,
     QueueBrowser,
     Stored,
     StoredKey,
@@ -77,6 +78,12 @@ PAGE: Final = 100
 LOOKED_THROUGH: Final = 10_000
 """Messages of a queue that are looked through for another copy. What a longer one holds is not known, and nothing is
 done."""
+
+OPEN_SIGNALS: Final = 100
+"""Open signals of one queue, as they are listed, that one tick looks at."""
+
+UNLISTED_AFTER: Final = timedelta(hours=1)
+"""A signal is listed before it is written: a row that is younger may be about to be right."""
 
 PER_SHARD: Final = 500
 """Listed commands of one shard that one tick looks at."""
@@ -169,9 +176,41 @@ class Reconciler:
                 # one queue stops no other, nor what is followed
                 log.exception("dead letters cannot be looked at", extra={"queue": queue})
                 report += ReconcileReport(failed=1)
+            await self._tidy_open(queue, started)
         shards = [shard async for shard in self.stores.followed.shards()]
         reports = await each(shards, lambda shard: self._shard(shard, started), at_once=_SHARDS_AT_ONCE)
         return sum(reports, report)
+
+    # ------------------------------------------------------------------------------------------------ open signals
+
+    async def _tidy_open(self, queue: str, now: datetime) -> None:
+        """Take off the list of open signals what is resolved, gone or listed at another time: whoever should have done
+        it died, or got no answer. A bounded piece, beyond the cursor; it stops nothing else."""
+        name, signals_of = f"open-signals {queue}", self.stores.signals
+        try:
+            cursor = await self.stores.cursors.read(name)
+            after = cursor.value if cursor else ""
+            listed: list[ListedSignal] = []
+            async for one in signals_of.listed([queue], open_only=True, after=after):
+                listed.append(one)
+                if len(listed) == OPEN_SIGNALS:
+                    break
+
+            async def look_at(one: ListedSignal) -> None:
+                if now - one.raised_at < UNLISTED_AFTER:
+                    return
+                stored = await signals_of.read(one.signal_id)
+                if stored is None or stored.value.is_resolved or stored.value.raised_at != one.raised_at:
+                    await signals_of.unlist(queue, one)
+
+            await each(listed, look_at, at_once=_COMMANDS_AT_ONCE)
+            reached = listed[-1].place if len(listed) == OPEN_SIGNALS else ""
+            if reached != after:
+                await self.stores.cursors.save(name, reached, cursor.etag if cursor else None)
+        except Exception as error:
+            log.warning(
+                "the list of open signals cannot be looked at", extra={"queue": queue, "error": type(error).__name__}
+            )
 
     # ------------------------------------------------------------------------------------------------ dead letters
 

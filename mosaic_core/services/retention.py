@@ -19,18 +19,20 @@ from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError, TransientError
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
 from mosaic_core.domain.records import Conversation, Key, Signal
-from mosaic_core.ports import AgedCommand, Clock, Page, Stored, Stores
+from mosaic_core.ports import AgedCommand, AgedListing, Clock, Page, Stored, Stores
 
 log = logging.getLogger(__name__)
 
 PAGE: Final = 100
-ROWS: Final = 2_000
-"""Old rows of one kind that one tick looks at."""
+ROWS: Final = 20_000
+"""Old rows of one kind that one tick looks at, where it has the time."""
 
-PAGES: Final = 50
+PAGES: Final = 250
 """Requests that one tick spends on walking one kind."""
 
-_TICK_SECONDS: Final = 240.0
+TICK_SECONDS: Final = 240.0
+"""After these a tick looks at one page more of each kind that is left, and ends: well within an invocation's time."""
+
 _AT_ONCE: Final = 16
 _MONTHS_MARKED: Final = 6
 """Marks of activity that are kept: the nights look back three months."""
@@ -70,12 +72,16 @@ class Retention:
         """Safe to run many at once. A kind for which storage does not answer is gone on with by the next tick."""
         started, ages, aged = self.clock.now(), self.ages, self.stores.aged
         report = RetentionReport()
-        report += await self._walk("commands", started, ages.commands, aged.commands, self._command)
         report += await self._walk("keys", started, ages.keys, aged.keys, self._key)
         report += await self._walk("signals", started, ages.signals, aged.signals, self._signal)
         report += await self._walk("conversations", started, ages.conversations, aged.conversations, self._conversation)
-        report += await self._walk("blobs", started, ages.blobs, aged.blobs, self._blob)
-        return report + await self._marks(started)
+        listed = ages.commands or ages.signals
+        report += await self._walk("listings", started, listed, aged.listings, self._listing)
+        report += await self._marks(started)
+        # late, since it is most of the work and would cost the others all of the tick; before the blobs, since it keeps
+        # those that a command which stays needs
+        report += await self._walk("commands", started, ages.commands, aged.commands, self._command)
+        return report + await self._walk("blobs", started, ages.blobs, aged.blobs, self._blob)
 
     async def _walk[T](
         self,
@@ -119,7 +125,7 @@ class Retention:
                     if etag is None:
                         break  # another tick is at it
                 at, looked_at = page.cursor, looked_at + len(page.items)
-                late = (self.clock.now() - started).total_seconds() > _TICK_SECONDS
+                late = (self.clock.now() - started).total_seconds() > TICK_SECONDS
                 if not at or looked_at >= ROWS or late:
                     break
         except StoreUnreachableError as error:
@@ -206,6 +212,22 @@ class Retention:
         if any(approval.conversation_id == conversation.conversation_id for approval in pending):
             return False
         return await stores.aged.remove_conversation(conversation, stored.etag)
+
+    async def _listing(self, stored: Stored[AgedListing], _: datetime) -> bool:
+        """What a row names goes with it; one that names nothing was left by who died between, or by what was listed
+        and never written."""
+        listing = stored.value
+        if listing.command_id:
+            command = await self.stores.commands.read(listing.command_id)
+            stays = command is not None and command.recorded_at == listing.at
+        else:
+            signal = await self.stores.signals.read(listing.signal_id)
+            stays = (
+                signal is not None
+                and listing.at in (None, signal.value.raised_at)
+                and not (listing.of_open and signal.value.is_resolved)
+            )
+        return not stays and await self.stores.aged.remove_listing(listing, stored.etag)
 
     async def _blob(self, stored: Stored[str], _: datetime) -> bool:
         """An envelope belongs to its command, and goes with it; one that lies alone was left by who died between."""

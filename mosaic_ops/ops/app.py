@@ -9,7 +9,18 @@ from typing import Annotated, Final
 import typer
 
 # each registers its verbs
-from mosaic_ops.ops import deadletters, evidence, glance, members, replays, runs, signals, steering, told  # noqa: F401
+from mosaic_ops.ops import (  # noqa: F401
+    deadletters,
+    evidence,
+    glance,
+    households,
+    members,
+    replays,
+    runs,
+    signals,
+    steering,
+    told,
+)
 from mosaic_ops.ops.here import (
     Here,
     app,

@@ -9,11 +9,25 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from mosaic_core.adapters.memory_messaging import ManualClock
+from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker, MemoryPublisher
+from mosaic_core.adapters.rows import Row
 from mosaic_core.adapters.tables import TableStores, ensure_tables, open_table_stores
-from mosaic_core.adapters.tables.stores import COMMANDS, DECISIONS, INDEX, KEYS, RUNS, SIGNALS, STAGES, TABLES
+from mosaic_core.adapters.tables.stores import (
+    COMMANDS,
+    DECISIONS,
+    INDEX,
+    KEYS,
+    RUNS,
+    SIGNALS,
+    STAGES,
+    TABLES,
+    lists_of_signal,
+)
 from mosaic_core.domain import ids
+from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus
+from mosaic_core.services import reconciler as reconciler_module
+from mosaic_core.services.reconciler import Reconciler
 from mosaic_core.services.retention import Ages, Retention
 from tests.support import records
 from tests.support.azurite import running_azurite
@@ -73,6 +87,8 @@ async def test_hundreds_of_expired_commands_are_levelled_and_nothing_live_is_tou
     assert len(listed) == 11
     partitions = [p async for p in opened.tables.partitions(INDEX, "active!")]
     assert partitions == []
+    for household_id in (HOUSEHOLD, None):
+        assert len([c async for c in stores.commands.listed([QUEUE], household_id=household_id)]) == 11
     assert await stores.keys.read(QUEUE, f"{2001:032x}") is None
     assert await stores.runs.read(ids.run_id(QUEUE, f"{2001:032x}")) is not None
 
@@ -164,3 +180,141 @@ async def test_signals_keys_and_conversations_go_with_what_lists_them(opened: Ta
     assert (found.value.conversation_id, found.value.turns) == (records.CONVERSATION.conversation_id, ())
     assert await stores.aged.remove_conversation(found.value, found.etag)
     assert (await stores.aged.conversations(at + timedelta(days=1), "", 10)).items == []
+
+
+async def places(opened: TableStores) -> set[tuple[str, str]]:
+    """Rows of the operators' lists, by kind and what they name."""
+    rows, token = await opened.tables.page(
+        INDEX, [], select=["PartitionKey", "RowKey", "SignalId", "CommandId"], size=1000, token=""
+    )
+    assert not token
+    found = set()
+    for row, _ in rows:
+        kind = str(row["PartitionKey"]).partition("!")[0]
+        of_kind = f" {str(row['RowKey']).partition('!')[0]}" if kind == "signals" else ""
+        if kind in {"about", "commands", "recent", "signals"}:
+            found.add((kind + of_kind, str(row.get("SignalId") or row.get("CommandId"))))
+    return found
+
+
+async def test_the_operators_lists_go_with_what_they_name(opened: TableStores) -> None:
+    stores, at = opened.stores, datetime(2025, 1, 1, tzinfo=UTC)
+    gone = replace(records.SIGNAL, signal_id="gone", raised_at=at, message_id="m-1")
+    kept = replace(records.SIGNAL, signal_id="kept", raised_at=at, message_id="m-1", is_resolved=False)
+    kept = replace(kept, resolved_at=None, resolved_by=None, resolution_note=None)
+    for signal in (gone, kept):
+        await stores.signals.insert(signal)
+    commands = [replace(records.COMMAND, command_id=f"{n:032x}", recorded_at=at) for n in (1, 2)]
+    for command in commands:
+        await stores.commands.insert(command)
+        await stores.commands.list_recorded(command)
+    removed = {s.value.signal_id: s for s in (await stores.aged.signals(datetime.now(UTC), "", 10)).items}
+    assert not await stores.aged.remove_signal(removed["kept"].value, removed["gone"].etag), "written since"
+    assert await stores.aged.remove_signal(removed["gone"].value, removed["gone"].etag)
+    for stored in (await stores.aged.commands(datetime.now(UTC), "", 1)).items:
+        assert await stores.aged.remove_command(stored.value, stored.etag)
+    assert await places(opened) == {
+        ("signals all", "kept"),
+        ("signals open", "kept"),
+        ("about", "kept"),
+        ("commands", f"{2:032x}"),
+        ("recent", f"{2:032x}"),
+    }
+
+
+async def test_rows_of_lists_that_name_nothing_go_when_they_are_old(opened: TableStores) -> None:
+    stores, now = opened.stores, datetime.now(UTC)
+    at = now - timedelta(days=1)
+    command = replace(records.COMMAND, recorded_at=at)
+    signal = replace(records.SIGNAL, raised_at=at, is_resolved=False, resolved_at=None, resolved_by=None)
+    await stores.commands.insert(command)
+    await stores.signals.insert(signal)
+    await stores.commands.list_recorded(command)
+    wanted = await places(opened)
+    # listed, and never written; listed at another time
+    await stores.commands.list_recorded(replace(command, command_id=f"{9:032x}"))
+    await stores.commands.list_recorded(replace(command, recorded_at=at - timedelta(days=1)))
+    never = replace(signal, signal_id="never", message_id="m-9")
+    earlier = replace(signal, raised_at=at - timedelta(hours=1))
+    for listed in (never, earlier):
+        for partition, row_key in lists_of_signal(listed):
+            await opened.tables.insert(INDEX, partition, row_key, {"SignalId": listed.signal_id})
+    assert len(await places(opened)) > len(wanted)
+    young = Retention(stores=stores, clock=ManualClock(now), ages=Ages())
+    assert (await young.tick()).removed == 0
+    ages = Ages(commands=timedelta(days=90), keys=None, conversations=None, blobs=None)
+    later = Retention(stores=stores, clock=ManualClock(now + timedelta(days=88)), ages=ages)
+    assert (await later.tick()).removed == 0, "the rows are young, whatever they name"
+    ages = replace(ages, commands=timedelta(days=-1), signals=None)
+    page = await stores.aged.listings(now + timedelta(days=1), "", 2)
+    walked = list(page.items)
+    while page.cursor:
+        page = await stores.aged.listings(now + timedelta(days=1), page.cursor, 2)
+        assert len(page.items) <= 2
+        walked += page.items
+    assert len(walked) == len({(one.value.partition, one.value.row_key) for one in walked})
+    retention = Retention(stores=stores, clock=ManualClock(now), ages=ages)
+    for stored in walked:
+        await retention._listing(stored, now)
+    assert await places(opened) == wanted
+    assert [s.signal_id async for s in stores.signals.listed([signal.queue], open_only=True)] == [signal.signal_id]
+    assert len([c async for c in stores.commands.listed([QUEUE])]) == 1
+
+
+async def test_the_reconciler_takes_off_what_is_not_open_any_more(opened: TableStores) -> None:
+    stores, now = opened.stores, datetime.now(UTC)
+    clock = ManualClock(now)
+    broker = MemoryBroker(clock)
+    reconciler = Reconciler(
+        stores=stores, browser=broker, publisher=MemoryPublisher(), clock=clock, queues={Lane.CONVERSATION: QUEUE},
+        policy_version="1",
+    )  # fmt: skip
+    at = now - timedelta(hours=2)
+    there = replace(records.SIGNAL, queue=QUEUE, raised_at=at, is_resolved=False, resolved_at=None, resolved_by=None)
+    for name, raised_at in (("open", at), ("young", now)):
+        await stores.signals.insert(replace(there, signal_id=name, raised_at=raised_at))
+    resolved = replace(there, signal_id="resolved", is_resolved=True, resolved_at=now, resolved_by="o")
+    await stores.signals.insert(resolved)
+    cut_off = [
+        resolved,
+        replace(there, signal_id="gone"),
+        replace(there, signal_id="open", raised_at=at - timedelta(1)),
+    ]
+    to_come = replace(there, signal_id="to come", raised_at=now)
+    for signal in (*cut_off, to_come):
+        [_, place, *_] = lists_of_signal(signal)
+        row: Row = {"SignalId": signal.signal_id, "Severity": "Error", "SignalCode": "x", "HouseholdId": ""}
+        await opened.tables.insert(INDEX, *place, row)
+    await reconciler.tick()
+    listed = [(s.signal_id, s.raised_at) async for s in stores.signals.listed([QUEUE], open_only=True)]
+    assert sorted(listed) == sorted([("open", at), ("young", now), ("to come", now)])
+
+
+async def test_the_list_of_open_signals_is_looked_through_a_piece_a_tick(
+    opened: TableStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler_module, "OPEN_SIGNALS", 2)
+    stores, now = opened.stores, datetime.now(UTC)
+    clock = ManualClock(now)
+    reconciler = Reconciler(
+        stores=stores, browser=MemoryBroker(clock), publisher=MemoryPublisher(), clock=clock,
+        queues={Lane.CONVERSATION: QUEUE}, policy_version="1",
+    )  # fmt: skip
+    for number in range(5):
+        signal = replace(
+            records.SIGNAL, queue=QUEUE, signal_id=f"s{number}", raised_at=now - timedelta(hours=9 - number)
+        )
+        is_open = number > 1  # the oldest two are not
+        await opened.tables.insert(INDEX, *lists_of_signal(signal)[1], {"SignalId": f"s{number}", "Severity": "Error"})
+        if is_open:
+            await stores.signals.insert(replace(signal, is_resolved=False, resolved_at=None, resolved_by=None))
+
+    async def listed() -> list[str]:
+        return [s.signal_id async for s in stores.signals.listed([QUEUE], open_only=True)]
+
+    counts = []
+    for _ in range(4):
+        await reconciler.tick()
+        counts.append(len(await listed()))
+    assert (counts[0], counts[-1]) == (5, 3)
+    assert await listed() == ["s4", "s3", "s2"]

@@ -23,6 +23,7 @@ from mosaic_core.entrypoints.http import Api, create_blueprint
 from mosaic_core.ports import Finding, Principal, Stores, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
+from mosaic_core.services.households.service import HouseholdService
 from mosaic_core.services.membership import Caller, MembershipService
 from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.outbox import UnsentCommands
@@ -123,6 +124,7 @@ class Services:
     read_models: ReadModels
     operators: OperatorService
     replays: ReplayService
+    households: HouseholdService
     memberships: MembershipService
     health: HealthService
     verifier: TokenVerifier
@@ -186,6 +188,13 @@ class ApiWorld:
             read_models=self.read_models,
             replays=self.replays,
             operators=OperatorService(self.stores, self.clock, self.enqueue.queues, publisher=lambda: self.publisher),
+            households=HouseholdService(
+                stores=self.stores,
+                browser=self.broker,
+                desk=self.broker,
+                clock=self.clock,
+                queues=self.enqueue.queues,
+            ),
             memberships=MembershipService(self.stores.members),
             health=self.health,
             verifier=StaticVerifier(),

@@ -42,6 +42,8 @@ RULES: dict[str, tuple[Right | None, str | None]] = {
     "ops_remove_member": (None, "Mosaic.Operator.Admin"),
     "ops_pause_lane": (None, "Mosaic.Operator.Admin"),
     "ops_resume_lane": (None, "Mosaic.Operator.Admin"),
+    "ops_erase_household": (None, "Mosaic.Operator.Admin"),
+    "ops_export_household": (None, "Mosaic.Operator.Admin"),
     "health_live": (None, None),
     "health_ready": (None, None),
     "openapi": (None, None),

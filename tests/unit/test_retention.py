@@ -68,8 +68,9 @@ class Kept:
             for name in ("commands", "keys", "runs", "stages", "signals", "decisions", "approvals", "conversations")
         }
         counted = {name: len(list(part.table.under())) for name, part in parts.items()}
-        commands, found = cast("Any", self.stores.commands), cast("Any", self.stores.signals)._findings
-        return counted | {"listed": len(list(commands.index.under())), "findings": len(list(found.under()))}
+        commands, found = cast("Any", self.stores.commands), cast("Any", self.stores.signals).findings
+        lists = {"listed": commands.index, "of_queue": commands.lists, "findings": found}
+        return counted | {name: len(list(table.under())) for name, table in lists.items()}
 
 
 async def leave(
@@ -110,6 +111,7 @@ async def leave(
     )
     await stores.commands.insert(command)
     await stores.commands.index_conversation(HOUSEHOLD, CONVERSATION, at, QUEUE, command_id)
+    await stores.commands.list_recorded(command)
     await stores.keys.insert(
         replace(
             records.KEY,
@@ -143,7 +145,10 @@ def kept() -> Kept:
     return Kept()
 
 
-async def test_ten_thousand_expired_commands_are_levelled_a_bounded_piece_at_a_time(kept: Kept) -> None:
+async def test_ten_thousand_expired_commands_are_levelled_a_bounded_piece_at_a_time(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROWS", 2_000)
     for number in range(1, 10_001):
         await kept.command(number)
     live = [await kept.command(number, age_days=89) for number in range(20_001, 20_051)]
@@ -165,6 +170,7 @@ async def test_ten_thousand_expired_commands_are_levelled_a_bounded_piece_at_a_t
         "approvals": 0,
         "conversations": 0,
         "listed": 50,
+        "of_queue": 50,
         "findings": 0,
     }
     listed = [c async for _, c in kept.stores.commands.conversation(HOUSEHOLD, CONVERSATION)]
@@ -222,6 +228,68 @@ async def test_one_that_never_began_stays_while_anything_is_to_come(kept: Kept) 
     await kept.until_level()
     assert await kept.stores.commands.read(command.command_id) is None
     assert await kept.stores.signals.read(unsent.signal_id) is None
+
+
+async def test_a_place_in_a_list_of_what_was_never_recorded_goes_when_it_is_old(kept: Kept) -> None:
+    """And one that a command has beside its own, since it was recorded at another time."""
+    command = await kept.command(1, age_days=1)
+    never = replace(command, command_id=f"{2:032x}")
+    for listed in (never, replace(command, recorded_at=command.recorded_at - timedelta(seconds=1))):
+        await kept.stores.commands.list_recorded(listed)
+    await kept.until_level()
+    assert kept.rows()["of_queue"] == 3
+    kept.clock.advance(50 * 86_400)
+    kept.clock.advance(41 * 86_400)
+    await kept.command(3, age_days=0)
+    await kept.retention(ages=Ages(commands=timedelta(days=90), keys=None)).tick()
+    listed_now = [one.command_id async for one in kept.stores.commands.listed([QUEUE])]
+    assert listed_now == [f"{3:032x}"]
+
+
+async def test_one_that_stays_stays_listed(kept: Kept) -> None:
+    await kept.command(1, outcome=AttemptOutcome.FAILED)  # nobody has seen to it
+    kept.clock.advance(200 * 86_400)
+    await kept.until_level()
+    assert [one.command_id async for one in kept.stores.commands.listed([QUEUE])] == [f"{1:032x}"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_a_hundred_thousand_expired_commands_are_gone_within_the_hour(kept: Kept) -> None:
+    for number in range(1, 100_001):
+        await kept.command(number)
+    live = [await kept.command(number, age_days=1) for number in range(200_001, 200_011)]
+    assert await kept.until_level() <= 100_000 // module.ROWS + 1  # six ticks of ten minutes, and one that finds none
+    rows = kept.rows()
+    assert {rows[name] for name in ("commands", "keys", "runs", "listed", "of_queue")} == {len(live)}
+
+
+async def test_a_tick_that_has_no_time_left_ends_after_a_page_of_each_kind(kept: Kept) -> None:
+    for number in range(1, 301):
+        await kept.command(number, age_days=95)
+    slow = replace(kept.stores, aged=_Slowed(kept.stores.aged, kept.clock))
+    report = await kept.retention(slow).tick()
+    assert report.removed == 2 * module.PAGE  # keys, commands
+    await kept.until_level()
+    assert kept.rows()["commands"] == 0
+
+
+class _Slowed:
+    """Each page takes longer than a tick may."""
+
+    def __init__(self, aged: Any, clock: ManualClock) -> None:
+        self._aged, self._clock = aged, clock
+
+    def __getattr__(self, name: str) -> Any:
+        target = getattr(self._aged, name)
+        if name not in {"keys", "commands"}:
+            return target
+
+        async def page(*arguments: Any) -> Any:
+            self._clock.advance(module.TICK_SECONDS + 1)
+            return await target(*arguments)
+
+        return page
 
 
 async def test_what_is_off_stays_for_ever(kept: Kept) -> None:

@@ -11,6 +11,7 @@ from mosaic_core.adapters.blobs import AzureBlobs
 from mosaic_core.adapters.storage import Account, Connection, Transport, resolve
 from mosaic_core.adapters.tables.aged import TableAged
 from mosaic_core.adapters.tables.client import Observation, Observer, TableService
+from mosaic_core.adapters.tables.household_data import TableHouseholdData
 from mosaic_core.adapters.tables.replays import TableReplays
 from mosaic_core.adapters.tables.stores import (
     TABLES,
@@ -97,6 +98,7 @@ def open_table_stores(
         cursors=TableCursors(service),
         aged=TableAged(service, blob_store, now),
         quotas=TableQuotas(service),
+        household_data=TableHouseholdData(service, blob_store),
         replays=TableReplays(service),
         pauses=TablePauses(service),
     )

@@ -21,12 +21,14 @@ from mosaic_core.adapters.tables.stores import (
     RUNS,
     SIGNALS,
     STAGES,
+    lists_of_command,
+    lists_of_signal,
 )
 from mosaic_core.concurrency import each
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Conversation, Key, Run, Signal
-from mosaic_core.ports import AgedCommand, ETag, Page, Stored
+from mosaic_core.ports import AgedCommand, AgedListing, ETag, Page, Stored
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,27 @@ _CONVERSATION: Final = (
     "HolderCommandId",
     "HolderAttempt",
 )
+
+
+_LISTS: Final = ("about", "commands", "recent", "signals")
+_LISTING: Final = ("PartitionKey", "RowKey", "CommandId", "SignalId")
+
+
+def _listing(row: Mapping[str, Any]) -> AgedListing:
+    partition, row_key = str(row["PartitionKey"]), str(row["RowKey"])
+    kind, of_kind = partition.partition(SEPARATOR)[0], row_key.partition(SEPARATOR)
+    place = of_kind[2] if kind == "signals" else row_key
+    try:
+        return AgedListing(
+            partition=partition,
+            row_key=row_key,
+            command_id=str(row.get("CommandId") or ""),
+            signal_id=str(row.get("SignalId") or ""),
+            at=rows.time_of(place) if kind != "about" else None,
+            of_open=kind == "signals" and of_kind[0] == "open",
+        )
+    except ValueError as error:
+        raise StoredRowError(f"the row {row_key} of the list {partition} has no place in it") from error
 
 
 class TableAged:
@@ -72,6 +95,21 @@ class TableAged:
         found, following = await self._blobs.older(before, cursor, limit)
         return Page([Stored(name, etag) for name, etag in found], following)
 
+    async def listings(self, before: datetime, cursor: str, limit: int) -> Page[AgedListing]:
+        """Which of the lists are walked stands in front of the service's own token."""
+        number, _, token = cursor.partition(" ")
+        walked = int(number or 0)
+        first = f"{_LISTS[walked]}{SEPARATOR}"
+        conditions: tuple[tuple[str, str, str | datetime], ...] = (
+            ("PartitionKey", "gt", first),
+            ("PartitionKey", "lt", first[:-1] + chr(ord(SEPARATOR) + 1)),
+            ("Timestamp", "lt", before),
+        )
+        page = await self._walk(INDEX, conditions, _LISTING, _listing, token, limit)
+        if page.cursor:
+            return Page(page.items, f"{walked} {page.cursor}")
+        return Page(page.items, f"{walked + 1} " if walked + 1 < len(_LISTS) else "")
+
     async def marks(self, before: str, limit: int) -> int:
         removed, prefix = 0, f"active{SEPARATOR}"
         async for partition in self._tables.partitions(INDEX, prefix):
@@ -98,6 +136,8 @@ class TableAged:
                 join(rows.newest_first(command.recorded_at), command.queue, command.command_id),
             )
         await self._clear(INDEX, replays_of(command.queue, command.command_id))
+        listed = lists_of_command(command.household_id, command.queue, command.command_id, command.recorded_at)
+        await each(listed, lambda place: self._drop(INDEX, *place))
         if not await self._tables.delete(COMMANDS, encode(command.command_id), "command", etag):
             return False
         if command.envelope_blob:
@@ -111,7 +151,14 @@ class TableAged:
             await self._clear(INDEX, join("finding", signal.household_id), conditions=of_signal)
         if signal.run_id is not None:
             await self._drop(INDEX, join("run", signal.run_id), encode(signal.signal_id))
-        return await self._tables.delete(SIGNALS, encode(signal.signal_id), "signal", etag)
+        if not await self._tables.delete(SIGNALS, encode(signal.signal_id), "signal", etag):
+            return False
+        # after the row: one that somebody opens again keeps its lists, and what is cut off here points at nothing
+        await each(lists_of_signal(signal), lambda place: self._drop(INDEX, *place))
+        return True
+
+    async def remove_listing(self, listing: AgedListing, etag: ETag) -> bool:
+        return await self._tables.delete(INDEX, listing.partition, listing.row_key, etag)
 
     async def remove_conversation(self, conversation: Conversation, etag: ETag) -> bool:
         keys = encode(conversation.household_id), encode(conversation.conversation_id)

@@ -207,7 +207,7 @@ class TableService:
         table: str,
         conditions: Iterable[tuple[str, str, str | datetime]],
         *,
-        select: Sequence[str],
+        select: Sequence[str] | None,
         size: int,
         token: str,
     ) -> tuple[list[tuple[dict[str, Any], ETag]], str]:
@@ -220,7 +220,7 @@ class TableService:
             .query_entities(
                 _where(terms),
                 parameters={str(place): value for place, (_, _, value) in enumerate(terms)},
-                select=list(select),
+                select=list(select) if select is not None else None,
                 results_per_page=size,
                 **_CALL,
             )

@@ -143,13 +143,9 @@ class TableCommands(_Store):
         )
 
     async def list_recorded(self, command: Command) -> None:
-        place = join(rows.newest_first(command.recorded_at), command.queue, command.command_id)
         row: Row = {"Queue": command.queue, "CommandId": command.command_id, "HouseholdId": command.household_id}
-        of_queue = self._tables.insert(INDEX, _recent(command.queue, command.recorded_at), place, row)
-        if not command.household_id:
-            await of_queue
-            return
-        await together(of_queue, self._tables.insert(INDEX, join("commands", command.household_id), place, row))
+        places = lists_of_command(command.household_id, command.queue, command.command_id, command.recorded_at)
+        await each(places, lambda place: self._tables.insert(INDEX, *place, row))
 
     async def listed(
         self,
@@ -222,6 +218,13 @@ class TableCommands(_Store):
 LISTED_PAGE: Final = 50
 _LISTED_COMMAND: Final = ("RowKey", "Queue", "CommandId", "HouseholdId")
 _LISTED_SIGNAL: Final = ("RowKey", "SignalId", "RunId", "Severity")
+
+
+def lists_of_command(household_id: str, queue: str, command_id: str, recorded_at: datetime) -> list[tuple[str, str]]:
+    """Where a command is listed for operators."""
+    place = join(rows.newest_first(recorded_at), queue, command_id)
+    places = [(_recent(queue, recorded_at), place)]
+    return [*places, (join("commands", household_id), place)] if household_id else places
 
 
 def _recent(queue: str, moment: datetime) -> str:
@@ -321,17 +324,19 @@ class TableSignals(_Store):
         if written is None:
             return None
         if signal.is_resolved:
-            await self._unlist(signal)
+            await self._unlist(_open_place(signal), signal.signal_id)
         else:
             # whoever resolved it before may have taken the row away meanwhile
             await self._tables.insert(INDEX, *place, _listed_row(signal))
         return written
 
-    async def _unlist(self, signal: Signal) -> None:
+    async def unlist(self, queue: str, listed: ListedSignal) -> None:
+        await self._unlist((join("signals", queue), _OPEN + listed.place), listed.signal_id)
+
+    async def _unlist(self, place: tuple[str, str], signal_id: str) -> None:
         """Off the list of open ones, unless the signal is open at that place, now or again."""
-        place = _open_place(signal)
         await self._remove(place)
-        stored = await self.read(signal.signal_id)
+        stored = await self.read(signal_id)
         if stored is not None and not stored.value.is_resolved and _open_place(stored.value) == place:
             await self._tables.insert(INDEX, *place, _listed_row(stored.value))
 
@@ -343,7 +348,7 @@ class TableSignals(_Store):
         if _all_place(stored.value) != _all_place(signal):
             await self._remove(_all_place(signal))
         if stored.value.is_resolved or _open_place(stored.value) != _open_place(signal):
-            await self._unlist(signal)
+            await self._unlist(_open_place(signal), signal.signal_id)
 
     async def _remove(self, place: tuple[str, str]) -> None:
         """One that is gone is as good as removed; a row of a list never changes."""
@@ -451,12 +456,17 @@ def _listed_row(signal: Signal) -> Row:
 
 def _lists_of(signal: Signal) -> list[tuple[str, str]]:
     """Where a new signal is listed."""
-    places = [_all_place(signal)]
-    if not signal.is_resolved:
-        places.append(_open_place(signal))
+    is_open = _open_place(signal)
+    places = [place for place in lists_of_signal(signal) if place != is_open or not signal.is_resolved]
     if signal.run_id is not None:
         places.append((join("run", signal.run_id), encode(signal.signal_id)))
-    return [*places, *((join("about", told), encode(signal.signal_id)) for told in rows.told_of(signal))]
+    return places
+
+
+def lists_of_signal(signal: Signal) -> list[tuple[str, str]]:
+    """Where a signal is listed for operators, open or not."""
+    about = ((join("about", told), encode(signal.signal_id)) for told in rows.told_of(signal))
+    return [_all_place(signal), _open_place(signal), *about]
 
 
 def _by_key(transactions: Sequence[Transaction]) -> tuple[dict[str, Transaction], list[str], list[str]]:

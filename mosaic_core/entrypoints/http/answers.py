@@ -14,13 +14,13 @@ from werkzeug.http import parse_accept_header
 
 from mosaic_core.domain.errors import Detail, RequestError
 from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ErrorDetail, Problem, ProblemDetails
+from mosaic_core.services.waiting import Waited
 
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
 PROBLEM_TYPES: Final = "/api/v1/agent/openapi.json#/components/x-problem-types/"
 """Where a problem's type is described: below it, by its code. An absolute path, so that it means the same whichever
 request it is resolved against."""
-from mosaic_core.services.waiting import Waited
 
 HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 

@@ -23,6 +23,7 @@ from mosaic_core.domain.envelope import (
     TransactionLine,
     Utc,
 )
+from mosaic_core.domain.households import HouseholdKind
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.replay import DEFAULT_RATE, HIGHEST_RATE
 from mosaic_core.entrypoints.http import rules
@@ -190,6 +191,23 @@ class PutMember(Body):
     role: Literal["Member", "Ingest", "Viewer"] = "Member"
     source: OneLine | None = None
     reason: Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_printable)]
+
+
+class PostErasure(Body):
+    """A dry run only counts. Otherwise ``confirmHousehold`` is the household's id once more. The reason stays as the
+    record, so it names no person."""
+
+    dry_run: bool
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=rules.ONE_LINE)]
+    confirm_household: Annotated[str, Field(max_length=80)] | None = None
+
+
+class PostExport(Body):
+    """Without ``kind`` it begins; then with the ``nextKind`` and ``nextCursor`` of the page before."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=rules.ONE_LINE)]
+    kind: Annotated[HouseholdKind, Field(strict=False)] | None = None
+    cursor: Annotated[str, Field(max_length=4000)] = ""
 
 
 class IngestedTransaction(TransactionLine):

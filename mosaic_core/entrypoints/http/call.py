@@ -15,6 +15,7 @@ from mosaic_core.entrypoints.http.requests import Request
 from mosaic_core.ports import Principal, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
+from mosaic_core.services.households.service import HouseholdService
 from mosaic_core.services.membership import CHOICE_HEADER, Caller, MembershipService
 from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.quota import CommandQuota, whole
@@ -58,6 +59,8 @@ class Api(Protocol):
     def operators(self) -> OperatorService: ...
     @property
     def replays(self) -> ReplayService: ...
+    @property
+    def households(self) -> HouseholdService: ...
     @property
     def memberships(self) -> MembershipService: ...
     @property

@@ -14,11 +14,13 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, Severity
 from mosaic_core.domain.membership import Right
 from mosaic_core.domain.replay import ReplayState
-from mosaic_core.entrypoints.http import controls, handlers, operators, replays, rules
+from mosaic_core.entrypoints.http import controls, handlers, households, operators, replays, rules
 from mosaic_core.entrypoints.http.bodies import (
     IngestedTransaction,
     IngestionQuery,
     PostApproval,
+    PostErasure,
+    PostExport,
     PostIngestion,
     PostMessage,
     PostReason,
@@ -30,6 +32,7 @@ from mosaic_core.entrypoints.http.call import Access, Call
 from mosaic_core.entrypoints.http.paging import LARGEST_PAGE, PAGE
 from mosaic_core.entrypoints.http.rules import TIME
 from mosaic_core.services.approval_pages import LARGEST_PAGE as APPROVALS
+from mosaic_core.services.households.views import HouseholdErasure, HouseholdPage
 from mosaic_core.services.operators.signals import Shown
 from mosaic_core.services.operators.views import (
     CancelledCommand,
@@ -613,6 +616,36 @@ ROUTES: Final[tuple[Route, ...]] = (
         role=controls.OPERATOR_ADMIN,
         body=PostReason,
         answer=ChangedLane,
+    ),
+    Route(
+        name="ops_erase_household",
+        method="POST",
+        path="/ops/households/{householdId}/erase",
+        summary="Remove what is held of a household, a bounded piece a request",
+        description=(
+            "A dry run counts and changes nothing. Otherwise repeat the request until it is `completed`: it goes on "
+            "where the last one ended, whoever asked. Memberships go first, so nothing new is accepted; then it is "
+            "`waiting` until what is at work has ended. What stays is said."
+        ),
+        handler=households.erase_household,
+        access=Access.TOKEN,
+        role=households.OPERATOR_ADMIN,
+        body=PostErasure,
+        answer=HouseholdErasure,
+        errors=("queue_unavailable", "stored_row_invalid"),
+    ),
+    Route(
+        name="ops_export_household",
+        method="POST",
+        path="/ops/households/{householdId}/export",
+        summary="What is held of a household, a page a request",
+        description="Everything, as it is stored, kind by kind; nothing of another household's. Who asked is kept.",
+        handler=households.export_household,
+        access=Access.TOKEN,
+        role=households.OPERATOR_ADMIN,
+        body=PostExport,
+        answer=HouseholdPage,
+        errors=("queue_unavailable",),
     ),
     Route(
         name="health_live",

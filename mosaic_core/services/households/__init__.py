@@ -1,0 +1,1 @@
+"""A household's data as a whole: its erasure, and its export."""
