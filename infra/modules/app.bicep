@@ -148,12 +148,10 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     siteConfig: {
       minTlsVersion: '1.2'
       http20Enabled: true
-      cors: empty(corsOrigins)
-        ? null
-        : {
-            allowedOrigins: corsOrigins
-            supportCredentials: corsCredentials
-          }
+      cors: {
+        allowedOrigins: corsOrigins
+        supportCredentials: corsCredentials
+      }
     }
     functionAppConfig: {
       deployment: {

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mosaic_core.adapters.tables import TABLES, TableStores
 from mosaic_core.concurrency import each
 from mosaic_core.domain.errors import Fault, StoreUnreachableError
-from mosaic_core.domain.lanes import Lane
-from mosaic_core.ports import Finding, PauseStore
+from mosaic_core.ports import Finding
 
 if TYPE_CHECKING:
     from mosaic_core.adapters.eventhubs import EventHubsPublisher
@@ -45,21 +44,6 @@ class TablesProbe:
             return Finding()
         reason = found[0][0]
         return Finding("down", reason, tuple(table for why, table in found if why == reason))
-
-
-class PausesProbe:
-    """No lane is held by an operator. One that is makes nothing unready: it is of use again at a word."""
-
-    name = "lanes"
-    required = False
-
-    def __init__(self, pauses: Callable[[], PauseStore]) -> None:
-        self._pauses = pauses
-
-    async def check(self) -> Finding:
-        found = await each(list(Lane), self._pauses().read)
-        paused = tuple(stored.value.lane.value for stored in found if stored is not None and stored.value.is_paused)
-        return Finding("degraded", "lane_paused", paused) if paused else Finding()
 
 
 class BlobsProbe:

@@ -65,6 +65,9 @@ ALLOWED: Final[Mapping[tuple[str, str, str], str]] = {
     ("mosaic_core/services/health.py", "HealthService._look", "create_task"): (
         "a probe that does not end when it is cut off may not hold up the answer; it only reads, and is not begun twice"
     ),
+    ("mosaic_core/services/pauses.py", "Pauses.of", "create_task"): (
+        "one read of a lane's pause for all deliveries; they wait a second for it at most, and it writes nothing"
+    ),
     ("mosaic_core/adapters/identity.py", "KeySet._refresh", "create_task"): (
         "one fetch of the issuer's keys for all callers; writes nothing"
     ),

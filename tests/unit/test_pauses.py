@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.adapters.memory import MemoryPauses
-from mosaic_core.adapters.memory_messaging import ManualClock
-from mosaic_core.adapters.probes import PausesProbe
+from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker
 from mosaic_core.domain.errors import StoredRowError, StoreUnreachableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import RunStatus
 from mosaic_core.domain.records import LanePause
 from mosaic_core.domain.settlement import AWAY_SINCE, FIRST_ENQUEUED, STORAGE_ENDED, Abandon, Reschedule
-from mosaic_core.ports import Finding, Stored
+from mosaic_core.ports import Stored
 from mosaic_core.services.lanes_watch import PAUSED, LanesWatch
 from mosaic_core.services.pauses import FRESH_SECONDS, Pauses, wait_of
 from tests.support.api import ApiWorld
@@ -304,21 +302,10 @@ async def test_who_may_not_and_what_is_no_lane_pauses_nothing(
 # ------------------------------------------------------------------------------------------------- health and alerts
 
 
-async def test_health_says_which_lanes_are_held_and_stays_ready() -> None:
-    store = MemoryPauses(ManualClock(NOW))
-    probe = PausesProbe(lambda: store)
-    assert (await probe.check(), probe.required) == (Finding(), False)
-    await store.save(PAUSE, None)
-    assert await probe.check() == Finding("degraded", "lane_paused", ("conversation",))
-
-
 async def test_the_watch_warns_for_as_long_as_a_pause_lasts(caplog: pytest.LogCaptureFixture) -> None:
-    class Empty:
-        async def oldest(self, queue: str) -> datetime | None:
-            return None
-
     clock = ManualClock(NOW + timedelta(minutes=10))
-    watch = LanesWatch(view=Empty(), clock=clock, queues={Lane.CONVERSATION: QUEUE}, pauses=Store(PAUSE, None))
+    broker = MemoryBroker(clock)
+    watch = LanesWatch(browser=broker, clock=clock, queues={Lane.CONVERSATION: QUEUE}, pauses=Store(PAUSE, None))
     await watch.tick()
     [line] = [r for r in caplog.records if r.getMessage() == PAUSED]
     assert (line.__dict__["lane"], line.__dict__["pausedSeconds"]) == ("conversation", 600)

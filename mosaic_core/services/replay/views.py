@@ -7,8 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.services.operators.views import Cursor
-from mosaic_core.services.views import Id, UtcTime, View
+from mosaic_core.services.views import Cursor, Id, UtcTime, View
 
 
 class DeadLetterView(View):
