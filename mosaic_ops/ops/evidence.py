@@ -268,7 +268,7 @@ def _tell(said: Any) -> None:
             ("package", said["packageDigest"]),
             ("asked by", said["subject"]),
             ("ended", said["endedAtUtc"]),
-            ("left behind", "; ".join(said["leftBehind"] or ())),
+            ("left behind", "; ".join(map(str, said["leftBehind"]))),
         ]
     )
     for item in said["checklist"]:
