@@ -78,6 +78,13 @@ class Claim:
         }
 
 
+ODD: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What records of another shape than ours come to."""
+
+MOST_ATTEMPTS: Final = 64
+"""Of a run that can be told of; a number beyond it is nobody's count."""
+
+
 class NotProvenError(Exception):
     """``str()`` says what is missing or otherwise."""
 
@@ -94,7 +101,7 @@ def _claim(proof: Proof, look: Look) -> Claim:
         why = ""
     except NotProvenError as error:
         why = str(error)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except ODD as error:
         # a record of another shape than ours: whatever it is, it proves nothing
         why = f"a record cannot be read ({type(error).__name__}: {error})"
     return Claim(
@@ -250,7 +257,7 @@ def _unchanged(look: Look, table: str, before: str, after: str) -> None:
 
 def _attempts(look: Look, seen: str = SETTLED) -> int:
     attempt = look.run(seen)["row"].get("Attempt")
-    if not isinstance(attempt, int) or attempt < 1:
+    if not isinstance(attempt, int) or not 1 <= attempt <= MOST_ATTEMPTS:
         raise NotProvenError(f"the run's attempt is {attempt!r}")
     return attempt
 

@@ -27,13 +27,23 @@ FILES: Final[Mapping[str, tuple[str, ...]]] = {
 """Which records are in which file."""
 
 
+_MADE: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("target", "environment", "subject", "householdId", "startedAtUtc", "endedAtUtc"), str),
+    "settings": dict,
+    "tools": dict,
+    "leftBehind": list,
+}
+
+
 def document(records: Iterable[Record]) -> dict[str, Any]:
-    """Raises ValueError where there is not exactly one record ``made``."""
+    """Raises ValueError where there is not exactly one record ``made``, of its shape."""
     kept = list(records)
     made = [record for record in kept if record.get("kind") == "made"]
     if len(made) != 1:
         raise ValueError(f"{len(made)} records say how the bundle was made")
     head = made[0]
+    if not all(isinstance(head.get(name), kind) for name, kind in _MADE.items()):
+        raise ValueError("the record that says how the bundle was made is none")
     claims = claims_of(kept)
     build = next((record for record in kept if record.get("kind") == "build"), {})
     is_deployment = head.get("target") == AZURE
@@ -63,11 +73,16 @@ def document(records: Iterable[Record]) -> dict[str, Any]:
     }
 
 
+_MOST_SKEW: Final = 1e9
+
+
 def _skew(records: Sequence[Record]) -> float | None:
     """The API's clock less this machine's, in seconds: the middle of what its answers said."""
     said = sorted(
-        float(record["clockSkewSeconds"])
+        float(skew)
         for record in records
-        if record.get("kind") == "answer" and isinstance(record.get("clockSkewSeconds"), int | float)
+        if record.get("kind") == "answer"
+        and isinstance(skew := record.get("clockSkewSeconds"), int | float)
+        and abs(skew) < _MOST_SKEW
     )
     return said[len(said) // 2] if said else None

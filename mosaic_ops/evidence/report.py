@@ -74,7 +74,7 @@ def _head(said: Mapping[str, Any]) -> str:
         ("ended", said["endedAtUtc"]),
         ("clock of the API, less ours", "not told" if skew is None else f"{skew:+.2f} s (to a second)"),
         ("drill household", said["householdId"]),
-        ("left behind", "; ".join(said["leftBehind"] or ()) or "nothing that anybody has to clear away"),
+        ("left behind", "; ".join(map(str, said["leftBehind"])) or "nothing that anybody has to clear away"),
     ]
     settings = said["settings"] or {}
     shown = [f"{name} = {value}" for name, value in settings.items()] or ["all as by default"]

@@ -12,7 +12,7 @@ from mosaic_ops.evidence.claims import SETTLED, Record
 
 WIDTH: Final = 920
 LEFT: Final = 150
-RIGHT: Final = 20
+RIGHT: Final = 60
 ROW: Final = 30
 TOP: Final = 12
 TICKS: Final = 5

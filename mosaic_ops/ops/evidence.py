@@ -18,7 +18,7 @@ import typer
 
 from mosaic_core.config import VERSION
 from mosaic_core.domain.envelope import iso
-from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.errors import MosaicError
 from mosaic_ops.ops import show
 from mosaic_ops.ops.errors import OpsError, UnreachableError, UsageError
 from mosaic_ops.ops.here import Here, JsonOption, app
@@ -93,7 +93,7 @@ def make(
         )
         with _progress(quiet=json) as say:
             records = asyncio.run(_carried_out(asked, say))
-    except (NotReachableError, StoreUnreachableError) as error:
+    except (NotReachableError, MosaicError) as error:
         raise UnreachableError(str(error)) from None
     except NotSoError as error:
         raise UsageError(str(error)) from None
@@ -268,7 +268,7 @@ def _tell(said: Any) -> None:
             ("package", said["packageDigest"]),
             ("asked by", said["subject"]),
             ("ended", said["endedAtUtc"]),
-            ("left behind", "; ".join(said["leftBehind"] or ())),
+            ("left behind", "; ".join(map(str, said["leftBehind"]))),
         ]
     )
     for item in said["checklist"]:

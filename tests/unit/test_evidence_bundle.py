@@ -155,6 +155,23 @@ def test_records_that_cannot_be_read_are_told(files: dict[str, bytes], name: str
     assert proofs(name, resummed({**files, ROWS: files[ROWS] + raw})) == {"files"}
 
 
+@pytest.mark.parametrize("junk", [None, 5, 10**400, [], "x", {"Attempt": 10**12, "id": [], "data": [], "body": 1}])
+@pytest.mark.parametrize("path", FILES)
+def test_records_of_another_shape_are_told_and_end_nothing(
+    files: dict[str, bytes], name: str, path: str, junk: Any
+) -> None:
+    records = [json.loads(line) for line in files[path].splitlines()]
+    for record in records:
+        record.update({key: junk for key in record if key not in ("id", "kind", "drill", "seen", "table")})
+    lines = b"".join(json.dumps(record, default=str).encode() + b"\n" for record in records)
+    assert proofs(name, resummed({**files, path: lines}))
+
+
+def test_a_number_of_attempts_that_nobody_counts_to_is_no_proof(files: dict[str, bytes], name: str) -> None:
+    many = files[ROWS].replace(b'"Attempt": 5', b'"Attempt": 5000000000')
+    assert {"dead-letter.fail-closed", "dead-letter.events"} <= proofs(name, resummed({**files, ROWS: many}))
+
+
 def test_two_records_of_one_id_are_told(files: dict[str, bytes], name: str) -> None:
     first = files[ROWS].splitlines()[0] + b"\n"
     assert proofs(name, resummed({**files, ROWS: files[ROWS] + first})) == {"files"}

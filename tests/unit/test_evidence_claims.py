@@ -446,7 +446,7 @@ def test_nothing_proves_nothing() -> None:
 
 @pytest.mark.parametrize("junk", [None, [], "x", 5, {"Attempt": "two"}, {"data": 5}])
 def test_records_of_another_shape_break_proofs_and_nothing_else(junk: Any) -> None:
-    for place in range(len(sound())):
+    for place in range(0, len(sound()), 3):
         records = sound()
         for name in ("row", "event", "span", "body"):
             if name in records[place]:

@@ -4,17 +4,19 @@ on."""
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mosaic_core.adapters import deadletters
 from mosaic_core.domain import ids
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_ops import cli
-from mosaic_ops.ops import replays
+from mosaic_ops.ops import here, replays
 from tests.support.api import ApiWorld
 from tests.support.dead import QUEUES, Graves, command_id, message_body
 from tests.unit.test_ops_command import Stack
@@ -139,6 +141,20 @@ def test_a_file_is_sent_instead_and_must_be_one_envelope(queue: Queue, tmp_path:
     edited.write_bytes(message_body(1, payload={"message": "How much for food?"}))
     assert queue.ops(command_id(1), *WHY, "--edit", str(edited))[0] == 0
     assert b"food" in queue.world.broker.peek(QUEUE)[0].body
+
+
+def test_no_verb_takes_a_dead_letter_away_without_a_replay() -> None:
+    """An explorer's buttons that lose messages: receive, purge, resubmit, delete."""
+    assert {
+        command.name or command.callback.__name__ for command in here.dlq.registered_commands if command.callback
+    } == {
+        "list",
+        "show",
+        "groups",
+    }
+    source = inspect.getsource(deadletters)
+    assert "RECEIVE_AND_DELETE" not in source.upper()
+    assert "purge" not in source
 
 
 def test_one_way_to_choose_is_taken(queue: Queue) -> None:
