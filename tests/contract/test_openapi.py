@@ -138,7 +138,7 @@ def test_guarded_routes_say_so() -> None:
     for path, methods in document()["paths"].items():
         for operation in methods.values():
             shows_more = path.endswith(("/health/live", "/health/ready"))
-            open_to_all = shows_more or path.endswith("/openapi.json")
+            open_to_all = shows_more or path.endswith(("/openapi.json", "/asyncapi.json"))
             guarded: list[dict[str, list[str]]] = [{"bearer": []}]
             assert operation["security"] == ([{}, *guarded] if shows_more else [] if open_to_all else guarded)
             assert open_to_all or {"401", "403", "503"} <= set(operation["responses"])
