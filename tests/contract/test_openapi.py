@@ -115,6 +115,7 @@ def test_the_document_names_every_route_of_the_contract() -> None:
         ("GET", f"{BASE}/health/live"),
         ("GET", f"{BASE}/health/ready"),
         ("GET", f"{BASE}/openapi.json"),
+        ("GET", f"{BASE}/asyncapi.json"),
     }
 
 
