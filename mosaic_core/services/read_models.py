@@ -244,7 +244,9 @@ class ReadModels:
 
     async def _undecided(self, household_id: str, conversation_id: str) -> list[Approval]:
         """The conversation's approvals that nobody has decided, expired or not."""
-        return [one for one in await self._pending(household_id) if one.conversation_id == conversation_id]
+        return [
+            approval for approval in await self._pending(household_id) if approval.conversation_id == conversation_id
+        ]
 
     async def _runs(self, household_id: str, conversation_id: str, since: datetime | None) -> _Listed:
         """The conversation's commands, none where it is not known, and their runs. A command that no worker has begun
@@ -263,15 +265,17 @@ class ReadModels:
             fresh = [place for place in dict.fromkeys(page) if place not in seen]
             seen.update(fresh)
             run_ids = [ids.run_id(queue, command_id) for queue, command_id in fresh]
-            for run_id, stored in zip(
-                run_ids, await each(run_ids, self.stores.runs.read, at_once=_AT_ONCE), strict=True
-            ):
-                if stored is None or not stored.value.is_final:
-                    open_runs.append((run_id, stored.etag if stored is not None else None))
-                if stored is None or stored.value.household_id != household_id:
-                    continue
-                if since is None or stored.value.last_modified_at >= since:
-                    runs.append(stored.value)
+            found = await each(run_ids, self.stores.runs.read, at_once=_AT_ONCE)
+            open_runs += [
+                (run_id, stored.etag if stored is not None else None)
+                for run_id, stored in zip(run_ids, found, strict=True)
+                if stored is None or not stored.value.is_final
+            ]
+            runs += [
+                run
+                for run in (stored.value for stored in found if stored is not None)
+                if run.household_id == household_id and (since is None or run.last_modified_at >= since)
+            ]
         return _Listed(head, runs[:STREAM_RUNS], open_runs)
 
 
