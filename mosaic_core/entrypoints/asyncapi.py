@@ -7,6 +7,7 @@ schema can say; `RULES_OF_ALL` is the rest.
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Annotated, Any, Final, Literal, cast
 
@@ -263,6 +264,11 @@ def schemas() -> dict[str, Document]:
     """The JSON Schemas by file name, each whole in itself."""
     of_queues = {f"commands-{lane}.schema.json": schema for lane, schema in command_schemas().items()}
     return {**of_queues, "events.schema.json": event_schema()}
+
+
+@cache
+def document_text() -> str:
+    return json.dumps(document(), separators=(",", ":"))
 
 
 def document() -> Document:

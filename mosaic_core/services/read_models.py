@@ -268,7 +268,9 @@ class ReadModels:
 
     async def _undecided(self, household_id: str, conversation_id: str) -> list[Approval]:
         """The conversation's approvals that nobody has decided, expired or not."""
-        return [one for one in await self._pending(household_id) if one.conversation_id == conversation_id]
+        return [
+            approval for approval in await self._pending(household_id) if approval.conversation_id == conversation_id
+        ]
 
     async def _runs(
         self, household_id: str, conversation_id: str, since: datetime | None, limit: int, after: str

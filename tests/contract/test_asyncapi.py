@@ -29,6 +29,7 @@ from mosaic_core.entrypoints import asyncapi
 from mosaic_core.ports import RuntimeEvent
 from tests.contract.test_openapi_rules import TEXTS
 from tests.support import bodies
+from tests.support.api import ApiWorld
 from tests.support.world import Work, World
 from tests.unit.test_told import approval, finding
 
@@ -203,6 +204,11 @@ def test_the_document_is_valid_by_asyncapi_s_own_schema() -> None:
     for name in ("info", "asyncapi"):
         assert not asks.is_valid({key: value for key, value in document.items() if key != name})
     assert not asks.is_valid(document | {"operations": {"x": {"action": "devour"}}})
+
+
+async def test_the_api_serves_it_to_anybody() -> None:
+    answer = await ApiWorld().get("/asyncapi.json", token=None)
+    assert (answer.status, answer.json) == (200, asyncapi.document())
 
 
 def test_every_reference_of_the_document_leads_somewhere() -> None:

@@ -128,6 +128,7 @@ def test_the_document_names_every_route_of_the_contract() -> None:
         ("GET", f"{BASE}/health/live"),
         ("GET", f"{BASE}/health/ready"),
         ("GET", f"{BASE}/openapi.json"),
+        ("GET", f"{BASE}/asyncapi.json"),
     }
 
 
@@ -151,7 +152,7 @@ def test_guarded_routes_say_so() -> None:
     for path, methods in document()["paths"].items():
         for operation in methods.values():
             shows_more = path.endswith(("/health/live", "/health/ready"))
-            open_to_all = shows_more or path.endswith("/openapi.json")
+            open_to_all = shows_more or path.endswith(("/openapi.json", "/asyncapi.json"))
             guarded: list[dict[str, list[str]]] = [{"bearer": []}]
             assert operation["security"] == ([{}, *guarded] if shows_more else [] if open_to_all else guarded)
             assert open_to_all or {"401", "403", "503"} <= set(operation["responses"])

@@ -21,6 +21,8 @@ _ENQUEUEING = "tests/unit/test_enqueue.py::"
 _UNSENT = "tests/unit/test_outbox.py::"
 _NIGHTS = "tests/unit/test_nightly.py::"
 _DUES = "tests/unit/test_approvals_due.py::"
+_WAITING = "mosaic_core/services/waiting.py"
+_WAITS = "tests/unit/test_waiting.py::"
 _PUBLISHING = "tests/unit/test_eventhubs.py::"
 _READING = "tests/unit/test_http_reading.py::"
 _TABLES = "tests/unit/test_table_stores.py::"
@@ -281,10 +283,51 @@ DEFECTS: Final = (
     Defect(
         name="an-approval-is-ended-by-one-command-at-most",
         file=_DUE,
-        old="generation=due.generation + 1)",
-        new="generation=due.generation)",
+        old="generation=generation + 1)",
+        new="generation=generation)",
         caught_by=(f"{_DUES}test_a_command_that_was_rejected_has_successors_for_ten_days",),
         what="an approval whose command was rejected once stays pending for ever",
+    ),
+    Defect(
+        name="what-is-soon-over-is-told-once-or-never",
+        file=_DUE,
+        old="        elif await hub.takes(notices.approval_expiring(approval)):\n",
+        new="        elif await hub.takes(notices.approval_expiring(approval)) or True:\n",
+        caught_by=(f"{_DUES}test_what_the_hub_did_not_take_is_told_again_until_it_does",),
+        what="a hub that was away for a moment keeps from a person that an approval is soon over",
+    ),
+    Defect(
+        name="a-hub-that-is-away-is-waited-for-by-each",
+        file=_DUE,
+        old="        self._is_away = self._is_away or not taken\n",
+        new="",
+        caught_by=(f"{_DUES}test_a_hub_that_is_away_is_waited_for_once_in_a_tick",),
+        what="a tick lasts minutes while the hub is away",
+    ),
+    # ------------------------------------------------------------------------------------------------- who waits is told
+    Defect(
+        name="a-wait-looks-at-no-tag",
+        file=_WAITING,
+        old="        news = not is_same_tag(seen, first) if seen else found.is_news\n",
+        new="        news = found.is_news\n",
+        caught_by=(f"{_WAITS}test_what_changed_between_two_calls_is_told_at_once",),
+        what="a change between two polls is told only with the next one",
+    ),
+    Defect(
+        name="a-place-to-wait-in-is-never-free-again",
+        file=_WAITING,
+        old="            self._taken[household_id] -= 1\n",
+        new="            self._taken[household_id] -= 0\n",
+        caught_by=(f"{_WAITS}test_a_caller_who_goes_away_frees_the_place",),
+        what="after a few calls nobody can wait any more",
+    ),
+    Defect(
+        name="a-wait-outlives-the-drain",
+        file=_WAITING,
+        old="                await self.drain.pause(self.sleep(min(pause, left)))\n",
+        new="                await self.sleep(min(pause, left))\n",
+        caught_by=(f"{_WAITS}test_a_drain_ends_every_wait_at_once_with_what_there_is",),
+        what="a worker that is to end waits for who waits",
     ),
     # --------------------------------------------------------------------------------------------------- what is read
     Defect(

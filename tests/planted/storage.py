@@ -226,8 +226,8 @@ DEFECTS: Final = (
     Defect(
         name="approvals-of-other-conversations",
         file=_READS,
-        old="            if approval.conversation_id == conversation_id",
-        new="            if approval.conversation_id",
+        old=" if approval.conversation_id == conversation_id\n",
+        new=" if approval.conversation_id\n",
         caught_by=(_READING + "test_pending_approvals_come_with_the_conversation",),
         what="a conversation asks for what belongs to another",
     ),

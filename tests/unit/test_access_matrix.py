@@ -47,6 +47,7 @@ RULES: dict[str, tuple[Right | None, str | None]] = {
     "health_live": (None, None),
     "health_ready": (None, None),
     "openapi": (None, None),
+    "asyncapi": (None, None),
 }
 """What each route asks of a membership, and of a token."""
 

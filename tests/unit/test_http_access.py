@@ -73,7 +73,7 @@ async def test_a_token_without_a_membership_is_403(world: ApiWorld, route: Route
         assert (answer.status, answer.code) == (403, "membership_access_denied")
 
 
-@pytest.mark.parametrize("name", ["/health/live", "/health/ready", "/openapi.json"])
+@pytest.mark.parametrize("name", ["/health/live", "/health/ready", "/openapi.json", "/asyncapi.json"])
 async def test_health_and_the_document_are_for_anybody(world: ApiWorld, name: str) -> None:
     for token in (None, "forged"):
         assert (await world.get(name, token=token)).status == 200

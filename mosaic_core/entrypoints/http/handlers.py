@@ -140,6 +140,12 @@ async def openapi(call: Call) -> func.HttpResponse:
     return json_text(HTTPStatus.OK, document_text())
 
 
+async def asyncapi(call: Call) -> func.HttpResponse:
+    from mosaic_core.entrypoints.asyncapi import document_text
+
+    return json_text(HTTPStatus.OK, document_text())
+
+
 def _wait(call: Call) -> int:
     return call.request.number("waitSeconds", default=0, least=0, most=MAX_WAIT_SECONDS)
 

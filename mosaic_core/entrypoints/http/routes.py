@@ -679,4 +679,13 @@ ROUTES: Final[tuple[Route, ...]] = (
         access=Access.ANYBODY,
         answer=None,
     ),
+    Route(
+        name="asyncapi",
+        method="GET",
+        path="/asyncapi.json",
+        summary="The AsyncAPI document of the queues and the hub",
+        handler=handlers.asyncapi,
+        access=Access.ANYBODY,
+        answer=None,
+    ),
 )
