@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent.parent
 OPERATOR: Final = "operator"
 """The subject of the embedded issuer's token."""
 
-ROLES: Final = ("Mosaic.Operator.Read", "Mosaic.Operator.Replay")
+ROLES: Final = ("Mosaic.Operator.Read", "Mosaic.Operator.Replay", "Mosaic.Operator.Admin")
 _TOKEN_SECONDS: Final = 60.0
 
 

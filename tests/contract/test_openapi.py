@@ -81,7 +81,10 @@ def test_every_answer_is_as_documented(api: Any, route: Route, mode: GenerationM
             case.path_parameters["householdId"] = ALICE_HOUSEHOLD
         case.headers.pop(CHOICE_HEADER, None)
         response = case.call(
-            headers={"Authorization": "Bearer alice+Mosaic.Ingest+Mosaic.Operator.Read+Mosaic.Operator.Replay"}
+            headers={
+                "Authorization": "Bearer alice+Mosaic.Ingest+Mosaic.Operator.Read+Mosaic.Operator.Replay"
+                "+Mosaic.Operator.Admin"
+            }
         )
         answered.add(response.status_code)
         checks = [*CHECKS, negative_data_rejection] if _body_is_wrong(case) else CHECKS

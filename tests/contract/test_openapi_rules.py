@@ -40,6 +40,8 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "post_message": {"message": "hello", "userNote": "a note", "clientMessageId": "m-1"},
     "post_approval": {"decision": "Approve", "rationale": "fine", "clientApprovalId": "a-1"},
     "ops_resolve_signal": {"note": "looked at"},
+    "ops_erase_household": {"reason": "request 1", "dryRun": True},
+    "ops_export_household": {"reason": "request 1"},
     "post_ingestion": {"batchId": "b-1", "source": "bank", "accountId": "giro", "transactions": [TRANSACTION]},
 }
 PATHS = {"householdId": ALICE_HOUSEHOLD, "conversationId": "c" * 32, "approvalId": "d" * 32, "runId": "e" * 32}
@@ -96,7 +98,7 @@ class Api:
         url = BASE + route.path
         for name, value in path.items():
             url = url.replace(f"{{{name}}}", quote(value, safe=""))
-        token = "alice+Mosaic.Ingest+Mosaic.Operator.Read+Mosaic.Operator.Replay"
+        token = "alice+Mosaic.Ingest+Mosaic.Operator.Read+Mosaic.Operator.Replay+Mosaic.Operator.Admin"
         self.world.clock.advance(60)  # nothing here is about how often one may ask
         return self.runner.run(self.world.call(route.method, f"{url}{query}", token=token, **more))
 

@@ -33,7 +33,9 @@ def test_every_request_of_the_file_gets_the_answer_that_it_states(stack: Stack) 
         "host": stack.api_base_url,
         "$dotenv MEMBER": stack.token("alice"),
         "$dotenv BANK": stack.token("alice", "Mosaic.Ingest"),
-        "$dotenv OPERATOR": stack.token("operator", "Mosaic.Operator.Read", "Mosaic.Operator.Replay"),
+        "$dotenv OPERATOR": stack.token(
+            "operator", "Mosaic.Operator.Read", "Mosaic.Operator.Replay", "Mosaic.Operator.Admin"
+        ),
         "$dotenv STRANGER": stack.token("bob"),
     }
     answers: dict[str, Answered] = {}
