@@ -18,7 +18,7 @@ from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoredRowError
-from mosaic_core.domain.households import ERASED, HouseholdKind, HouseholdRow
+from mosaic_core.domain.households import EDITS, ERASED, HouseholdKind, HouseholdRow, is_about
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
@@ -838,7 +838,15 @@ class MemoryHouseholdData:
 
     async def _blob_page(self, household_id: str, cursor: str, limit: int, *, whole: bool) -> Page[HouseholdRow]:
         own = (f"{household_id}/", f"agent/{household_id}/")
-        names = [name for name in sorted(self._blobs.put_at) if name.startswith(own) and name > cursor]
+        names = [
+            name
+            for name in sorted(self._blobs.put_at)
+            if name > cursor
+            and (
+                name.startswith(own)
+                or (name.startswith(EDITS) and is_about(await self._blobs.get(name) or b"", household_id))
+            )
+        ]
         items = []
         for name in names[:limit]:
             data = await self._blobs.get(name) or b""

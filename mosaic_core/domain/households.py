@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
+
+from mosaic_core.domain.ids import normalise_guid
 
 
 class HouseholdKind(StrEnum):
@@ -29,6 +32,9 @@ class HouseholdKind(StrEnum):
 
 ERASED: Final = "erased"
 """The rationale of a decision whose household was erased: the record stays, the words do not."""
+
+EDITS: Final = "replays/"
+"""Begins the names of blobs that hold an envelope which an operator edited: whose it is, it says itself."""
 
 QUIET: Final = "quiet"
 """The step of an erasure that looks whether anything is still at work."""
@@ -66,6 +72,15 @@ class Erasure:
 
 def counted(found: dict[str, int]) -> tuple[str, ...]:
     return tuple(f"{kind}={number}" for kind, number in found.items() if number)
+
+
+def is_about(text: str | bytes, household_id: str) -> bool:
+    """Whether that is an envelope whose payload names the household."""
+    try:
+        named: Any = json.loads(text)["payload"]["householdId"]
+        return isinstance(named, str) and normalise_guid(named) == household_id
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)

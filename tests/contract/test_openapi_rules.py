@@ -41,6 +41,8 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "post_message": {"message": "hello", "userNote": "a note", "clientMessageId": "m-1"},
     "post_approval": {"decision": "Approve", "rationale": "fine", "clientApprovalId": "a-1"},
     "ops_resolve_signal": {"note": "looked at"},
+    "ops_erase_household": {"reason": "request 1", "dryRun": True},
+    "ops_export_household": {"reason": "request 1"},
     "post_ingestion": {"batchId": "b-1", "source": "bank", "accountId": "giro", "transactions": [TRANSACTION]},
 }
 PATHS = {"householdId": ALICE_HOUSEHOLD, "conversationId": "c" * 32, "approvalId": "d" * 32, "runId": "e" * 32}

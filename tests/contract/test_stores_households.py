@@ -93,9 +93,7 @@ async def test_of_an_erased_household_only_decisions_without_words_stay(
     assert all(text.startswith("AgentDecisionAudit") and "('Rationale', 'erased')" in text for text in left), left
     assert one.words not in str(after)
 
-
-async def test_a_cursor_that_is_none_is_refused(opened: TableStores) -> None:
-    clock, members = ManualClock(datetime.now(UTC)), HouseholdKind.MEMBERS
+    members = HouseholdKind.MEMBERS
     for cursor in ("nonsense", "99 ", "0 {", "-1 ", "0 1", '0 ["x"]'):
         with pytest.raises(RequestError):
             await service(opened.stores, MemoryBroker(clock), clock).export(ONE, members, cursor, "ada", "r")

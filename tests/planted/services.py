@@ -567,7 +567,7 @@ DEFECTS: Final = (
         old='if message.state == "active"',
         new='if message.state != "deferred"',
         caught_by=(
-            "tests/contract/test_messaging_watch.py::test_the_oldest_that_is_due_counts_whoever_is_at_work_on_it",
+            "tests/contract/test_messaging_view.py::test_the_oldest_that_is_due_counts_whoever_is_at_work_on_it",
         ),
         what="a command that waits for its retry is told as a lane that stands still",
     ),

@@ -85,6 +85,8 @@ async def fill(
     await stores.approvals.insert(approval)
     for name in (f"{household_id}/9f86", f"agent/{household_id}/turn/1/reply-0"):
         await stores.blobs.put(name, words.encode())
+    edited = json.dumps({"payload": {"householdId": household_id, "message": words}})
+    await stores.blobs.put(f"replays/{named[0]}", edited.encode())
     if broker is not None:
         await bury(broker, message(household_id, named[0], words))
     return Filled(household_id, words, named)

@@ -32,7 +32,7 @@ from mosaic_core.adapters.tables.stores import (
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoredRowError
-from mosaic_core.domain.households import ERASED, HouseholdKind, HouseholdRow
+from mosaic_core.domain.households import EDITS, ERASED, HouseholdKind, HouseholdRow, is_about
 from mosaic_core.ports import ETag, Page, Stored
 
 type _Conditions = tuple[tuple[str, str, str], ...]
@@ -202,15 +202,18 @@ class TableHouseholdData:
     async def _blob_page(
         self, household_id: str, at: int, token: str, limit: int, *, whole: bool
     ) -> Page[HouseholdRow]:
-        prefixes = (f"{household_id}/", f"agent/{household_id}/")
+        prefixes = (f"{household_id}/", f"agent/{household_id}/", EDITS)
         if not 0 <= at < len(prefixes):
             raise ValueError("the cursor is none of this kind")
         found, following = await self._blobs.below(prefixes[at], token, 1 if whole else limit)
         items = []
         for name, etag in found:
             content: dict[str, object] = {"Name": name}
+            data = await self._blobs.get(name) or b"" if whole or prefixes[at] == EDITS else b""
+            if prefixes[at] == EDITS and not is_about(data, household_id):
+                continue
             if whole:
-                content |= told_bytes(await self._blobs.get(name) or b"")
+                content |= told_bytes(data)
             items.append(Stored(HouseholdRow(kind=HouseholdKind.BLOBS, place=(name,), content=content), etag))
         return Page(items, _next(at, following, len(prefixes)))
 

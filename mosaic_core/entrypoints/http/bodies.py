@@ -197,6 +197,12 @@ class PostErasure(Body):
     """A dry run only counts. Otherwise ``confirmHousehold`` is the household's id once more. The reason stays as the
     record, so it names no person."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"properties": {"dryRun": {"const": True}}}, {"required": ["confirmHousehold"]}],
+        }
+    )
+
     dry_run: bool
     reason: Annotated[str, Field(min_length=1, max_length=500, pattern=rules.ONE_LINE)]
     confirm_household: Annotated[str, Field(max_length=80)] | None = None

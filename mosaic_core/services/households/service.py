@@ -40,6 +40,7 @@ STAYS: Final = (
     "replays: ids and codes of commands that were replayed",
     "signals of messages that nobody could decode: message ids and codes",
     "telemetry, events and logs: ids and codes, until the date of their own retention",
+    "removed blobs: as long as the storage account's soft delete keeps them, where it is on",
     "backups: until they are deleted; erase again after one is restored",
 )
 
