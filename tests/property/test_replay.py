@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -142,26 +144,32 @@ async def _lives(faults: list[tuple[int, Kind]], abort_at: int, purge_at: int) -
         assert replace(record, subject="alice") == record
 
 
-async def test_wherever_a_process_dies_nothing_is_sent_before_it_is_audited() -> None:
-    """One death at each call in turn, of an operation of one message."""
+@pytest.mark.parametrize("kind", KINDS)
+async def test_whatever_goes_wrong_at_each_call_in_turn_nothing_is_sent_unaudited_and_nothing_stays(kind: Kind) -> None:
+    """An operation of one message, once for each call that it makes."""
     order = replace(ORDER, selection=Selection(ids=(command_id(1),)))
     calls = 1
     while True:
         life = Life()
         await Graves(life.stores, life.broker).dead(1)
         begun = await life.process(Plan()).begin(order)
-        plan = Plan({calls: "crash_after"})
-        died = False
-        try:
+        plan = Plan({calls: kind})
+        with suppress(ProcessDied, TransientError):
             await life.process(plan).advance(begun.replay_id)
-        except ProcessDied:
-            died = True
-        audits = await life.stores.decisions.of_run(ids.run_id(QUEUE, command_id(1)))
         if life.broker.peek(QUEUE):
-            assert len(audits) == 1, plan.log
+            assert len(await life.stores.decisions.of_run(ids.run_id(QUEUE, command_id(1)))) == 1, plan.log
         if not life.broker.dead_letters(QUEUE):
             assert life.broker.peek(QUEUE), f"lost at {plan.log[-1]}"
-        if not died:
+        for _ in range(3):
+            life.clock.advance(61)
+            last = await life.process(Plan()).advance(begun.replay_id)
+        assert (last.state, last.replayed, last.refused) == ("completed", 1, 0), plan.log
+        assert life.broker.dead_letters(QUEUE) == [], f"stays after {plan.log}"
+        assert {message.message_id for message in life.broker.peek(QUEUE)} == {
+            ids.replay_command_id(QUEUE, command_id(1), 1)
+        }
+        assert len(await life.stores.decisions.of_run(ids.run_id(QUEUE, command_id(1)))) == 1
+        if len(plan.log) < calls:
             assert calls > 15
             return
         calls += 1
