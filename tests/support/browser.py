@@ -84,8 +84,10 @@ class Console:
         await self.settled()
 
     async def tab_to(self, name: str, *, role: Literal["button", "link", "textbox"] = "button") -> None:
-        """Presses Tab until that control has the focus."""
-        wanted = self.page.get_by_role(role, name=name).first
+        """Presses Tab until that control (of the dialog, where one is open) has the focus."""
+        dialog = self.page.locator("dialog[open]")
+        within = dialog if await dialog.count() else self.page.locator("body")
+        wanted = within.get_by_role(role, name=name).first
         await wanted.wait_for()
         for _ in range(150):
             if await wanted.evaluate("(node) => node === document.activeElement"):
