@@ -470,7 +470,7 @@ class AgedRows(Protocol):
         ...
 
     async def remove_command(self, command: AgedCommand, etag: ETag) -> bool:
-        """With its place in its conversation, and its envelope."""
+        """With its place in its conversation, what says that it was replayed, and its envelope."""
         ...
 
     async def remove_signal(self, signal: Signal, etag: ETag) -> bool:

@@ -62,7 +62,7 @@ def memory_stores(clock: Clock) -> Stores:
     """Empty stores. ``clock`` is the storage service's: it stamps rows, and ages of keys are measured on it."""
     commands, keys, runs, stages = MemoryCommands(clock), MemoryKeys(clock), MemoryRuns(clock), MemoryStages(clock)
     signals, households, conversations = MemorySignals(clock), MemoryHouseholds(clock), MemoryConversations(clock)
-    blobs = MemoryBlobs(clock)
+    blobs, replays = MemoryBlobs(clock), MemoryReplays(clock)
     return Stores(
         commands=commands,
         keys=keys,
@@ -80,9 +80,9 @@ def memory_stores(clock: Clock) -> Stores:
         outbox=MemoryOutbox(clock),
         followed=MemoryOutbox(clock),
         cursors=MemoryCursors(clock),
-        aged=MemoryAged(commands, keys, runs, stages, signals, households, conversations, blobs),
+        aged=MemoryAged(commands, keys, runs, stages, signals, households, conversations, blobs, replays),
         quotas=MemoryQuotas(clock),
-        replays=MemoryReplays(clock),
+        replays=replays,
     )
 
 
@@ -577,6 +577,7 @@ class MemoryAged:
     _households: MemoryHouseholds
     _conversations: MemoryConversations
     _blobs: MemoryBlobs
+    _replays: MemoryReplays
 
     async def keys(self, before: datetime, cursor: str, limit: int) -> Page[Key]:
         def is_old(key: Key) -> bool:
@@ -623,6 +624,8 @@ class MemoryAged:
     async def remove_command(self, command: AgedCommand, etag: ETag) -> bool:
         place = rows.newest_first(command.recorded_at), command.queue, command.command_id
         self._commands.index.delete((command.household_id, command.conversation_id, *place))
+        for key, _ in self._replays.table.under("claim", command.queue, command.command_id):
+            self._replays.table.delete(key)
         return self._commands.table.delete((command.command_id,), etag)
 
     async def remove_signal(self, signal: Signal, etag: ETag) -> bool:

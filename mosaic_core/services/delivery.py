@@ -530,7 +530,7 @@ class Delivery:
                 reason = "processing_failed" if first else "idempotency_rejected"
                 log.error("dead-lettered: the command was rejected before", extra={"code": reason})
                 self._event("dead_lettered", reason, key.attempt)
-                return self._dead_letter(reason, reason, key.resolution_rationale or "rejected", key.attempt)
+                return self._dead_letter(reason, reason, _why_refused(key, first=first), key.attempt)
             case reservation.InProgress(until, why):
                 return self._later(until, why)
             case reservation.Free(taken) if taken.solo and not self._place.is_alone:
@@ -996,6 +996,17 @@ _TOKENS_KEPT: Final = 3
 """Attempts that a copy can tell of."""
 
 _GIVEN_UP: Final = "storage did not answer for 24 hours"
+
+
+def _why_refused(key: Key, *, first: bool) -> str:
+    """What the broker's explorers show of a message of a rejected command. Who sent it again by hand reads here what to
+    do instead."""
+    if first:
+        return key.resolution_rationale or "rejected"
+    return (
+        f"the command was rejected ({key.resolution_code or 'rejected'}) and is never executed under this id again; "
+        f"replay it under a new one: ./mosaic ops replay {key.command_id}"
+    )
 
 
 def _failed(code: str, rationale: str) -> LaneResult:

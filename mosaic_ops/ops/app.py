@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from mosaic_ops.ops import deadletters, glance, runs, signals, told  # noqa: F401  (each registers its verbs)
+from mosaic_ops.ops import deadletters, glance, replays, runs, signals, told  # noqa: F401  (each registers its verbs)
 from mosaic_ops.ops.here import (
     Here,
     app,

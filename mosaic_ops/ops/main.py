@@ -13,7 +13,7 @@ from mosaic_ops.ops.target import EmbeddedStack
 ANYWHERE: Final = ("--target", "--state", "--url", "--token-command", "--service-bus")
 COMPLETE: Final = "_MOSAIC_OPS_COMPLETE"
 _ASKS_THE_API: Final = frozenset(
-    {"status", "resources", "wait", "runs", "run", "next", "trace", "signals", "resolve", "approvals", "dlq"}
+    {"status", "resources", "wait", "runs", "run", "next", "trace", "signals", "resolve", "approvals", "dlq", "replay"}
 )
 
 

@@ -75,8 +75,10 @@ class Console:
     async def settled(self) -> None:
         """Until nothing is being loaded. Looks by itself: what playwright would wait by, the page's policy forbids."""
         async with asyncio.timeout(15):
-            while await self.page.evaluate(_LOADING):
+            loading = True
+            while loading:
                 await asyncio.sleep(0.05)
+                loading = await self.page.evaluate(_LOADING)
 
     async def go(self, place: str) -> None:
         """As a link does it: the token is in memory, so the page must not be loaded again."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from mosaic_core.adapters.memory_messaging import MemoryBroker
@@ -29,7 +30,9 @@ def command_id(number: int) -> str:
     return f"{number:08x}000040008000{number:012x}"
 
 
-def message_body(number: int, *, lane: Lane = Lane.CONVERSATION, **payload: Any) -> bytes:
+def message_body(
+    number: int, *, lane: Lane = Lane.CONVERSATION, kind: str = "", payload: Mapping[str, Any] | None = None
+) -> bytes:
     named = command_id(number)
     match lane:
         case Lane.CONVERSATION:
@@ -39,7 +42,7 @@ def message_body(number: int, *, lane: Lane = Lane.CONVERSATION, **payload: Any)
                 "householdUserId": USER,
                 "message": f"What did I spend in week {number}?",
             }
-            kind, correlation = "agent_message_posted", f"agent:{HOUSEHOLD}:{TALK}:{named}"
+            usual, correlation = "agent_message_posted", f"agent:{HOUSEHOLD}:{TALK}:{named}"
         case Lane.INGESTION:
             line = {"transactionId": "t", "postedOn": "2026-02-01", "amount": "-1", "currency": "EUR"}
             content = {
@@ -49,20 +52,54 @@ def message_body(number: int, *, lane: Lane = Lane.CONVERSATION, **payload: Any)
                 "accountId": "checking",
                 "transactions": [{**line, "description": "d"}],
             }
-            kind, correlation = "ingestion_completed", f"ingestion:{HOUSEHOLD}:batch-{number}:{named}"
+            usual, correlation = "ingestion_completed", f"ingestion:{HOUSEHOLD}:batch-{number}:{named}"
         case _:
             content = {"householdId": HOUSEHOLD, "sweepDate": "2026-02-01", "lookbackDays": 30}
-            kind, correlation = "nightly_anomaly_sweep", f"sweep:{HOUSEHOLD}:20260201:{named}"
-    kind = payload.pop("kind", kind)
+            usual, correlation = "nightly_anomaly_sweep", f"sweep:{HOUSEHOLD}:20260201:{named}"
     envelope = {
         "commandId": named,
         "correlationId": correlation,
-        "commandType": kind,
+        "commandType": kind or usual,
         "createdAtUtc": "2026-03-01T07:00:00Z",
         "clientReferenceId": f"client-{number}",
-        "payload": {**content, **payload},
+        "payload": {**content, **(payload or {})},
     }
     return json.dumps(envelope).encode()
+
+
+async def record(
+    stores: Stores, body: bytes, lane: Lane, status: KeyStatus | None, now: datetime, subject: str = "alice"
+) -> Command:
+    """A command as the API records it, with its key where it has one."""
+    envelope = decode(body, lane)
+    command = Command(
+        command_id=envelope.command_id,
+        household_id=envelope.household_id,
+        queue=QUEUES[lane],
+        command_type=envelope.command_type,
+        request_hash=envelope.request_hash,
+        envelope=body.decode(),
+        recorded_at=now,
+        subject=subject,
+    )
+    await stores.commands.insert(command)
+    if status is not None:
+        key = replace(
+            records.KEY,
+            queue=QUEUES[lane],
+            command_id=envelope.command_id,
+            run_id=ids.run_id(QUEUES[lane], envelope.command_id),
+            request_hash=envelope.request_hash,
+            status=status,
+            finalized_at=now if status != KeyStatus.RESERVED else None,
+        )
+        await stores.keys.insert(key)
+    return command
+
+
+async def rejected(stores: Stores, number: int) -> None:
+    """The rows of a message that failed for good."""
+    await record(stores, message_body(number), Lane.CONVERSATION, KeyStatus.REJECTED, records.NOW)
 
 
 @dataclass(frozen=True)
@@ -71,31 +108,7 @@ class Graves:
     broker: MemoryBroker
 
     async def record(self, body: bytes, lane: Lane, status: KeyStatus | None, subject: str = "alice") -> Command:
-        envelope = decode(body, lane)
-        command = Command(
-            command_id=envelope.command_id,
-            household_id=envelope.household_id,
-            queue=QUEUES[lane],
-            command_type=envelope.command_type,
-            request_hash=envelope.request_hash,
-            envelope=body.decode(),
-            recorded_at=self.broker.clock.now(),
-            subject=subject,
-        )
-        await self.stores.commands.insert(command)
-        if status is not None:
-            final = self.broker.clock.now() if status != KeyStatus.RESERVED else None
-            key = replace(
-                records.KEY,
-                queue=QUEUES[lane],
-                command_id=envelope.command_id,
-                run_id=ids.run_id(QUEUES[lane], envelope.command_id),
-                request_hash=envelope.request_hash,
-                status=status,
-                finalized_at=final,
-            )
-            await self.stores.keys.insert(key)
-        return command
+        return await record(self.stores, body, lane, status, self.broker.clock.now(), subject)
 
     async def bury(
         self,
@@ -126,11 +139,12 @@ class Graves:
         status: KeyStatus | None = KeyStatus.REJECTED,
         recorded: bool = True,
         subject: str = "alice",
+        kind: str = "",
         payload: Mapping[str, Any] | None = None,
         **how: Any,
     ) -> str:
         """One that failed for good; its command id."""
-        body = message_body(number, lane=lane, **(payload or {}))
+        body = message_body(number, lane=lane, kind=kind, payload=payload)
         if recorded:
             await self.record(body, lane, status, subject)
         await self.bury(body, lane, **how)

@@ -210,7 +210,7 @@ def test_every_route_is_in_the_file_and_nothing_else() -> None:
     for request in written.requests:
         # what a named request's answer holds stands for the route that it leads to
         url = re.sub(r"\{\{ingestion\.response\.headers\.Location\}\}", "/api/v1/agent/runs/" + "a" * 32, request.url)
-        url = re.sub(r"\{\{(approvals|ingestion|signals)\.response\.body\.[^}]*\}\}", "b" * 32, url)
+        url = re.sub(r"\{\{(approvals|ingestion|signals|replay)\.response\.body\.[^}]*\}\}", "b" * 32, url)
         path = fill(url, written.variables, {}).partition("?")[0].removeprefix(written.variables["host"])
         matching = [
             r for r in routes if r[0] == request.method and RouteTemplate.parse(r[1][1:]).match(path) is not None

@@ -20,6 +20,7 @@ from tests.support.dead import HOUSEHOLD, QUEUES, TALK, USER, Graves, command_id
 OPERATOR = "rolf+Mosaic.Operator.Replay+Mosaic.Operator.Read"
 QUEUE = QUEUES[Lane.CONVERSATION]
 SECRET = "What did I spend"
+DECIDES = "agent_approval_submitted"
 
 
 @pytest.fixture
@@ -256,7 +257,7 @@ async def an_approval(world: ApiWorld, **changes: Any) -> str:
 
 
 def decision(approval_id: str, word: str = "Approve") -> dict[str, Any]:
-    return {"kind": "agent_approval_submitted", "approvalId": approval_id, "decision": word}
+    return {"approvalId": approval_id, "decision": word}
 
 
 @pytest.mark.parametrize(
@@ -276,7 +277,7 @@ async def test_a_decision_is_replayed_only_while_its_approval_has_something_left
 ) -> None:
     approval_id = await an_approval(world, **state)
     payload = decision(approval_id, word)
-    original = await graves.dead(1, payload=payload, subject="alice")
+    original = await graves.dead(1, kind=DECIDES, payload=payload, subject="alice")
     found = await replayed(world, {"commandIds": [original]}, force=True)
     assert found["replayed"] == replays
     assert found["refusals"] == ({} if replays else {"approval_ended": 1})
@@ -288,9 +289,9 @@ async def test_a_decision_is_replayed_only_while_its_approval_has_something_left
 
 async def test_nobody_decides_by_an_edit(world: ApiWorld, graves: Graves) -> None:
     approval_id = await an_approval(world)
-    original = await graves.dead(1, payload=decision(approval_id, "Reject"))
+    original = await graves.dead(1, kind=DECIDES, payload=decision(approval_id, "Reject"))
     asks = await graves.dead(2)
-    approves = json.loads(message_body(1, **decision(approval_id)))
+    approves = json.loads(message_body(1, kind=DECIDES, payload=decision(approval_id)))
     for named in (original, asks):
         edit = {"envelope": approves}
         found = await replayed(world, {"commandIds": [named]}, edit=edit, force=True)
@@ -305,7 +306,7 @@ async def test_an_edit_is_validated_and_its_difference_is_recorded_without_words
     world: ApiWorld, graves: Graves
 ) -> None:
     original = await graves.dead(1)
-    envelope = json.loads(message_body(1, message="How much for food?"))
+    envelope = json.loads(message_body(1, payload={"message": "How much for food?"}))
     plan = await post(world, "", order({"commandIds": [original]}, dryRun=True, edit={"envelope": envelope}))
     assert [one.split()[0] for one in plan["changedFields"]] == ["message"]
     found = await replayed(world, {"commandIds": [original]}, edit={"envelope": envelope})
@@ -340,7 +341,7 @@ async def test_an_edit_that_the_contract_does_not_know_is_refused_by_its_field(
 @pytest.mark.parametrize("who", ["householdId", "conversationId", "householdUserId"])
 async def test_an_edit_asks_in_nobody_elses_name(world: ApiWorld, graves: Graves, who: str) -> None:
     original = await graves.dead(1)
-    envelope = json.loads(message_body(1, **{who: "b0b00000000000000000000000000009"}))
+    envelope = json.loads(message_body(1, payload={who: "b0b00000000000000000000000000009"}))
     found = await replayed(world, {"commandIds": [original]}, edit={"envelope": envelope})
     assert found["refusals"] == {"edit_refused": 1}
     assert left(world) == [original]

@@ -11,6 +11,7 @@ from mosaic_core.adapters import rows
 from mosaic_core.adapters.blobs import AzureBlobs
 from mosaic_core.adapters.tables.client import TableService
 from mosaic_core.adapters.tables.keys import SEPARATOR, encode, join
+from mosaic_core.adapters.tables.replays import replays_of
 from mosaic_core.adapters.tables.stores import (
     COMMANDS,
     CONVERSATIONS,
@@ -96,6 +97,7 @@ class TableAged:
                 join("conversation", command.household_id, command.conversation_id),
                 join(rows.newest_first(command.recorded_at), command.queue, command.command_id),
             )
+        await self._clear(INDEX, replays_of(command.queue, command.command_id))
         if not await self._tables.delete(COMMANDS, encode(command.command_id), "command", etag):
             return False
         if command.envelope_blob:

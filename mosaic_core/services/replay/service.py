@@ -70,8 +70,8 @@ from mosaic_core.services.replay.views import (
 
 log = logging.getLogger(__name__)
 
-PIECE_SECONDS: Final = 20.0
-"""How long one request may drive an operation: well within a message's lock."""
+PIECE_SECONDS: Final = 15.0
+"""How long one request may drive an operation: well within a message's lock, and with its last batch within 20 s."""
 
 LEASE: Final = timedelta(seconds=10)
 """How long whoever drives is taken for alive after the last word of theirs."""
