@@ -59,7 +59,8 @@ export const post = (path, body, options = {}) => call("POST", path, { body, ...
 /** A title and what to do, for a person. */
 export function explain(error) {
   if (!(error instanceof ApiError)) return ["The console itself failed", "Reload the page, and sign in again.", String(error?.message ?? "")];
-  const why = [error.message, ...error.details.map((detail) => `${detail.field}: ${detail.issue}`)].join(" ");
+  const details = error.details.map((detail) => `${detail.field} ${detail.issue}`).join("; ");
+  const why = `${error.message.replace(/\.$/, "")}${details ? `: ${details}` : ""}.`;
   const trace = error.traceId ? `Trace id ${error.traceId}.` : "";
   switch (error.status) {
     case 0: return ["No answer", `${why} Check the connection, then retry.`, ""];

@@ -1,7 +1,7 @@
 // The household's approvals: the exact action, who asked, and the member's word.
 
 import { get, post, state } from "./api.js";
-import { announce, badge, button, dialog, facts, field, h, id, select, span, when } from "./dom.js";
+import { announce, badge, button, dialog, facts, field, h, id, once, select, span, when } from "./dom.js";
 import { empty, failure, load } from "./view.js";
 
 const LOOKS = [500, 700, 1000, 1500, 2000, 3000, 4000, 6000];
@@ -70,15 +70,14 @@ async function decide(it, decision, draw, node, signal) {
   const sent = await dialog(`${word} this action?`, (close) => {
     const rationale = h("textarea", { rows: "3", maxlength: "500" });
     const problem = h("div", {});
-    return h("form", { on: { submit: async (event) => {
-      event.preventDefault();
+    return h("form", { on: { submit: once(async () => {
       const text = rationale.value.trim();
       try {
         await post(`/conversations/${it.conversationId}/approvals/${it.approvalId}`,
           { decision, clientApprovalId: reference, ...(text ? { rationale: text } : {}) });
         close(true);
       } catch (error) { problem.replaceChildren(failure(error, null)); }
-    } } },
+    }) } },
     h("p", {}, it.actionSummary), exact(it), h("p", { class: "quiet" }, `Asked by ${it.requestedBy}.`),
     field("Rationale", rationale, "Optional; kept with the decision."), problem,
     h("p", { class: "actions" }, h("button", { type: "submit", class: decision === "Approve" ? "primary" : "danger" }, `${word} this action`),

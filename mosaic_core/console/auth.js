@@ -26,7 +26,7 @@ async function discover(config) {
     throw new SignInError(`The sign-in service does not answer (${error.message}). Try again in a moment.`);
   }
   const origin = new URL(config.authority).origin;
-  if (found.issuer !== config.authority)
+  if (String(found.issuer).replace(/\/$/, "") !== config.authority) // some call themselves with a slash at the end
     throw new SignInError("The sign-in service calls itself something else than Console__Authority says.");
   for (const name of ["authorization_endpoint", "token_endpoint"])
     if (!URL.canParse(found[name]) || new URL(found[name]).origin !== origin)

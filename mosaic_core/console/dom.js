@@ -101,6 +101,17 @@ export function button(text, handler, props = {}) {
   return node;
 }
 
+/** A form's handler that is not begun again while it is at work: haste sends nothing twice. */
+export function once(handler) {
+  let busy = false;
+  return async (event) => {
+    event.preventDefault();
+    if (busy) return;
+    busy = true;
+    try { await handler(); } finally { busy = false; }
+  };
+}
+
 let fields = 0;
 
 /** A labelled control; `help` below it. */

@@ -1,7 +1,7 @@
 // Dead letters by group, and their replay: dry run first; then a reason, a root cause and the lane's name typed.
 
 import { REPLAY, get, has, post } from "./api.js";
-import { announce, badge, button, dialog, facts, field, h, id, table, when } from "./dom.js";
+import { announce, badge, button, dialog, facts, field, h, id, once, table, when } from "./dom.js";
 import { empty, failure, load, pages } from "./view.js";
 
 export async function show(view, { go, signal }) {
@@ -69,8 +69,7 @@ async function replay(group, go) {
     const problem = h("div", {}), next = h("div", { "aria-live": "polite" });
     const ask = (more) => post("/ops/replays", { lane: group.lane, select: { groupId: group.groupId }, reason: line(reason), ...more }, { seconds: 120 });
     const cancel = () => button("Cancel", () => close(undefined));
-    const form = h("form", { on: { submit: async (event) => {
-      event.preventDefault();
+    const form = h("form", { on: { submit: once(async () => {
       problem.replaceChildren();
       next.replaceChildren(h("p", { class: "quiet" }, "Looking…"));
       try {
@@ -78,9 +77,9 @@ async function replay(group, go) {
         next.replaceChildren(confirm(dry));
         next.querySelector("textarea, input, button")?.focus();
       } catch (error) { next.replaceChildren(); problem.replaceChildren(failure(error, null)); }
-    } } },
+    }) } },
     h("p", {}, `${group.count} messages of the ${group.lane} lane. Each is sent again under a new command id, linked to the old one.`),
-    field("Reason", reason, "Kept with the replay and with each message."),
+    field("Reason", reason, "Kept with the replay and with each message, whose members can read it."),
     h("p", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Dry run"), cancel()));
 
     function confirm(dry) {
@@ -93,12 +92,11 @@ async function replay(group, go) {
       const list = refused.length ? h("details", {}, h("summary", {}, "Refused"), h("ul", {}, refused.slice(0, 50).map((one) =>
         h("li", {}, id(one.commandId), " ", h("code", {}, one.code))))) : "";
       if (dry.willReplay === 0) return h("div", { class: "notice warn" }, told, list);
-      return h("form", { class: "notice info", on: { submit: async (event) => {
-        event.preventDefault();
+      return h("form", { class: "notice info", on: { submit: once(async () => {
         try {
           close(await ask({ dryRun: false, ...(many ? { rootCause: line(rootCause), confirmLane: lane.value.trim() } : {}) }));
         } catch (error) { problem.replaceChildren(failure(error, null)); }
-      } } }, told, list,
+      }) } }, told, list,
       many ? [field("Root cause, and what mended it", rootCause), field(`Type the lane's name, ${group.lane}`, lane)] : "",
       h("p", { class: "actions" }, h("button", { type: "submit", class: "danger" }, many ? `Replay ${dry.willReplay} messages` : "Replay this message")));
     }

@@ -1,7 +1,7 @@
 // The review queue: what asks for a person, with its evidence, and its resolution.
 
 import { REPLAY, get, has, post } from "./api.js";
-import { announce, badge, button, dialog, facts, field, h, id, select, when } from "./dom.js";
+import { announce, badge, button, dialog, facts, field, h, id, once, select, when } from "./dom.js";
 import { timeline } from "./story.js";
 import { empty, failure, load, pages } from "./view.js";
 
@@ -55,12 +55,11 @@ async function resolve(it, draw, node) {
   const done = await dialog("Resolve this signal", (close) => {
     const note = h("textarea", { rows: "3", maxlength: "500", required: true });
     const problem = h("div", {});
-    const form = h("form", { on: { submit: async (event) => {
-      event.preventDefault();
+    const form = h("form", { on: { submit: once(async () => {
       try {
         close((await post(`/ops/signals/${it.signalId}/resolve`, { note: note.value.trim() })).signal);
       } catch (error) { problem.replaceChildren(failure(error, null)); }
-    } } },
+    }) } },
     h("p", {}, h("b", {}, it.signalCode.replaceAll("_", " ")), `: ${it.summary ?? "a household's own matter"}`),
     field("Note: why nobody is needed any more", note, "Kept with your name. The run and its message are not touched."), problem,
     h("p", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Resolve"), button("Cancel", () => close(undefined))));

@@ -75,8 +75,10 @@ class Console:
     async def settled(self) -> None:
         """Until nothing is being loaded. Looks by itself: what playwright would wait by, the page's policy forbids."""
         async with asyncio.timeout(15):
-            while await self.page.evaluate(_LOADING):
+            loading = True
+            while loading:
                 await asyncio.sleep(0.05)
+                loading = await self.page.evaluate(_LOADING)
 
     async def go(self, place: str) -> None:
         """As a link does it: the token is in memory, so the page must not be loaded again."""
@@ -84,8 +86,10 @@ class Console:
         await self.settled()
 
     async def tab_to(self, name: str, *, role: Literal["button", "link", "textbox"] = "button") -> None:
-        """Presses Tab until that control has the focus."""
-        wanted = self.page.get_by_role(role, name=name).first
+        """Presses Tab until that control (of the dialog, where one is open) has the focus."""
+        dialog = self.page.locator("dialog[open]")
+        within = dialog if await dialog.count() else self.page.locator("body")
+        wanted = within.get_by_role(role, name=name).first
         await wanted.wait_for()
         for _ in range(150):
             if await wanted.evaluate("(node) => node === document.activeElement"):
