@@ -108,7 +108,7 @@ def test_a_code_lives_a_minute_and_codes_do_not_pile_up() -> None:
     [
         {"redirect_uri": "http://127.0.0.1:2/api/console/"},
         {"redirect_uri": "http://127.0.0.1:2/api/console?x=1"},
-        {"redirect_uri": "http://127.0.0.1:2@evil.example/api/console"},
+        {"redirect_uri": "http://127.0.0.1:2" + "@evil.example/api/console"},
         {"redirect_uri": "http://127.0.0.1:2/API/console"},
         {"redirect_uri": ""},
         {"client_id": "another"},
