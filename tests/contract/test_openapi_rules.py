@@ -43,10 +43,23 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "ops_resolve_signal": {"note": "looked at"},
     "ops_erase_household": {"reason": "request 1", "dryRun": True},
     "ops_export_household": {"reason": "request 1"},
+    "ops_cancel_command": {"reason": "a mistake"},
+    "ops_pause_lane": {"reason": "a bad deploy"},
+    "ops_resume_lane": {"reason": "mended"},
+    "ops_put_member": {
+        "householdId": ALICE_HOUSEHOLD,
+        "householdUserId": "1" * 32,
+        "subject": "carol",
+        "role": "Ingest",
+        "source": "bank",
+        "reason": "moved in",
+    },
     "post_ingestion": {"batchId": "b-1", "source": "bank", "accountId": "giro", "transactions": [TRANSACTION]},
 }
 PATHS = {"householdId": ALICE_HOUSEHOLD, "conversationId": "c" * 32, "approvalId": "d" * 32, "runId": "e" * 32}
 PATHS |= {"commandId": "f" * 32, "signalId": "9" * 32, "id": "8" * 32, "lane": "sweep"}
+REQUIRED = {"householdId": ALICE_HOUSEHOLD, "householdUserId": "1" * 32, "subject": "carol", "reason": "moved out"}
+NEEDY = {"ops_list_approvals", "ops_list_members", "ops_remove_member"}
 WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2028\u2029\u3000"
 GUID = "a11ce000-0000-0000-0000-000000000001"
 
@@ -235,7 +248,7 @@ def test_a_query_is_refused_exactly_where_the_document_forbids_it(api: Api) -> N
     assert {name for _, name, _ in named} >= {"sinceUtc", "status"}
     api.post(BY_NAME["post_message"], BODIES["post_message"])
     for route, name, schema in named:
-        whole = {"householdId": ALICE_HOUSEHOLD} if route.name == "ops_list_approvals" else {}
+        whole = {n: REQUIRED[n] for n in parameters(route, "query") if n in REQUIRED} if route.name in NEEDY else {}
         for text in TEXTS:
             query = "&".join(f"{n}={quote(v)}" for n, v in (whole | {name: text}).items())
             agreed(api.call(route, path=PATHS, query=f"?{query}"), schema, as_sent(schema, text))

@@ -18,6 +18,7 @@ from mosaic_core.adapters.rows import APPROVAL, DUE_SHARE, due_group
 from mosaic_core.adapters.tables import Observation, open_table_stores
 from mosaic_core.domain.conversation import land
 from mosaic_core.domain.errors import StoredRowError
+from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus, Severity
 from mosaic_core.domain.quota import Allowance
@@ -27,13 +28,14 @@ from mosaic_core.domain.records import (
     Command,
     Conversation,
     Key,
+    LanePause,
     OpenFinding,
     OutboxEntry,
     Signal,
     SweepProgress,
     Turn,
 )
-from mosaic_core.ports import EXPIRING, DueApproval, ETag, Stores
+from mosaic_core.ports import EXPIRING, DueApproval, ETag, Stored, Stores
 from tests.support import records
 from tests.support.records import LATER, NOW, new_id
 
@@ -1289,3 +1291,38 @@ async def test_a_cursor_is_saved_where_nobody_else_has_saved_it(stores: Stores) 
     stored = await stores.cursors.read(name)
     assert stored is not None
     assert (stored.value, stored.etag) == ("19", later)
+
+
+async def test_a_lane_s_pause_is_written_by_its_etag(stores: Stores) -> None:
+    pause = LanePause(lane=Lane.SWEEP, is_paused=True, changed_by="ada", reason="why", changed_at=NOW)
+    assert await stores.pauses.read(Lane.INGESTION) is None
+    there = await stores.pauses.read(Lane.SWEEP)
+    etag = await stores.pauses.save(pause, there.etag if there else None)
+    assert etag is not None
+    assert await stores.pauses.read(Lane.SWEEP) == Stored(pause, etag)
+    assert await stores.pauses.save(pause, None) is None
+    resumed = replace(pause, is_paused=False)
+    assert await stores.pauses.save(resumed, etag) is not None
+    assert await stores.pauses.save(pause, etag) is None
+    found = await stores.pauses.read(Lane.SWEEP)
+    assert found is not None
+    assert found.value == resumed
+
+
+async def test_a_households_members_are_listed_whatever_their_status(stores: Stores) -> None:
+    household, other = new_id(), new_id()
+    one = replace(records.MEMBERSHIP, household_id=household, subject=f"s!{new_id()}", household_user_id=new_id())
+    two = replace(one, subject=f"t/{new_id()}", household_user_id=new_id())
+    assert await stores.members.insert(one)
+    assert await stores.members.insert(two)
+    taken = replace(one, household_id=other)
+    assert not await stores.members.insert(taken)  # listed there, and still not a member there
+    stored = await stores.members.read(one.subject, one.household_user_id)
+    assert stored is not None
+    removed = replace(one, status="removed")
+    assert await stores.members.update(removed, stored.etag) is not None
+    assert await stores.members.update(one, stored.etag) is None
+    found = await stores.members.of_household(household)
+    assert sorted(found, key=lambda m: m.subject) == sorted([removed, two], key=lambda m: m.subject)
+    assert await stores.members.of_household(other) == []
+    assert await stores.members.read("nobody", one.household_user_id) is None

@@ -107,7 +107,9 @@ async def put_member(call: Call) -> func.HttpResponse:
 async def remove_member(call: Call) -> func.HttpResponse:
     request = call.request
     household_id, user_id = request.query_id("householdId"), request.query_id("householdUserId")
-    subject, reason = request.query.get("subject"), request.query.get("reason")
+    subject, reason = (
+        None if (text := request.query.get(name)) is None else text.strip() for name in ("subject", "reason")
+    )
     given = {"householdId": household_id, "householdUserId": user_id, "subject": subject, "reason": reason}
     wrong = [Detail(name, "is required") for name, value in given.items() if value is None]
     wrong += [
