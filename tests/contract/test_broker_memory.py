@@ -1,4 +1,4 @@
-"""The broker's tests once more, over a broker whose freed memory is overwritten: a view that outlives its owner fails."""
+"""The broker's tests over a broker whose freed memory is overwritten: a view that outlives its owner fails."""
 
 from __future__ import annotations
 
