@@ -49,9 +49,18 @@ def up(
     port: Annotated[int, typer.Option(help="HTTP port of the API; 0 lets the OS choose.", min=0, max=65535)] = 7071,
     state: StateOption = None,
     drill: Annotated[bool, typer.Option("--drill", help="Let commands inject failures (Drill__Enabled).")] = False,
+    event_hub: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="MOSAIC_EVENT_HUBS",
+            metavar="NAME[:PARTITIONS[:GROUP,...]]",
+            help="One more event hub; repeatable, in the setting separated by blanks.",
+        ),
+    ] = None,
     folder: AppOption = ROOT,
 ) -> None:
     """Serve API, worker and emulators until Ctrl-C. What is stored survives a restart with --state."""
+    from mosaic_local.hubs import declared
     from mosaic_local.stack import Stack, StackOptions
 
     interrupted = False
@@ -68,9 +77,15 @@ def up(
     signal.signal(signal.SIGTERM, interrupt)
     settings = {"Drill__Enabled": "true"} if drill else {}
     try:
-        with Stack(
-            StackOptions(app=folder, state_dir=state, http_port=port, app_settings=settings, announce=True)
-        ) as stack:
+        hubs = tuple(declared(text) for text in event_hub or ())
+    except ValueError as error:
+        print(f"mosaic: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    options = StackOptions(
+        app=folder, state_dir=state, http_port=port, app_settings=settings, event_hubs=hubs, announce=True
+    )
+    try:
+        with Stack(options) as stack:
             _wait_until_ready(stack.api_base_url)
             print(_welcome(stack.description(), stack.start_seconds, kept=state is not None), flush=True)
             if drill:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusReceivedMessage, ServiceBusSubQueue
 from proton import Message, char, decimal32
+from proton.utils import LinkDetached
 
+from mosaic_local.hubs import declared
 from mosaic_local.stack import Stack, StackOptions
 from tests.support.amqp import Client
 
@@ -101,6 +103,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Echo]:
     options = StackOptions(
         app=APP,
         extra_queues=("work", "noop", "automatic"),
+        event_hubs=(declared("readings:2:dials"),),
         app_settings={"WorkQueue": "work", "TickSchedule": "0 0 3 1 1 *", "EchoSeen": str(seen)},
         lock_seconds=LOCK_SECONDS,
         max_delivery_count=MAX_DELIVERIES,
@@ -343,6 +346,15 @@ def test_a_text_as_jms_sends_it_reaches_the_function(echo: Echo) -> None:
         client.send("work", Message(body=json.dumps({"do": "complete", "say": "ä€"}), id="as-text"))
     until(lambda: [r for r in echo.records() if r.get("messageId") == "as-text"])
     assert echo.is_gone("as-text")
+
+
+def test_a_declared_event_hub_is_there_with_its_consumer_group(echo: Echo) -> None:
+    with qpid(echo) as client:
+        status, told = client.manage("readings", "READ", name="readings", type="com.microsoft:eventhub")
+        assert (status, list(told["partition_ids"].elements)) == (200, ["0", "1"])
+        client.receiver("readings/consumergroups/dials/partitions/1")
+        with pytest.raises(LinkDetached, match="no consumer group"):
+            client.receiver("readings/consumergroups/others/partitions/1")
 
 
 def test_messages_that_no_function_can_be_given_stop_nobody(echo: Echo) -> None:
