@@ -56,9 +56,18 @@ def up(
     cors_credentials: Annotated[
         bool, typer.Option("--cors-credentials", help="Those pages may send cookies (Host.CORSCredentials).")
     ] = False,
+    event_hub: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="MOSAIC_EVENT_HUBS",
+            metavar="NAME[:PARTITIONS[:GROUP,...]]",
+            help="One more event hub; repeatable, in the setting separated by blanks.",
+        ),
+    ] = None,
     folder: AppOption = ROOT,
 ) -> None:
     """Serve API, worker and emulators until Ctrl-C. What is stored survives a restart with --state."""
+    from mosaic_local.hubs import declared
     from mosaic_local.stack import Stack, StackOptions
 
     interrupted = False
@@ -75,17 +84,22 @@ def up(
     signal.signal(signal.SIGTERM, interrupt)
     settings = {"Drill__Enabled": "true"} if drill else {}
     try:
-        with Stack(
-            StackOptions(
-                app=folder,
-                state_dir=state,
-                http_port=port,
-                app_settings=settings,
-                cors=cors,
-                cors_credentials=cors_credentials,
-                announce=True,
-            )
-        ) as stack:
+        hubs = tuple(declared(text) for text in event_hub or ())
+    except ValueError as error:
+        print(f"mosaic: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    options = StackOptions(
+        app=folder,
+        state_dir=state,
+        http_port=port,
+        app_settings=settings,
+        event_hubs=hubs,
+        cors=cors,
+        cors_credentials=cors_credentials,
+        announce=True,
+    )
+    try:
+        with Stack(options) as stack:
             _wait_until_ready(stack.api_base_url)
             print(_welcome(stack.description(), stack.start_seconds, kept=state is not None), flush=True)
             if drill:

@@ -27,6 +27,7 @@ from typing import Any, Self
 
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_local import azurite, seed, signin, tls
+from mosaic_local.broker.config import EventHubConfig
 from mosaic_local.errors import PartError, StackError
 from mosaic_local.issuer import AUDIENCE, Issuer, SigningKey
 from mosaic_local.process import Part, ReservedPort, describe_exit, json_answers, python_module
@@ -88,6 +89,8 @@ class StackOptions:
     app_settings: Mapping[str, str] = field(default_factory=dict)
     """Added to the settings that the stack makes; where a name is the same, these win."""
     extra_queues: tuple[str, ...] = ()
+    event_hubs: tuple[EventHubConfig, ...] = ()
+    """Beside the product's own; one of its name takes its place."""
     lock_seconds: float = 60
     max_delivery_count: int = 10
     with_worker: bool = True
@@ -365,7 +368,8 @@ class Stack:
             }
             for name in dict.fromkeys([*names, *options.extra_queues])
         ]
-        hubs = [{"name": TELEMETRY_HUB, "partitions": HUB_PARTITIONS, "consumerGroups": [CONSUMER_GROUP]}]
+        own = EventHubConfig(name=TELEMETRY_HUB, partitions=HUB_PARTITIONS, consumer_groups=[CONSUMER_GROUP])
+        hubs = {hub.name.lower(): hub for hub in (own, *options.event_hubs)}
         config = {
             "host": HOST,
             "amqpPort": self._ports["amqp"].port,
@@ -376,7 +380,7 @@ class Stack:
             "sasKeyName": secrets.sas_key_name,
             "sasKey": secrets.sas_key,
             "queues": queues,
-            "eventHubs": hubs,
+            "eventHubs": [hub.model_dump(by_alias=True) for hub in hubs.values()],
         }
         file = folder.path / "broker.json"
         write_private(file, json.dumps(config))

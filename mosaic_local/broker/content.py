@@ -45,6 +45,8 @@ _STATE_KEY = _symbol8(b"x-opt-message-state") + b"\x71"
 _LOCKED_KEY = _symbol8(b"x-opt-locked-until") + b"\x83"
 _OFFSET_KEY = _symbol8(b"x-opt-offset") + b"\xa1"
 _TOKEN_KEY = _symbol8(b"x-opt-lock-token") + b"\x98"
+_LOCK_SECTION = b"\x00\x53\x71\xc1" + bytes([len(_TOKEN_KEY) + 17, 2]) + _TOKEN_KEY
+"""The delivery annotations, up to the sixteen bytes of the token."""
 
 _INT64 = struct.Struct(">q")
 _SIZE_COUNT = struct.Struct(">II")
@@ -209,6 +211,8 @@ class Content:
     """Unix time in ms; kept out of `annotations` only in so far as it is already there."""
     partition_key: bytes | None = None
     priority: int | None = None
+    has_id: bool = False
+    """Whether `properties` has a message id."""
 
     @classmethod
     def decode(cls, raw: bytes) -> Content:
@@ -221,6 +225,7 @@ class Content:
     @classmethod
     def _decode(cls, raw: bytes) -> Content:
         durable, priority, ttl, properties, application, body_at = False, None, None, b"", b"", -1
+        has_id = False
         annotations, count, scheduled, key = b"", 0, None, None
         for code, start, value, end in sections(raw):
             if code >= DATA:
@@ -231,15 +236,15 @@ class Content:
             elif code == MESSAGE_ANNOTATIONS:
                 annotations, count, scheduled, key = _annotations(raw, value)
             elif code == PROPERTIES:
-                _walk(raw, value, pairs=False)
+                has_id = _has_id(raw, value)
                 properties = raw[start:end]
             elif code == APPLICATION_PROPERTIES:
-                _walk(raw, value, pairs=True)
+                _compound(raw, value)
                 application = raw[start:end]
         if not raw:
             raise MalformedError("a message without sections")
         body = raw[body_at:] if body_at >= 0 else b""
-        return cls(body, durable, ttl, annotations, count, properties, application, scheduled, key, priority)
+        return cls(body, durable, ttl, annotations, count, properties, application, scheduled, key, priority, has_id)
 
     @classmethod
     def of(cls, body: bytes, **fields: object) -> Content:
@@ -250,33 +255,38 @@ class Content:
         """The same with `extra` laid over the application properties; the sender's own keep their bytes."""
         if not extra:
             return self
-        raw, replaced = self.application, {key.encode() for key in extra}
-        kept: list[bytes] = []
-        if raw:
-            _, _, value, _ = next(sections(raw))
-            count, at, _ = _compound(raw, value)
-            for _ in range(count // 2):
-                value_at = skip(raw, at)
-                end = skip(raw, value_at)
-                if scalar(raw, at) not in replaced:
-                    kept.append(raw[at:end])
-                at = end
+        replaced = {key.encode() for key in extra}
+        kept = [key + value for key, value in self._pairs() if scalar(key, 0) not in replaced]
         added = encode_map(extra)
         _, start, end = _compound(added, 0)
         items = b"".join(kept) + added[start:end]
         head = b"\x00\x53\x74\xd1" + _SIZE_COUNT.pack(len(items) + 4, 2 * (len(kept) + len(extra)))
         return replace(self, application=head + items)
 
+    def _pairs(self) -> list[tuple[bytes, bytes]]:
+        """Keys and values of the application properties; none where the sender's map is not one."""
+        raw = self.application
+        if not raw:
+            return []
+        try:
+            _, _, value, _ = next(sections(raw))
+            count, at, _ = _compound(raw, value)
+            found = _elements(raw, at, count)
+        except (MalformedError, IndexError):
+            return []
+        return list(zip(found[::2], found[1::2], strict=False))
+
     def with_message_id(self) -> Content:
         """The same, with a message id of the broker's where the sender set none."""
-        fresh = b"\xa1\x20" + uuid.uuid4().hex.encode()
-        if not self.properties:
-            return replace(self, properties=_properties_section([fresh]))
-        _, _, value, _ = next(sections(self.properties))
-        count, at, _ = _compound(self.properties, value)
-        if count and self.properties[at] != 0x40:
+        if self.has_id:
             return self
-        return replace(self, properties=_properties_section([fresh, *_elements(self.properties, at, count)[1:]]))
+        fresh = b"\xa1\x20" + uuid.uuid4().hex.encode()
+        fields: list[bytes] = []
+        if self.properties:
+            _, _, value, _ = next(sections(self.properties))
+            count, at, _ = _compound(self.properties, value)
+            fields = _elements(self.properties, at, count)
+        return replace(self, properties=_properties_section([fresh, *fields[1:]]), has_id=True)
 
     def with_expiry(self, ends_ms: int) -> Content:
         """The same, with this absolute expiry time where the sender set one."""
@@ -289,6 +299,10 @@ class Content:
             return self
         fields[EXPIRY_FIELD] = b"\x83" + _INT64.pack(ends_ms)
         return replace(self, properties=_properties_section(fields))
+
+    def has_property(self, name: str) -> bool:
+        """Whether the application properties have this one."""
+        return any(scalar(key, 0) == name.encode() for key, _ in self._pairs())
 
     def application_properties(self) -> dict[str, object]:
         if not self.application:
@@ -317,22 +331,9 @@ class Content:
         `token`: the lock's, a GUID as .NET writes it; `ttl_ms`: as the queue has it.
         """
         ttl = self.ttl_ms if ttl_ms is None else ttl_ms if ttl_ms < _UINT_LIMIT else None
+        properties = self.properties
         if self.ttl_ms is not None and ttl is not None and ttl < self.ttl_ms:
-            return self.with_expiry(enqueued_ms + ttl)._for_queue(
-                sequence, enqueued_ms, state, count, locked_until_ms, token, ttl
-            )
-        return self._for_queue(sequence, enqueued_ms, state, count, locked_until_ms, token, ttl)
-
-    def _for_queue(
-        self,
-        sequence: int,
-        enqueued_ms: int,
-        state: int,
-        count: int,
-        locked_until_ms: int | None,
-        token: bytes | None,
-        ttl_ms: int | None,
-    ) -> bytes:
+            properties = self.with_expiry(enqueued_ms + ttl).properties
         notes = (
             self.annotations
             + _SEQUENCE_KEY
@@ -346,13 +347,11 @@ class Content:
         if locked_until_ms is not None:
             notes += _LOCKED_KEY + _INT64.pack(locked_until_ms)
             items += 2
-        header = _encode_header(self.durable, self.priority, ttl_ms, count)
-        lock = b""
+        header = _encode_header(self.durable, self.priority, ttl, count)
         if token is not None:
-            guid = token[3::-1] + token[5:3:-1] + token[7:5:-1] + token[8:]
-            lock = b"\x00\x53\x71\xc1" + bytes([len(_TOKEN_KEY) + 17, 2]) + _TOKEN_KEY + guid
+            header += _LOCK_SECTION + token[3::-1] + token[5:3:-1] + token[7:5:-1] + token[8:]
         section = _annotation_section(notes, items)
-        return b"".join((header, lock, section, self.properties, self.application, self.body))
+        return b"".join((header, section, properties, self.application, self.body))
 
     def for_hub(self, sequence: int, enqueued_ms: int, last: bytes = b"") -> bytes:
         """As a consumer of an event hub gets it; `last`: what `last_enqueued` made, for a consumer that asked."""
@@ -389,15 +388,15 @@ def last_enqueued(sequence: int, enqueued_ms: int, now_ms: int) -> bytes:
     return b"\x00\x53\x71\xd1" + _SIZE_COUNT.pack(len(items) + 4, 2 * len(values)) + items
 
 
-def _walk(raw: bytes, at: int, *, pairs: bool) -> None:
-    """MalformedError where the elements of the list or map at `at` are not what it says: they are taken apart later."""
-    count, at, end = _compound(raw, at)
-    if pairs and count % 2:
-        raise MalformedError("a map with a key that has no value")
+def _has_id(raw: bytes, at: int) -> bool:
+    """Whether the properties at `at` begin with a message id. MalformedError where there are fewer than they say."""
+    count, first, end = _compound(raw, at)
+    at = first
     for _ in range(count):
         at = skip(raw, at)
-        if at > end:
-            raise MalformedError("an AMQP value is cut off")
+    if at > end:
+        raise MalformedError("an AMQP value is cut off")
+    return count > 0 and raw[first] != 0x40
 
 
 def _elements(raw: bytes, at: int, count: int) -> list[bytes]:

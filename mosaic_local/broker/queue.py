@@ -407,8 +407,8 @@ class Queue:
     def _bury(self, message: Message, reason: str | None, description: str | None) -> None:
         named = (("DeadLetterReason", reason), ("DeadLetterErrorDescription", description))
         # What made a dead letter of it stays, however often it is dead-lettered again where it is.
-        had = message.content.application_properties() if self.dead is None else {}
-        self._amend(message, {key: value for key, value in named if value and key not in had})
+        stays = self.dead is None
+        self._amend(message, {k: v for k, v in named if v and not (stays and message.content.has_property(k))})
         self._forget(message)
         message.state, message.expires, message.timer = State.ACTIVE, None, -1
         home = self if self.dead is None else self.dead

@@ -130,6 +130,8 @@ class ServiceBusListener:
                     self._trigger.queue,
                     exc,
                 )
+                # Opening again takes the SDK half a second: what waits behind such messages must not wait for one slot.
+                self._add_slots(self._host_json.max_concurrent_calls - len(self._slots))
                 await self._pause(_REOPEN_SECONDS)
             except Exception as exc:
                 if not self._unreachable and not self._stopping.is_set():

@@ -10,14 +10,19 @@ from typing import Any
 
 import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusReceivedMessage, ServiceBusSubQueue
+from proton import Message, char, decimal32
+from proton.utils import LinkDetached
 
+from mosaic_local.hubs import declared
 from mosaic_local.stack import Stack, StackOptions
+from tests.support.amqp import Client
 
 pytestmark = pytest.mark.e2e
 
 APP = Path(__file__).resolve().parents[1] / "support" / "apps" / "echo"
 LOCK_SECONDS = 3
 MAX_DELIVERIES = 3
+TINY = decimal32(5)
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
 
@@ -98,6 +103,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Echo]:
     options = StackOptions(
         app=APP,
         extra_queues=("work", "noop", "automatic"),
+        event_hubs=(declared("readings:2:dials"),),
         app_settings={"WorkQueue": "work", "TickSchedule": "0 0 3 1 1 *", "EchoSeen": str(seen)},
         lock_seconds=LOCK_SECONDS,
         max_delivery_count=MAX_DELIVERIES,
@@ -318,3 +324,81 @@ def test_a_disabled_function_does_not_listen(echo: Echo) -> None:
     echo.stack.restart_worker({"AzureWebJobs.work.Disabled": "false"})
     until(lambda: echo.deliveries(message_id))
     assert echo.is_gone(message_id)
+
+
+# -- what other clients send -----------------------------------------------------------------------------------------
+
+
+def qpid(echo: Echo) -> Client:
+    told = dict(part.split("=", 1) for part in echo.stack.settings["ServiceBusConnection"].strip(";").split(";"))
+    return Client(int(told["Endpoint"].rpartition(":")[2]), told["SharedAccessKeyName"], told["SharedAccessKey"])
+
+
+def nested(depth: int) -> list[Any]:
+    body: list[Any] = []
+    for _ in range(depth):
+        body = [body]
+    return body
+
+
+def test_a_text_as_jms_sends_it_reaches_the_function(echo: Echo) -> None:
+    with qpid(echo) as client:
+        client.send("work", Message(body=json.dumps({"do": "complete", "say": "ä€"}), id="as-text"))
+    until(lambda: [r for r in echo.records() if r.get("messageId") == "as-text"])
+    assert echo.is_gone("as-text")
+
+
+def test_a_declared_event_hub_is_there_with_its_consumer_group(echo: Echo) -> None:
+    with qpid(echo) as client:
+        status, told = client.manage("readings", "READ", name="readings", type="com.microsoft:eventhub")
+        assert (status, list(told["partition_ids"].elements)) == (200, ["0", "1"])
+        client.receiver("readings/consumergroups/dials/partitions/1")
+        with pytest.raises(LinkDetached, match="no consumer group"):
+            client.receiver("readings/consumergroups/others/partitions/1")
+
+
+def test_messages_that_no_function_can_be_given_stop_nobody(echo: Echo) -> None:
+    """Bodies that fail their own invocation, and such as the client library cannot even decode; then a good one."""
+    bodies: list[Any] = [{"a": 1}, [1, 2], 7]
+    with qpid(echo) as client:
+        client.send("work", *(Message(body=body, id=f"other-{n}") for n, body in enumerate(bodies)))
+        client.send("work", Message(body=nested(200), id="nested"))
+        client.send("work", *(Message(body=b"{}", inferred=True, properties={"d": bad}) for bad in (char("x"), TINY)))
+    good = echo.send("complete")
+    until(lambda: echo.deliveries(good), timeout=10)
+    assert echo.http("GET", "/admin/host/ping")[0] == 200
+    for number in range(len(bodies)):
+        dead = echo.dead_letter(f"other-{number}")
+        assert dead.dead_letter_reason == "MaxDeliveryCountExceeded"
+        assert dead.delivery_count == MAX_DELIVERIES
+    status = json.loads(echo.http("GET", "/admin/host/status")[2])
+    assert status["functions"]["work"]["listening"] is True
+    told = (echo.stack.state_dir / "logs" / "worker.log").read_text()
+    assert "the message other-0 (sequence number" in told
+    assert "queue work is not reachable" not in told
+
+
+@pytest.mark.slow
+def test_a_worker_that_stands_still_is_ended_and_started_again(tmp_path: Path) -> None:
+    seen = tmp_path / "seen.jsonl"
+    seen.touch()
+    options = StackOptions(
+        app=APP,
+        extra_queues=("work", "noop", "automatic"),
+        app_settings={"WorkQueue": "work", "TickSchedule": "0 0 3 1 1 *", "EchoSeen": str(seen)},
+        max_delivery_count=2,
+        with_seed=False,
+        stall_seconds=2,
+    )
+    with Stack(options) as stack:
+        echo = Echo(stack, seen)
+        message_id = echo.send("block", seconds=3600)
+        # Twice it blocks the loop for an hour; what it had in hand comes again at once, not when its lock ends.
+        assert echo.dead_letter(message_id).delivery_count == 2
+        stack.wait_worker()
+        good = echo.send("complete")
+        until(lambda: echo.deliveries(good))
+        told = (stack.state_dir / "logs" / "worker.log").read_text()
+        assert "The event loop of the worker has stood still for 2 s" in told
+        assert "function_app.py" in told[told.index("stood still") :]  # where it stands
+        echo.close()
