@@ -19,8 +19,7 @@ from mosaic_core.entrypoints.openapi import document
 RELEASED: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "openapi.released.json"
 REMEDY: Final = (
     "The API's promise (docs/api.md) keeps what is released as long as the path's version lives. Add the new beside "
-    "the old instead, and announce the old one's end with Deprecation and Sunset: it goes with a new version of the "
-    "path."
+    "the old instead, and announce its end with Deprecation and Sunset: it goes with a new version of the path."
 )
 
 type Json = Mapping[str, Any]

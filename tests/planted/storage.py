@@ -218,8 +218,8 @@ DEFECTS: Final = (
     Defect(
         name="any-household-s-runs-in-a-stream",
         file=_READS,
-        old="                if run.household_id == household_id and (since",
-        new="                if (since",
+        old="if run is None or run.household_id != household_id or",
+        new="if run is None or",
         caught_by=(_READING + "test_a_run_of_another_household_is_in_no_stream",),
         what="a listed command whose run is another household's shows that run",
     ),
@@ -241,7 +241,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="an-approval-lives-one-moment-longer",
-        file=_READS,
+        file="mosaic_core/services/approval_pages.py",
         old="approval.status == ApprovalStatus.PENDING and approvals_of.is_over(approval, now)",
         new="approval.status == ApprovalStatus.PENDING and approvals_of.due_at(approval) < now",
         caught_by=(_READING + "test_approvals_by_their_state_now",),
