@@ -1023,8 +1023,9 @@ def _why_refused(key: Key, *, first: bool) -> str:
     do instead."""
     if first:
         return key.resolution_rationale or "rejected"
+    code = (key.resolution_rationale or "rejected").partition(":")[0]
     return (
-        f"the command was rejected ({key.resolution_code or 'rejected'}) and is never executed under this id again; "
+        f"the command was rejected ({code}) and is never executed under this id again; "
         f"replay it under a new one: ./mosaic ops replay {key.command_id}"
     )
 

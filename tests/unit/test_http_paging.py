@@ -108,7 +108,8 @@ def items(found: list[Answer], of: str, by: str) -> list[Any]:
 
 
 def test_every_list_is_paged_and_documented_so() -> None:
-    assert {route.name for route in ROUTES if route.is_paged} == set(LISTS)
+    # those of dead letters and replays have tests of their own
+    assert {r.name for r in ROUTES if r.is_paged} == {*LISTS, "ops_list_dead_letters", "ops_list_replays"}
     for route in ROUTES:
         names = {parameter.name for parameter in route.query}
         assert ({"limit", "cursor"} <= names) == route.is_paged

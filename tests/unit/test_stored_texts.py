@@ -34,6 +34,7 @@ from mosaic_core.domain.records import (
     Command,
     Decision,
     Key,
+    LanePause,
     Membership,
     OutboxEntry,
     Run,
@@ -42,6 +43,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
     Turn,
 )
+from mosaic_core.domain.replay import Replay, ReplayClaim, ReplayState
 from mosaic_core.domain.settlement import Complete
 from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.services.nightly import LEFT_BEHIND
@@ -252,9 +254,21 @@ MAXIMA: dict[type[Any], dict[str, int]] = {
         "run_id": GUID,
         "correlation_id": LINE,
         "owner_token": GUID,
+        "cancel_reason": SENTENCE,
         "resolution_code": 120,
         "resolution_rationale": SENTENCE,
     },
+    LanePause: {"changed_by": 120, "reason": SENTENCE},
+    Replay: {
+        "replay_id": GUID,
+        "queue": QUEUE,
+        "reason": SENTENCE,
+        "requested_by": 2000,
+        "root_cause": SENTENCE,
+        "edit_blob": LINE,
+        "holder": GUID,
+    },
+    ReplayClaim: {"queue": QUEUE, "command_id": GUID, "new_command_id": GUID, "replay_id": GUID},
     Run: {
         "run_id": GUID,
         "household_id": GUID,
@@ -360,9 +374,29 @@ MAXIMA: dict[type[Any], dict[str, int]] = {
     },
 }
 SAMPLES: dict[type[Any], Any] = {type(value): value for value in vars(records).values() if type(value) in MAXIMA} | {
-    OutboxEntry: OutboxEntry(entry_id="e", command_id="c", queue="q", announced_at=records.NOW, due_at=records.NOW)
+    OutboxEntry: OutboxEntry(entry_id="e", command_id="c", queue="q", announced_at=records.NOW, due_at=records.NOW),
+    LanePause: LanePause(lane=Lane.SWEEP, is_paused=True, changed_by="ada", reason="r", changed_at=records.NOW),
+    Replay: Replay(
+        replay_id="r",
+        lane=Lane.SWEEP,
+        queue="q",
+        state=ReplayState.RUNNING,
+        total=1,
+        rate=1,
+        force=False,
+        reason="r",
+        requested_by="ada",
+        created_at=records.NOW,
+        updated_at=records.NOW,
+    ),
+    ReplayClaim: ReplayClaim(
+        queue="q", command_id="c", generation=1, new_command_id="n", replay_id="r", claimed_at=records.NOW
+    ),
 }
 CODECS: dict[type[Any], Any] = {
+    LanePause: rows.LANE_PAUSE.encode,
+    Replay: rows.REPLAY.encode,
+    ReplayClaim: rows.REPLAY_CLAIM.encode,
     Command: rows.COMMAND.encode,
     Key: rows.encode_key,
     Run: rows.encode_run,
@@ -397,7 +431,8 @@ def test_every_text_has_a_maximum_that_fits_its_property(record: type[Any]) -> N
 def test_every_kind_of_row_is_looked_at() -> None:
     held = {name for name, value in vars(rows).items() if isinstance(value, rows.Codec) and not name.startswith("_")}
     looked_at = {"COMMAND", "KEY", "RUN", "STAGE", "SIGNAL", "APPROVAL", "DECISION", "MEMBERSHIP", "TRANSACTION"}
-    assert held == looked_at | {"OUTBOX_ENTRY", "ANNOTATION", "SWEEP_PROGRESS", "TURN", "ALLOWANCE"}
+    looked_at |= {"OUTBOX_ENTRY", "ANNOTATION", "LANE_PAUSE", "REPLAY", "REPLAY_CLAIM"}
+    assert held == looked_at | {"SWEEP_PROGRESS", "TURN", "ALLOWANCE"}
     assert {Turn, SweepProgress}.isdisjoint(MAXIMA), "they have tests of their own"
 
 

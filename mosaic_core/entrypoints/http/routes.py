@@ -104,7 +104,7 @@ class Route:
     @property
     def is_paged(self) -> bool:
         """Whether it tells a list page by page."""
-        return self.answer is not None and "next_cursor" in self.answer.model_fields
+        return self.method == "GET" and self.answer is not None and "next_cursor" in self.answer.model_fields
 
     @property
     def route(self) -> str:
