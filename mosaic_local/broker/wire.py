@@ -12,7 +12,8 @@ client that would mean that its message is settled; in Azure the lock stands, an
 `$management`. Such dispositions, which have no outcome, are not sent; with every other one the broker says an outcome.
 And proton leaves trailing nulls of a performative away, as AMQP allows; azure-eventhub 5.15.1 indexes the fields
 without a check and fails with "list index out of range"; both SDKs do so with errors. So each performative, and each
-error, is padded to its full number of fields.
+error, is padded to its full number of fields. So that a full frame does not outgrow what its receiver allows, proton is
+told of a little less in the receiver's open.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ METRIC = b"com.microsoft:enable-receiver-runtime-metric"
 OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION, DETACH, END, CLOSE = range(0x10, 0x19)
 _FIELDS = {OPEN: 10, BEGIN: 8, ATTACH: 14, FLOW: 11, TRANSFER: 11, DISPOSITION: 6, DETACH: 3, END: 1, CLOSE: 1}
 _REMEMBERED = 4096
+_MAX_FRAME_FIELD = 2
+_SMALLEST_FRAME = 512
+_ROOM = 32
 _NO_LIMIT = 2**32
 
 
@@ -68,6 +72,8 @@ class Wire:
                     code, channel = frame[start + 2], int.from_bytes(frame[6:8], "big")
                     if code == TRANSFER:
                         frame = self._transfer(frame, start)
+                    elif code == OPEN:
+                        frame = _with_room(frame, start)
                     elif code == ATTACH and METRIC in frame:
                         self._note_metric(frame, start + 3)
                     elif code in (BEGIN, END):
@@ -190,6 +196,24 @@ class Wire:
             one = b"\x41" + theirs + theirs + items[tail_at:]
             frames.append(_frame(frame[4:8], frame[8:start], DISPOSITION, 6, one, rest))
         return frames
+
+
+def _with_room(frame: bytes, start: int) -> bytes:
+    """An open that allows frames smaller by what padding adds to a full one on its way out."""
+    listed = start + 3
+    end = skip(frame, listed)
+    if frame[listed] not in (0xC0, 0xD0):
+        return frame
+    if frame[listed] == 0xC0:
+        count, at = frame[listed + 2], listed + 3
+    else:
+        count, at = int.from_bytes(frame[listed + 5 : listed + 9], "big"), listed + 9
+    fields = _values(frame[at:end], count)
+    largest = scalar(fields[_MAX_FRAME_FIELD], 0) if count > _MAX_FRAME_FIELD else None
+    if type(largest) is not int or largest < _SMALLEST_FRAME + _ROOM:
+        return frame
+    fields[_MAX_FRAME_FIELD] = b"\x70" + (largest - _ROOM).to_bytes(4, "big")
+    return _frame(frame[4:8], frame[8:start], OPEN, count, b"".join(fields), frame[end:])
 
 
 def _settles_without_outcome(items: bytes, count: int) -> bool:

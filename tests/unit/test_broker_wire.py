@@ -153,6 +153,15 @@ def test_bytes_that_are_no_frames_raise_nothing_but_what_the_connection_expects(
         Wire().incoming(HEADER + raw)
 
 
+@pytest.mark.parametrize(("allowed", "told"), [(32_768, 32_736), (65_536, 65_504), (512, 512), (2**32 - 1, 2**32 - 33)])
+def test_proton_is_told_of_smaller_frames_than_the_client_allows(allowed: int, told: int) -> None:
+    """For padding makes a full one larger."""
+    opened = Wire().incoming(HEADER + frame(0x10, b"\xa1\x01c", b"\x40", uint(allowed), b"\x60\x00\xff"))
+    assert fields_of(opened[8:]) == ["c", None, told, 255]
+    short = HEADER + frame(0x10, b"\xa1\x01c")
+    assert Wire().incoming(short) == short
+
+
 @pytest.mark.parametrize("state", [b"", b"\x40"])
 def test_a_delivery_of_ours_is_not_settled_without_an_outcome(state: bytes) -> None:
     """proton does so with each that is unsettled on a link that its client closed."""
