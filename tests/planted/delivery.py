@@ -113,8 +113,8 @@ DEFECTS: Final = (
     Defect(
         name="six-attempts",
         file=_RESERVATION,
-        old="    return counted(key) >= MAX_ATTEMPTS",
-        new="    return counted(key) > MAX_ATTEMPTS",
+        old="is not None or counted(key) >= MAX_ATTEMPTS",
+        new="is not None or counted(key) > MAX_ATTEMPTS",
         caught_by=(f"{_UNIT}test_five_failed_attempts_dead_letter",),
         what="a sixth attempt",
     ),

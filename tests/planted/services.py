@@ -45,7 +45,7 @@ _LISTING = """\
         )
         await together(listing, in_conversation)
 """
-_SENDING = "    await sender.send(recorded.message())\n"
+_SENDING = "    await sender.send(recorded.message(properties))\n"
 _ANNOUNCING = "            announced = await self._announce(command)\n"
 _SIGNAL_LISTED = """\
         # first, so that a signal is never without them; one that points at no signal, or at another's, is skipped
@@ -333,8 +333,8 @@ DEFECTS: Final = (
     Defect(
         name="a-command-that-is-listed-twice-shows-twice",
         file=_READS,
-        old=" or run.run_id in seen:",
-        new=":",
+        old="                if run_id in seen:",
+        new="                if run_id in ():",
         caught_by=(f"{_READING}test_a_command_that_is_listed_at_two_places_has_one_run",),
         what="a conversation shows one run many times",
     ),

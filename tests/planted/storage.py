@@ -210,16 +210,20 @@ DEFECTS: Final = (
     Defect(
         name="any-household-s-run",
         file=_READS,
-        old="        if stored is None or stored.value.household_id != household_id:",
-        new="        if stored is None:",
+        old="""        if stored is None or stored.value.household_id != household_id:
+            raise""",
+        new="""        if stored is None:
+            raise""",
         caught_by=(_READING + "test_another_household_s_run_is_not_there",),
         what="who guesses a run id reads another household's run",
     ),
     Defect(
         name="any-household-s-runs-in-a-stream",
         file=_READS,
-        old="if run is None or run.household_id != household_id or",
-        new="if run is None or",
+        old="""        if stored is None or stored.value.household_id != household_id:
+                    continue""",
+        new="""        if stored is None:
+                    continue""",
         caught_by=(_READING + "test_a_run_of_another_household_is_in_no_stream",),
         what="a listed command whose run is another household's shows that run",
     ),
@@ -258,16 +262,16 @@ DEFECTS: Final = (
     Defect(
         name="since-counts-the-age",
         file=_READS,
-        old="run.last_modified_at >= since",
-        new="run.created_at >= since",
+        old="stored.value.last_modified_at >= since",
+        new="stored.value.created_at >= since",
         caught_by=(_READING + "test_since_counts_the_modification_not_the_age",),
         what="who follows a conversation never sees its runs end",
     ),
     Defect(
         name="since-leaves-out-its-own-moment",
         file=_READS,
-        old="run.last_modified_at >= since",
-        new="run.last_modified_at > since",
+        old="stored.value.last_modified_at >= since",
+        new="stored.value.last_modified_at > since",
         caught_by=(_READING + "test_since_counts_the_modification_not_the_age",),
         what="what changes in the moment that is asked for is never seen",
     ),
