@@ -1,5 +1,5 @@
-"""What asks the system to work: `send message`, `send approval`, `send ingestion`, through the public API and as a
-member, as the household's own front end and its producers do."""
+"""What asks the system to work: `send message`, `send approval`, `send ingestion` through the public API and as a
+member, as the household's own front end and its producers do; `send sweep` as an operator."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mosaic_ops.ops import show
 from mosaic_ops.ops.api import Api, Json
 from mosaic_ops.ops.errors import OpsError, UnreachableError, UsageError
 from mosaic_ops.ops.here import Here, JsonOption, app
+from mosaic_ops.ops.steering import said
 from mosaic_ops.ops.words import guid
 
 INGEST: Final = "Mosaic.Ingest"
@@ -106,10 +107,10 @@ class Telling:
             except OpsError as error:
                 if error.api_code != "not_found":
                     raise
-            said = _progress(run)
-            if said != told:
-                show.aside(said)
-                told = said
+            now = _progress(run)
+            if now != told:
+                show.aside(now)
+                told = now
             if (run is not None and run["isFinal"]) or monotonic() >= deadline:
                 return run
             sleep(_AGAIN_SECONDS)
@@ -198,6 +199,33 @@ def ingestion(
         # as it is, where nothing of it is replaced: a copy may read what the API would have refused
         accepted = api.post(path, {**document, **head}) if head else api.post_document(path, data)
     telling.end(accepted, _of_member_or_operator(here, api))
+
+
+@send.command(
+    epilog="Example: ./mosaic ops send sweep --household a11ce000000000000000000000000001 --date 2026-10-31 "
+    '--reason "its rows came late" --wait'
+)
+def sweep(
+    ctx: typer.Context,
+    household: Annotated[str, typer.Option("--household", metavar="ID", help="Whose.")],
+    reason: Annotated[str, typer.Option(help="Why. It is kept beside your name.")],
+    date: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="Which night's; today's, in UTC, where nothing is said.")
+    ] = None,
+    lookback_days: Annotated[int | None, typer.Option(min=7, max=730, help="How far it looks back.")] = None,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = 300.0,
+    print_id: PrintIdOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Ask for a household's sweep of one night, as an operator (role Mosaic.Operator.Admin). A night has one: the same
+    again is the same command."""
+    telling = Telling(wait, timeout, print_id, json)
+    here: Here = ctx.obj
+    body = _given(
+        householdId=guid(household, "--household"), sweepDate=date, lookbackDays=lookback_days, reason=said(reason)
+    )
+    telling.end(here.api.post("/ops/sweeps", body), of_operator(here))
 
 
 def _as(here: Here, user: str | None, *roles: str) -> Api:

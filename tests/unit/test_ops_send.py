@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from mosaic_core.domain import ids
+from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lanes import RULES
 from mosaic_core.domain.records import Approval
 from mosaic_ops import cli
@@ -25,6 +27,7 @@ from tests.support.world import CONVERSATION, Work
 from tests.unit.test_ops_command import Ops, Stack, ops, stack  # noqa: F401 - fixtures
 
 LANES = {rules.default_queue: lane for lane, rules in RULES.items()}
+ADMIN = "olga+Mosaic.Operator.Read+Mosaic.Operator.Admin"
 TALK = ("--conversation", CONVERSATION)
 LINE = {"transactionId": "t1", "postedOn": "2026-01-05", "amount": "-4.10", "currency": "USD", "description": "BUS"}
 HEAD = {"batchId": "b1", "source": "bank", "accountId": "main"}
@@ -246,7 +249,81 @@ def test_at_a_deployment_the_token_names_who_asks(monkeypatch: pytest.MonkeyPatc
         there.member_token("alice")
 
 
-@pytest.mark.parametrize("verb", [["send"], ["send", "message"], ["send", "approval"], ["send", "ingestion"]])
+NIGHT = ("--household", ALICE_HOUSEHOLD, "--date", "2025-12-31")
+
+
+def test_an_operator_asks_for_a_nights_sweep_and_it_is_audited(
+    stack: Stack,  # noqa: F811
+    ops: Ops,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert ops("send", "sweep", *NIGHT, "--reason", "late rows")[0] == 2  # the role is another
+    monkeypatch.setattr(EmbeddedStack, "token", ADMIN)
+    ends(stack, "success")
+    code, out, said = ops("send", "sweep", *NIGHT, "--reason", "late rows", "--wait", "--json")
+    assert code == 0, said
+    answer = json.loads(out)
+    assert answer["commandId"] == ids.sweep_command_id(ALICE_HOUSEHOLD, "20251231")
+    [decision] = json.loads(ops("run", answer["commandId"], "--json")[1])["decisions"]
+    assert (decision["action"], decision["actor"], decision["outcome"]) == ("sweep_requested", "olga", "Applied")
+    again = json.loads(ops("send", "sweep", *NIGHT, "--reason", "again", "--json")[1])
+    assert (again["commandId"], again["queuedAtUtc"]) == (answer["commandId"], answer["queuedAtUtc"])
+
+
+def test_a_night_has_one_sweep_and_none_before_its_time(
+    stack: Stack,  # noqa: F811
+    ops: Ops,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(EmbeddedStack, "token", ADMIN)
+    assert ops("send", "sweep", *NIGHT, "--lookback-days", "90", "--reason", "late rows")[0] == 0
+    assert ops("send", "sweep", *NIGHT, "--reason", "as it is")[0] == 0
+    [first, second] = stack.world.sender.sent
+    assert first.message.body == second.message.body
+    assert json.loads(first.message.body)["payload"]["lookbackDays"] == 90
+    code, _, said = ops("send", "sweep", *NIGHT, "--lookback-days", "91", "--reason", "more")
+    assert code == 1
+    assert "another lookbackDays" in said
+    for arguments in (
+        ("--household", ALICE_HOUSEHOLD, "--date", "2031-01-01", "--reason", "early"),
+        ("--household", ALICE_HOUSEHOLD, "--date", "yesterday", "--reason", "slip"),
+        ("--household", ALICE_HOUSEHOLD, "--reason", " "),
+        ("--household", ALICE_HOUSEHOLD, "--lookback-days", "3", "--reason", "x"),
+    ):
+        assert ops("send", "sweep", *arguments)[0] == 2, arguments
+    assert len(stack.world.sender.sent) == 2
+
+
+def test_a_rejected_nights_sweep_is_not_told_as_sent(
+    stack: Stack,  # noqa: F811
+    ops: Ops,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(EmbeddedStack, "token", ADMIN)
+    ends(stack, "fail")
+    assert ops("send", "sweep", *NIGHT, "--reason", "late rows", "--wait")[0] == 1
+    code, _, said = ops("send", "sweep", *NIGHT, "--reason", "again")
+    assert code == 1
+    assert "replay its dead letter" in said
+
+
+def test_a_sweep_whose_asking_cannot_be_kept_is_not_begun(
+    stack: Stack,  # noqa: F811
+    ops: Ops,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def away(*_: object) -> None:
+        raise StoreUnreachableError("the audit is away")
+
+    monkeypatch.setattr(EmbeddedStack, "token", ADMIN)
+    monkeypatch.setattr(type(stack.work.stored.decisions), "insert", away)
+    assert ops("send", "sweep", *NIGHT, "--reason", "late rows")[0] == 3
+    assert stack.world.sender.sent == []
+
+
+@pytest.mark.parametrize(
+    "verb", [["send"], ["send", "message"], ["send", "approval"], ["send", "ingestion"], ["send", "sweep"]]
+)
 def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str], verb: list[str]) -> None:
     assert cli.main(["ops", *verb, "--help"]) == 0
     out = capsys.readouterr().out
