@@ -221,7 +221,13 @@ class Container:
 
     @cached_property
     def operators(self) -> OperatorService:
-        return OperatorService(self.stores, self.clock, self.settings.queues, publisher=lambda: self.publisher)
+        return OperatorService(
+            self.stores,
+            self.clock,
+            self.settings.queues,
+            publisher=lambda: self.publisher,
+            sweep_lookback_days=self.settings.sweep_lookback_days,
+        )
 
     @cached_property
     def replays(self) -> ReplayService:

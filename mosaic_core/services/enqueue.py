@@ -205,9 +205,12 @@ class EnqueueService:
         )
         return await self._enqueue(draft, payload, draft.envelope(payload, now), now)
 
-    async def enqueue_sweep(self, household_id: str, sweep_date: date, lookback_days: int) -> Enqueued:
+    async def enqueue_sweep(
+        self, household_id: str, sweep_date: date, lookback_days: int, *, first_request_stands: bool = True
+    ) -> Enqueued:
         """The household's sweep of one night. The same night again sends what was first recorded, whatever
-        ``lookback_days`` says by then; nothing where that was rejected."""
+        ``lookback_days`` says by then; nothing where that was rejected. Without ``first_request_stands`` whoever asks
+        is told of either: `RequestError` 409 as `enqueue_message`."""
         night = f"{sweep_date:%Y%m%d}"
         command_id = ids.sweep_command_id(household_id, night)
         draft = _Draft(
@@ -216,7 +219,7 @@ class EnqueueService:
             command_type=CommandType.NIGHTLY_ANOMALY_SWEEP,
             client_id=None,
             household_id=household_id,
-            first_request_stands=True,
+            first_request_stands=first_request_stands,
         )
         payload = NightlyAnomalySweep.model_validate(
             {"householdId": household_id, "sweepDate": sweep_date.isoformat(), "lookbackDays": lookback_days}

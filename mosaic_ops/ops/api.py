@@ -7,7 +7,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -26,7 +26,10 @@ type Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Api:
+    """``token`` is whose word it is; empty: the target's own."""
+
     target: Target
+    token: str = field(default="", repr=False)
 
     def get(self, path: str, **query: object) -> Json:
         """Raises `OpsError` 1 where it is not there, 2 where the caller may not, 3 where nothing usable answers."""
@@ -34,6 +37,14 @@ class Api:
 
     def post(self, path: str, body: Mapping[str, Any]) -> Json:
         return self._ask("POST", path, {}, body)
+
+    def post_lines(self, path: str, lines: bytes, **query: object) -> Json:
+        """JSON Lines as they are."""
+        return self._send("POST", path, query, lines, kind="application/x-ndjson")[1]
+
+    def post_document(self, path: str, document: bytes) -> Json:
+        """A JSON text as it is."""
+        return self._send("POST", path, {}, document)[1]
 
     def put(self, path: str, body: Mapping[str, Any]) -> Json:
         return self._ask("PUT", path, {}, body)
@@ -78,12 +89,17 @@ class Api:
         method: str,
         path: str,
         query: Mapping[str, object],
-        body: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | bytes | None,
         also: tuple[int, ...] = (),
+        kind: str = "application/json",
     ) -> tuple[int, Json]:
         given = {name: value for name, value in query.items() if value is not None}
         url = f"{self.target.base_url}{PREFIX}{path}" + (f"?{urlencode(given)}" if given else "")
-        status, text = self._raw(method, url, body, {"Authorization": f"Bearer {self.target.token}"})
+        data = json.dumps(body).encode() if isinstance(body, Mapping) else body
+        headers = {"Authorization": f"Bearer {self.token or self.target.token}"}
+        if data is not None:
+            headers["Content-Type"] = kind
+        status, text = self._raw(method, url, data, headers)
         try:
             answer = json.loads(text)
         except ValueError:
@@ -96,10 +112,7 @@ class Api:
             return status, answer
         raise _refusal(status, answer)
 
-    def _raw(self, method: str, url: str, body: Mapping[str, Any] | None, headers: dict[str, str]) -> tuple[int, bytes]:
-        data = None
-        if body is not None:
-            data, headers = json.dumps(body).encode(), {**headers, "Content-Type": "application/json"}
+    def _raw(self, method: str, url: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310 - http(s) only
         # the stack's own addresses are on this machine: no proxy is asked
         proxies = [urllib.request.ProxyHandler({})] if self.target.is_embedded else []

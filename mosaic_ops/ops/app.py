@@ -17,6 +17,7 @@ from mosaic_ops.ops import (  # noqa: F401
     members,
     replays,
     runs,
+    send,
     signals,
     steering,
     told,

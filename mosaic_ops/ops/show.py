@@ -67,6 +67,11 @@ def line(text: str, style: str = "") -> None:
     console().print(Text(_harmless(text), style=style), soft_wrap=True)
 
 
+def aside(text: str) -> None:
+    """To standard error, where no program reads a result."""
+    print(_harmless(text), file=sys.stderr)
+
+
 def _cell(value: object) -> Text:
     said = "" if value is None else "yes" if value is True else "no" if value is False else str(value)
     return Text(_harmless(said), style=_STYLES.get(said, ""))

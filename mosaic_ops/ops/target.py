@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,9 @@ from mosaic_ops.ops.errors import UnreachableError, UsageError
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 OPERATOR: Final = "operator"
 """The subject of the embedded issuer's token."""
+
+MEMBER: Final = "alice"
+"""Whose token asks as a member of the embedded stack, where nobody is named."""
 
 ROLES: Final = ("Mosaic.Operator.Read", "Mosaic.Operator.Replay", "Mosaic.Operator.Admin")
 _TOKEN_SECONDS: Final = 60.0
@@ -43,6 +47,11 @@ class Target(Protocol):
     def base_url(self) -> str: ...
     @property
     def token(self) -> str: ...
+    def member_token(self, user: str | None, *roles: str) -> str:
+        """Of whoever asks as a member. The embedded issuer gives any ``user``'s (None: `MEMBER`'s); a deployment has
+        the one token."""
+        ...
+
     @property
     def bus(self) -> Bus: ...
     @property
@@ -65,15 +74,18 @@ class EmbeddedStack:
     def ask_for_token(self) -> None:
         """Begin now what `token` waits for: it takes as long as the imports of the verbs."""
         if self._asked is None:
-            named = ["--state", str(self.state.resolve())] if self.state is not None else []
-            roles = [word for role in ROLES for word in ("--role", role)]
-            self._asked = subprocess.Popen(
-                [sys.executable, "-m", "mosaic_ops.cli", "token", "--user", OPERATOR, *roles, *named],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+            self._asked = self._asking_for(OPERATOR, ROLES)
+
+    def _asking_for(self, user: str, roles: Sequence[str]) -> subprocess.Popen[str]:
+        named = ["--state", str(self.state.resolve())] if self.state is not None else []
+        words = [word for role in roles for word in ("--role", role)]
+        return subprocess.Popen(
+            [sys.executable, "-m", "mosaic_ops.cli", "token", "--user", user, *words, *named],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     @cached_property
     def _described(self) -> dict[str, Any]:
@@ -99,6 +111,12 @@ class EmbeddedStack:
         self.ask_for_token()
         asked, self._asked = self._asked, None  # whoever comes after a failure asks anew: the stack may be up by then
         assert asked is not None
+        return self._given(asked)
+
+    def member_token(self, user: str | None, *roles: str) -> str:
+        return self._given(self._asking_for(user or MEMBER, roles))
+
+    def _given(self, asked: subprocess.Popen[str]) -> str:
         try:
             out, said = asked.communicate(timeout=_TOKEN_SECONDS)
         except subprocess.TimeoutExpired:
@@ -167,6 +185,11 @@ class Deployment:
         with self._asking:
             self._token = self._token or self._told_token()
         return self._token
+
+    def member_token(self, user: str | None, *_: str) -> str:
+        if user is not None:
+            raise UsageError("--as is for the embedded stack; at --url whoever the token names is asking")
+        return self.token
 
     def _told_token(self) -> str:
         if not self.token_command:

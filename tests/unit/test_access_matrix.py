@@ -37,6 +37,7 @@ RULES: dict[str, tuple[Right | None, str | None]] = {
     "ops_abort_replay": (None, "Mosaic.Operator.Replay"),
     "ops_resume_replay": (None, "Mosaic.Operator.Replay"),
     "ops_cancel_command": (None, "Mosaic.Operator.Replay"),
+    "ops_post_sweep": (None, "Mosaic.Operator.Admin"),
     "ops_list_members": (None, "Mosaic.Operator.Admin"),
     "ops_put_member": (None, "Mosaic.Operator.Admin"),
     "ops_remove_member": (None, "Mosaic.Operator.Admin"),

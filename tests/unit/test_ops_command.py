@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,15 +75,15 @@ class Stack:
         monkeypatch.setattr(Queues, "dead_letters", dead_letters)
         monkeypatch.setattr(Queues, "depths", depths)
 
-    def raw(self, method: str, url: str, body: Mapping[str, Any] | None, headers: dict[str, str]) -> tuple[int, bytes]:
+    def raw(self, method: str, url: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         parts = urlsplit(url)
         self.asked.append(f"{method} {parts.path}" + (f"?{parts.query}" if parts.query else ""))
         if parts.path == "/admin/functions":
             return 200, json.dumps(self.functions).encode()
-        data = b"" if body is None else json.dumps(body).encode()
-        more = {"Content-Type": "application/json"} if body is not None else {}
+        more = {name: value for name, value in headers.items() if name != "Authorization"}
+        token = headers["Authorization"].removeprefix("Bearer ")
         url = parts.path + (f"?{parts.query}" if parts.query else "")
-        answer = asyncio.run(self.world.call(method, url, token=TOKEN, body=data, headers=more))
+        answer = asyncio.run(self.world.call(method, url, token=token, body=data or b"", headers=more))
         return answer.status, answer.body
 
     def fail(self, count: int = 1) -> None:

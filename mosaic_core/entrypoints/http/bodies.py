@@ -181,6 +181,15 @@ class PostReason(Body):
     reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
 
 
+class PostSweep(Body):
+    """Whose sweep, of which night (today's in UTC, where nothing is said; none to come), over how many days."""
+
+    household_id: GuidText
+    sweep_date: Annotated[Day, Field(strict=False), WithJsonSchema(rules.DAY)] | None = None
+    lookback_days: Annotated[int, Field(ge=7, le=730)] | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
+
+
 class PutMember(Body):
     """A token's subject as a user of one household. A member decides, an ``Ingest`` sends its ``source``'s ingestions
     and nothing else, a viewer reads."""

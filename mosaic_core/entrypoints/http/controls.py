@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Final
 import azure.functions as func
 from pydantic import BaseModel
 
+from mosaic_core.domain import ids
 from mosaic_core.domain.errors import Detail
 from mosaic_core.domain.ids import clean
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.membership import Role
 from mosaic_core.entrypoints.http.answers import answer
-from mosaic_core.entrypoints.http.bodies import PostReason, PutMember
+from mosaic_core.entrypoints.http.bodies import PostReason, PostSweep, PutMember
+from mosaic_core.entrypoints.http.handlers import BASE, accepted
 from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, invalid
 from mosaic_core.services.operators.members import membership
+from mosaic_core.services.operators.sweeping import Sweeping
 from mosaic_core.services.operators.views import ChangedMember
 
 if TYPE_CHECKING:
@@ -59,6 +62,23 @@ async def cancel_command(call: Call) -> func.HttpResponse:
         extra={"commandId": command_id, "outcome": done.outcome, "subject": clean(call.principal.subject)},
     )
     return answer(HTTPStatus.ACCEPTED if done.outcome == "requested" else HTTPStatus.OK, done)
+
+
+async def post_sweep(call: Call) -> func.HttpResponse:
+    body = await _body(call, PostSweep)
+    sweeping = Sweeping(call.api.enqueue, call.api.operators.sweep_lookback_days)
+    enqueued = await sweeping.sweep(
+        body.household_id, body.sweep_date, body.lookback_days, by=call.principal.subject, reason=body.reason
+    )
+    log.warning(
+        "an operator asked for a sweep",
+        extra={
+            "householdId": body.household_id,
+            "commandId": enqueued.command_id,
+            "subject": clean(call.principal.subject),
+        },
+    )
+    return accepted(enqueued, f"{BASE}/ops/runs/{ids.run_id(enqueued.queue, enqueued.command_id)}")
 
 
 def _lane(call: Call) -> Lane:

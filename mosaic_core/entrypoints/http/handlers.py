@@ -31,7 +31,7 @@ from mosaic_core.services.waiting import MAX_WAIT_SECONDS
 if TYPE_CHECKING:
     from mosaic_core.entrypoints.http.call import Call
 
-_BASE = "/api/v1/agent"
+BASE = "/api/v1/agent"
 POLL_SECONDS: Final = "1"
 """Of a 202: when to look at its Location first. A run without trouble is over by then."""
 OPERATOR_READ = "Mosaic.Operator.Read"
@@ -50,7 +50,7 @@ async def post_message(call: Call) -> func.HttpResponse:
         enqueued = await call.api.enqueue.enqueue_message(
             call.caller, conversation_id, body.message, user_note=body.user_note, client_id=client_id
         )
-    return _accepted(enqueued, _stream(conversation_id))
+    return accepted(enqueued, _stream(conversation_id))
 
 
 async def post_approval(call: Call) -> func.HttpResponse:
@@ -65,7 +65,7 @@ async def post_approval(call: Call) -> func.HttpResponse:
         enqueued = await call.api.enqueue.enqueue_approval(
             call.caller, conversation_id, approval_id, body.decision, rationale=body.rationale, client_id=client_id
         )
-    return _accepted(enqueued, _stream(conversation_id))
+    return accepted(enqueued, _stream(conversation_id))
 
 
 async def post_ingestion(call: Call) -> func.HttpResponse:
@@ -86,7 +86,7 @@ async def post_ingestion(call: Call) -> func.HttpResponse:
     call.caller.check_source(head.source)
     with key.reuse():
         enqueued = await call.api.enqueue.enqueue_ingestion(call.caller, batch_id, head.source, head.account_id, batch)
-    return _accepted(enqueued, f"{_BASE}/runs/{ids.run_id(enqueued.queue, enqueued.command_id)}")
+    return accepted(enqueued, f"{BASE}/runs/{ids.run_id(enqueued.queue, enqueued.command_id)}")
 
 
 async def get_stream(call: Call) -> func.HttpResponse:
@@ -154,7 +154,7 @@ def _seen(call: Call) -> str:
     return call.request.headers.get("if-none-match", "")
 
 
-def _accepted(enqueued: Enqueued, location: str) -> func.HttpResponse:
+def accepted(enqueued: Enqueued, location: str) -> func.HttpResponse:
     body = Accepted(
         command_id=enqueued.command_id,
         correlation_id=enqueued.correlation_id,
@@ -168,4 +168,4 @@ def _accepted(enqueued: Enqueued, location: str) -> func.HttpResponse:
 
 
 def _stream(conversation_id: str) -> str:
-    return f"{_BASE}/conversations/{conversation_id}/stream"
+    return f"{BASE}/conversations/{conversation_id}/stream"

@@ -26,6 +26,7 @@ from mosaic_core.entrypoints.http.bodies import (
     PostReason,
     PostReplay,
     PostResolution,
+    PostSweep,
     PutMember,
 )
 from mosaic_core.entrypoints.http.call import Access, Call
@@ -546,6 +547,24 @@ ROUTES: Final[tuple[Route, ...]] = (
         answer=CancelledCommand,
         also={202: CancelledCommand},
         errors=("not_found", "command_already_ended", "command_already_cancelled", "stored_row_invalid"),
+    ),
+    Route(
+        name="ops_post_sweep",
+        method="POST",
+        path="/ops/sweeps",
+        summary="Ask for a household's sweep of one night",
+        description=(
+            "Beside the timer that asks for everybody's. A night has one sweep: the same again is the same command, "
+            "and the timer then adds none. Who asked, and why, is kept."
+        ),
+        handler=controls.post_sweep,
+        access=Access.TOKEN,
+        role=controls.OPERATOR_ADMIN,
+        body=PostSweep,
+        answer=Accepted,
+        status=202,
+        location="The run that the sweep will have.",
+        errors=("client_reference_conflict", "command_rejected", "queue_unavailable"),
     ),
     Route(
         name="ops_list_members",

@@ -25,12 +25,14 @@ from mosaic_core.services.operators.views import OperatorApprovals
 @dataclass(frozen=True)
 class OperatorService:
     """Raises `StoreUnreachableError` where the tables do not answer. ``queues`` are the lanes' real names;
-    ``publisher`` is asked for by what changes something: reads need no hub."""
+    ``publisher`` is asked for by what changes something: reads need no hub. ``sweep_lookback_days``: of a sweep that is
+    asked for without saying."""
 
     stores: Stores
     clock: Clock
     queues: Mapping[Lane, str]
     publisher: Callable[[], EventPublisher] | None = None
+    sweep_lookback_days: int = 180
 
     @cached_property
     def commands(self) -> CommandReads:
