@@ -319,7 +319,8 @@ def _no_event(look: Look, *kinds: str) -> None:
 
 def _events_correlated(look: Look) -> None:
     told, run_id = look.told, look.run_id
-    events = look.events()
+    # the notifications beside them (a review, a finding) tell of no message
+    events = [one for one in look.events() if str(one["event"].get("type")).startswith(_PREFIX)]
     _must(events, "no event at all")
     for record in events:
         event, data = record["event"], record["event"].get("data") or {}

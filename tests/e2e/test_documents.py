@@ -47,7 +47,7 @@ def checkout(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     state = shlex.quote(str(stack.state_dir))
     wrapper.write_text(
         "#!/bin/sh\n"
-        f'case "$1 $2" in env*|token*|"policy dry-run") set -- "$@" --state {state} ;; esac\n'
+        f'case "$1 $2" in env*|token*|ops*|"policy dry-run") set -- "$@" --state {state} ;; esac\n'
         f'PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} -m mosaic_ops.cli "$@"\n'
     )
     wrapper.chmod(0o755)
