@@ -715,7 +715,13 @@ class DeadLetterSession(Protocol):
         """Receive for so long at most, and complete those whose sequence number and message id are ``wanted``; returns
         the numbers of those that are gone for certain. All others stay locked until the session ends, and are then
         given back as they were. Fewer than were wanted: somebody else holds them, or too many others lie before them.
-        Raises `QueueUnavailableError`."""
+        One that is held since an earlier call and is wanted now is completed as well. Raises
+        `QueueUnavailableError`."""
+        ...
+
+    @property
+    def held(self) -> Mapping[int, str]:
+        """Message ids by the numbers of those that this session holds and nobody has wanted yet."""
         ...
 
 

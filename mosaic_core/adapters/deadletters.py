@@ -70,6 +70,8 @@ class ServiceBusSession:
         try:
             async with asyncio.timeout(seconds + _OPEN_SECONDS):
                 receiver = await self._open()
+                ends = max(ends, time.monotonic() + min(seconds, _WAIT_SECONDS))  # whatever opening took
+                gone |= await self._complete_all(self._release(wanted))
                 while len(gone) < len(wanted) and self._has_room:
                     wait = min(_WAIT_SECONDS, ends - time.monotonic())
                     if wait <= 0:
@@ -81,8 +83,7 @@ class ServiceBusSession:
                     for other in found:
                         if other not in meant:
                             self._hold(other)
-                    results = await each(meant, self._completed, at_once=_SETTLED_AT_ONCE)
-                    gone |= {one.sequence_number or 0 for one, done in zip(meant, results, strict=True) if done}
+                    gone |= await self._complete_all(meant)
         except Exception as error:
             await self._discard()
             if gone:
@@ -116,6 +117,22 @@ class ServiceBusSession:
         self._client = self._credential = None
 
     @property
+    def held(self) -> Mapping[int, str]:
+        return {one.sequence_number or 0: _id_of(one) for one in self._held}
+
+    def _release(self, wanted: Mapping[int, str]) -> list[ServiceBusReceivedMessage]:
+        """What is held and wanted now: held no more."""
+        meant = [one for one in self._held if wanted.get(one.sequence_number or 0) == _id_of(one)]
+        for one in meant:
+            self._held.remove(one)
+            self._held_bytes -= _size(one)
+        return meant
+
+    async def _complete_all(self, meant: list[ServiceBusReceivedMessage]) -> set[int]:
+        results = await each(meant, self._completed, at_once=_SETTLED_AT_ONCE)
+        return {one.sequence_number or 0 for one, done in zip(meant, results, strict=True) if done}
+
+    @property
     def _has_room(self) -> bool:
         return len(self._held) < MOST_HELD and self._held_bytes < MOST_HELD_BYTES
 
@@ -139,9 +156,12 @@ class ServiceBusSession:
             from azure.servicebus import ServiceBusSubQueue
 
             self._client = self._client or self._new_client()
-            self._receiver = self._client.get_queue_receiver(
+            receiver = self._client.get_queue_receiver(
                 self._queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER, prefetch_count=0
             )
+            # opened here: within a receive it would have no longer than that may wait
+            await receiver.__aenter__()
+            self._receiver = receiver
         return self._receiver
 
     def _new_client(self) -> ServiceBusClient:

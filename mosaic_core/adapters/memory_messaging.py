@@ -392,16 +392,26 @@ class MemoryDeadLetterSession:
 
     async def complete(self, wanted: Mapping[int, str], *, seconds: float) -> frozenset[int]:
         gone: set[int] = set()
+        for known in [one for one in self._held if wanted.get(one.sequence_number) == one.message.message_id]:
+            self._held.remove(known)
+            self._complete(known, gone)
         while len(gone) < len(wanted) and (letter := self._broker.take_dead(self._queue)) is not None:
             if wanted.get(letter.sequence_number) != letter.message.message_id:
                 self._held.append(letter)
                 continue
-            try:
-                self._broker.complete_dead(self._queue, letter)
-            except QueueUnavailableError:
-                continue
-            gone.add(letter.sequence_number)
+            self._complete(letter, gone)
         return frozenset(gone)
+
+    @property
+    def held(self) -> Mapping[int, str]:
+        return {letter.sequence_number: letter.message.message_id for letter in self._held}
+
+    def _complete(self, letter: DeadLettered, gone: set[int]) -> None:
+        try:
+            self._broker.complete_dead(self._queue, letter)
+        except QueueUnavailableError:
+            return
+        gone.add(letter.sequence_number)
 
     def give_back(self) -> None:
         for letter in self._held:

@@ -545,6 +545,26 @@ async def test_what_was_replayed_says_so_in_the_list(world: ApiWorld, graves: Gr
     assert left(world) == []
 
 
+async def test_copies_that_a_dead_process_left_are_in_nobodys_way(
+    world: ApiWorld, graves: Graves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They lie at the head of the queue, before all that is to come, and more of them than a handful."""
+    monkeypatch.setattr(service_module, "BATCH", 4)
+    monkeypatch.setattr(service_module, "CLEARED_AT_ONCE", 3)
+    for number in range(1, 13):
+        await graves.dead(number, status=KeyStatus.RESERVED if number <= 5 else KeyStatus.REJECTED)
+    begun = await post(world, "", order(ALL, ratePerSecond=4), status=202)
+    world.broker.fault = lambda operation, _: "refused" if operation == "complete" else None
+    stays = await post(world, f"/{begun['replayId']}/advance")
+    assert (stays["state"], stays["replayed"], stays["refused"]) == ("running", 7, 5)
+    assert len(left(world)) == 12
+    world.broker.fault = lambda _, __: None
+    world.clock.advance(61)
+    done = await post(world, f"/{begun['replayId']}/advance")
+    assert (done["state"], done["clearing"]) == ("completed", 0)
+    assert left(world) == [command_id(number) for number in range(1, 6)]
+
+
 async def test_without_the_role_nothing_is_replayed(world: ApiWorld, graves: Graves) -> None:
     original = await graves.dead(1)
     for token in ("alice", "rolf+Mosaic.Operator.Read", "rolf+Mosaic.Operator.Admin"):

@@ -80,15 +80,18 @@ BATCH: Final = 50
 _FEWEST: Final = 50
 AT_ONCE: Final = 8
 
-CLEARED_AT_ONCE: Final = 1_000
+CLEARED_AT_ONCE: Final = 200
+"""Copies of a handful: each is looked at in three requests before it goes."""
+
 LEFT_AFTER: Final = timedelta(minutes=7)
-"""Beyond the longest lock that a queue can have: copies that cannot be completed by then are left, and told."""
+"""Beyond the longest lock that a queue can have: where none could be completed for so long they are left, and told."""
 
 REFUSED_SHOWN: Final = 100
 SAMPLES: Final = 20
 LISTED_AT_MOST: Final = 200
 _TRIES: Final = 8
 _CLEAR_SECONDS: Final = 2.0
+_CLEAR_UP_SECONDS: Final = 4.0
 _POLICY: Final = "replay/1"
 ACTION: Final = "replay"
 
@@ -536,6 +539,9 @@ class _Drive:
         self._stores = service.stores
         self._now = service.clock.now
         self._replay, self._etag, self._until = held, etag, until
+        self._planned: dict[int, str] | None = None
+        self._looked_at: set[int] = set()
+        self._refused: set[int] = set()
 
     async def run(self) -> None:
         edit = await self._service.edit_of(self._replay)
@@ -601,6 +607,7 @@ class _Drive:
             if one.letter is not None and not verdicts[one.item]
         }
         await self._complete(gone)
+        await self._complete_held()
         if self._replay.state != ReplayState.RUNNING:
             raise _StoppedError
 
@@ -619,12 +626,22 @@ class _Drive:
                 break
         return found
 
+    async def _complete_held(self) -> None:
+        """Copies that a process left which died lie before those of the batches to come, and would be in their way."""
+        held = self.session.held
+        if not held:
+            return
+        planned = await self._plan()
+        numbers = [n for n in held if n in planned and n not in self._looked_at][:CLEARED_AT_ONCE]
+        self._looked_at.update(numbers)
+        letters = await self._letters([ReplayItem(number, planned[number]) for number in numbers])
+        await self._complete(await self._replayed_of(list(letters.values()), planned))
+
     async def _complete(self, wanted: Mapping[int, str], seconds: float = _CLEAR_SECONDS) -> frozenset[int]:
         if not wanted:
             return frozenset()
-        left = (self._until - self._now()).total_seconds()
         try:
-            return await self.session.complete(wanted, seconds=max(0.5, min(seconds, left)))
+            return await self.session.complete(wanted, seconds=seconds)
         except QueueUnavailableError as error:
             log.warning("dead-lettered copies are left for now", extra={"rationale": error.rationale})
             return frozenset()
@@ -635,7 +652,7 @@ class _Drive:
         """What was replayed goes from the dead-letter queue; copies that a dead process holds, when their lock ends."""
         while True:
             left = await self._left()
-            gone = await self._complete(left, seconds=PIECE_SECONDS)
+            gone = await self._complete(left, seconds=_CLEAR_UP_SECONDS)
             remaining = len(left.keys() - gone)
             now = self._now()
             sent = self._replay.sent_at or self._replay.created_at
@@ -645,8 +662,9 @@ class _Drive:
             # a full handful says nothing about what is behind it
             done = is_over and (len(left) < CLEARED_AT_ONCE or now - sent > LEFT_AFTER)
             await self._save(
-                lambda there, remaining=remaining, done=done, now=now: replace(  # type: ignore[misc]
+                lambda there, remaining=remaining, done=done, now=now, moved=bool(gone): replace(  # type: ignore[misc]
                     there,
+                    sent_at=now if moved else there.sent_at,
                     clearing=remaining,
                     state=ReplayState.COMPLETED if done else there.state,
                     held_until=now + LEASE,
@@ -657,24 +675,44 @@ class _Drive:
                 return
 
     async def _left(self) -> dict[int, str]:
-        """Dead letters of the plan that are replayed and still there."""
-        items = await self._stores.replays.items(self._replay.replay_id, 0, self._replay.total)
-        planned = {item.sequence_number: item.command_id for item in items if item.sequence_number}
-        found: list[BrowsedMessage] = []
-        if planned:
-            async for message in browse(self._service.browser, self._replay.queue, after=min(planned) - 1):
-                if message.sequence_number in planned:
-                    found.append(message)
-                if message.sequence_number >= max(planned) or len(found) == CLEARED_AT_ONCE:
-                    break
+        """Dead letters of the plan that are replayed and still there: a handful, the first of them."""
+        planned = await self._plan()
+        left: dict[int, str] = {}
+        some: list[BrowsedMessage] = []
+        last = max(planned, default=0)
+        async for message in browse(self._service.browser, self._replay.queue, after=min(planned, default=0) - 1):
+            if message.sequence_number > last or len(left) >= CLEARED_AT_ONCE:
+                break
+            if message.sequence_number in planned and message.sequence_number not in self._refused:
+                some.append(message)
+            if len(some) == BATCH:
+                left |= await self._sorted(some)
+                some = []
+        return left | await self._sorted(some)
+
+    async def _sorted(self, some: Sequence[BrowsedMessage]) -> dict[int, str]:
+        """Those that are replayed; the others need no second look."""
+        replayed = await self._replayed_of(some, await self._plan())
+        self._refused.update(one.sequence_number for one in some if one.sequence_number not in replayed)
+        return replayed
+
+    async def _plan(self) -> dict[int, str]:
+        """Command ids by the numbers of the dead letters that were chosen."""
+        if self._planned is None:
+            items = await self._stores.replays.items(self._replay.replay_id, 0, self._replay.total)
+            self._planned = {item.sequence_number: item.command_id for item in items if item.sequence_number}
+        return self._planned
+
+    async def _replayed_of(self, letters: Sequence[BrowsedMessage], planned: Mapping[int, str]) -> dict[int, str]:
+        """Those of them whose command is replayed, with their message ids."""
 
         async def is_replayed(message: BrowsedMessage) -> bool:
             return await self._is_replayed(planned[message.sequence_number], message)
 
-        replayed = await each(found, is_replayed, at_once=AT_ONCE)
+        replayed = await each(letters, is_replayed, at_once=AT_ONCE)
         return {
             message.sequence_number: message.message_id
-            for message, is_one in zip(found, replayed, strict=True)
+            for message, is_one in zip(letters, replayed, strict=True)
             if is_one
         }
 
