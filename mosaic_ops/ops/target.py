@@ -244,7 +244,7 @@ class Deployment:
     @property
     def state_dir(self) -> Path:
         raise UsageError(
-            "logs and telemetry of a deployment are in Application Insights; its queries are in docs/runbook.md"
+            "logs and telemetry of a deployment are in Application Insights: give --workspace, its workspace's id"
         )
 
     @property
