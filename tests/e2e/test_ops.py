@@ -246,6 +246,7 @@ async def test_exit_codes(running: Live, tmp_path: Path) -> None:
     assert b"start one with ./mosaic up" in said
 
 
+@pytest.mark.slow
 async def test_a_member_asks_follows_it_to_its_end_and_reads_its_events(running: Live) -> None:
     asked = ("send", "message", "What did we spend last month?", "--conversation", guid())
     sent = await ops(running, *asked, "--wait", "--print-id", "--timeout", "60")
