@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mosaic_ops.ops import telemetry
 from mosaic_ops.ops.errors import OpsError
-from mosaic_ops.smoke.errors import NotReachableError
+from mosaic_ops.smoke.workspace import rows_of
 
 if TYPE_CHECKING:
     from azure.monitor.query.aio import LogsQueryClient
@@ -69,23 +69,15 @@ class OfWorkspace:
         return await _until_lane(lambda: self._ask(command_id), self.seconds, POLL_SECONDS)
 
     async def _ask(self, command_id: str) -> list[Span]:
-        from azure.core.exceptions import AzureError
-
         query = QUERY.format(command_id=command_id, most=MOST)
-        try:
-            result: Any = await self.client.query_workspace(self.workspace_id, query, timespan=BACK)
-        except AzureError as error:
-            raise NotReachableError(f"the workspace: {type(error).__name__}; it needs Log Analytics Reader") from error
-        tables = getattr(result, "tables", None)
-        if not tables:  # a partial answer is none
-            raise NotReachableError("the workspace gave a partial answer")
-        return [_span(row) for row in tables[0].rows]
+        return [span_of(row) for row in await rows_of(self.client, self.workspace_id, query, BACK)]
 
 
-def _span(row: Any) -> Span:
+def span_of(row: Any) -> Span:
     """A row of Application Insights in the words of the embedded stack's files."""
     said = row["Properties"]
     attributes = json.loads(said) if isinstance(said, str) else dict(said or {})
+    took = float(row["DurationMs"] or 0)
     return {
         "name": str(row["Name"]),
         "service.name": str(attributes.get("service.name", "")),
@@ -93,7 +85,8 @@ def _span(row: Any) -> Span:
         "spanId": str(row["Id"]),
         "parentSpanId": str(row["ParentId"] or "") or None,
         "startTime": row["TimeGenerated"].isoformat().replace("+00:00", "Z"),
-        "durationMs": float(row["DurationMs"] or 0),
+        "endTime": (row["TimeGenerated"] + timedelta(milliseconds=took)).isoformat().replace("+00:00", "Z"),
+        "durationMs": took,
         "status": "ERROR" if row["Success"] is False else "UNSET",
         "attributes": attributes,
     }

@@ -11,6 +11,7 @@ import typer
 # each registers its verbs
 from mosaic_ops.ops import (  # noqa: F401
     deadletters,
+    events,
     evidence,
     glance,
     households,

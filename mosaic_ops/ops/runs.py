@@ -13,6 +13,7 @@ from mosaic_core.domain.lifecycle import RunStatus
 from mosaic_ops.ops import diagnosis, queues, show, telemetry
 from mosaic_ops.ops.api import Json
 from mosaic_ops.ops.errors import OpsError
+from mosaic_ops.ops.events import EventHubOption, of_story
 from mosaic_ops.ops.here import (
     Here,
     HouseholdOption,
@@ -214,14 +215,21 @@ def trace(
     dead_letters: Annotated[
         bool, typer.Option("--dead-letters", help="Look into the dead-letter queue as well.")
     ] = False,
+    with_events: Annotated[bool, typer.Option("--events", help="Ask the event hub as well.")] = False,
+    event_hub: EventHubOption = "",
     json: JsonOption = False,
 ) -> None:
     """From any id to one timeline: recorded, run, stages, signals, decisions, the end; what is missing is said."""
     here: Here = ctx.obj
     story, letters = _story(here, asked, with_dead_letters=dead_letters)
     told_of = _telemetry_of(here, story)
+    heard = of_story(here, story, event_hub) if with_events else {"events": [], "missing": []}
     if json:
-        show.as_json({**story, "deadLetters": [letter.json() for letter in letters], **told_of})
+        whole = {**story, "deadLetters": [letter.json() for letter in letters], "spans": told_of["spans"]}
+        if with_events:
+            whole["events"] = heard["events"]
+        whole["missing"] = [*story["missing"], *told_of["missing"], *heard["missing"]]
+        show.as_json(whole)
         return
     show.fields(
         [
@@ -238,7 +246,7 @@ def trace(
     show.line("")
     entries = [
         (e["atUtc"], e["source"], e["what"], e["attempt"], e["code"], e["rationale"] or e["ref"])
-        for e in [*story["timeline"], *told_of["spans"]]
+        for e in [*story["timeline"], *told_of["spans"], *heard["events"]]
     ]
     entries += [
         (
@@ -252,7 +260,7 @@ def trace(
         for letter in letters
     ]
     show.table(("at", "source", "what", "attempt", "code", "more"), sorted(entries, key=lambda entry: str(entry[0])))
-    for missing in [*story["missing"], *told_of["missing"]]:
+    for missing in [*story["missing"], *told_of["missing"], *heard["missing"]]:
         show.line(f"missing: {missing}", "yellow")
     if story["run"] is not None and story["run"]["attemptOutcome"] == "failed" and story["run"]["isFinal"]:
         show.line(f"next: ./mosaic ops next {story['commandId'] or story['id']}")

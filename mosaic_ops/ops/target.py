@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from mosaic_ops.ops.errors import UnreachableError, UsageError
+
+if TYPE_CHECKING:
+    from mosaic_ops.ops.hub import Hub
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 OPERATOR: Final = "operator"
@@ -54,6 +57,7 @@ class Target(Protocol):
 
     @property
     def bus(self) -> Bus: ...
+    def hub(self, namespace: str) -> Hub: ...
     @property
     def state_dir(self) -> Path: ...
     @property
@@ -151,6 +155,13 @@ class EmbeddedStack:
             ca_file=said["CaFile"],
         )
 
+    def hub(self, namespace: str) -> Hub:
+        from mosaic_ops.ops.hub import Hub
+
+        if namespace:
+            raise UsageError("--event-hub names a deployment's; the embedded stack has its own")
+        return Hub(connection=self._environment["EventHubsConnection"])
+
     @property
     def state_dir(self) -> Path:
         return Path(self._environment["StateDir"])
@@ -220,10 +231,20 @@ class Deployment:
             )
         return Bus(namespace=self.namespace)
 
+    def hub(self, namespace: str) -> Hub:
+        from mosaic_ops.ops.hub import Hub
+
+        if not namespace:
+            raise UsageError(
+                "what the hub tells needs --event-hub <name>.servicebus.windows.net, and the role Azure Event Hubs "
+                "Data Receiver of whoever is signed in (az login)"
+            )
+        return Hub(namespace=namespace)
+
     @property
     def state_dir(self) -> Path:
         raise UsageError(
-            "logs and telemetry of a deployment are in Application Insights; its queries are in docs/runbook.md"
+            "logs and telemetry of a deployment are in Application Insights: give --workspace, its workspace's id"
         )
 
     @property

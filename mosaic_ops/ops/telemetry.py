@@ -13,6 +13,11 @@ PARTS: Final = {"worker": "worker", "api": "worker", "broker": "broker", "azurit
 """Whose log is in which file: API and worker are one process there, as on a deployment they are one app."""
 
 SERVICES: Final = {"worker": "MosaicMoney.Worker", "api": "MosaicMoney.Api"}
+API_LOGGERS: Final = (
+    "mosaic_core.entrypoints.http",
+    "mosaic_core.services.enqueue",
+    "mosaic_core.services.operators",
+)
 _BLOCK: Final = 64 * 1024
 
 type Line = dict[str, Any]
@@ -30,13 +35,13 @@ def log_tail(state: Path, part: str, count: int) -> list[str]:
 
 def log_lines(state: Path, service: str, count: int, asked: str | None = None) -> list[Line]:
     """The newest log records of a service, oldest first; those that name the id, where one is asked for."""
-    _known(service)
+    known(service)
     return _newest(state, "logs.jsonl", count, asked, lambda line: _is_of(line, service))
 
 
 def spans(state: Path, service: str | None, count: int, asked: str | None = None) -> list[Line]:
     """The newest spans of a service (None: of any), oldest first."""
-    wanted = SERVICES[_known(service)] if service is not None else None
+    wanted = SERVICES[known(service)] if service is not None else None
     return _newest(
         state, "spans.jsonl", count, asked, lambda line: wanted is None or line.get("service.name") == wanted
     )
@@ -45,7 +50,7 @@ def spans(state: Path, service: str | None, count: int, asked: str | None = None
 def traces(state: Path, service: str, count: int, asked: str | None = None) -> list[Line]:
     """The newest traces that the service has a part in, newest first: each with what began it, its services, spans,
     duration and whether any of it failed."""
-    wanted = SERVICES[_known(service)]
+    wanted = SERVICES[known(service)]
     found: dict[str, list[Line]] = {}
     ids = {str(line["traceId"]) for line in spans(state, None, 10_000, asked)} if asked else None
     for line in _lines(state, "spans.jsonl"):
@@ -55,12 +60,12 @@ def traces(state: Path, service: str, count: int, asked: str | None = None) -> l
             # a trace's spans end close together: a few more than are asked for hold all of the newest
             if len(found) > 2 * count + 50:
                 break
-    told = [_trace(trace_id, its) for trace_id, its in found.items() if any(s["service.name"] == wanted for s in its)]
+    told = [trace_of(trace_id, its) for trace_id, its in found.items() if any(s["service.name"] == wanted for s in its)]
     told.sort(key=lambda trace: str(trace["startTime"]), reverse=True)
     return told[:count]
 
 
-def _trace(trace_id: str, its: list[Line]) -> Line:
+def trace_of(trace_id: str, its: list[Line]) -> Line:
     ordered = sorted(its, key=lambda span: str(span["startTime"]))
     named = {name: value for span in reversed(ordered) for name, value in span.get("attributes", {}).items()}
     return {
@@ -76,7 +81,7 @@ def _trace(trace_id: str, its: list[Line]) -> Line:
     }
 
 
-def _known(service: str) -> str:
+def known(service: str) -> str:
     if service not in SERVICES:
         raise UsageError(f"no service is called {service!r}; there are {', '.join(SERVICES)}")
     return service
@@ -84,9 +89,7 @@ def _known(service: str) -> str:
 
 def _is_of(line: Line, service: str) -> bool:
     """A log record names no service: the API's are those of a request."""
-    of_api = "route" in line or str(line.get("logger", "")).startswith(
-        ("mosaic_core.entrypoints.http", "mosaic_core.services.enqueue", "mosaic_core.services.operators")
-    )
+    of_api = "route" in line or str(line.get("logger", "")).startswith(API_LOGGERS)
     return of_api == (service == "api")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mosaic_ops.ops import show, telemetry
+from mosaic_ops.ops.errors import UsageError
 from mosaic_ops.ops.here import (
     Here,
     JsonOption,
@@ -14,6 +15,25 @@ from mosaic_ops.ops.here import (
     app,
     told,
 )
+from mosaic_ops.ops.words import guid
+
+WorkspaceOption = Annotated[
+    str,
+    typer.Option(
+        envvar="MOSAIC_WORKSPACE",
+        metavar="GUID",
+        help="A deployment's Log Analytics workspace, asked for the last day as whoever is signed in.",
+    ),
+]
+
+
+def _is_there(here: Here, workspace: str) -> bool:
+    """Whether the workspace is to be asked."""
+    if here.target.is_embedded and workspace:
+        raise UsageError("--workspace is a deployment's: give its --url; the embedded stack keeps files")
+    if workspace:
+        guid(workspace, "--workspace")
+    return bool(workspace)
 
 
 @app.command(epilog="Example: ./mosaic ops logs worker --tail 200")
@@ -21,11 +41,20 @@ def logs(
     ctx: typer.Context,
     part: Annotated[str, typer.Argument(help=f"One of {', '.join(telemetry.PARTS)}.")],
     tail: Annotated[int, typer.Option(min=1, max=100_000, help="The newest lines.")] = 200,
+    workspace: WorkspaceOption = "",
     json: JsonOption = False,
 ) -> None:
     """The newest lines of a part's log, as it wrote them."""
     here: Here = ctx.obj
-    found = telemetry.log_tail(here.target.state_dir, part, tail)
+    if _is_there(here, workspace):
+        from mosaic_ops.ops import workspace as workspaces
+
+        if part not in telemetry.SERVICES:
+            raise UsageError(f"a deployment's {part!r} is none of ours; there are {', '.join(telemetry.SERVICES)}")
+        lines = workspaces.ask(workspace, lambda asked: asked.log_lines(None, tail))
+        found = [f"{line['time']} {line['level']} {line['logger']}: {line['message']}" for line in lines]
+    else:
+        found = telemetry.log_tail(here.target.state_dir, part, tail)
     if json:
         show.as_json({"part": part, "lines": found})
         return
@@ -43,11 +72,18 @@ def telemetry_traces(
     service: ServiceArgument,
     limit: LimitOption = 50,
     asked: IdOption = None,
+    workspace: WorkspaceOption = "",
     json: JsonOption = False,
 ) -> None:
     """The newest traces that a service has a part in, newest first."""
     here: Here = ctx.obj
-    found = telemetry.traces(here.target.state_dir, service, limit, asked)
+    if _is_there(here, workspace):
+        from mosaic_ops.ops import workspace as workspaces
+
+        telemetry.known(service)
+        found = workspaces.ask(workspace, lambda there: there.traces(service, limit, asked))
+    else:
+        found = telemetry.traces(here.target.state_dir, service, limit, asked)
     if json:
         show.as_json({"traces": found})
         return
@@ -66,11 +102,18 @@ def telemetry_logs(
     service: ServiceArgument,
     limit: LimitOption = 50,
     asked: IdOption = None,
+    workspace: WorkspaceOption = "",
     json: JsonOption = False,
 ) -> None:
     """The newest log records of a service with their fields, oldest first."""
     here: Here = ctx.obj
-    found = telemetry.log_lines(here.target.state_dir, service, limit, asked)
+    if _is_there(here, workspace):
+        from mosaic_ops.ops import workspace as workspaces
+
+        telemetry.known(service)
+        found = workspaces.ask(workspace, lambda there: there.log_lines(service, limit, asked))
+    else:
+        found = telemetry.log_lines(here.target.state_dir, service, limit, asked)
     if json:
         show.as_json({"logs": found})
         return

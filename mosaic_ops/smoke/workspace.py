@@ -48,6 +48,20 @@ class Workspace(Protocol):
         ...
 
 
+async def rows_of(client: LogsQueryClient, workspace_id: str, query: str, back: timedelta) -> list[Any]:
+    """The rows of the query's one table. Raises `NotReachableError`."""
+    from azure.core.exceptions import AzureError
+
+    try:
+        result: Any = await client.query_workspace(workspace_id, query, timespan=back)
+    except AzureError as error:
+        raise NotReachableError(f"the workspace: {type(error).__name__}; it needs Log Analytics Reader") from error
+    tables = getattr(result, "tables", None)
+    if not tables:  # a partial answer is none
+        raise NotReachableError("the workspace gave a partial answer")
+    return list(tables[0].rows)
+
+
 @dataclass(frozen=True, slots=True)
 class LogAnalytics:
     """``client`` belongs to whoever opened it."""
@@ -56,15 +70,7 @@ class LogAnalytics:
     workspace_id: str
 
     async def arrived(self, trace_id: str, command_id: str) -> Arrived:
-        from azure.core.exceptions import AzureError
-
         query = QUERY.format(trace_id=trace_id, command_id=command_id, span=LANE_SPAN)
-        try:
-            result: Any = await self.client.query_workspace(self.workspace_id, query, timespan=BACK)
-        except AzureError as error:
-            raise NotReachableError(f"the workspace: {type(error).__name__}; it needs Log Analytics Reader") from error
-        tables = getattr(result, "tables", None)
-        if not tables:  # a partial answer is none
-            raise NotReachableError("the workspace gave a partial answer")
-        counts = {str(row["What"]): int(row["Count"]) for row in tables[0].rows}
+        rows = await rows_of(self.client, self.workspace_id, query, BACK)
+        counts = {str(row["What"]): int(row["Count"]) for row in rows}
         return Arrived(counts.get("requests", 0), counts.get("spans", 0), counts.get("logs", 0))

@@ -244,3 +244,40 @@ async def test_exit_codes(running: Live, tmp_path: Path) -> None:
     _, said = await absent.communicate()
     assert absent.returncode == 3
     assert b"start one with ./mosaic up" in said
+
+
+@pytest.mark.slow
+async def test_a_member_asks_follows_it_to_its_end_and_reads_its_events(running: Live) -> None:
+    asked = ("send", "message", "What did we spend last month?", "--conversation", guid())
+    sent = await ops(running, *asked, "--wait", "--print-id", "--timeout", "60")
+    assert sent.code == 0, sent.said
+    command_id = sent.out.strip()
+    assert len(command_id) == 32
+    assert "Completed" in sent.said
+
+    async def story() -> Any:
+        return (await ops(running, "trace", command_id, "--events", "--json")).json
+
+    # events are sent a moment after they are told
+    found = await running.until(story, lambda one: len(one["events"]) >= 3)
+    assert [event["what"] for event in found["events"]] == ["enqueued", "started", "completed"]
+    assert [one for one in found["missing"] if "event" in one] == []
+    listed = (await ops(running, "events", "--command", command_id, "--type", "completed", "--json")).json
+    assert ([event["runId"] for event in listed["events"]], listed["complete"]) == ([found["runId"]], True)
+    followed = await ops(running, "events", "--follow", "--since", "10m", "--command", command_id, "--limit", "3")
+    assert (followed.code, len(followed.out.splitlines())) == (0, 3)
+    assert (await ops(running, *asked, "--as", "mallory")).code == 2
+
+
+@pytest.mark.slow
+async def test_a_batch_and_a_nights_sweep_are_sent_and_followed(running: Live, tmp_path: Path) -> None:
+    line = {"transactionId": guid(), "postedOn": "2026-01-05", "amount": "-4.10", "currency": "USD"}
+    file = tmp_path / "batch.jsonl"
+    file.write_text(json.dumps(line | {"description": "BUS"}), "utf-8")
+    batch = ("--batch-id", guid(), "--source", "my-bank", "--account-id", "checking", "--household", ALICE)
+    sent = await ops(running, "send", "ingestion", str(file), *batch, "--wait", "--timeout", "60", "--json")
+    assert sent.json["run"]["status"] == "Completed"
+    night = ("--household", ALICE, "--date", "2026-01-31", "--reason", "its rows came late")
+    sent = await ops(running, "send", "sweep", *night, "--wait", "--timeout", "60", "--json")
+    decisions = (await ops(running, "run", sent.json["commandId"], "--json")).json["decisions"]
+    assert ("sweep_requested", "operator") in [(one["action"], one["actor"]) for one in decisions]
