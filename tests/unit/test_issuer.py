@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from mosaic_local.errors import StateError
-from mosaic_local.issuer import AUDIENCE, SigningKey
+from mosaic_local.signing import AUDIENCE, SigningKey
 
 ISSUER = "http://127.0.0.1:1"
 
