@@ -56,7 +56,9 @@ PER_CONVERSATION: Final = 20
 REVIEWS: Final = 50
 """One run of so many asks for a review; one of ten times as many failed."""
 
-APPROVALS: Final = 100
+APPROVALS: Final = 20
+"""That wait for one household, however many runs there are."""
+
 LANES: Final = (Lane.CONVERSATION, Lane.CONVERSATION, Lane.INGESTION, *Lane)
 """Whose the runs are, in turn: conversations are most of them."""
 
@@ -255,7 +257,7 @@ class _Filled:
         await stores.runs.insert(run)
         if run.status == RunStatus.NEEDS_REVIEW:
             await stores.signals.insert(_signal(run))
-        if number % APPROVALS == 0:
+        if number < APPROVALS:
             await stores.approvals.insert(_approval(run, self.now))
         if self.now - run.created_at < timedelta(days=KEPT_DAYS):
             await stores.commands.insert(_command(run))
