@@ -88,11 +88,11 @@ class RowReads:
     ) -> tuple[list[Answer], Place | None]:
         """At most ``size`` rows for which the filter holds, and where the next page begins: None where there is none.
         A page may be empty and have a successor."""
-        asked = {"$filter": filtered, "$top": str(size), "$select": ",".join(select)}
-        if after is not None:
-            asked |= {name: key for name, key in zip(("NextPartitionKey", "NextRowKey"), after, strict=True) if key}
-        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in asked.items())
-        answer = await self._requests.send("GET", f"()?{query}", dict(_MINIMAL), done=(200,))
+        address = f"()?$filter={quote(filtered, safe='')}&$top={size}&$select={','.join(select)}"
+        for name, key in zip(("NextPartitionKey", "NextRowKey"), after or ("", ""), strict=True):
+            if key:
+                address += f"&{name}={quote(key, safe='')}"
+        answer = await self._requests.send("GET", address, dict(_MINIMAL), done=(200,))
         found = _decoded(answer).get("value")
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
             raise DeserializationError("the answer is no list of rows")
