@@ -1,9 +1,14 @@
-"""The embedded issuer's key, and the tokens that it signs: without the server, which a token on the command line does
-not wait for."""
+"""The embedded issuer's key, and the tokens that it signs: without the server, for which a token does not wait.
+
+``python -m mosaic_local.signing`` is `./mosaic token` for a tool that needs one before it can ask: without the packages
+that make a command line comfortable.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -16,8 +21,8 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mosaic_local.errors import StateError
-from mosaic_local.state import write_private
+from mosaic_local.errors import StackError, StateError
+from mosaic_local.state import read_stack, write_private
 
 AUDIENCE = "api://mosaic-runtime"
 DEFAULT_LIFETIME = timedelta(hours=8)
@@ -85,3 +90,24 @@ class SigningKey:
             **(more or {}),
         }
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self.key_id})
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints a token of the running stack. Exit code 3, and a line, where there is none."""
+    parser = argparse.ArgumentParser(prog="mosaic_local.signing")
+    parser.add_argument("--user", required=True)
+    parser.add_argument("--role", action="append", default=[])
+    parser.add_argument("--state", type=Path)
+    asked = parser.parse_args(arguments)
+    try:
+        environment = read_stack(asked.state)["environment"]
+        key = SigningKey.of(Path(environment["StateDir"]))
+    except StackError as error:
+        print(f"mosaic: {error}", file=sys.stderr)
+        return 3
+    print(key.mint(environment["Auth__Issuer"], asked.user, asked.role, environment["Auth__Audience"]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

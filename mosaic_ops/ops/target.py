@@ -68,7 +68,7 @@ class EmbeddedStack:
             named = ["--state", str(self.state.resolve())] if self.state is not None else []
             roles = [word for role in ROLES for word in ("--role", role)]
             self._asked = subprocess.Popen(
-                [sys.executable, "-m", "mosaic_ops.cli", "token", "--user", OPERATOR, *roles, *named],
+                [sys.executable, "-m", "mosaic_local.signing", "--user", OPERATOR, *roles, *named],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
