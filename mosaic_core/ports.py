@@ -43,6 +43,10 @@ from mosaic_core.domain.replay import Replay, ReplayClaim, ReplayItem
 type ETag = str
 
 
+LISTED_AHEAD: Final = 50
+"""Rows of a list that are read at once, where nobody says how many they want."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored[T]:
     """A row as it was read, with the ETag to update it by."""
@@ -126,9 +130,10 @@ class CommandStore(Protocol):
         household_id: str | None = None,
         since: datetime | None = None,
         after: str = "",
+        ahead: int = LISTED_AHEAD,
     ) -> AsyncIterator[ListedCommand]:
-        """Commands of those queues, newest first, page by page; those recorded at or after ``since``, and beyond the
-        place ``after``. One may be listed that was never recorded."""
+        """Commands of those queues, newest first, ``ahead`` of each read at once; those recorded at or after ``since``,
+        and beyond the place ``after``. One may be listed that was never recorded."""
         ...
 
     def conversation(self, household_id: str, conversation_id: str) -> AsyncIterator[tuple[str, str]]:
@@ -201,9 +206,11 @@ class SignalStore(Protocol):
         household_id: str | None = None,
         since: datetime | None = None,
         after: str = "",
+        ahead: int = LISTED_AHEAD,
     ) -> AsyncIterator[ListedSignal]:
-        """Signals of those queues, newest first, page by page; those raised at or after ``since``, and beyond the place
-        ``after``. Some may be listed that were never raised, or are resolved: whoever reads them sees."""
+        """Signals of those queues, newest first, ``ahead`` of each read at once; those raised at or after ``since``,
+        and beyond the place ``after``. Some may be listed that were never raised, or are resolved: whoever reads them
+        sees."""
         ...
 
     async def unlist(self, queue: str, listed: ListedSignal) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mosaic_local.errors import LocalSettingsError
-from mosaic_local.issuer import Issuer, SigningKey
+from mosaic_local.issuer import Issuer
+from mosaic_local.signing import SigningKey
 from mosaic_local.state import ROOT
 
 STATE = ROOT / ".mosaic" / "issuer-alone"

@@ -148,11 +148,12 @@ def token(
     ] = None,
 ) -> None:
     """A bearer token of the running stack's issuer (or, with --settings, of `mosaic issuer`), and nothing else."""
-    from mosaic_local import beside
-    from mosaic_local.issuer import SigningKey
+    from mosaic_local.signing import SigningKey
 
     try:
         if settings is not None:
+            from mosaic_local import beside
+
             local = beside.LocalSettings.read(settings)
             issued_by, issued_for, folder = local.issuer, local.audience, state or beside.STATE
         else:

@@ -29,8 +29,9 @@ from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_local import azurite, seed, signin, tls
 from mosaic_local.broker.config import EventHubConfig
 from mosaic_local.errors import PartError, StackError
-from mosaic_local.issuer import AUDIENCE, Issuer, SigningKey
+from mosaic_local.issuer import Issuer
 from mosaic_local.process import Part, ReservedPort, describe_exit, json_answers, python_module
+from mosaic_local.signing import AUDIENCE, SigningKey
 from mosaic_local.state import ROOT, Secrets, StateFolder, point_to, unpoint, write_private
 
 HOST = "127.0.0.1"

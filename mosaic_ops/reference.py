@@ -103,7 +103,7 @@ def _route(route: Route) -> Iterator[str]:
 
 
 def _ops() -> Iterator[str]:
-    command = typer.main.get_command(app.app)
+    command = typer.main.get_command(app.whole())
     yield "# `./mosaic ops`"
     yield ""
     yield "Generated (`python -m mosaic_ops.reference`) from the commands themselves; `--help` says the same."

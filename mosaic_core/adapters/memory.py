@@ -41,6 +41,7 @@ from mosaic_core.domain.records import (
 )
 from mosaic_core.domain.replay import CHUNK, Replay, ReplayClaim, ReplayItem
 from mosaic_core.ports import (
+    LISTED_AHEAD,
     AgedCommand,
     AgedListing,
     Clock,
@@ -209,6 +210,7 @@ class MemoryCommands(_Store):
         household_id: str | None = None,
         since: datetime | None = None,
         after: str = "",
+        ahead: int = LISTED_AHEAD,
     ) -> AsyncIterator[ListedCommand]:
         last = rows.not_before(since) if since is not None else None
         for (place,), row in self.lists.under():
@@ -313,6 +315,7 @@ class MemorySignals(_Store):
         household_id: str | None = None,
         since: datetime | None = None,
         after: str = "",
+        ahead: int = LISTED_AHEAD,
     ) -> AsyncIterator[ListedSignal]:
         found = [rows.SIGNAL.decode(row) for _, row in self.table.under()]
         of_queues = [s for s in found if s.queue in queues]

@@ -18,6 +18,7 @@ from mosaic_core.domain.envelope import iso
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.records import Approval, OpenFinding, Signal
 from mosaic_core.ports import (
+    LISTED_AHEAD,
     ApprovalStore,
     DueApproval,
     ETag,
@@ -71,6 +72,7 @@ class ToldSignals:
         household_id: str | None = None,
         since: datetime | None = None,
         after: str = "",
+        ahead: int = LISTED_AHEAD,
     ) -> AsyncIterator[ListedSignal]:
         return self._store.listed(
             queues,
@@ -80,6 +82,7 @@ class ToldSignals:
             household_id=household_id,
             since=since,
             after=after,
+            ahead=ahead,
         )
 
     async def unlist(self, queue: str, listed: ListedSignal) -> None:

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
 
-# each registers its verbs
-from mosaic_ops.ops import (  # noqa: F401
-    deadletters,
-    events,
-    evidence,
-    glance,
-    households,
-    members,
-    replays,
-    runs,
-    send,
-    signals,
-    steering,
-    told,
-)
-from mosaic_ops.ops.here import (
-    Here,
-    app,
-)
-from mosaic_ops.ops.main import COMPLETE
+from mosaic_ops.ops.here import Here, app
+from mosaic_ops.ops.main import ANYWHERE, COMPLETE
 from mosaic_ops.ops.target import EmbeddedStack
 
-__all__ = ["app", "run"]
+__all__ = ["VERBS", "module_of", "run", "whole"]
+
+VERBS: Final = {
+    "deadletters": ("dlq",),
+    "events": ("events",),
+    "evidence": ("evidence",),
+    "glance": ("status", "resources", "wait"),
+    "households": ("erase", "export"),
+    "members": ("members",),
+    "replays": ("replay",),
+    "runs": ("runs", "run", "next", "trace"),
+    "send": ("send",),
+    "signals": ("signals", "resolve", "approvals"),
+    "steering": ("lane", "cancel"),
+    "told": ("logs", "telemetry"),
+}
+"""Which module registers which verbs: the verb that is typed imports its own, and waits for no other's."""
 
 
 class Shell(StrEnum):
@@ -38,7 +38,30 @@ class Shell(StrEnum):
     ZSH = "zsh"
 
 
+def module_of(arguments: Sequence[str]) -> str | None:
+    """The module of the verb that is typed. None where that is not sure: for help, completion and what is mistyped."""
+    left = iter(arguments)
+    for argument in left:
+        if argument in ANYWHERE:
+            next(left, None)
+        elif argument.partition("=")[0] not in ANYWHERE:
+            return next((module for module, verbs in VERBS.items() if argument in verbs), None)
+    return None
+
+
+def whole() -> typer.Typer:
+    """With every verb."""
+    for module in VERBS:
+        importlib.import_module(f"mosaic_ops.ops.{module}")
+    return app
+
+
 def run(arguments: list[str], stack: EmbeddedStack) -> None:
+    wanted = None if COMPLETE in os.environ else module_of(arguments)
+    if wanted is None:
+        whole()
+    else:
+        importlib.import_module(f"mosaic_ops.ops.{wanted}")
     if COMPLETE in os.environ:
         from typer._completion_classes import completion_init
 

@@ -4,7 +4,6 @@ bundle checked again, without a network."""
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import platform
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -16,8 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from mosaic_core.config import VERSION
-from mosaic_core.domain.envelope import iso
 from mosaic_core.domain.errors import MosaicError
 from mosaic_ops.ops import show
 from mosaic_ops.ops.errors import OpsError, UnreachableError, UsageError
@@ -154,6 +151,7 @@ class _Asked:
 
 async def _carried_out(asked: _Asked, say: Say) -> list[dict[str, Any]]:
     """The records of the drills, and of how they were made."""
+    from mosaic_core.domain.envelope import iso
     from mosaic_ops.evidence import settings as allowed
     from mosaic_ops.evidence.drills import Drills
     from mosaic_ops.smoke import doors as ways
@@ -185,6 +183,11 @@ async def _carried_out(asked: _Asked, say: Say) -> list[dict[str, Any]]:
 
 
 def _made(kept: Kept, drills: Drills, asked: _Asked, *, subject: str, began: str, settings: dict[str, str]) -> None:
+    from importlib.metadata import version
+
+    from mosaic_core.config import VERSION
+    from mosaic_core.domain.envelope import iso
+
     kept.add(
         "made",
         "",
@@ -199,7 +202,7 @@ def _made(kept: Kept, drills: Drills, asked: _Asked, *, subject: str, began: str
         tools={
             "mosaic": VERSION,
             "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in _TOOLS},
+            **{name: version(name) for name in _TOOLS},
         },
     )
 

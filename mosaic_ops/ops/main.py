@@ -30,6 +30,8 @@ _ASKS_THE_API: Final = frozenset(
         "replay",
         "cancel",
         "members",
+        "erase",
+        "export",
     }
 )
 

@@ -8,7 +8,6 @@ from time import sleep
 from typing import Annotated, Any, Final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mosaic_core.domain.ids import normalise_guid
 from mosaic_core.domain.lanes import Lane
@@ -164,6 +163,8 @@ def _envelope(path: Path) -> Any:
 
 def _drive(here: Here, operation: Json, *, json: bool) -> None:
     """Ask it to go on until it has ended. What dies here stops it and loses nothing."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     replay_id = operation["replayId"]
     if not json:
         show.line(f"replay {replay_id}; stopped, it goes on with: ./mosaic ops replay --resume {replay_id}")

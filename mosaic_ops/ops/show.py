@@ -1,15 +1,18 @@
-"""Tables for a person, JSON for a program. Ids are there to be copied: a column of them is never cut or wrapped."""
+"""Tables for a person, JSON for a program. Ids are there to be copied: a column of them is never cut or wrapped.
+
+rich is imported where something is shown with it: a program does not wait for it.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 _STYLES = {
     "Completed": "green",
@@ -31,6 +34,8 @@ _STYLES = {
 
 def console() -> Console:
     """Where the output goes to no terminal it is as wide as what it shows."""
+    from rich.console import Console
+
     is_terminal = sys.stdout.isatty()
     return Console(file=sys.stdout, width=None if is_terminal else 4000, highlight=False, soft_wrap=True)
 
@@ -40,6 +45,8 @@ def as_json(found: Any) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    from rich.table import Table
+
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         made.add_column(heading, no_wrap=True, overflow="ignore")
@@ -56,6 +63,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: s
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:
     """A name and a value a line; what is not there is left out."""
+    from rich.text import Text
+
     shown = [(name, value) for name, value in pairs if value not in (None, "", [])]
     width = max((len(name) for name, _ in shown), default=0)
     out = console()
@@ -64,6 +73,8 @@ def fields(pairs: Iterable[tuple[str, object]]) -> None:
 
 
 def line(text: str, style: str = "") -> None:
+    from rich.text import Text
+
     console().print(Text(_harmless(text), style=style), soft_wrap=True)
 
 
@@ -73,6 +84,8 @@ def aside(text: str) -> None:
 
 
 def _cell(value: object) -> Text:
+    from rich.text import Text
+
     said = "" if value is None else "yes" if value is True else "no" if value is False else str(value)
     return Text(_harmless(said), style=_STYLES.get(said, ""))
 

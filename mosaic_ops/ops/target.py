@@ -84,7 +84,7 @@ class EmbeddedStack:
         named = ["--state", str(self.state.resolve())] if self.state is not None else []
         words = [word for role in roles for word in ("--role", role)]
         return subprocess.Popen(
-            [sys.executable, "-m", "mosaic_ops.cli", "token", "--user", user, *words, *named],
+            [sys.executable, "-m", "mosaic_local.signing", "--user", user, *words, *named],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from mosaic_core.adapters.identity import JwtVerifier, KeysUnavailableError, fetch_by_http
 from mosaic_core.domain.errors import RequestError
-from mosaic_local.issuer import AUDIENCE, Issuer, SigningKey
+from mosaic_local.issuer import Issuer
+from mosaic_local.signing import AUDIENCE, SigningKey
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 type Serve = Callable[[Handler], Awaitable[str]]

@@ -408,6 +408,8 @@ async def test_commands_are_listed_by_queue_and_by_household_newest_first(stores
         assert later == expected(*(c for c in exactly if c.recorded_at > since))
         for n, row in enumerate(await listed(stores.commands.listed([one, other], **filters))):
             assert await found([one, other], after=row.place, **filters) == everything[n + 1 :]
+            both = await found([one, other], after=row.place, since=since, ahead=2, **filters)
+            assert both == expected(*exactly)[n + 1 :]
 
 
 # -------------------------------------------------------------------------------------------------------------- stages

@@ -1,4 +1,5 @@
-"""A single row's write is the SDK's own but for its cost: the same row, the same answers, by every credential."""
+"""A single row's write is the SDK's own but for its cost: the same row, the same answers, by every credential. So is
+what is read."""
 
 from __future__ import annotations
 
@@ -96,6 +97,28 @@ async def test_a_row_is_stored_as_the_sdk_stores_it(sdk: TableClient, tables: Ta
     await sdk.create_entity(entity(partition, "theirs", row))
     assert await tables.insert(TABLE, partition, "ours", row) is not None
     assert await stored(sdk, partition, "ours") == await stored(sdk, partition, "theirs")
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+async def test_a_row_is_read_as_the_sdk_reads_it(sdk: TableClient, tables: TableService, row: Row) -> None:
+    """By itself, within a range, and of it the columns that are asked for: values, types, ETag and time."""
+    partition, row_key = new_id(), encode("a key!with 'quotes' & \U0001f600")
+    await sdk.create_entity(entity(partition, row_key, row))
+    theirs = await sdk.get_entity(partition, row_key)
+    values = {name: it.value if isinstance(it, EntityProperty) else it for name, it in theirs.items()}
+    ours = await tables.read(TABLE, partition, row_key)
+    assert ours is not None
+    assert (ours.row, ours.etag, ours.written_at) == (values, theirs.metadata["etag"], theirs.metadata["timestamp"])
+    assert {name: type(it) for name, it in ours.row.items() if not isinstance(it, datetime)} == {
+        name: type(it) for name, it in values.items() if not isinstance(it, datetime)
+    }
+    columns = ("RowKey", *row)
+    chosen = {name: values[name] for name in columns}
+    in_range = [it async for it in tables.query_with_etags(TABLE, partition, select=columns)]
+    assert in_range == [(chosen, ours.etag)]
+    alone = await tables.read(TABLE, partition, row_key, *columns)
+    assert alone is not None
+    assert (alone.row, alone.etag) == (chosen, ours.etag)
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)

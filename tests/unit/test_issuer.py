@@ -6,8 +6,9 @@ from pathlib import Path
 import jwt
 import pytest
 
+from mosaic_local import signing
 from mosaic_local.errors import StateError
-from mosaic_local.issuer import AUDIENCE, SigningKey
+from mosaic_local.signing import AUDIENCE, SigningKey
 
 ISSUER = "http://127.0.0.1:1"
 
@@ -54,3 +55,22 @@ def test_a_damaged_key_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "issuer" / "key.pem").write_text("nonsense")
     with pytest.raises(StateError, match=r"key\.pem is not readable"):
         SigningKey.of(tmp_path)
+
+
+def test_a_tool_gets_its_token_without_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"Auth__Issuer": ISSUER, "Auth__Audience": AUDIENCE, "StateDir": str(tmp_path)}
+    monkeypatch.setattr(signing, "read_stack", lambda _: {"environment": told})
+    assert signing.main(["--user", "olga", "--role", "A", "--role", "B"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    claims = decode(SigningKey.of(tmp_path), out.strip())
+    assert (claims["sub"], claims["roles"], claims["iss"]) == ("olga", ["A", "B"], ISSUER)
+
+
+def test_a_tool_is_told_that_no_stack_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert signing.main(["--user", "olga", "--state", str(tmp_path)]) == 3
+    answered = capsys.readouterr()
+    assert (answered.out, answered.err.count("\n")) == ("", 1)
+    assert "./mosaic up" in answered.err

@@ -59,7 +59,7 @@ def parsed(command: str) -> None:
     """Raises where the tool does not take the command."""
     program, tool, *words = shlex.split(command)
     assert (program, tool) == ("./mosaic", "ops")
-    group: Any = typer.main.get_command(app.app)
+    group: Any = typer.main.get_command(app.whole())
     while hasattr(group, "commands"):
         name, *words = words
         group = group.commands[name]

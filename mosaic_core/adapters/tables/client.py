@@ -1,5 +1,5 @@
-"""Table Storage's operations that the stores need: what their answers mean to a worker. Microsoft's client asks for
-most of them, `RowWrites` writes single rows."""
+"""Table Storage's operations that the stores need: what their answers mean to a worker. `RowReads` reads rows
+and `RowWrites` writes single ones; Microsoft's client asks for the rest."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from azure.data.tables.aio import TableClient
 
 from mosaic_core.adapters.rows import Row, is_int64
 from mosaic_core.adapters.storage import Account, Transport
+from mosaic_core.adapters.tables.reads import Answer, Place, RowReads, literal
 from mosaic_core.adapters.tables.writes import RowWrites
 from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
 from mosaic_core.ports import ETag
@@ -115,6 +116,7 @@ class TableService:
         self._seconds = operation_seconds
         self._clients: dict[str, TableClient] = {}
         self._writes: dict[str, RowWrites] = {}
+        self._reads: dict[str, RowReads] = {}
         self._writes_to("Tables")  # the first client shows whether the connection can be used
 
     async def insert(self, table: str, partition: str, row_key: str, row: Row) -> ETag | None:
@@ -146,19 +148,13 @@ class TableService:
         return not written_since
 
     async def read(self, table: str, partition: str, row_key: str, *select: str) -> Entity | None:
-        date = ""
-
-        def received(response: PipelineResponse[Any, AsyncHttpResponse], row: object, _: object) -> object:
-            nonlocal date
-            date = response.http_response.headers.get("Date", "")
-            return row
-
-        work = self._table(table).get_entity(partition, row_key, select=list(select) or None, cls=received, **_CALL)
-        entity = await self._answer("read", table, work, _is_gone)
-        if entity is None:
+        # with the time, which the age is counted from
+        columns = (*select, "Timestamp") if select else ()
+        found = await self._answer("read", table, self._reads_of(table).one(partition, row_key, columns), _is_gone)
+        if found is None:
             return None
-        stamped = entity.metadata["timestamp"]
-        return Entity(_row(entity), entity.metadata["etag"] or "", _age(date, stamped), stamped or _NEVER)
+        answer, date = found
+        return Entity(answer.row, answer.etag, _age(date, answer.written_at), answer.written_at or _NEVER)
 
     async def query(
         self,
@@ -187,20 +183,38 @@ class TableService:
     ) -> AsyncIterator[tuple[dict[str, Any], ETag]]:
         """As `query`, each row with the ETag to update or remove it by."""
         terms = [("PartitionKey", "eq", partition), *conditions]
-        pages = (
-            self._table(table)
-            .query_entities(
-                _where(terms),
-                parameters={str(place): text for place, (_, _, text) in enumerate(terms)},
-                select=list(select),
-                results_per_page=page,
-                **_CALL,
-            )
-            .by_page()
-        )
-        while (entities := await self._answer("query", table, anext(pages, None))) is not None:
-            async for entity in entities:
-                yield _row(entity), entity.metadata["etag"] or ""
+        async for answer in self._range(table, terms, select=select, page=page):
+            yield answer.row, answer.etag
+
+    async def query_partitions(
+        self,
+        table: str,
+        first: str,
+        end: str,
+        conditions: Iterable[tuple[str, str, str]] = (),
+        *,
+        select: Sequence[str],
+        page: int = 1000,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """As `query`, of all partitions from ``first`` to before ``end``, one after the other."""
+        terms = [("PartitionKey", "ge", first), ("PartitionKey", "lt", end), *conditions]
+        async for answer in self._range(table, terms, select=select, page=page):
+            yield answer.row
+
+    async def _range(
+        self, table: str, terms: Iterable[tuple[str, str, str]], *, select: Sequence[str], page: int
+    ) -> AsyncIterator[Answer]:
+        filtered = " and ".join(f"{name} {operator} {literal(text)}" for name, operator, text in terms)
+        after: Place | None = None
+        while True:
+            work = self._reads_of(table).page(filtered, select=select, size=page, after=after)
+            found = await self._answer("query", table, work)
+            assert found is not None, "no answer is a refusal here"
+            answers, after = found
+            for answer in answers:
+                yield answer
+            if after is None:
+                return
 
     async def page(
         self,
@@ -300,6 +314,12 @@ class TableService:
             client, observed = self._table(name), self._observed(name)
             self._writes[name] = RowWrites(client, self._transport, observed, **self._retries)
         return self._writes[name]
+
+    def _reads_of(self, name: str) -> RowReads:
+        if name not in self._reads:
+            client, observed = self._table(name), self._observed(name)
+            self._reads[name] = RowReads(client, self._transport, observed, **self._retries)
+        return self._reads[name]
 
     def _observed(self, name: str) -> list[_Observed]:
         return [_Observed(name, self._observer)] if self._observer else []

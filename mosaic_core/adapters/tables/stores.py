@@ -39,6 +39,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
 )
 from mosaic_core.ports import (
+    LISTED_AHEAD,
     BlobStore,
     DueApproval,
     ETag,
@@ -154,11 +155,12 @@ class TableCommands(_Store):
         household_id: str | None = None,
         since: datetime | None = None,
         after: str = "",
+        ahead: int = LISTED_AHEAD,
     ) -> AsyncIterator[ListedCommand]:
         if household_id is not None:
-            lists = [self._of_household(household_id, queues, since, after)]
+            lists = [self._of_household(household_id, queues, since, after, ahead)]
         else:
-            lists = [self._of_queue(queue, since, after) for queue in dict.fromkeys(queues)]
+            lists = [self._of_queue(queue, since, after, ahead) for queue in dict.fromkeys(queues)]
         async for row in _by_place(lists):
             yield ListedCommand(
                 queue=str(row["Queue"]),
@@ -168,27 +170,35 @@ class TableCommands(_Store):
             )
 
     async def _of_household(
-        self, household_id: str, queues: Sequence[str], since: datetime | None, after: str
+        self, household_id: str, queues: Sequence[str], since: datetime | None, after: str, ahead: int
     ) -> AsyncIterator[Row]:
         span = _span(since, after)
         if len(queues) == 1:
             span.append(("Queue", "eq", queues[0]))
         partition = join("commands", household_id)
-        async for row in self._tables.query(INDEX, partition, span, select=_LISTED_COMMAND, page=LISTED_PAGE):
+        async for row in self._tables.query(INDEX, partition, span, select=_LISTED_COMMAND, page=ahead):
             if row["Queue"] in queues:
                 yield row
 
-    async def _of_queue(self, queue: str, since: datetime | None, after: str) -> AsyncIterator[Row]:
-        """Day by day, the newest first; a day without commands costs nothing."""
-        span, last = _span(since, after), _recent(queue, since) if since is not None else ""
-        first = f"{join('recent', queue)}{SEPARATOR}{rows.day_newest_first(rows.time_of(after))}" if after else ""
+    async def _of_queue(self, queue: str, since: datetime | None, after: str, ahead: int) -> AsyncIterator[Row]:
+        """Day by day, the newest first; a day without commands costs nothing. Where the list begins or ends within a
+        day, that day is a range of its own: across partitions a row key is looked for row by row."""
+        span, prefix = _span(since, after), join("recent", queue) + SEPARATOR
+        first = prefix + rows.day_newest_first(rows.time_of(after)) if after else ""
+        last = _recent(queue, since) if since is not None else ""
+        columns = _LISTED_COMMAND
         if first:
-            async for row in self._tables.query(INDEX, first, span, select=_LISTED_COMMAND, page=LISTED_PAGE):
+            async for row in self._tables.query(INDEX, first, span, select=columns, page=ahead):
                 yield row
-        async for partition in self._tables.partitions(INDEX, join("recent", queue) + SEPARATOR, after=first):
-            if last and partition > last:
-                return
-            async for row in self._tables.query(INDEX, partition, span, select=_LISTED_COMMAND, page=LISTED_PAGE):
+        if last and first >= last:
+            return
+        beyond = first + SEPARATOR if first else prefix
+        async for row in self._tables.query_partitions(
+            INDEX, beyond, last or _after(prefix), select=columns, page=ahead
+        ):
+            yield row
+        if last:
+            async for row in self._tables.query(INDEX, last, span, select=columns, page=ahead):
                 yield row
 
     async def conversation(self, household_id: str, conversation_id: str) -> AsyncIterator[tuple[str, str]]:
@@ -201,7 +211,7 @@ class TableCommands(_Store):
     ) -> AsyncIterator[ListedCommand]:
         partition = join("conversation", household_id, conversation_id)
         columns = ("RowKey", "Queue", "CommandId")
-        async for row in self._tables.query(INDEX, partition, _span(None, after), select=columns, page=LISTED_PAGE):
+        async for row in self._tables.query(INDEX, partition, _span(None, after), select=columns, page=LISTED_AHEAD):
             yield ListedCommand(
                 queue=str(row["Queue"]),
                 command_id=str(row["CommandId"]),
@@ -215,7 +225,6 @@ class TableCommands(_Store):
             yield partition.removeprefix(prefix)  # a GUID, which a key holds as it is
 
 
-LISTED_PAGE: Final = 50
 _LISTED_COMMAND: Final = ("RowKey", "Queue", "CommandId", "HouseholdId")
 _LISTED_SIGNAL: Final = ("RowKey", "SignalId", "RunId", "Severity")
 
@@ -372,6 +381,7 @@ class TableSignals(_Store):
         household_id: str | None = None,
         since: datetime | None = None,
         after: str = "",
+        ahead: int = LISTED_AHEAD,
     ) -> AsyncIterator[ListedSignal]:
         kind = _OPEN if open_only else _ALL
         span = _span(since, after, kind)
@@ -379,7 +389,7 @@ class TableSignals(_Store):
             if wanted is not None:
                 span.append((name, "eq", str(wanted)))
         lists = [
-            self._tables.query(INDEX, join("signals", queue), span, select=_LISTED_SIGNAL, page=LISTED_PAGE)
+            self._tables.query(INDEX, join("signals", queue), span, select=_LISTED_SIGNAL, page=ahead)
             for queue in dict.fromkeys(queues)
         ]
         async for row in _by_place(lists):

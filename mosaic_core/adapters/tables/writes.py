@@ -13,7 +13,7 @@ import hmac
 import json
 import random
 import uuid
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any, Final
@@ -39,6 +39,7 @@ from mosaic_core.ports import ETag
 
 SCOPE: Final = "https://storage.azure.com/.default"
 _POST: Final = frozenset({"POST"})
+_WRITTEN: Final = frozenset({201, 204})
 _HEADERS: Final = {
     "Accept": "application/json",
     "Content-Type": "application/json",
@@ -48,10 +49,10 @@ _HEADERS: Final = {
 _JSON: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
-class RowWrites:
-    """Writes to the table of ``client``, which says where it lies and what signs. Keys must be encoded already.
+class Requests:
+    """Requests to the table of ``client``, which says where it lies and what signs.
 
-    Raises HttpResponseError where the answer is not that the row was written, and whatever azure-core raises where
+    Raises HttpResponseError where the answer is not one of those that say done, and whatever azure-core raises where
     there is none.
     """
 
@@ -69,25 +70,50 @@ class RowWrites:
         logged: Any = HttpLoggingPolicy(**SHARED)
         self._pipeline: AsyncPipeline[HttpRequest, AsyncHttpResponse] = AsyncPipeline(transport, [*policies, logged])
 
+    async def send(
+        self,
+        method: str,
+        address: str,
+        headers: dict[str, str],
+        body: bytes | None = None,
+        *,
+        done: Container[int],
+        **options: Any,
+    ) -> AsyncHttpResponse:
+        """``address`` follows the table's."""
+        name = random.getrandbits(128)  # what the log of the service calls the request; guards nothing
+        headers = {**self._headers, **headers, "x-ms-client-request-id": str(uuid.UUID(int=name, version=4))}
+        request = HttpRequest(method, f"{self._address}{address}", headers=headers, content=body)
+        answer = (await self._pipeline.run(request, **options)).http_response
+        if answer.status_code not in done:
+            raise HttpResponseError(response=answer)
+        return answer
+
+
+class RowWrites:
+    """Writes to the table of ``client``. Keys must be encoded already. Raises as `Requests` does."""
+
+    def __init__(
+        self,
+        client: TableClient,
+        transport: Transport,
+        observed: Iterable[AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]],
+        **retries: Any,
+    ) -> None:
+        """Raises ConfigurationError where the account's key is none."""
+        self._requests = Requests(client, transport, observed, **retries)
+
     async def insert(self, partition: str, row_key: str, row: Row) -> ETag | None:
         headers = {"Prefer": "return-no-content"}
         body = encode(partition, row_key, row)
         # repeated as well: where its first try landed the second finds its row
-        return await self._send("POST", self._address, headers, body, retry_on_methods=_POST)
+        answer = await self._requests.send("POST", "", headers, body, done=_WRITTEN, retry_on_methods=_POST)
+        return answer.headers.get("ETag")
 
     async def update(self, partition: str, row_key: str, row: Row, etag: ETag) -> ETag | None:
-        address = f"{self._address}(PartitionKey='{partition}',RowKey='{row_key}')"
-        return await self._send("PUT", address, {"If-Match": etag}, encode(partition, row_key, row))
-
-    async def _send(
-        self, method: str, address: str, headers: dict[str, str], body: bytes, **options: Any
-    ) -> ETag | None:
-        name = random.getrandbits(128)  # what the log of the service calls the request; guards nothing
-        headers |= {**self._headers, "x-ms-client-request-id": str(uuid.UUID(int=name, version=4))}
-        request = HttpRequest(method, address, headers=headers, content=body)
-        answer = (await self._pipeline.run(request, **options)).http_response
-        if answer.status_code not in {201, 204}:
-            raise HttpResponseError(response=answer)
+        address = f"(PartitionKey='{partition}',RowKey='{row_key}')"
+        body = encode(partition, row_key, row)
+        answer = await self._requests.send("PUT", address, {"If-Match": etag}, body, done=_WRITTEN)
         return answer.headers.get("ETag")
 
 

@@ -64,11 +64,12 @@ class LaneReads:
         return None
 
     async def _newest(self, queue: str) -> list[ListedCommand]:
-        return [command async for command in take(self.stores.commands.listed([queue]), RECENT)]
+        return [command async for command in take(self.stores.commands.listed([queue], ahead=RECENT), RECENT)]
 
     async def _open(self, queue: str) -> list[ListedSignal]:
         """One more than are counted tells whether there are more."""
-        return [s async for s in take(self.stores.signals.listed([queue], open_only=True), COUNTED + 1)]
+        listed = self.stores.signals.listed([queue], open_only=True, ahead=COUNTED + 1)
+        return [signal async for signal in take(listed, COUNTED + 1)]
 
 
 def _signals(listed: Sequence[ListedSignal]) -> OpenSignals:

@@ -14,7 +14,7 @@ from mosaic_core.domain.errors import Detail, RequestError, StoredRowError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, RunStatus
 from mosaic_core.domain.records import Run
-from mosaic_core.ports import Clock, Stored, StoredKey, Stores
+from mosaic_core.ports import LISTED_AHEAD, Clock, Stored, StoredKey, Stores
 from mosaic_core.services.approval_pages import take as take
 from mosaic_core.services.operators import telling
 from mosaic_core.services.operators.views import OperatorRun, OperatorRunDetail, OperatorRuns
@@ -64,7 +64,8 @@ class RunReads:
         looked_at, last, is_over = 0, "", False
         seen: set[str] = set()
         unreadable: list[str] = []
-        places = self._places(wanted)
+        # what few match is looked for in long stretches
+        places = self._places(wanted, max(limit, AT_ONCE) if wanted.status is None else LISTED_AHEAD)
         while len(found) < limit and looked_at < LOOKED_AT and not is_over:
             ahead = min(limit - len(found), LOOKED_AT - looked_at)
             batch = [place async for place in take(places, ahead)]
@@ -112,20 +113,20 @@ class RunReads:
     def told(self, run: Run, key: StoredKey | None) -> OperatorRun:
         return telling.run_of(run, self.lanes, key)
 
-    async def _places(self, wanted: RunFilter) -> AsyncIterator[_Place]:
+    async def _places(self, wanted: RunFilter, ahead: int) -> AsyncIterator[_Place]:
         """Where runs that may match are listed, newest first. Those that ask for a person are far between all others:
         across households the list of signals has them."""
         queues = [self.queues[wanted.lane]] if wanted.lane is not None else list(self.queues.values())
         if wanted.status == RunStatus.NEEDS_REVIEW and wanted.household_id is None:
             async for signal in self.stores.signals.listed(
-                queues, open_only=False, since=wanted.since, after=wanted.after
+                queues, open_only=False, since=wanted.since, after=wanted.after, ahead=ahead
             ):
                 own = _own_signals(signal.run_id) if signal.run_id is not None else ()
                 if signal.signal_id in own:  # a sweep's findings say nothing of their run
                     yield _Place(signal.run_id or "", signal.place, signal.signal_id)
             return
         async for command in self.stores.commands.listed(
-            queues, household_id=wanted.household_id, since=wanted.since, after=wanted.after
+            queues, household_id=wanted.household_id, since=wanted.since, after=wanted.after, ahead=ahead
         ):
             yield _Place(ids.run_id(command.queue, command.command_id), command.place)
 

@@ -61,6 +61,7 @@ class SignalReads:
             household_id=wanted.household_id,
             since=wanted.since,
             after=wanted.after,
+            ahead=max(limit, AT_ONCE),
         )
         while len(found) < limit and looked_at < LOOKED_AT and not is_over:
             ahead = min(limit - len(found), LOOKED_AT - looked_at)
