@@ -21,9 +21,9 @@ REASON = ("--reason", "request 4711")
 
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
+    monkeypatch.setattr(test_ops_command, "TOKEN", "ada+Mosaic.Operator.Admin")
     made = Stack(monkeypatch, tmp_path / "state")
     made.world.stores = memory_stores(made.world.clock)
-    monkeypatch.setattr(test_ops_command, "TOKEN", "ada+Mosaic.Operator.Admin")
     return made
 
 
