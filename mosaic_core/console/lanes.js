@@ -6,6 +6,9 @@ import { load, refreshing } from "./view.js";
 
 const BARS = 30;
 
+// "1 run", "2 runs".
+const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
+
 export async function show(view, { signal }) {
   const place = h("div", { class: "lanes" });
   const health = h("div", { class: "health" });
@@ -47,7 +50,7 @@ function card(lane, runs) {
       ["Last success", when(recent.lastSuccessAtUtc)],
       ["Oldest unfinished", recent.oldestUnfinishedAtUtc ? h("span", {}, span(recent.oldestUnfinishedAtUtc), " ago") : "none"],
       ["Open signals", open === 0 ? "none" : h("a", { href: `#/review?lane=${encodeURIComponent(lane.lane)}` },
-        `${openSignals.error} errors, ${openSignals.warning} warnings${openSignals.isMore ? " and more" : ""}`)],
+        `${count(openSignals.error, "error")}, ${count(openSignals.warning, "warning")}${openSignals.isMore ? " and more" : ""}`)],
     ]),
     h("p", { class: "quiet small" }, `Counts are of the newest ${recent.lookedAt} commands. `,
       h("a", { href: `#/runs?lane=${encodeURIComponent(lane.lane)}` }, "All runs", h("span", { class: "unseen" }, ` of the ${lane.lane} lane`))));
@@ -76,5 +79,5 @@ function spark(name, newestFirst) {
     svg("svg", { viewBox: `0 0 ${BARS * 8 - 2} 41`, role: "img", "aria-label": text, preserveAspectRatio: "none" },
       svg("line", { x1: 0, x2: BARS * 8, y1: 40.5, y2: 40.5, class: "spark-axis" }), ...bars),
     h("figcaption", { "aria-hidden": "true" }, runs.length === 0 ? "no runs yet" : [
-      h("span", {}, `${runs.length} runs`), h("span", {}, `longest ${longest}`)]));
+      h("span", {}, count(runs.length, "run")), h("span", {}, `longest ${longest}`)]));
 }
