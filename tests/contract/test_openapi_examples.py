@@ -29,7 +29,7 @@ def contents() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for where, operation in operations():
         bodies = {"body": operation["requestBody"]} if "requestBody" in operation else {}
         for part, body in {**bodies, **operation["responses"]}.items():
-            for kind, content in body["content"].items():
+            for kind, content in body.get("content", {}).items():
                 yield f"{where} {part} {kind}", kind, content
 
 

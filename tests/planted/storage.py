@@ -37,9 +37,9 @@ DEFECTS: Final = (
     Defect(
         name="insert-replaces",
         file=_WRITES,
-        old='        return await self._send("POST", self._address, headers, body, retry_on_methods=_POST)',
-        new="""        address = f"{self._address}(PartitionKey='{partition}',RowKey='{row_key}')"
-        return await self._send("PUT", address, headers, body)""",
+        old='        answer = await self._requests.send("POST", "", headers, body, done=_WRITTEN, retry_on_methods=_POST)',
+        new="""        address = f"(PartitionKey='{partition}',RowKey='{row_key}')"
+        answer = await self._requests.send("PUT", address, headers, body, done=_WRITTEN)""",
         caught_by=(_SUITE + "test_a_second_insert_loses_and_changes_nothing",),
         what="a duplicate takes the key from the delivery that owns it",
     ),

@@ -13,6 +13,8 @@ from urllib.parse import quote_plus
 from proton import Message, int32, symbol
 from proton.utils import BlockingConnection, BlockingReceiver
 
+from mosaic_local.broker.content import owned
+
 KEY_NAME, KEY = "RootManageSharedAccessKey", "secret-for-tests"
 
 
@@ -59,7 +61,7 @@ class Client:
         sender.send(Message(id=str(uuid.uuid4()), reply_to="answers", properties=properties, body=body))
         answer = receiver.receive(timeout=5)
         assert answer.properties is not None
-        status, told = int(answer.properties["status-code"]), answer.body
+        status, told = int(answer.properties["status-code"]), owned(answer.body)
         sender.close()
         receiver.close()
         return status, told

@@ -104,6 +104,34 @@ class MemoryTables:
             if len(found) < page:
                 return
 
+    async def query_partitions(
+        self,
+        table: str,
+        first: str,
+        end: str,
+        conditions: Iterable[tuple[str, str, str]] = (),
+        *,
+        select: Sequence[str],
+        page: int = 1000,
+    ) -> AsyncIterator[dict[str, Any]]:
+        after, terms = ("", ""), list(conditions)
+        while True:
+
+            def work(after: tuple[str, str] = after) -> list[dict[str, Any]]:
+                found = [
+                    {"PartitionKey": within, "RowKey": key, **row}
+                    for (of, within, key), (row, _) in sorted(self.rows.items())
+                    if of == table and first <= within < end and (within, key) > after
+                ]
+                return [row for row in found if all(_OPERATORS[how](row[name], text) for name, how, text in terms)]
+
+            found = (await self._request("query", table, first, work))[:page]
+            for row in found:
+                after = str(row["PartitionKey"]), str(row["RowKey"])
+                yield {name: row[name] for name in (*select, "PartitionKey", "RowKey") if name in row}
+            if len(found) < page:
+                return
+
     async def partitions(self, table: str, prefix: str, *, after: str = "") -> AsyncIterator[str]:
         after = max(prefix, after)
         while True:

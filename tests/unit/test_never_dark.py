@@ -33,6 +33,7 @@ from azure.storage.blob.aio import ContainerClient
 
 from mosaic_core.adapters import eventhubs, identity, servicebus
 from mosaic_core.adapters.tables import TABLES
+from mosaic_core.adapters.tables.reads import RowReads
 from mosaic_core.bootstrap import Container
 from mosaic_core.config import Settings
 from mosaic_core.domain.lanes import RULES, Lane
@@ -348,8 +349,8 @@ class Azure:
             if name in self.away:
                 await self.away[name]()
 
-    async def table(self, client: TableClient, *_: object, **__: object) -> None:
-        await self.ask(f"table.{client.table_name}")
+    async def table(self, reads: RowReads, *_: object, **__: object) -> None:
+        await self.ask(f"table.{reads._requests._address.rpartition('/')[2]}")
         raise storage_error(404, "ResourceNotFound")
 
     async def blob(self, *_: object, **__: object) -> None:
@@ -382,7 +383,7 @@ class Link:
 @pytest.fixture
 def azure(monkeypatch: pytest.MonkeyPatch) -> Azure:
     azure, Deafness.over = Azure(), asyncio.Event()
-    monkeypatch.setattr(TableClient, "get_entity", lambda *args, **kw: azure.table(*args, **kw))
+    monkeypatch.setattr(RowReads, "one", lambda *args, **kw: azure.table(*args, **kw))
     monkeypatch.setattr(ContainerClient, "download_blob", lambda *args, **kw: azure.blob(*args, **kw))
     monkeypatch.setattr(servicebus._Namespace, "new_sender", lambda _, queue: Link(azure, f"send.{queue}"))
     monkeypatch.setattr(

@@ -70,7 +70,7 @@ def _sources(kind: HouseholdKind, household_id: str) -> list[tuple[str, _Conditi
         case HouseholdKind.HOUSEHOLDS:
             return [(HOUSEHOLDS, named), (HOUSEHOLDS, own)]
         case HouseholdKind.LISTS:
-            lists = ("approvals", "commands", "finding", "quota")
+            lists = ("approvals", "commands", "finding", "members", "quota")
             partitions: list[_Conditions] = [(("PartitionKey", "eq", join(name, household_id)),) for name in lists]
             conversations = _begin(join("conversation", household_id) + SEPARATOR)
             return [(INDEX, each_of) for each_of in (*partitions, conversations, named)]

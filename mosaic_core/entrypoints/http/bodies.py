@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -108,10 +109,21 @@ class PostResolution(Body):
     note: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
 
 
+def _told(**more: Any) -> Callable[[dict[str, Any]], None]:
+    """Says ``more`` of a schema, and no default: what is absent is absent, and no empty text."""
+
+    def tell(schema: dict[str, Any]) -> None:
+        for told in schema["properties"].values():
+            told.pop("default", None)
+        schema.update(more)
+
+    return tell
+
+
 class ReplayFilter(Body):
     """All that are given hold; at least one is."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(json_schema_extra=_told(minProperties=1))
 
     code: Annotated[str, Field(pattern=rules.REASON["pattern"])] = ""
     reason: Annotated[str, Field(pattern=rules.REASON["pattern"], description="The dead letter's own.")] = ""
@@ -132,7 +144,9 @@ NO_FILTER: Final = ReplayFilter.model_construct()
 class ReplaySelection(Body):
     """Which messages are meant: exactly one of the three."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    model_config = ConfigDict(
+        json_schema_extra=_told(minProperties=1, maxProperties=1, examples=[{"filter": {"code": "lane_timeout"}}])
+    )
 
     command_ids: Annotated[
         tuple[Annotated[str, Field(pattern=rules.ID["pattern"])], ...],
@@ -209,6 +223,7 @@ class PostErasure(Body):
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [{"properties": {"dryRun": {"const": True}}}, {"required": ["confirmHousehold"]}],
+            "examples": [{"dryRun": True, "reason": "request 4711 of the household"}],
         }
     )
 
