@@ -63,7 +63,14 @@ def _left_out(block: Block) -> bool:
     return all(line in ELSEWHERE for line in block.text.splitlines())
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize(
+    "document",
+    [
+        # more than fifty processes of the tool, most of a minute
+        pytest.param(document, marks=pytest.mark.slow) if document == "docs/runbook.md" else document
+        for document in DOCUMENTS
+    ],
+)
 def test_the_commands_of_a_document_run(document: str, checkout: Path, tmp_path: Path) -> None:
     if shutil.which("bash") is None or shutil.which("curl") is None:
         pytest.fail("the documents' commands need bash and curl")
