@@ -18,7 +18,7 @@ from mosaic_local import stack
 from mosaic_local.beside import LocalSettings
 from mosaic_local.errors import LocalSettingsError
 from mosaic_local.host.routes import RouteTemplate
-from mosaic_local.issuer import AUDIENCE
+from mosaic_local.signing import AUDIENCE
 from mosaic_ops.checks.sources import tracked_files
 from tests.support.documents import ROOT, read
 from tests.support.http_file import fill, parse, uses
