@@ -313,10 +313,6 @@ class ReadModels:
             return True
         return False
 
-    async def _read(self, run_ids: Sequence[str]) -> list[Run | None]:
-        found = await each(run_ids, self.stores.runs.read, at_once=AT_ONCE)
-        return [stored.value if stored is not None else None for stored in found]
-
 
 def _next_over(approvals: Iterable[Approval], now: datetime) -> datetime | None:
     """When the next of them is shown as expired, without anybody having written it."""

@@ -26,7 +26,7 @@ from azure.data.tables.aio import TableClient
 from mosaic_core.adapters.rows import Row, is_int64
 from mosaic_core.adapters.storage import Account, Transport
 from mosaic_core.adapters.tables.reads import Answer, Place, RowReads, literal
-from mosaic_core.adapters.tables.writes import RowWrites
+from mosaic_core.adapters.tables.writes import Requests, RowWrites
 from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
 from mosaic_core.ports import ETag
 
@@ -115,9 +115,8 @@ class TableService:
         }
         self._seconds = operation_seconds
         self._clients: dict[str, TableClient] = {}
-        self._writes: dict[str, RowWrites] = {}
-        self._reads: dict[str, RowReads] = {}
-        self._writes_to("Tables")  # the first client shows whether the connection can be used
+        self._requests: dict[str, Requests] = {}
+        self._requests_of("Tables")  # the first client shows whether the connection can be used
 
     async def insert(self, table: str, partition: str, row_key: str, row: Row) -> ETag | None:
         """None: the row is there."""
@@ -310,16 +309,17 @@ class TableService:
         return self._clients[name]
 
     def _writes_to(self, name: str) -> RowWrites:
-        if name not in self._writes:
-            client, observed = self._table(name), self._observed(name)
-            self._writes[name] = RowWrites(client, self._transport, observed, **self._retries)
-        return self._writes[name]
+        return RowWrites(self._requests_of(name))
 
     def _reads_of(self, name: str) -> RowReads:
-        if name not in self._reads:
+        return RowReads(self._requests_of(name))
+
+    def _requests_of(self, name: str) -> Requests:
+        """One pipeline a table, for its reads and its writes."""
+        if name not in self._requests:
             client, observed = self._table(name), self._observed(name)
-            self._reads[name] = RowReads(client, self._transport, observed, **self._retries)
-        return self._reads[name]
+            self._requests[name] = Requests(client, self._transport, observed, **self._retries)
+        return self._requests[name]
 
     def _observed(self, name: str) -> list[_Observed]:
         return [_Observed(name, self._observer)] if self._observer else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,11 +16,8 @@ from urllib.parse import quote
 from uuid import UUID
 
 from azure.core.exceptions import DeserializationError
-from azure.core.pipeline.policies import AsyncHTTPPolicy
-from azure.core.rest import AsyncHttpResponse, HttpRequest
-from azure.data.tables.aio import TableClient
+from azure.core.rest import AsyncHttpResponse
 
-from mosaic_core.adapters.storage import Transport
 from mosaic_core.adapters.tables.writes import Requests
 from mosaic_core.ports import ETag
 
@@ -58,21 +55,14 @@ class Answer:
 
 
 class RowReads:
-    """Reads from the table of ``client``, which says where it lies and what signs. Keys must be encoded already.
+    """Reads from one table. Keys must be encoded already.
 
     Raises HttpResponseError where the service refuses, DeserializationError where its answer cannot be read, and
     whatever azure-core raises where there is none.
     """
 
-    def __init__(
-        self,
-        client: TableClient,
-        transport: Transport,
-        observed: Iterable[AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]],
-        **retries: Any,
-    ) -> None:
-        """Raises ConfigurationError where the account's key is none."""
-        self._requests = Requests(client, transport, observed, **retries)
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
 
     async def one(self, partition: str, row_key: str, select: Sequence[str] = ()) -> tuple[Answer, str]:
         """The row, and the ``Date`` of the answer."""

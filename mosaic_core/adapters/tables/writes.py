@@ -91,17 +91,10 @@ class Requests:
 
 
 class RowWrites:
-    """Writes to the table of ``client``. Keys must be encoded already. Raises as `Requests` does."""
+    """Writes to one table. Keys must be encoded already. Raises as `Requests` does."""
 
-    def __init__(
-        self,
-        client: TableClient,
-        transport: Transport,
-        observed: Iterable[AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]],
-        **retries: Any,
-    ) -> None:
-        """Raises ConfigurationError where the account's key is none."""
-        self._requests = Requests(client, transport, observed, **retries)
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
 
     async def insert(self, partition: str, row_key: str, row: Row) -> ETag | None:
         headers = {"Prefer": "return-no-content"}
