@@ -10,9 +10,9 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from mosaic_core.adapters.credentials import app_identity
-from mosaic_core.adapters.servicebus import import_sdk
+from mosaic_core.adapters.servicebus import client_of, closed, import_sdk
 from mosaic_core.config import Connection
+from mosaic_core.domain import ids
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.ports import BrowsedMessage
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SECONDS: Final = 20.0
-_CLOSE_SECONDS: Final = 2.0
 _STATES: Final = {1: "deferred", 2: "scheduled"}
 
 
@@ -78,41 +77,25 @@ class _Namespace:
             await asyncio.to_thread(import_sdk)
             from azure.servicebus import ServiceBusSubQueue
 
-            client = self._client = self._client or self._new_client()
+            if self._client is None:
+                self._client, self._credential = client_of(self.connection, retry_total=0)
             sub_queue = ServiceBusSubQueue.DEAD_LETTER if dead else None
             # no credit is given on a link that only peeks: no message comes by it
-            there = client.get_queue_receiver(queue, sub_queue=sub_queue, prefetch_count=0)
+            there = self._client.get_queue_receiver(queue, sub_queue=sub_queue, prefetch_count=0)
             self._receivers[queue, dead] = there
         return there
-
-    def _new_client(self) -> ServiceBusClient:
-        from azure.servicebus.aio import ServiceBusClient
-
-        if not self.connection.uses_identity:
-            return ServiceBusClient.from_connection_string(self.connection.connection_string, retry_total=0)
-        self._credential = app_identity(self.connection.client_id)
-        return ServiceBusClient(self.connection.endpoint, self._credential, retry_total=0)
 
     async def discard(self, queue: str, dead: bool) -> None:
         receiver = self._receivers.pop((queue, dead), None)
         if receiver is not None:
-            await _closed(receiver)
+            await closed(receiver.close())
 
     async def close(self) -> None:
         for key in list(self._receivers):
             await self.discard(*key)
         for part in (self._client, self._credential):
             if part is not None:
-                await _closed(part)
-
-
-async def _closed(part: Any) -> None:
-    """Close within bounds; what is being given up need not end well."""
-    try:
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await part.close()
-    except Exception as error:
-        log.debug("a link did not close", extra={"error": type(error).__name__})
+                await closed(part.close())
 
 
 def _browsed(queue: str, message: ServiceBusReceivedMessage) -> BrowsedMessage:
@@ -120,7 +103,7 @@ def _browsed(queue: str, message: ServiceBusReceivedMessage) -> BrowsedMessage:
     return BrowsedMessage(
         queue=queue,
         body=_body(message),
-        message_id=message.message_id or f"seq-{message.sequence_number or 0}",
+        message_id=ids.message_id(message.message_id, message.sequence_number or 0),
         sequence_number=message.sequence_number or 0,
         enqueued_at=enqueued if enqueued is None or enqueued.tzinfo else enqueued.replace(tzinfo=UTC),
         correlation_id=message.correlation_id or "",

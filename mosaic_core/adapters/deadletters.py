@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from mosaic_core.adapters.credentials import app_identity
-from mosaic_core.adapters.servicebus import import_sdk
+from mosaic_core.adapters.servicebus import client_of, closed, import_sdk
 from mosaic_core.concurrency import each
 from mosaic_core.config import Connection
+from mosaic_core.domain import ids
 from mosaic_core.domain.errors import QueueUnavailableError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class ServiceBusSession:
         await self._discard()
         for part in (self._client, self._credential):
             if part is not None:
-                await _closed(part)
+                await closed(part.close(), seconds=_CLOSE_SECONDS)
         self._client = self._credential = None
 
     @property
@@ -155,7 +155,8 @@ class ServiceBusSession:
             await asyncio.to_thread(import_sdk)
             from azure.servicebus import ServiceBusSubQueue
 
-            self._client = self._client or self._new_client()
+            if self._client is None:
+                self._client, self._credential = client_of(self._connection, retry_total=1)
             receiver = self._client.get_queue_receiver(
                 self._queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER, prefetch_count=0
             )
@@ -164,26 +165,17 @@ class ServiceBusSession:
             self._receiver = receiver
         return self._receiver
 
-    def _new_client(self) -> ServiceBusClient:
-        from azure.servicebus.aio import ServiceBusClient
-
-        if not self._connection.uses_identity:
-            return ServiceBusClient.from_connection_string(self._connection.connection_string, retry_total=1)
-        self._credential = app_identity(self._connection.client_id)
-        return ServiceBusClient(self._connection.endpoint, self._credential, retry_total=1)
-
     async def _discard(self) -> None:
         """What was held by this link is free when its lock ends."""
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             self._held.clear()
             self._held_bytes = 0
-            await _closed(receiver)
+            await closed(receiver.close(), seconds=_CLOSE_SECONDS)
 
 
 def _id_of(message: ServiceBusReceivedMessage) -> str:
-    """As the browser tells it."""
-    return message.message_id or f"seq-{message.sequence_number or 0}"
+    return ids.message_id(message.message_id, message.sequence_number or 0)
 
 
 def _size(message: ServiceBusReceivedMessage) -> int:
@@ -192,11 +184,3 @@ def _size(message: ServiceBusReceivedMessage) -> int:
         return len(body) if isinstance(body, bytes) else sum(len(part) for part in body)
     except TypeError:
         return 0
-
-
-async def _closed(part: Any) -> None:
-    try:
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await part.close()
-    except Exception as error:
-        log.debug("a link did not close", extra={"error": type(error).__name__})

@@ -9,7 +9,6 @@ the broker takes or refuses as a whole.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
@@ -146,12 +145,12 @@ class _Namespace:
 
     def _new_client(self) -> ServiceBusClient:
         # `_Link` retries, within a bound of its own
-        client, self._credential = _client_of(self._connection, retry_total=0)
+        client, self._credential = client_of(self._connection, retry_total=0)
         return client
 
     def close_later(self, sender: SdkSender | SdkReceiver) -> None:
         """Closing takes up to a second; nobody has to wait for it."""
-        self.start(_closed(sender.close()))
+        self.start(closed(sender.close()))
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -167,7 +166,7 @@ class _Namespace:
         await each(self._links.values(), _Link.close)
         for part in (self._client, self._credential):
             if part is not None:
-                await _closed(part.close())
+                await closed(part.close())
 
 
 @dataclass(slots=True)
@@ -243,7 +242,7 @@ class _Link:
         self._waiting.clear()
         sender, self._sender = self._sender, None
         if sender is not None:
-            await _closed(sender.close())
+            await closed(sender.close())
 
     async def _send_waiting(self) -> None:
         while self._waiting:
@@ -344,7 +343,7 @@ class _Link:
             self._namespace.close_later(sender)
 
 
-def _client_of(connection: Connection, *, retry_total: int) -> tuple[ServiceBusClient, Any]:
+def client_of(connection: Connection, *, retry_total: int) -> tuple[ServiceBusClient, Any]:
     """A client, and the credential that is closed after it (None: there is none)."""
     from azure.servicebus.aio import ServiceBusClient
 
@@ -405,11 +404,13 @@ def import_sdk() -> None:
             logger.setLevel(logging.WARNING)
 
 
-async def _closed(closing: Coroutine[Any, Any, None]) -> None:
+async def closed(closing: Coroutine[Any, Any, None], *, seconds: float = _CLOSE_SECONDS) -> None:
     """Close within bounds; what is being given up need not end well."""
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(_CLOSE_SECONDS):
+    try:
+        async with asyncio.timeout(seconds):
             await closing
+    except Exception as error:
+        log.debug("a link did not close", extra={"error": _name(error)})
 
 
 def _name(error: BaseException) -> str:

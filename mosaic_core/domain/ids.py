@@ -31,6 +31,11 @@ def normalise_guid(text: str) -> str:
     return guid
 
 
+def message_id(given: str | None, sequence_number: int) -> str:
+    """A message's id as everything that looks at a queue tells it: one that has none goes by its number."""
+    return given or f"seq-{sequence_number}"
+
+
 def is_empty_guid(text: str) -> bool:
     """Whether it spells the GUID of zeros, in any usual spelling."""
     return len(text) <= 64 and text.count("0") == 32 and not re.sub(r"urn:uuid:|[-{}()\s0]", "", text.lower())

@@ -15,6 +15,7 @@ from typing import Any, Final
 import azure.functions as func
 
 from mosaic_core.config import QUEUE_SETTINGS
+from mosaic_core.domain import ids
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.ids import normalise_guid
 from mosaic_core.domain.lanes import HOUSEHOLD_CONCURRENCY, RULES, WAIT_SECONDS, WAITERS, Lane
@@ -174,7 +175,7 @@ def incoming(message: func.ServiceBusMessage, queue: str) -> IncomingMessage:
         queue=queue,
         body=body,
         lock_token=message.lock_token or "",
-        message_id=message.message_id or f"seq-{sequence_number}",
+        message_id=ids.message_id(message.message_id, sequence_number),
         sequence_number=sequence_number,
         delivery_count=message.delivery_count or 1,
         enqueued_at=enqueued if enqueued.tzinfo else enqueued.replace(tzinfo=UTC),
