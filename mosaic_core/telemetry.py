@@ -28,7 +28,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from mosaic_core.domain.envelope import Envelope, iso
 from mosaic_core.domain.errors import MosaicError
-from mosaic_core.domain.ids import clean, derive, normalise_guid
+from mosaic_core.domain.ids import clean, derive, guid_or_empty
 from mosaic_core.domain.lanes import lane_of
 from mosaic_core.domain.lifecycle import RunStatus
 from mosaic_core.ports import IncomingMessage, RuntimeEvent
@@ -315,7 +315,7 @@ def message_event(kind: EventKind, message: IncomingMessage, *, outcome: str, at
         correlation_id=message.correlation_id,
         command_type=None,
         queue=message.queue,
-        household_id=_household(message.properties.get("householdId")),
+        household_id=guid_or_empty(message.properties.get("householdId")),
         run_id=None,
         attempt=0,
         outcome=outcome,
@@ -400,10 +400,3 @@ def _event(
         },
         trace_parent=trace_parent(),
     )
-
-
-def _household(value: object) -> str:
-    try:
-        return normalise_guid(value) if isinstance(value, str) else ""
-    except ValueError:
-        return ""

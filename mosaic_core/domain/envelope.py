@@ -25,7 +25,7 @@ from pydantic.alias_generators import to_camel
 
 from mosaic_core.domain.currency import CURRENCIES
 from mosaic_core.domain.errors import InvalidEnvelopeError, InvalidJsonError
-from mosaic_core.domain.ids import normalise_guid
+from mosaic_core.domain.ids import guid_or_empty, normalise_guid
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -332,7 +332,7 @@ def _decode(raw: Mapping[str, Any], lane: Lane) -> Envelope:
         household = getattr(payload, "household_id", "")
         conversation = getattr(payload, "conversation_id", "")
     else:
-        household, conversation = (_guid_or_empty(header.payload.get(k)) for k in ("householdId", "conversationId"))
+        household, conversation = (guid_or_empty(header.payload.get(k)) for k in ("householdId", "conversationId"))
     # the same request hashes alike on whichever queue it is read; only what no lane would run is hashed as it came
     content = payload_json(payload, without_hint=True) if payload is not None else _by_value(header.payload)
     return Envelope(
@@ -361,13 +361,6 @@ def _by_value(value: Any) -> Any:
             return [_by_value(item) for item in value]
         case _:
             return value
-
-
-def _guid_or_empty(value: object) -> str:
-    try:
-        return normalise_guid(value) if isinstance(value, str) else ""
-    except ValueError:
-        return ""
 
 
 def encode(

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from mosaic_core.domain.ids import normalise_guid
+from mosaic_core.domain.ids import guid_or_empty
 
 
 class HouseholdKind(StrEnum):
@@ -78,9 +78,9 @@ def is_about(text: str | bytes, household_id: str) -> bool:
     """Whether that is an envelope whose payload names the household."""
     try:
         named: Any = json.loads(text)["payload"]["householdId"]
-        return isinstance(named, str) and normalise_guid(named) == household_id
     except (ValueError, TypeError, KeyError, RecursionError):
         return False
+    return guid_or_empty(named) == household_id
 
 
 @dataclass(frozen=True, slots=True)

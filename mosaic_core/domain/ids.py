@@ -31,6 +31,14 @@ def normalise_guid(text: str) -> str:
     return guid
 
 
+def guid_or_empty(value: object) -> str:
+    """`normalise_guid` of it; empty where it is none."""
+    try:
+        return normalise_guid(value) if isinstance(value, str) else ""
+    except ValueError:
+        return ""
+
+
 def message_id(given: str | None, sequence_number: int) -> str:
     """A message's id as everything that looks at a queue tells it: one that has none goes by its number."""
     return given or f"seq-{sequence_number}"

@@ -17,7 +17,6 @@ import azure.functions as func
 from mosaic_core.config import QUEUE_SETTINGS
 from mosaic_core.domain import ids
 from mosaic_core.domain.body import inflate
-from mosaic_core.domain.ids import normalise_guid
 from mosaic_core.domain.lanes import HOUSEHOLD_CONCURRENCY, RULES, WAIT_SECONDS, WAITERS, Lane
 from mosaic_core.ports import IncomingMessage
 from mosaic_core.services.deliver import DeliveryService
@@ -189,10 +188,7 @@ def household_of(message: IncomingMessage) -> str:
     """Whose turn a delivery takes: what the message says of itself, which is trusted for nothing else. Those that name
     no household share the turns of one."""
     named = message.properties.get(HOUSEHOLD)
-    try:
-        return normalise_guid(named) if isinstance(named, str) else ""
-    except ValueError:
-        return ""
+    return ids.guid_or_empty(named)
 
 
 def _properties(message: func.ServiceBusMessage) -> dict[str, str | bool | int]:

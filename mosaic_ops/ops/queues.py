@@ -4,16 +4,14 @@ locked, counted as a delivery, or moved."""
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mosaic_core.domain.body import inflate
-from mosaic_core.domain.ids import clean, normalise_guid
+from mosaic_core.domain import dead_letters
+from mosaic_core.domain.ids import clean, guid_or_empty, normalise_guid
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_ops.ops.errors import UnreachableError
 from mosaic_ops.ops.target import Bus
@@ -23,7 +21,6 @@ MOST: Final = 5000
 
 _PAGE: Final = 200
 _SECONDS: Final = 20.0
-_UNEXPECTED: Final = re.compile(r"an unexpected (\w+) ended")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,14 +201,13 @@ def is_named(letter: DeadLetter, asked: str) -> bool:
 
 def _told(lane: str, queue: str, message: Any) -> DeadLetter:
     properties = {_text(name): value for name, value in (message.application_properties or {}).items()}
-    head = _head(b"".join(message.body), properties)
-    said = _description(str(message.dead_letter_error_description or ""))
+    scalars = {name: value for name, value in properties.items() if isinstance(value, (str, bool, int))}
+    head = dead_letters.head(b"".join(message.body), scalars)
+    said = dead_letters.said(str(message.dead_letter_error_description or ""))
     message_id = str(message.message_id or "")
-    command_id = head.get("commandId") or _guid(message_id)
+    command_id = head.get("commandId") or guid_or_empty(message_id) or None
     rationale = said.get("rationale")
-    exception = _UNEXPECTED.search(rationale or "")
     correlation = said.get("correlation") or head.get("correlationId") or message.correlation_id
-    reason = str(message.dead_letter_reason or "none given")
     return DeadLetter(
         lane=lane,
         queue=queue,
@@ -220,58 +216,15 @@ def _told(lane: str, queue: str, message: Any) -> DeadLetter:
         command_id=command_id,
         correlation_id=clean(str(correlation)) if correlation else None,
         command_type=clean(head["commandType"]) if "commandType" in head else None,
-        reason=reason if _CODE.fullmatch(reason) else clean(reason),
+        reason=dead_letters.reason_of(str(message.dead_letter_reason or "none given")),
         failure_code=said.get("code"),
         rationale=rationale,
         run_id=said.get("run"),
         attempt=int(attempt) if (attempt := said.get("attempt", "")).isdigit() and attempt != "0" else None,
-        exception_type=exception[1] if exception else None,
+        exception_type=dead_letters.exception_of(rationale),
         delivery_count=message.delivery_count or 0,
         enqueued_at_utc=_time(message.enqueued_time_utc),
     )
-
-
-_CODE: Final = re.compile(r"[A-Za-z0-9_]{1,120}", re.ASCII)
-
-
-def _description(text: str) -> dict[str, str]:
-    """``code; run=…; correlation=…; attempt=…; rationale``, as the worker writes it. Another's words are none of ours
-    to show: the broker's own are the reason said again."""
-    code, *rest = text.split("; ")
-    if not _CODE.fullmatch(code) or not rest:
-        return {}
-    said = {"code": code}
-    words: list[str] = []
-    for part in rest:
-        name, is_one, value = part.partition("=")
-        if is_one and name in {"run", "correlation", "attempt", "message"} and not words:
-            said[name] = value
-        else:
-            words.append(part)
-    if words:
-        said["rationale"] = "; ".join(words)
-    return said
-
-
-def _head(body: bytes, properties: Mapping[str, Any]) -> dict[str, str]:
-    """The ids of the envelope, where there is one."""
-    whole, _ = inflate(body, {name: value for name, value in properties.items() if isinstance(value, (str, bool, int))})
-    try:
-        envelope = json.loads(whole)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(envelope, dict):
-        return {}
-    found = {name: envelope[name] for name in ("correlationId", "commandType") if isinstance(envelope.get(name), str)}
-    command_id = _guid(envelope.get("commandId"))
-    return {**found, "commandId": command_id} if command_id else found
-
-
-def _guid(text: object) -> str | None:
-    try:
-        return normalise_guid(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
 
 
 def _is_due(message: Any) -> bool:

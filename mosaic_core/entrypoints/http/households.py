@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import azure.functions as func
 
 from mosaic_core.domain.errors import Detail
-from mosaic_core.domain.ids import normalise_guid
+from mosaic_core.domain.ids import guid_or_empty
 from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.bodies import PostErasure, PostExport
 from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, invalid
@@ -27,7 +27,7 @@ async def erase_household(call: Call) -> func.HttpResponse:
     households, subject = call.api.households, call.principal.subject
     if body.dry_run:
         return answer(HTTPStatus.OK, await households.dry_run(household_id, subject, body.reason))
-    if not _is(body.confirm_household or "", household_id):
+    if guid_or_empty(body.confirm_household) != household_id:
         raise invalid([Detail("confirmHousehold", "is not the household that the path names")])
     return answer(HTTPStatus.OK, await households.advance(household_id, subject, body.reason))
 
@@ -39,10 +39,3 @@ async def export_household(call: Call) -> func.HttpResponse:
     body = await call.request.json(PostExport)
     page = await call.api.households.export(household_id, body.kind, body.cursor, call.principal.subject, body.reason)
     return answer(HTTPStatus.OK, page)
-
-
-def _is(typed: str, household_id: str) -> bool:
-    try:
-        return normalise_guid(typed) == household_id
-    except ValueError:
-        return False

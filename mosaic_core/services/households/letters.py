@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mosaic_core.domain.body import inflate
-from mosaic_core.domain.ids import normalise_guid
+from mosaic_core.domain.ids import guid_or_empty
 from mosaic_core.ports import BrowsedMessage, DeadLetterDesk, QueueBrowser
 
 PAGE: Final = 100
@@ -72,10 +72,7 @@ def is_of(message: BrowsedMessage, household_id: str) -> bool:
         named = message.properties.get("householdId")
         if named is None:
             return household_id.encode() in body.replace(b"-", b"").lower()
-    try:
-        return isinstance(named, str) and normalise_guid(named) == household_id
-    except ValueError:
-        return False
+    return guid_or_empty(named) == household_id
 
 
 def told(letter: BrowsedMessage) -> Mapping[str, object]:

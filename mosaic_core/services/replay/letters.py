@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from mosaic_core.domain.body import inflate
-from mosaic_core.domain.ids import clean, derive, normalise_guid
+from mosaic_core.domain import dead_letters
+from mosaic_core.domain.ids import clean, derive, guid_or_empty
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.ports import BrowsedMessage
 
 GROUP_SAMPLES: Final = 3
 NO_REASON: Final = "none_given"
-
-_CODE: Final = re.compile(r"[A-Za-z0-9_]{1,120}", re.ASCII)
-_UNEXPECTED: Final = re.compile(r"an unexpected (\w{1,100}) ended", re.ASCII)
-_NAMED: Final = frozenset({"run", "correlation", "attempt", "message"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,25 +58,24 @@ class Group:
 
 def letter_of(lane: Lane, message: BrowsedMessage) -> DeadLetter:
     """Whatever somebody wrote into it: what has not the shape of an id or a code is told apart by what is derived."""
-    head = _head(message)
-    said = _description(message.description)
-    rationale = said.get("rationale")
-    exception = _UNEXPECTED.search(rationale or "")
+    head = dead_letters.head(message.body, message.properties)
+    said = dead_letters.said(message.description)
+    rationale = _rationale(said)
     correlation = said.get("correlation") or head.get("correlationId") or message.correlation_id
     return DeadLetter(
         lane=lane,
         queue=message.queue,
         sequence_number=message.sequence_number,
         message_id=clean(message.message_id),
-        command_id=head.get("commandId") or _guid(message.message_id),
+        command_id=head.get("commandId") or guid_or_empty(message.message_id) or None,
         command_type=clean(head["commandType"]) if "commandType" in head else None,
         correlation_id=clean(correlation) if correlation else None,
-        run_id=_guid(said.get("run")),
-        household_id=head.get("householdId") or _guid(message.properties.get("householdId")),
-        reason=_told(message.reason) or NO_REASON,
+        run_id=guid_or_empty(said.get("run")) or None,
+        household_id=head.get("householdId") or guid_or_empty(message.properties.get("householdId")) or None,
+        reason=dead_letters.reason_of(message.reason) or NO_REASON,
         code=said.get("code"),
         rationale=rationale[:500] if rationale else None,
-        exception_type=exception[1] if exception else None,
+        exception_type=dead_letters.exception_of(rationale),
         enqueued_at=message.enqueued_at,
         delivery_count=message.delivery_count,
     )
@@ -114,52 +107,7 @@ def _group(members: list[DeadLetter]) -> Group:
     )
 
 
-def _description(text: str) -> dict[str, str]:
-    """``code; run=…; correlation=…; attempt=…; rationale``, as the worker writes it. Another's words are none of ours
-    to show."""
-    code, *rest = text.split("; ")
-    if not _CODE.fullmatch(code) or not rest:
-        return {}
-    said = {"code": code}
-    words: list[str] = []
-    for part in rest:
-        name, is_one, value = part.partition("=")
-        if is_one and name in _NAMED and not words:
-            said[name] = value
-        else:
-            words.append(part)
-    # only what begins as the worker's own does is its own
-    if words and ("run" in said or "message" in said):
-        said["rationale"] = "".join(c if c.isprintable() else " " for c in "; ".join(words))
-    return said
-
-
-def _head(message: BrowsedMessage) -> dict[str, str]:
-    """The ids of the envelope, where there is one."""
-    whole, _ = inflate(message.body, message.properties)
-    try:
-        envelope = json.loads(whole)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(envelope, dict):
-        return {}
-    found = {name: envelope[name] for name in ("correlationId", "commandType") if isinstance(envelope.get(name), str)}
-    payload = envelope.get("payload")
-    household = _guid(payload.get("householdId")) if isinstance(payload, Mapping) else None
-    command_id = _guid(envelope.get("commandId"))
-    return {
-        **found,
-        **({"commandId": command_id} if command_id else {}),
-        **({"householdId": household} if household else {}),
-    }
-
-
-def _told(reason: str) -> str:
-    return reason if _CODE.fullmatch(reason) else clean(reason)
-
-
-def _guid(text: object) -> str | None:
-    try:
-        return normalise_guid(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
+def _rationale(said: Mapping[str, str]) -> str | None:
+    """Only what begins as the worker's own does is its own."""
+    words = said.get("rationale") if "run" in said or "message" in said else None
+    return "".join(c if c.isprintable() else " " for c in words) if words else None

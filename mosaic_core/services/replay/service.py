@@ -335,7 +335,7 @@ class ReplayService:
             if count == MOST_ITEMS:
                 return
         for asked in wanted.ids:
-            command_id = _guid(asked)
+            command_id = ids.guid_or_empty(asked)
             if asked not in there and command_id and command_id not in there:
                 there.add(command_id)
                 yield _Chosen(ReplayItem(0, command_id))
@@ -797,13 +797,6 @@ def view_of(replay_of: Replay) -> ReplayView:
 def nameless_id(queue: str, message: BrowsedMessage) -> str:
     """Stands for the command of a message that names none."""
     return ids.derive("nameless", queue, message.message_id, str(message.sequence_number))
-
-
-def _guid(text: str) -> str:
-    try:
-        return ids.normalise_guid(text)
-    except ValueError:
-        return ""
 
 
 def _type_of(payload: Payload) -> str:

@@ -1,0 +1,64 @@
+"""What a dead letter says of itself: the worker's description, and the ids of its envelope; never its content."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mosaic_core.domain.body import inflate
+from mosaic_core.domain.ids import clean, guid_or_empty
+
+_CODE: Final = re.compile(r"[A-Za-z0-9_]{1,120}", re.ASCII)
+_UNEXPECTED: Final = re.compile(r"an unexpected (\w{1,100}) ended", re.ASCII)
+_NAMED: Final = frozenset({"run", "correlation", "attempt", "message"})
+
+
+def said(description: str) -> dict[str, str]:
+    """``code; run=…; correlation=…; attempt=…; rationale``, as the worker writes it. Another's words are none of ours
+    to show: the broker's own are the reason said again."""
+    code, *rest = description.split("; ")
+    if not _CODE.fullmatch(code) or not rest:
+        return {}
+    found = {"code": code}
+    words: list[str] = []
+    for part in rest:
+        name, is_one, value = part.partition("=")
+        if is_one and name in _NAMED and not words:
+            found[name] = value
+        else:
+            words.append(part)
+    if words:
+        found["rationale"] = "; ".join(words)
+    return found
+
+
+def head(body: bytes, properties: Mapping[str, Any]) -> dict[str, str]:
+    """The ids of the envelope, where there is one: ``correlationId`` and ``commandType`` as they stand there,
+    ``commandId`` and ``householdId`` where they are GUIDs."""
+    whole, _ = inflate(body, properties)
+    try:
+        envelope = json.loads(whole)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(envelope, dict):
+        return {}
+    found = {name: envelope[name] for name in ("correlationId", "commandType") if isinstance(envelope.get(name), str)}
+    payload = envelope.get("payload")
+    named = {
+        "commandId": guid_or_empty(envelope.get("commandId")),
+        "householdId": guid_or_empty(payload.get("householdId")) if isinstance(payload, Mapping) else "",
+    }
+    return found | {name: guid for name, guid in named.items() if guid}
+
+
+def reason_of(text: str) -> str:
+    """A reason as it may be told: as it is where it has the shape of a code."""
+    return text if _CODE.fullmatch(text) else clean(text)
+
+
+def exception_of(rationale: str | None) -> str | None:
+    """The type of the exception that a rationale tells of."""
+    found = _UNEXPECTED.search(rationale or "")
+    return found[1] if found else None
