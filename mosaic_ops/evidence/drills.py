@@ -31,7 +31,7 @@ from mosaic_core.domain.records import Membership
 from mosaic_ops.evidence.claims import AFTER, AGAIN, DEAD_LETTER, FAILED, REPLAY, RETRY, SETTLED, TRACE
 from mosaic_ops.evidence.rows import RawRow, RawRows
 from mosaic_ops.smoke.doors import Answer, Heard, OpenDoors
-from mosaic_ops.smoke.errors import NotReachableError
+from mosaic_ops.smoke.waiting import until
 
 SOURCE: Final = "release-evidence-drill"
 ACCOUNT: Final = "release-evidence-drill"
@@ -500,19 +500,8 @@ class Drills:
     async def _until[T](
         self, look: Callable[[], Awaitable[T]], good: Callable[[T], object], *, seconds: float | None = None
     ) -> T:
-        """What is seen once it is good, or when the time is over. Raises `NotReachableError` where nobody answered by
-        then."""
-        deadline = time.monotonic() + (self.seconds if seconds is None else seconds)
-        while True:
-            try:
-                seen = await look()
-            except NotReachableError:
-                if time.monotonic() >= deadline:
-                    raise
-            else:
-                if good(seen) or time.monotonic() >= deadline:
-                    return seen
-            await asyncio.sleep(self.poll_seconds)
+        wait = self.seconds if seconds is None else seconds
+        return await until(look, good, seconds=wait, poll_seconds=self.poll_seconds)
 
 
 def _is_run(record: Mapping[str, Any], drill: str) -> bool:

@@ -11,26 +11,10 @@ from typing import Annotated, Final
 import typer
 
 from mosaic_ops.ops.here import Here, app
-from mosaic_ops.ops.main import ANYWHERE, COMPLETE
+from mosaic_ops.ops.main import ANYWHERE, COMPLETE, VERBS
 from mosaic_ops.ops.target import EmbeddedStack
 
 __all__ = ["VERBS", "module_of", "run", "whole"]
-
-VERBS: Final = {
-    "deadletters": ("dlq",),
-    "events": ("events",),
-    "evidence": ("evidence",),
-    "glance": ("status", "resources", "wait"),
-    "households": ("erase", "export"),
-    "members": ("members",),
-    "replays": ("replay",),
-    "runs": ("runs", "run", "next", "trace"),
-    "send": ("send",),
-    "signals": ("signals", "resolve", "approvals"),
-    "steering": ("lane", "cancel"),
-    "told": ("logs", "telemetry"),
-}
-"""Which module registers which verbs: the verb that is typed imports its own, and waits for no other's."""
 
 
 class Shell(StrEnum):

@@ -12,28 +12,24 @@ from mosaic_ops.ops.target import EmbeddedStack
 
 ANYWHERE: Final = ("--target", "--state", "--url", "--token-command", "--service-bus")
 COMPLETE: Final = "_MOSAIC_OPS_COMPLETE"
-_ASKS_THE_API: Final = frozenset(
-    {
-        "status",
-        "resources",
-        "wait",
-        "runs",
-        "run",
-        "next",
-        "trace",
-        "signals",
-        "resolve",
-        "approvals",
-        "dlq",
-        "lane",
-        "evidence",
-        "replay",
-        "cancel",
-        "members",
-        "erase",
-        "export",
-    }
-)
+VERBS: Final = {
+    "deadletters": ("dlq",),
+    "events": ("events",),
+    "evidence": ("evidence",),
+    "glance": ("status", "resources", "wait"),
+    "households": ("erase", "export"),
+    "members": ("members",),
+    "replays": ("replay",),
+    "runs": ("runs", "run", "next", "trace"),
+    "send": ("send",),
+    "signals": ("signals", "resolve", "approvals"),
+    "steering": ("lane", "cancel"),
+    "told": ("logs", "telemetry"),
+}
+"""Which module registers which verbs: the verb that is typed imports its own, and waits for no other's."""
+
+_ASKS_NOTHING_AS_OPERATOR: Final = frozenset({"events", "logs", "send", "telemetry"})
+"""Verbs that do without the operator's token, or take a member's."""
 
 
 def main(arguments: list[str]) -> int:
@@ -83,9 +79,10 @@ def _value(arguments: list[str], option: str) -> Path | None:
 
 def _will_ask(arguments: list[str]) -> bool:
     """Whether the embedded stack's token is going to be needed."""
+    asking = {verb for verbs in VERBS.values() for verb in verbs} - _ASKS_NOTHING_AS_OPERATOR
     return (
         COMPLETE not in os.environ
         and not {"--help", "--url", "-h", "verify"} & set(arguments)
         and not any(argument.startswith("--url=") for argument in arguments)
-        and bool(_ASKS_THE_API & set(arguments))
+        and bool(asking & set(arguments))
     )

@@ -20,6 +20,7 @@ from mosaic_core.domain.records import Command, OutboxEntry
 from mosaic_core.ports import Stores
 from mosaic_ops.smoke.doors import Doors
 from mosaic_ops.smoke.errors import NotReachableError, NotSoError
+from mosaic_ops.smoke.waiting import until
 from mosaic_ops.smoke.workspace import Workspace
 
 FUNCTIONS: Final = "functions"
@@ -313,19 +314,7 @@ class Smoke:
         return found[0].household_id
 
     async def _until[T](self, look: Callable[[], Awaitable[T]], good: Callable[[T], object]) -> T:
-        """What is seen once it is good, or when the time is over. Raises `NotReachableError` where nobody answered by
-        then."""
-        deadline = time.monotonic() + self.seconds
-        while True:
-            try:
-                seen = await look()
-            except NotReachableError:
-                if time.monotonic() >= deadline:
-                    raise
-            else:
-                if good(seen) or time.monotonic() >= deadline:
-                    return seen
-            await asyncio.sleep(self.poll_seconds)
+        return await until(look, good, seconds=self.seconds, poll_seconds=self.poll_seconds)
 
 
 def _dependency(state: Mapping[str, Any]) -> str:
