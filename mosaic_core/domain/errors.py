@@ -164,3 +164,8 @@ class RequestError(MosaicError):
         self.status = status
         self.details = tuple(details)
         self.retry_after = retry_after
+
+
+def invalid_request(*details: Detail) -> RequestError:
+    """400: each of the details names a field."""
+    return RequestError(400, "validation_failed", "the request is not valid", details)

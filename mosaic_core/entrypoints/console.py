@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import azure.functions as func
 
 from mosaic_core.config import ConsoleSettings
+from mosaic_core.services.waiting import is_same_tag
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "console"
 PAGE: Final = "index.html"
@@ -77,7 +78,7 @@ def _function(name: str, settings: ConsoleSettings) -> Callable[[func.HttpReques
         if asset is None:
             return func.HttpResponse("not found\n", status_code=HTTPStatus.NOT_FOUND, headers=headers)
         answered = {**headers, "ETag": asset.etag}
-        if _is_known(req.headers.get("if-none-match", ""), asset.etag):
+        if is_same_tag(req.headers.get("if-none-match", ""), asset.etag):
             return func.HttpResponse(status_code=HTTPStatus.NOT_MODIFIED, headers=answered)
         return func.HttpResponse(asset.content, headers=answered, mimetype=asset.media_type, charset="utf-8")
 
@@ -126,9 +127,3 @@ def public(settings: ConsoleSettings) -> dict[str, Any]:
         "clientId": settings.client_id,
         "scope": settings.scope,
     }
-
-
-def _is_known(if_none_match: str, etag: str) -> bool:
-    """Weak comparison, as If-None-Match wants: proxies that compress make an ETag weak."""
-    known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return etag in known or "*" in known

@@ -39,6 +39,7 @@ from mosaic_core.ports import (
     StoredKey,
     Stores,
 )
+from mosaic_core.services.browsing import browsed
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.followed import STALLED_AFTER
 from mosaic_core.services.limits import DeliveryLimits
@@ -93,7 +94,6 @@ _SHARDS_AT_ONCE: Final = 4
 _COMMANDS_AT_ONCE: Final = 8
 _SOON: Final = timedelta(minutes=5)
 _LATE: Final = timedelta(hours=1)
-_BROWSED: Final = 250
 _IDS: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 
 
@@ -303,19 +303,19 @@ class Reconciler:
         long to be looked through."""
         wanted = {text for one in candidates for text in (one.message_id, one.record.command_id) if text}
         found: set[str] = set()
-        after = looked_at = 0
-        while wanted - found and looked_at < LOOKED_THROUGH:
-            page = await self.browser.browse(queue, after=after, limit=_BROWSED)
-            if not page:
-                return found
-            for message in page:
-                body, _ = inflate(message.body, message.properties)
-                within = {match.decode() for match in _IDS.findall(body.replace(b"-", b"").lower())}
-                found |= wanted & {message.message_id, *within}
-            after, looked_at = page[-1].sequence_number, looked_at + len(page)
-        if wanted - found:
-            log.warning("a queue is too long to be looked through for copies", extra={"queue": queue})
-            return None
+        if not wanted:
+            return found
+        looked_at = 0
+        async for message in browsed(self.browser, queue):
+            body, _ = inflate(message.body, message.properties)
+            within = {match.decode() for match in _IDS.findall(body.replace(b"-", b"").lower())}
+            found |= wanted & {message.message_id, *within}
+            looked_at += 1
+            if not wanted - found:
+                break
+            if looked_at >= LOOKED_THROUGH:
+                log.warning("a queue is too long to be looked through for copies", extra={"queue": queue})
+                return None
         return found
 
     # ----------------------------------------------------------------------------------------------------- the end

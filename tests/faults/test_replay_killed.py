@@ -21,7 +21,7 @@ from mosaic_core.adapters.tables import ensure_tables
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.services.replay.reads import browse
+from mosaic_core.services.browsing import browsed
 from mosaic_core.services.replay.service import ReplayOrder, ReplayService, Selection
 from tests.support.azurite import Azurite, running_azurite
 from tests.support.broker import running_broker
@@ -99,7 +99,7 @@ async def _check(service: ReplayService) -> None:
             assert json.loads(message.body)["replayOfCommandId"] == meant[message.message_id]
         after = page[-1].sequence_number
     assert waiting.keys() == meant.keys(), "each has its replay, and nothing else was sent"
-    dead = [letter.message_id async for letter in browse(service.browser, QUEUE)]
+    dead = [letter.message_id async for letter in browsed(service.browser, QUEUE, dead=True)]
     assert dead == [command_id(MESSAGES + n) for n in range(1, OTHERS + 1)], "others stay, what was replayed is gone"
 
     async def audited(new: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.ids import guid_or_empty
 from mosaic_core.ports import BrowsedMessage, DeadLetterDesk, QueueBrowser
+from mosaic_core.services.browsing import browsed
 
 PAGE: Final = 100
 LOOKED_THROUGH: Final = 10_000
@@ -31,10 +32,10 @@ class HouseholdLetters:
         through."""
         found = 0
         for queue in self.queues:
-            after = looked_at = 0
-            while page := await self.browser.browse(queue, after=after, limit=PAGE):
-                found += sum(is_of(message, household_id) for message in page)
-                after, looked_at = page[-1].sequence_number, looked_at + len(page)
+            looked_at = 0
+            async for message in browsed(self.browser, queue, size=PAGE):
+                found += is_of(message, household_id)
+                looked_at += 1
                 if looked_at >= LOOKED_THROUGH:
                     found += 1
                     break

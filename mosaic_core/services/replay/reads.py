@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from mosaic_core.concurrency import each
-from mosaic_core.domain.errors import Detail, RequestError
+from mosaic_core.domain.errors import Detail, invalid_request
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.ports import BrowsedMessage, Clock, QueueBrowser, Stores
+from mosaic_core.ports import Clock, QueueBrowser, Stores
+from mosaic_core.services.browsing import browsed
 from mosaic_core.services.operators.runs import AT_ONCE
 from mosaic_core.services.replay import letters
 from mosaic_core.services.replay.letters import DeadLetter, letter_of
 from mosaic_core.services.replay.views import DeadLetterGroup, DeadLetterGroups, DeadLetters, DeadLetterView
 
-PAGE: Final = 250
 LOOKED_AT: Final = 2_000
 """Dead letters that are looked at for one page."""
 
@@ -52,14 +52,12 @@ class DeadLetterReads:
         if wanted.after is not None:
             lane, after = wanted.after
             if lane not in lanes:
-                raise RequestError(
-                    400, "validation_failed", "the request is not valid", [Detail("cursor", "is of another lane")]
-                )
+                raise invalid_request(Detail("cursor", "is of another lane"))
             lanes = lanes[lanes.index(lane) :]
         found: list[DeadLetter] = []
         looked_at, cursor = 0, None
         for place, lane in enumerate(lanes):
-            async for message in browse(self.browser, self.queues[lane], after=after if place == 0 else 0):
+            async for message in browsed(self.browser, self.queues[lane], dead=True, after=after if place == 0 else 0):
                 letter = letter_of(lane, message)
                 looked_at += 1
                 if wanted.takes(letter):
@@ -83,7 +81,7 @@ class DeadLetterReads:
             if lane not in (None, one):
                 continue
             count = 0
-            async for message in browse(self.browser, self.queues[one]):
+            async for message in browsed(self.browser, self.queues[one], dead=True):
                 if count == GROUPED:
                     complete = False
                     break
@@ -127,16 +125,3 @@ class DeadLetterReads:
             delivery_count=letter.delivery_count,
             replayed_as=claims[-1].new_command_id if claims else None,
         )
-
-
-async def browse(
-    browser: QueueBrowser, queue: str, *, after: int = 0, size: int = PAGE
-) -> AsyncIterator[BrowsedMessage]:
-    """Every dead letter beyond ``after``, by its number, page by page as they are asked for."""
-    while True:
-        page: Sequence[BrowsedMessage] = await browser.browse(queue, dead=True, after=after, limit=min(size, PAGE))
-        if not page:
-            return
-        for message in page:
-            yield message
-        after = page[-1].sequence_number

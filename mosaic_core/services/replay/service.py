@@ -32,6 +32,7 @@ from mosaic_core.domain.errors import (
     StoredRowError,
     StoreUnreachableError,
     TransientError,
+    invalid_request,
 )
 from mosaic_core.domain.ids import clean
 from mosaic_core.domain.lanes import RULES, Lane
@@ -56,9 +57,10 @@ from mosaic_core.ports import (
     Stored,
     Stores,
 )
+from mosaic_core.services.browsing import PAGE, browsed
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.replay.letters import DeadLetter, letter_of
-from mosaic_core.services.replay.reads import DeadLetterReads, browse
+from mosaic_core.services.replay.reads import DeadLetterReads
 from mosaic_core.services.replay.source import OTHER_REQUEST, REPLAYED, Refusal, Source, Sources, decoded
 from mosaic_core.services.replay.views import (
     RefusedReplay,
@@ -323,7 +325,7 @@ class ReplayService:
         queue, wanted = self.queues[order.lane], order.selection
         there: set[str] = set()
         count = 0
-        async for message in browse(self.browser, queue):
+        async for message in browsed(self.browser, queue, dead=True):
             letter = letter_of(order.lane, message)
             if not wanted.takes(letter):
                 continue
@@ -611,6 +613,9 @@ class _Drive:
         if self._replay.state != ReplayState.RUNNING:
             raise _StoppedError
 
+    def _dead(self, *, after: int, size: int = PAGE) -> AsyncIterator[BrowsedMessage]:
+        return browsed(self._service.browser, self._replay.queue, dead=True, after=after, size=size)
+
     async def _letters(self, items: Sequence[ReplayItem]) -> dict[int, BrowsedMessage]:
         """Those of the items that are still there. Somebody may have taken one meanwhile: then its record is what is
         left, and enough."""
@@ -619,7 +624,7 @@ class _Drive:
         if not wanted:
             return found
         size = max(len(wanted), _FEWEST)
-        async for message in browse(self._service.browser, self._replay.queue, after=min(wanted) - 1, size=size):
+        async for message in self._dead(after=min(wanted) - 1, size=size):
             if message.sequence_number in wanted:
                 found[message.sequence_number] = message
             if message.sequence_number >= max(wanted):
@@ -680,7 +685,7 @@ class _Drive:
         left: dict[int, str] = {}
         some: list[BrowsedMessage] = []
         last = max(planned, default=0)
-        async for message in browse(self._service.browser, self._replay.queue, after=min(planned, default=0) - 1):
+        async for message in self._dead(after=min(planned, default=0) - 1):
             if message.sequence_number > last or len(left) >= CLEARED_AT_ONCE:
                 break
             if message.sequence_number in planned and message.sequence_number not in self._refused:
@@ -803,10 +808,6 @@ def _type_of(payload: Payload) -> str:
     return next(kind for kind, model in PAYLOADS.items() if type(payload) is model)
 
 
-def _invalid(field: str, issue: str) -> RequestError:
-    return RequestError(400, "validation_failed", "the request is not valid", [Detail(field, issue)])
-
-
 def _check_many(order: ReplayOrder) -> None:
     missing = []
     if not order.root_cause:
@@ -814,12 +815,12 @@ def _check_many(order: ReplayOrder) -> None:
     if order.confirm_lane != order.lane:
         missing.append(Detail("confirmLane", "has to be the lane's name where more than one message is replayed"))
     if missing:
-        raise RequestError(400, "validation_failed", "the request is not valid", missing)
+        raise invalid_request(*missing)
 
 
 def _check_edit(order: ReplayOrder, total: int) -> None:
     if order.edit is not None and total > 1:
-        raise _invalid("edit", "is of one message, and more are meant")
+        raise invalid_request(Detail("edit", "is of one message, and more are meant"))
 
 
 def _edit_of(order: ReplayOrder) -> Payload | None:
@@ -828,11 +829,11 @@ def _edit_of(order: ReplayOrder) -> Payload | None:
         return None
     kind = order.edit.get("commandType")
     if kind not in set(RULES[order.lane].command_types):
-        raise _invalid("edit.commandType", "is none of the lane's")
+        raise invalid_request(Detail("edit.commandType", "is none of the lane's"))
     try:
         envelope = decode(json.dumps(order.edit, ensure_ascii=False).encode("utf-8", "replace"), order.lane)
     except PoisonError as error:
         field, _, issue = error.rationale.partition(": ")
-        raise _invalid(f"edit.{field}" if issue else "edit", issue or error.rationale) from None
+        raise invalid_request(Detail(f"edit.{field}" if issue else "edit", issue or error.rationale)) from None
     assert envelope.payload is not None
     return envelope.payload
