@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import gc
+import warnings
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
-from mosaic_core.adapters.tables import ensure_tables
+from mosaic_core.adapters.tables import TableStores, ensure_tables, open_table_stores
+from tests.contract.messaging import running_broker
 from tests.support.azurite import Azurite, running_azurite
 
 
@@ -19,3 +23,25 @@ def azurite() -> Iterator[Azurite]:
         with ThreadPoolExecutor(1) as thread:  # the first test that asks may be on a running loop
             thread.submit(lambda: asyncio.run(ensure_tables(service.tables, service.blobs))).result()
         yield service
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[TableStores]:
+    """Stores over an Azurite of their own, for what looks at everything that is there."""
+    with running_azurite() as service:
+        await ensure_tables(service.tables, service.blobs)
+        found = open_table_stores(service.tables, service.blobs, now=lambda: datetime.now(UTC))
+        try:
+            yield found
+        finally:
+            await found.close()
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Of a broker of the module's own. What its clients leave open is told here, and not in whichever test is next."""
+    with running_broker(tmp_path_factory.mktemp("broker")) as port:
+        yield port
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

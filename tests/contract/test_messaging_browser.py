@@ -4,9 +4,7 @@ queues are looked at, and nothing of them is changed by it."""
 from __future__ import annotations
 
 import asyncio
-import gc
-import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +20,7 @@ from mosaic_core.adapters.servicebus import ServiceBusSender
 from mosaic_core.config import Connection
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.ports import BrowsedMessage, CommandSender, OutgoingMessage, QueueBrowser
-from tests.contract.messaging import QUEUES, Proxy, connection, running_broker
+from tests.contract.messaging import QUEUES, Proxy, connection
 
 QUEUE, OTHER = QUEUES
 
@@ -30,15 +28,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as port:
-        yield port
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @dataclass

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from azure.servicebus.aio import ServiceBusClient
 
@@ -12,18 +10,12 @@ from mosaic_core.adapters.deadletters import ServiceBusDesk
 from mosaic_core.adapters.servicebus import ServiceBusSender
 from mosaic_core.ports import OutgoingMessage
 from mosaic_core.services.households.letters import HouseholdLetters
-from tests.contract.messaging import QUEUES, connection, running_broker
+from tests.contract.messaging import QUEUES, connection
 from tests.support.households import ONE, OTHER, message
 
 QUEUE, _ = QUEUES
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as port:
-        yield port
 
 
 async def test_only_the_household_s_dead_letters_go(port: int) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import logging
 import statistics
 import time
-import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +19,7 @@ from azure.eventhub.aio import EventHubConsumerClient
 
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
 from mosaic_core.ports import Finding, RuntimeEvent
-from tests.contract.messaging import HUB, Proxy, connection, running_broker
+from tests.contract.messaging import HUB, Proxy, connection
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -48,15 +46,6 @@ def events(prefix: str, count: int, households: int = 1) -> list[RuntimeEvent]:
 
 def ids(sent: list[RuntimeEvent]) -> set[str]:
     return {event.event_id for event in sent}
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as port:
-        yield port
-    with warnings.catch_warnings():  # see above: not in whichever test comes next
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

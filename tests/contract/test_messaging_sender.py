@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import time
-import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +25,7 @@ from mosaic_core.config import Connection
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.ports import CommandSender, Finding, OutgoingMessage
-from tests.contract.messaging import QUEUES, Proxy, connection, running_broker
+from tests.contract.messaging import QUEUES, Proxy, connection
 
 QUEUE, OTHER = QUEUES
 
@@ -40,15 +38,6 @@ pytestmark = [
 ]
 
 type Receive = Callable[..., Awaitable[list[ServiceBusReceivedMessage]]]
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as port:
-        yield port
-    with warnings.catch_warnings():  # see above: not in whichever test comes next
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

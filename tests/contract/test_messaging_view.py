@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -20,18 +20,12 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.ports import Clock, CommandSender, OutgoingMessage
 from mosaic_core.services import lanes_watch
 from mosaic_core.services.lanes_watch import LanesWatch
-from tests.contract.messaging import QUEUES, connection, running_broker
+from tests.contract.messaging import QUEUES, connection
 
 QUEUE, OTHER = QUEUES
 LANES = {Lane.INGESTION: QUEUE, Lane.SWEEP: OTHER}
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as port:
-        yield port
 
 
 @dataclass

@@ -4,9 +4,7 @@ and over Azurite."""
 from __future__ import annotations
 
 import asyncio
-import gc
-import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -25,7 +23,7 @@ from mosaic_core.config import Connection
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.replay import CHUNK, Replay, ReplayClaim, ReplayItem, ReplayState
 from mosaic_core.ports import BrowsedMessage, DeadLetterDesk, OutgoingMessage, QueueBrowser, ReplayStore
-from tests.contract.messaging import QUEUES, connection, running_broker
+from tests.contract.messaging import QUEUES, connection
 from tests.support.azurite import Azurite
 
 QUEUE = QUEUES[0]
@@ -35,15 +33,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as port:
-        yield port
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @dataclass

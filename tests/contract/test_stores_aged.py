@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -11,7 +10,7 @@ import pytest
 
 from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker, MemoryPublisher
 from mosaic_core.adapters.rows import Row
-from mosaic_core.adapters.tables import TableStores, ensure_tables, open_table_stores
+from mosaic_core.adapters.tables import TableStores
 from mosaic_core.adapters.tables.stores import (
     COMMANDS,
     DECISIONS,
@@ -30,20 +29,7 @@ from mosaic_core.services import reconciler as reconciler_module
 from mosaic_core.services.reconciler import Reconciler
 from mosaic_core.services.retention import Ages, Retention
 from tests.support import records
-from tests.support.azurite import running_azurite
 from tests.unit.test_retention import CONVERSATION, HOUSEHOLD, QUEUE, leave
-
-
-@pytest.fixture
-async def opened() -> AsyncIterator[TableStores]:
-    """An Azurite of its own: these walks see everything that is there."""
-    with running_azurite() as service:
-        await ensure_tables(service.tables, service.blobs)
-        found = open_table_stores(service.tables, service.blobs, now=lambda: datetime.now(UTC))
-        try:
-            yield found
-        finally:
-            await found.close()
 
 
 async def counted(opened: TableStores) -> dict[str, int]:

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 
 from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker
-from mosaic_core.adapters.tables import TABLES, TableStores, ensure_tables, open_table_stores
+from mosaic_core.adapters.tables import TABLES, TableStores
 from mosaic_core.domain.errors import RequestError, StoreUnreachableError
 from mosaic_core.domain.households import HouseholdKind
 from mosaic_core.services.households import service as module
-from tests.support.azurite import running_azurite
 from tests.support.faults import Plan, ProcessDied, faulty_stores
 from tests.support.households import ONE, OTHER, Filled, fill, service
-
-
-@pytest.fixture
-async def opened() -> AsyncIterator[TableStores]:
-    """An Azurite of its own: everything that is there is looked at."""
-    with running_azurite() as azurite:
-        await ensure_tables(azurite.tables, azurite.blobs)
-        found = open_table_stores(azurite.tables, azurite.blobs, now=lambda: datetime.now(UTC))
-        try:
-            yield found
-        finally:
-            await found.close()
 
 
 async def everything(opened: TableStores) -> list[str]:

@@ -22,10 +22,10 @@ from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.services.browsing import browsed
-from mosaic_core.services.replay.service import ReplayOrder, ReplayService, Selection
+from mosaic_core.services.replay.service import ReplayService
 from tests.support.azurite import Azurite, running_azurite
 from tests.support.broker import running_broker
-from tests.support.dead import QUEUES, command_id, message_body, rejected
+from tests.support.dead import ORDER, QUEUES, command_id, message_body, rejected
 from tests.support.replay_driver import opened
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,16 +59,7 @@ async def _run(azurite: Azurite, bus: str) -> None:
         await _bury(bus, numbers)
         print(f"\nseeded {MESSAGES + OTHERS} in {time.monotonic() - began:.0f} s")
         began = time.monotonic()
-        order = ReplayOrder(
-            lane=Lane.CONVERSATION,
-            selection=Selection(reason="processing_failed"),
-            reason="the provider is back",
-            requested_by="rolf",
-            root_cause="it was down",
-            confirm_lane="conversation",
-            rate=500,
-        )
-        begun = await service.begin(order)
+        begun = await service.begin(ORDER)
         assert begun.total == MESSAGES
         asked = json.dumps({"tables": tables, "blobs": blobs, "bus": bus, "replayId": begun.replay_id}) + "\n"
         # so that all of them fall within the work: some ten requests a message

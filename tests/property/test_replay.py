@@ -20,21 +20,12 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import DecisionOutcome, KeyStatus
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.outbox import UnsentCommands
-from mosaic_core.services.replay.service import ReplayOrder, ReplayService, Selection
+from mosaic_core.services.replay.service import ReplayService, Selection
 from mosaic_core.services.replay.views import ReplayView
-from tests.support.dead import QUEUES, FaultyDesk, Graves, command_id
+from tests.support.dead import ORDER, QUEUES, FaultyDesk, Graves, command_id
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_messaging, faulty_stores
 
 QUEUE = QUEUES[Lane.CONVERSATION]
-ORDER = ReplayOrder(
-    lane=Lane.CONVERSATION,
-    selection=Selection(reason="processing_failed"),
-    reason="the provider is back",
-    requested_by="rolf",
-    root_cause="it was down",
-    confirm_lane="conversation",
-    rate=500,
-)
 MEANT, OTHERS, RUNNING = 5, 2, 1
 
 

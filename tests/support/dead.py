@@ -17,6 +17,7 @@ from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Command
 from mosaic_core.ports import DeadLetterSession, OutgoingMessage, Stores
+from mosaic_core.services.replay.service import ReplayOrder, Selection
 from tests.support import records
 from tests.support.faults import Faulty, Plan
 
@@ -24,6 +25,16 @@ QUEUES = {lane: rules.default_queue for lane, rules in RULES.items()}
 HOUSEHOLD = "a11ce000000000000000000000000001"
 USER = "a11ce000000000000000000000000002"
 TALK = "c0000000000000000000000000000001"
+ORDER = ReplayOrder(
+    lane=Lane.CONVERSATION,
+    selection=Selection(reason="processing_failed"),
+    reason="the provider is back",
+    requested_by="rolf",
+    root_cause="it was down",
+    confirm_lane="conversation",
+    rate=500,
+)
+"""All that a lane dead-lettered as failed."""
 
 
 def command_id(number: int) -> str:

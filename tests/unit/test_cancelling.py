@@ -313,16 +313,22 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("waits", "place", "kind"), FAULTS)
-async def test_a_cancellation_that_fails_at_any_request_leaves_what_the_same_again_ends(
-    waits: bool, place: int, kind: Kind
-) -> None:
+async def cut_off(waits: bool, place: int, kind: Kind) -> World:
+    """After a cancellation that failed at one of its requests."""
     world = World(Work(("fail", "success")))
     await world.send()
     if waits:
         await one_delivery(world)
     with suppress(ProcessDied, StoreUnreachableError):
         await cancel(world, stores=faulty_stores(world.stored, Plan({place: kind})))
+    return world
+
+
+@pytest.mark.parametrize(("waits", "place", "kind"), FAULTS)
+async def test_a_cancellation_that_fails_at_any_request_leaves_what_the_same_again_ends(
+    waits: bool, place: int, kind: Kind
+) -> None:
+    world = await cut_off(waits, place, kind)
     world.clock.advance(31)
     assert await cancel(world) in {"cancelled", "already_cancelled"}
     await world.run()
@@ -334,12 +340,7 @@ async def test_a_cancellation_that_fails_at_any_request_keeps_no_delivery_from_i
     waits: bool, place: int, kind: Kind
 ) -> None:
     """Nobody asks again: the command ends all the same, one way or the other."""
-    world = World(Work(("fail", "success")))
-    await world.send()
-    if waits:
-        await one_delivery(world)
-    with suppress(ProcessDied, StoreUnreachableError):
-        await cancel(world, stores=faulty_stores(world.stored, Plan({place: kind})))
+    world = await cut_off(waits, place, kind)
     await world.run()
     key, run = await world.key(), await world.run_row()
     assert key.status in {KeyStatus.COMPLETED, KeyStatus.REJECTED}
