@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from mosaic_core.agents.recurring import Charge, Series, by_merchant, median
 from mosaic_core.domain.ledger import Finding
+from mosaic_core.ledger.recurring import Charge, Series, by_merchant, median
 
 _MOVES_MONEY = re.compile(
     r"transfer|xfer|zelle|venmo|cash ?app|wire|withdraw|atm|saving|checking|deposit|check|contribution|invest|ira\b"

@@ -11,7 +11,9 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
-from mosaic_core.agents.anomalies.ledgerview import (
+from mosaic_core.computing import unless_stopped
+from mosaic_core.domain.ledger import Finding
+from mosaic_core.ledger.anomalies.ledgerview import (
     Evident,
     LedgerView,
     grouped,
@@ -21,10 +23,8 @@ from mosaic_core.agents.anomalies.ledgerview import (
     money,
     short,
 )
-from mosaic_core.agents.anomalies.ordered import RunningMedian, Without, has_near, quantile, robust_spread
-from mosaic_core.agents.recurring import Charge, Series
-from mosaic_core.computing import unless_stopped
-from mosaic_core.domain.ledger import Finding
+from mosaic_core.ledger.anomalies.ordered import RunningMedian, Without, has_near, quantile, robust_spread
+from mosaic_core.ledger.recurring import Charge, Series
 
 _DUPLICATE_WITHIN: Final = 2
 _REFUND_WITHIN: Final = 12

@@ -10,10 +10,20 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from mosaic_core.agents.descriptors import NOISE_WORDS, descriptor_words, merchant_key, merchant_words
-from mosaic_core.agents.evidence import CHAIN, COMPOUND, DECISIVE, MONEY, PHRASE, STRONG, Saying, of_phrase, tables
-from mosaic_core.agents.lexicon import PRIMARIES
 from mosaic_core.domain.ledger import Categorisation, Transaction
+from mosaic_core.ledger.categories.evidence import (
+    CHAIN,
+    COMPOUND,
+    DECISIVE,
+    MONEY,
+    PHRASE,
+    STRONG,
+    Saying,
+    of_phrase,
+    tables,
+)
+from mosaic_core.ledger.categories.knowledge import PRIMARIES
+from mosaic_core.ledger.descriptors import NOISE_WORDS, descriptor_words, merchant_key, merchant_words
 
 REVIEW_THRESHOLD: Final = 0.6
 """A categorisation with less confidence goes to a person."""

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from mosaic_core.agents.descriptors import merchant_words
-from mosaic_core.agents.lexicon import BRAND_ALIASES
-from mosaic_core.agents.offline.ledgerview import Row, compact, fold
 from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.edits import within as edits_within
+from mosaic_core.ledger.categories.knowledge import BRAND_ALIASES
+from mosaic_core.ledger.descriptors import merchant_words
+from mosaic_core.ledger.rows import Row, compact, fold
 
 _WORD: Final = re.compile(r"[0-9a-z&']+")
 _TOKEN: Final = re.compile(r"[0-9a-z]+")

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
-from mosaic_core.agents.offline import wordforms
-from mosaic_core.agents.offline.query import Flow
+from mosaic_core.ledger.query import Flow
 
 TRANSFERS: Final = frozenset({"TRANSFER_IN", "TRANSFER_OUT"})
 
@@ -99,6 +99,20 @@ def insurer(text: str) -> bool:
     return _INSURERS.search(text) is not None
 
 
+def _joined(*parts: str) -> str:
+    return "; ".join(
+        " ".join(words).replace("  ", " ").strip() for words in product(*(part.split("|") for part in parts))
+    )
+
+
+_CASH_TAKEN: Final = _joined(
+    "pull|pulled|draw|drew|drawn|draw out|drew out|pull out|pulled out|take|took|taken|take out|took out|taken out|withdraw|withdrew|withdrawn|get|got",
+    "from|out of",
+    "the|my|our|",
+    "bank|atm|atms|cash machine|cash machines|cashpoint|cashpoints",
+)
+
+
 # Phrases of the question → topic. The longest phrase at a place wins.
 _PHRASES: Final[tuple[tuple[str, Topic], ...]] = (
     ("food and drink; food and drinks; food & drink; food n drink; food_and_drink; food drink; food; eating and drinking", _topic("food and drink", "FOOD_AND_DRINK")),
@@ -176,7 +190,7 @@ _PHRASES: Final[tuple[tuple[str, Topic], ...]] = (
     ("late fee; late fees; late payment fee; late payment fees; late charges", _topic("late fees", "BANK_FEES LOAN_PAYMENTS", _any("late"))),
     ("interest charges; interest charge; interest paid; interest expense; pay in interest; paid in interest; paying in interest; pay interest; paid interest; interest on my card; interest on the card; credit card interest; card interest; loan interest; interest payments made; charged in interest; charged interest; interest i paid; interest was i charged; interest have i been charged; interest did i pay", _topic("interest charges", "BANK_FEES LOAN_PAYMENTS", _any("interest; finance charge"))),
     ("bank fee; bank fees; bank charge; bank charges; banking fees; banking charges; banking costs; bank_fees; fee; fees; service charge; service charges; bank costs; bank; my bank; fees and charges; penalty fees; charges from the bank; charges from my bank; bank's fees; charged in fees; charged fees; bank charged", _topic("bank fees", "BANK_FEES")),
-    (f"{wordforms.CASH_TAKEN}; cash withdrawal; cash withdrawals; cash; atm; atms; atm withdrawal; atm withdrawals; cash machine; cash machines; cashpoint; cashpoints; cash point; cash points; withdraw; withdrew; withdrawn; withdrawing; withdraw cash; withdrew cash; withdraw in cash; withdrawn in cash; take out cash; took out cash; taken out cash; take out in cash; took out in cash; taken out in cash; take cash out; took cash out; taken cash out; get cash out; got cash out; cash out; cash did i withdraw; cash did i take out; cash have i taken out; cash have i withdrawn; cash did i get out; cash did we take out; cash did we withdraw; cash taken out; cash took out; use an atm; used an atm; use the atm; used the atm; hit the atm; an atm; hole in the wall; atm visits; withdrawals of cash; cash i took out; cash i withdrew; pull out in cash; pull out cash; cash withdrawn; withdrawals from atms; withdrawals at atms; atm trips; cash from atms; cash from the atm; use a cash machine; used a cash machine; use the cash machine; money from the atm; money out of the atm; took money out of the atm; take money out of the atm", _topic("cash withdrawals", "TRANSFER_OUT GENERAL_SERVICES BANK_FEES", _CASH, _NOT_CASH, Flow.MONEY_OUT)),
+    (f"{_CASH_TAKEN}; cash withdrawal; cash withdrawals; cash; atm; atms; atm withdrawal; atm withdrawals; cash machine; cash machines; cashpoint; cashpoints; cash point; cash points; withdraw; withdrew; withdrawn; withdrawing; withdraw cash; withdrew cash; withdraw in cash; withdrawn in cash; take out cash; took out cash; taken out cash; take out in cash; took out in cash; taken out in cash; take cash out; took cash out; taken cash out; get cash out; got cash out; cash out; cash did i withdraw; cash did i take out; cash have i taken out; cash have i withdrawn; cash did i get out; cash did we take out; cash did we withdraw; cash taken out; cash took out; use an atm; used an atm; use the atm; used the atm; hit the atm; an atm; hole in the wall; atm visits; withdrawals of cash; cash i took out; cash i withdrew; pull out in cash; pull out cash; cash withdrawn; withdrawals from atms; withdrawals at atms; atm trips; cash from atms; cash from the atm; use a cash machine; used a cash machine; use the cash machine; money from the atm; money out of the atm; took money out of the atm; take money out of the atm", _topic("cash withdrawals", "TRANSFER_OUT GENERAL_SERVICES BANK_FEES", _CASH, _NOT_CASH, Flow.MONEY_OUT)),
     ("salary; salaries; salarys; wage; wages; paycheck; paychecks; pay check; pay checks; pay cheque; pay cheques; paycheque; paycheques; pay packet; pay packets; pay slip; payslip; payslips; pay slips; payroll; payroll deposits; payroll deposit; payday; paydays; pay day; pay days; my pay; our pay; the pay; just the pay; just pay; pay received; pay did we get; pay did i get; pay did we receive; pay did i receive; pay have we received; pay have i received; pay have we got; pay have i got; pay came in; pay has come in; pay landed; pay was received; pay deposited; pay payments; pay payment; in pay; take home pay; pay credited; pay credits; net pay; from work; from my job; from my employer; my employer; direct deposit; direct deposits; pay deposits; salary payment; salary payments; work pay; wage packet; wage packets; my job; from employment; work income; employment income", _topic("salary", "INCOME", None, _EXTRA_INCOME, Flow.INCOME)),
     ("interest; interest earned; interest income; interest payment; interest payments; interest received; savings interest; deposit interest; bank interest; interest on savings; interest on my savings; interest credited; earn in interest; earned in interest; interest from savings; interest from my savings; interest did my savings pay; interest did my savings earn; interest have my savings earned; interest did my savings account pay; interest have i earned; interest did i earn; interest did i get; interest did i receive; interest did we earn; interest has my savings account paid; interest did the bank pay me; interest has the bank paid me", _topic("interest", "INCOME", _any("interest; int\\b"), None, Flow.INCOME)),
     ("dividend; dividends; dividend income; dividend payments", _topic("dividends", "INCOME", _any("dividend; div\\b"), None, Flow.INCOME)),

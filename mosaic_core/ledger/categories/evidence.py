@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from mosaic_core.agents.lexicon import Kind, read
-from mosaic_core.agents.spelling import spellings
+from mosaic_core.ledger.categories.knowledge import Kind, read
+from mosaic_core.ledger.spelling import spellings
 
 CHAIN: Final = 7.5
 PHRASE: Final = 6.0

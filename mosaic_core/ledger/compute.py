@@ -13,12 +13,12 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-from mosaic_core.agents.offline.ledgerview import Row
-from mosaic_core.agents.offline.periods import Period
-from mosaic_core.agents.offline.query import Flow, Group, Query, Subject
-from mosaic_core.agents.offline.vocabulary import TRANSFERS, insurer
-from mosaic_core.agents.recurring import Series, ended, recurring_series
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.ledger.periods import Period
+from mosaic_core.ledger.query import Flow, Group, Query, Subject
+from mosaic_core.ledger.recurring import Series, ended, recurring_series
+from mosaic_core.ledger.rows import Row
+from mosaic_core.ledger.topics import TRANSFERS, insurer
 
 _WHOLE_CURRENCIES: Final = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split())
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
-from mosaic_core.agents.anomalies.ledgerview import LedgerView
-from mosaic_core.agents.anomalies.purchases import amount_outliers, card_testing, duplicate_charges, first_time_large
-from mosaic_core.agents.anomalies.rhythms import missed, new_recurring, price_rises
-from mosaic_core.agents.recurring import charges, find_series
 from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.ledger.anomalies.ledgerview import LedgerView
+from mosaic_core.ledger.anomalies.purchases import amount_outliers, card_testing, duplicate_charges, first_time_large
+from mosaic_core.ledger.anomalies.rhythms import missed, new_recurring, price_rises
+from mosaic_core.ledger.recurring import charges, find_series
 
 KINDS: Final = (
     "duplicate_charge",

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from mosaic_core.agents.offline.periods import Period
+from mosaic_core.ledger.periods import Period
 
 
 class Intent(StrEnum):

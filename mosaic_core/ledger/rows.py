@@ -12,10 +12,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from mosaic_core.agents.categorise import categorise
-from mosaic_core.agents.descriptors import clean_descriptor, merchant_words
-from mosaic_core.agents.offline.vocabulary import TRANSFERS, Topic, card_payment
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.ledger.categories.categorise import categorise
+from mosaic_core.ledger.descriptors import clean_descriptor, merchant_words
+from mosaic_core.ledger.topics import TRANSFERS, Topic, card_payment
 
 NOT_REFUND: Final = TRANSFERS | {"INCOME", "LOAN_PAYMENTS"}
 NOT_SPENDING: Final = TRANSFERS | {"INCOME"}

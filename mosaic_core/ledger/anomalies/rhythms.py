@@ -9,11 +9,11 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
-from mosaic_core.agents.anomalies.ledgerview import Evident, LedgerView, is_pay, is_payment, money, short
-from mosaic_core.agents.anomalies.ordered import Scatter
-from mosaic_core.agents.recurring import Charge, Series, median
 from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.ledger import Finding
+from mosaic_core.ledger.anomalies.ledgerview import Evident, LedgerView, is_pay, is_payment, money, short
+from mosaic_core.ledger.anomalies.ordered import Scatter
+from mosaic_core.ledger.recurring import Charge, Series, median
 
 _RISE: Final = 0.10
 _MOVED: Final = 0.05
