@@ -16,8 +16,8 @@ from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.membership import RIGHTS
 from mosaic_core.entrypoints import asyncapi, console, http, queues, timers
 from mosaic_core.entrypoints.http.answers import CODES
-from mosaic_core.entrypoints.http.call import Access
-from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from mosaic_core.entrypoints.http.call import Access, Route
+from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.entrypoints.openapi import document
 from mosaic_ops.ops import app
 

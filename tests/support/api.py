@@ -19,6 +19,7 @@ from mosaic_core.config import Build
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.lanes import RULES
 from mosaic_core.domain.records import Membership
+from mosaic_core.entrypoints import asyncapi, openapi
 from mosaic_core.entrypoints.http import Api, create_blueprint
 from mosaic_core.ports import Finding, Principal, Stores, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
@@ -130,6 +131,8 @@ class Services:
     verifier: TokenVerifier
     platform_principal: Callable[[str], Principal] | None
     quota: CommandQuota | None
+    openapi: Callable[[], str] = openapi.document_text
+    asyncapi: Callable[[], str] = asyncapi.document_text
 
 
 @dataclass

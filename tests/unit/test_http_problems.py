@@ -10,8 +10,8 @@ import pytest
 from mosaic_core.domain.errors import QueueUnavailableError, RequestError, StoreUnreachableError
 from mosaic_core.entrypoints.http import answers
 from mosaic_core.entrypoints.http.answers import CODES, prefers_problem
-from mosaic_core.entrypoints.http.call import Access
-from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from mosaic_core.entrypoints.http.call import Access, Route
+from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.entrypoints.openapi import document
 from tests.support.api import CONVERSATION, ApiWorld
 from tests.unit.test_access_matrix import url

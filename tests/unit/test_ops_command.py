@@ -21,8 +21,7 @@ import pytest
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_ops import cli
-from mosaic_ops.ops import glance, queues, telemetry
-from mosaic_ops.ops import main as main_module
+from mosaic_ops.ops import glance, queues, telemetry, verbs
 from mosaic_ops.ops.api import Api
 from mosaic_ops.ops.errors import OpsError, UnreachableError, UsageError
 from mosaic_ops.ops.main import hoisted
@@ -667,7 +666,7 @@ def test_what_an_answer_means(
 def test_the_shell_completes_verbs_and_choices(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(main_module.COMPLETE, "complete_bash")
+    monkeypatch.setenv(verbs.COMPLETE, "complete_bash")
     for words, place, expected in (
         ("mosaic dlq sh", "2", {"show"}),
         ("mosaic runs --status ", "3", {"Running", "NeedsReview"}),
@@ -676,7 +675,7 @@ def test_the_shell_completes_verbs_and_choices(
         monkeypatch.setenv("COMP_CWORD", place)
         assert cli.main(["ops"]) == 0
         assert expected <= set(capsys.readouterr().out.split())
-    monkeypatch.delenv(main_module.COMPLETE)
+    monkeypatch.delenv(verbs.COMPLETE)
     assert cli.main(["ops", "completion", "bash"]) == 0
     assert "complete -o default -F _mosaic_ops mosaic" in capsys.readouterr().out
 

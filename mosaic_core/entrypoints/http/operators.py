@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import azure.functions as func
 
@@ -16,13 +16,11 @@ from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, Severity
 from mosaic_core.entrypoints.http import paging, rules
 from mosaic_core.entrypoints.http.answers import answer, refused
 from mosaic_core.entrypoints.http.bodies import PostResolution
+from mosaic_core.entrypoints.http.call import Call
 from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, invalid
 from mosaic_core.services.approval_pages import LARGEST_PAGE as APPROVALS
 from mosaic_core.services.operators.runs import RunFilter
 from mosaic_core.services.operators.signals import Shown, SignalFilter
-
-if TYPE_CHECKING:
-    from mosaic_core.entrypoints.http.call import Call
 
 log = logging.getLogger(__name__)
 

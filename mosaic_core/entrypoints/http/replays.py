@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import azure.functions as func
 
@@ -14,13 +14,11 @@ from mosaic_core.domain.replay import ReplayState
 from mosaic_core.entrypoints.http import paging, rules
 from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.bodies import PostReplay
+from mosaic_core.entrypoints.http.call import Call
 from mosaic_core.entrypoints.http.operators import looked
 from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, Request, invalid
 from mosaic_core.services.replay.reads import LetterFilter
 from mosaic_core.services.replay.service import ReplayOrder, Selection
-
-if TYPE_CHECKING:
-    from mosaic_core.entrypoints.http.call import Call
 
 _BASE: Final = "/api/v1/agent"
 _REASON: Final = re.compile(rules.REASON["pattern"].strip("^$"), re.ASCII)
