@@ -31,6 +31,7 @@ EXIT_STALLED = 71
 """An event loop stood still: the process ends as after a crash, and is started again."""
 
 ABANDON_SECONDS = 3.0
+_DEBUG_SETTING = "PYTHON_ENABLE_DEBUG_LOGGING"
 
 
 class Host:
@@ -50,7 +51,7 @@ class Host:
         self._timers: dict[str, TimerListener] = {}
         self._ending = False
         self.state = "Initializing"
-        self._host_json = HostJson.load(config.app / "host.json")
+        self._host_json = HostJson.load(config.app / "host.json", os.environ)
         timeout = self._host_json.function_timeout
         self._invoker = Invoker(
             self._worker,
@@ -91,7 +92,7 @@ class Host:
 
     async def start(self) -> None:
         """Loads the app and opens everything, without firing a trigger. Raises HostError."""
-        logging.getLogger().setLevel(self._host_json.log_level)
+        self._set_log_levels()
         try:
             self.http_port = await self._http.start(self._config.http_host, self._config.http_port)
         except OSError as exc:
@@ -116,6 +117,24 @@ class Host:
                     function, function.trigger, self._config.state_dir, self._invoker
                 )
         await asyncio.gather(*(listener.open() for listener in self._queues.values()))
+
+    def _set_log_levels(self) -> None:
+        """host.json filters what the worker's root logger lets through, which is INFO and above as on the platform."""
+        levels = self._host_json.log_levels.values()
+        debug = os.environ.get(_DEBUG_SETTING, "").lower() in ("1", "true", "t", "yes", "y")
+        lowest = min([self._host_json.log_level(""), *levels])
+        logging.getLogger().setLevel(max(lowest, logging.DEBUG if debug else logging.INFO))
+        if len(set(levels)) > 1:
+            for handler in logging.getLogger().handlers:
+                handler.addFilter(self._wanted)
+
+    def _wanted(self, record: logging.LogRecord) -> bool:
+        """Whether its category's level lets a record through: what a function logs has ``Function.<name>.User``."""
+        category = record.name
+        if not category.startswith("Host."):
+            function = self._worker.current_function()
+            category = f"Function.{function}.User" if function else category
+        return record.levelno >= self._host_json.log_level(category)
 
     def go(self) -> None:
         """Lets every trigger fire."""

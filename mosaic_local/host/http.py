@@ -36,7 +36,8 @@ class HostState(Protocol):
 
 
 class HttpServer:
-    """Routes requests to functions: the most specific template that matches and takes the method; else a bare 404."""
+    """Routes requests to functions: the first, by name, whose template matches and that takes the method; else a bare
+    404."""
 
     def __init__(
         self,
@@ -81,8 +82,7 @@ class HttpServer:
 
     def serve(self, functions: Iterable[Function]) -> None:
         """From now on requests reach these functions."""
-        routes = [(f.trigger, f) for f in functions if isinstance(f.trigger, HttpTrigger) and not f.disabled]
-        self._routes = sorted(routes, key=lambda pair: pair[0].route.precedence)
+        self._routes = [(f.trigger, f) for f in functions if isinstance(f.trigger, HttpTrigger) and not f.disabled]
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -110,12 +110,21 @@ class HttpServer:
     async def _run(
         self, request: web.Request, function: Function, params: dict[str, str], body: bytes
     ) -> web.StreamResponse:
+        if body and request.content_length is None:
+            log.warning(
+                "function %s: a request body of %d bytes without Content-Length is not handed to the function, as on "
+                "the platform",
+                function.name,
+                len(body),
+            )
+            body = b""
         http = RpcHttp(
             method=request.method,
             url=str(request.url),
-            headers=_joined(request.headers.items()),
+            headers=_joined((name.lower(), value) for name, value in request.headers.items()),
             params=params,
-            query=_joined(request.query.items()),
+            # the worker does not say that it takes empty ones, so the platform leaves them out
+            query={name: value for name, value in _joined(request.query.items()).items() if value},
             body=TypedData(bytes=body),
         )
         trace = RpcTraceContext(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
@@ -183,10 +192,13 @@ class HttpServer:
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Repeated names become one value joined by commas, as on the platform."""
+    """Repeated names, whatever their case, become one value: what is not empty, joined by commas, as on the
+    platform."""
     joined: dict[str, str] = {}
+    spelt: dict[str, str] = {}
     for name, value in pairs:
-        joined[name] = f"{joined[name]},{value}" if name in joined else value
+        first = spelt.setdefault(name.lower(), name)
+        joined[first] = ",".join(filter(None, (joined.get(first), value)))
     return joined
 
 

@@ -74,7 +74,8 @@ class ServiceBusListener:
         return self._attached > 0
 
     async def open(self) -> None:
-        """Opens the first slots' links without receiving; returns when one stands."""
+        """Opens the first slots' links without receiving; returns when one stands, or the queue is not reachable: it is
+        then tried again and again while the host runs, as on the platform."""
         self._client = ServiceBusClient.from_connection_string(self._trigger.connection_string, retry_total=1)
         self._add_slots(min(_FIRST_SLOTS, self._host_json.max_concurrent_calls))
         await self._opened.wait()
@@ -136,9 +137,14 @@ class ServiceBusListener:
             except Exception as exc:
                 if not self._unreachable and not self._stopping.is_set():
                     self._unreachable = True
-                    log.warning(
-                        "queue %s is not reachable, trying again: %s: %s", self._trigger.queue, type(exc).__name__, exc
+                    log.error(
+                        "function %s does not listen: queue %s is not reachable, trying again: %s: %s",
+                        self._function.name,
+                        self._trigger.queue,
+                        type(exc).__name__,
+                        exc,
                     )
+                self._opened.set()
                 await self._pause(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
                 attempt += 1
             finally:
@@ -206,7 +212,7 @@ class ServiceBusListener:
             properties = plain(message.application_properties or {})
             response = await self._invoker.run(
                 self._function,
-                TypedData(bytes=body_of(message)),
+                self._data(message),
                 trigger_metadata(message, properties),
                 _trace_context(properties),
             )
@@ -238,6 +244,22 @@ class ServiceBusListener:
                         exc,
                     )
                 self._settlement.in_flight.pop(token, None)
+
+    def _data(self, message: ServiceBusReceivedMessage) -> TypedData:
+        """The body as the trigger's data type has it: text unless that says binary. Bytes that are no UTF-8 are lost
+        then, as on the platform."""
+        body = body_of(message)
+        if self._trigger.binary:
+            return TypedData(bytes=body)
+        try:
+            return TypedData(string=body.decode())
+        except UnicodeDecodeError:
+            log.warning(
+                "function %s: the body of message %s is not UTF-8 and was made text of; data_type=binary keeps bytes",
+                self._function.name,
+                plain(message.message_id),
+            )
+            return TypedData(string=body.decode("utf-8", "replace"))
 
 
 class _Renewal:

@@ -12,6 +12,7 @@ from typing import Any
 
 import azure_functions_runtime as runtime
 from azure_functions_runtime.otel import otel_manager, update_opentelemetry_status
+from azure_functions_runtime.utils.executor import invocation_id_cv
 
 from mosaic_local.host.errors import AppLoadError
 from mosaic_local.host.messages import (
@@ -39,6 +40,13 @@ class Worker:
         self._app, self._loop = app, loop
         self._tasks: set[asyncio.Task[None]] = set()
         self._request_ids = itertools.count(1)
+        self._names: dict[str, str] = {}
+        self._invoked: dict[str, str] = {}
+
+    def current_function(self) -> str | None:
+        """The function that the caller's code runs in, on whatever thread; None outside of one."""
+        invocation_id = invocation_id_cv.get()
+        return self._invoked.get(invocation_id) if invocation_id else None
 
     async def load(self, settlement_host: str, settlement_port: int) -> list[RpcFunctionMetadata]:
         """Imports function_app.py and indexes it; on the worker's loop. Raises AppLoadError."""
@@ -72,6 +80,7 @@ class Worker:
                 self._wrap(function_load_request=FunctionLoadRequest(function.function_id, function))
             )
             self._check(loaded.result)
+        self._names = {function.function_id: function.name for function in functions}
         return functions
 
     async def invoke(
@@ -101,6 +110,9 @@ class Worker:
             task.add_done_callback(self._tasks.discard)
 
         async def run() -> None:
+            # The library sets it for functions on threads only.
+            invocation_id_cv.set(invocation_id)
+            self._invoked[invocation_id] = self._names.get(function_id, "")
             try:
                 response = await runtime.invocation_request(self._wrap(invocation_request=request))
                 home.call_soon_threadsafe(_resolve, answer, response, None)
@@ -108,6 +120,8 @@ class Worker:
                 home.call_soon_threadsafe(_resolve, answer, None, exc)
                 if not isinstance(exc, Exception):
                     raise
+            finally:
+                self._invoked.pop(invocation_id, None)
 
         self._loop.call_soon_threadsafe(start)
         return await answer
