@@ -66,8 +66,8 @@ def up(
     ] = None,
     folder: AppOption = ROOT,
 ) -> None:
-    """Serve API, worker and emulators until Ctrl-C; what the worker logs is shown. What is stored survives a restart with
-    --state."""
+    """Serve API, worker and emulators until Ctrl-C, and show what the worker logs. With --state, what is stored
+    survives a restart."""
     from mosaic_local.following import Following
     from mosaic_local.hubs import declared
     from mosaic_local.stack import Stack, StackOptions
