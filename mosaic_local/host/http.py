@@ -13,9 +13,11 @@ from yarl import URL
 
 from mosaic_local.host.cors import Cors
 from mosaic_local.host.functions import Function, HttpTrigger, TimerTrigger
+from mosaic_local.host.guard import Guard
 from mosaic_local.host.intake import Bounds, Intake, RefusedError
 from mosaic_local.host.invocations import Counts, Invoker
 from mosaic_local.host.messages import InvocationResponse, RpcHttp, RpcHttpCookie, RpcTraceContext, TypedData
+from mosaic_local.host.worker import WorkerExitedError
 
 log = logging.getLogger("Host.Triggers.Http")
 
@@ -46,7 +48,9 @@ class HttpServer:
         route_prefix: str,
         bounds: Bounds | None = None,
         cors: Cors | None = None,
+        guard: Guard | None = None,
     ) -> None:
+        self._guard = guard or Guard()
         self._host, self._invoker, self._prefix = host, invoker, route_prefix
         self._middlewares = [cors.middleware()] if cors is not None else []
         self._bounds = bounds or Bounds()
@@ -103,7 +107,9 @@ class HttpServer:
     async def _invoke(self, request: web.Request, function: Function, params: dict[str, str]) -> web.StreamResponse:
         try:
             async with self._intake.taken(request) as body:
-                return await self._run(request, function, params, body)
+                connection = request.transport.get_extra_info("socket") if request.transport is not None else None
+                with self._guard.request(connection):
+                    return await self._run(request, function, params, body)
         except RefusedError as refused:
             return refused.answer()
 
@@ -128,7 +134,10 @@ class HttpServer:
             body=TypedData(bytes=body),
         )
         trace = RpcTraceContext(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
-        response = await self._invoker.run(function, TypedData(http=http), trace=trace)
+        try:
+            response = await self._invoker.run(function, TypedData(http=http), trace=trace)
+        except WorkerExitedError:
+            return web.Response(status=500)
         return _answer(response)
 
     async def _list_functions(self, request: web.Request) -> web.Response:

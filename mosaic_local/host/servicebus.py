@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import struct
 import time
+import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +17,11 @@ from azure.core.exceptions import AzureError
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
 from azure.servicebus.amqp import AmqpMessageBodyType
+from azure.servicebus.exceptions import MessageLockLostError
 
 from mosaic_local.host.config import HostJson
 from mosaic_local.host.functions import Function, ServiceBusTrigger
+from mosaic_local.host.guard import Guard
 from mosaic_local.host.invocations import Invoker
 from mosaic_local.host.messages import RpcTraceContext, TypedData
 from mosaic_local.host.settlement import InFlight, Settlement
@@ -53,9 +58,10 @@ class ServiceBusListener:
         host_json: HostJson,
         invoker: Invoker,
         settlement: Settlement,
+        guard: Guard | None = None,
     ) -> None:
         self._function, self._trigger, self._host_json = function, trigger, host_json
-        self._invoker, self._settlement = invoker, settlement
+        self._invoker, self._settlement, self._guard = invoker, settlement, guard or Guard()
         self._client: ServiceBusClient | None = None
         self._slots: set[asyncio.Task[None]] = set()
         self._idle = 0
@@ -67,6 +73,10 @@ class ServiceBusListener:
         self._opened = asyncio.Event()
         self._unreachable = False
         self._halted = False
+
+    @property
+    def name(self) -> str:
+        return self._trigger.queue
 
     @property
     def listening(self) -> bool:
@@ -91,6 +101,19 @@ class ServiceBusListener:
         await asyncio.gather(*self._slots, return_exceptions=True)
         if self._client is not None:
             await self._client.close()
+
+    async def abandon(self, tokens: Sequence[str]) -> None:
+        """Hands back messages of receivers that are gone. By management, which the SDK offers for its own receivers'
+        messages only."""
+        assert self._client is not None
+        try:
+            async with self._client.get_queue_receiver(self._trigger.queue) as receiver:
+                settle: Any = receiver._settle_message_via_mgmt_link
+                for token in tokens:
+                    with contextlib.suppress(MessageLockLostError):  # it ran out meanwhile, or was given back
+                        await settle("abandoned", [uuid.UUID(token)])
+        except Exception as exc:
+            log.warning("queue %s: what was in hand before could not be handed back: %s", self._trigger.queue, exc)
 
     async def halt(self) -> None:
         """No further invocation; a message that still comes in joins those in flight. Returns when no slot receives."""
@@ -206,6 +229,7 @@ class ServiceBusListener:
         token = str(message.lock_token)
         entry = InFlight(receiver, message)
         self._settlement.in_flight[token] = entry
+        self._guard.held(self._trigger.queue, token)
         renewal = _Renewal(entry, self._host_json.max_auto_lock_renewal)
         succeeded = False
         try:
@@ -234,8 +258,10 @@ class ServiceBusListener:
                         pass
                     elif not succeeded:  # as the platform, whatever autoCompleteMessages says
                         await receiver.abandon_message(message)
+                        entry.settled = True
                     elif self._trigger.auto_complete:
                         await receiver.complete_message(message)
+                        entry.settled = True
                 except Exception as exc:
                     log.warning(
                         "function %s: the message could not be settled, its lock runs out by itself: %s: %s",
@@ -244,6 +270,7 @@ class ServiceBusListener:
                         exc,
                     )
                 self._settlement.in_flight.pop(token, None)
+                self._guard.settled(self._trigger.queue, token)
 
     def _data(self, message: ServiceBusReceivedMessage) -> TypedData:
         """The body as the trigger's data type has it: text unless that says binary. Bytes that are no UTF-8 are lost

@@ -32,6 +32,13 @@ _HOST_VERSION = "4.0.0"
 _MAX_MESSAGE_BYTES = 2**31 - 1
 
 
+class WorkerExitedError(Exception):
+    """The app ended its process while a function ran."""
+
+    def __init__(self) -> None:
+        super().__init__("the worker's process ended")
+
+
 class Worker:
     """The worker library and the app that it loaded. ``load`` and the app run on ``loop``; ``invoke`` is called from
     the host's."""
@@ -42,6 +49,8 @@ class Worker:
         self._request_ids = itertools.count(1)
         self._names: dict[str, str] = {}
         self._invoked: dict[str, str] = {}
+        self._answers: set[asyncio.Future[InvocationResponse]] = set()
+        self._exited = False
 
     def current_function(self) -> str | None:
         """The function that the caller's code runs in, on whatever thread; None outside of one."""
@@ -92,7 +101,10 @@ class Worker:
         trigger_metadata: dict[str, TypedData] | None = None,
         trace: RpcTraceContext | None = None,
     ) -> InvocationResponse:
-        """Runs one function and returns what the worker answers; never raises for what the function does."""
+        """Runs one function and returns what the worker answers. Raises WorkerExitedError, and nothing for what the
+        function does else."""
+        if self._exited:
+            raise WorkerExitedError
         request = InvocationRequest(
             invocation_id=invocation_id,
             function_id=function_id,
@@ -102,6 +114,8 @@ class Worker:
         )
         home = asyncio.get_running_loop()
         answer: asyncio.Future[InvocationResponse] = home.create_future()
+        self._answers.add(answer)
+        answer.add_done_callback(self._answers.discard)
 
         def start() -> None:
             # A task of its own per invocation: the worker attaches the trace context to it.
@@ -116,15 +130,22 @@ class Worker:
             try:
                 response = await runtime.invocation_request(self._wrap(invocation_request=request))
                 home.call_soon_threadsafe(_resolve, answer, response, None)
-            except BaseException as exc:
+            except Exception as exc:
                 home.call_soon_threadsafe(_resolve, answer, None, exc)
-                if not isinstance(exc, Exception):
-                    raise
+            except BaseException:  # it ends this loop, and with it whatever else is in flight
+                home.call_soon_threadsafe(_resolve, answer, None, WorkerExitedError())
+                raise
             finally:
                 self._invoked.pop(invocation_id, None)
 
         self._loop.call_soon_threadsafe(start)
         return await answer
+
+    def fail_all(self) -> None:
+        """On the host's loop: the worker's has ended; no invocation comes to an end by itself."""
+        self._exited = True
+        for answer in list(self._answers):
+            _resolve(answer, None, WorkerExitedError())
 
     def _wrap(self, **message: Any) -> SimpleNamespace:
         return SimpleNamespace(
