@@ -66,7 +66,9 @@ def up(
     ] = None,
     folder: AppOption = ROOT,
 ) -> None:
-    """Serve API, worker and emulators until Ctrl-C. What is stored survives a restart with --state."""
+    """Serve API, worker and emulators until Ctrl-C, and show what the worker logs. With --state, what is stored
+    survives a restart."""
+    from mosaic_local.following import Following
     from mosaic_local.hubs import declared
     from mosaic_local.stack import Stack, StackOptions
 
@@ -98,13 +100,15 @@ def up(
         cors_credentials=cors_credentials,
         announce=True,
     )
+    begin = _size(StateFolder(state).logs / "worker.log") if state is not None else 0
     try:
         with Stack(options) as stack:
             _wait_until_ready(stack.api_base_url)
             print(_welcome(stack.description(), stack.start_seconds, kept=state is not None), flush=True)
             if drill:
                 print("DRILLS ARE ON (Drill__Enabled): commands can be made to fail on purpose.\n", flush=True)
-            stack.wait()
+            with Following(StateFolder(stack.state_dir).logs / "worker.log", begin, sys.stderr):
+                stack.wait()
     except StackError as error:
         print(f"mosaic: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_UNREACHABLE) from None
@@ -196,6 +200,13 @@ def issuer(
         _end(error)
     except KeyboardInterrupt:
         print("mosaic: stopped", file=sys.stderr)
+
+
+def _size(file: Path) -> int:
+    """In bytes; 0 where there is no such file."""
+    with suppress(OSError):
+        return file.stat().st_size
+    return 0
 
 
 def _wait_until_ready(base: str, within: float = 15.0) -> None:

@@ -410,7 +410,7 @@ class Stack:
             environment["PYTHONPATH"] = os.pathsep.join(map(str, (packages, app, ROOT)))
             command.insert(1, "-P")
         log = self._folder.logs / "worker.log"
-        return Part("worker", command, log, json_answers, environment, ROOT, self._part_ended)
+        return Part("worker", command, log, json_answers, environment, ROOT, self._part_ended, farewell="stop")
 
     def _worker_config(self) -> str:
         return json.dumps(
@@ -454,10 +454,11 @@ class Stack:
         self._worker_ready.clear()
         if not self._worker_wanted:
             return
+        refused = False  # it ran: an app may end its process with any code
         with self._worker_lock:
             while self._worker_wanted and not self._stopping and self._parts.get("worker") is part:
-                if code == _WORKER_REFUSED or not self._may_restart():
-                    often = "" if code == _WORKER_REFUSED else f", {_MAX_RESTARTS} times within a minute"
+                if refused or not self._may_restart():
+                    often = "" if refused else f", {_MAX_RESTARTS} times within a minute"
                     self._fail(PartError("worker", f"{describe_exit(code)}{often}{part.last_words()}", part.log))
                     return
                 self.options.say(f"worker: {describe_exit(code)}; starting it again (log: {part.log})")
@@ -468,6 +469,7 @@ class Stack:
                 except PartError as error:
                     self.options.say(str(error))
                     code = part.stop(1.0) or 0
+                    refused = code == _WORKER_REFUSED
                 else:
                     self.options.say(f"worker: running again, process {part.pid}")
                     return
