@@ -14,19 +14,17 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
+from mosaic_local.command import EXIT_USAGE, StateOption, end, end_on_signals
 from mosaic_local.errors import NotRunningError, StackError
 from mosaic_local.state import ROOT, StateFolder, read_stack
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
-EXIT_UNREACHABLE = 3
-
-StateOption = Annotated[Path | None, typer.Option("--state", help="The stack's state folder.", file_okay=False)]
 AppOption = Annotated[
     Path,
     typer.Option(
@@ -72,24 +70,12 @@ def up(
     from mosaic_local.hubs import declared
     from mosaic_local.stack import Stack, StackOptions
 
-    interrupted = False
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        if not interrupted:  # a second one must not break off the orderly stop
-            interrupted = True
-            print("mosaic: stopping", file=sys.stderr)
-            raise KeyboardInterrupt
-
-    # SIGINT too: a shell starts background jobs with it ignored.
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+    end_on_signals()
     settings = {"Drill__Enabled": "true"} if drill else {}
     try:
         hubs = tuple(declared(text) for text in event_hub or ())
     except ValueError as error:
-        print(f"mosaic: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
+        end(error, EXIT_USAGE)
     options = StackOptions(
         app=folder,
         state_dir=state,
@@ -110,8 +96,7 @@ def up(
             with Following(StateFolder(stack.state_dir).logs / "worker.log", begin, sys.stderr):
                 stack.wait()
     except StackError as error:
-        print(f"mosaic: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_UNREACHABLE) from None
+        end(error)
     except KeyboardInterrupt:
         print("mosaic: stopped", file=sys.stderr)
 
@@ -166,7 +151,7 @@ def token(
             folder = Path(environment["StateDir"])
         key = SigningKey.of(folder)
     except StackError as error:
-        _end(error)
+        end(error)
     print(key.mint(issued_by, user, role or (), audience or issued_for, timedelta(seconds=expires_in)))
 
 
@@ -197,7 +182,7 @@ def issuer(
         finally:
             serving.stop()
     except (StackError, MosaicError) as error:
-        _end(error)
+        end(error)
     except KeyboardInterrupt:
         print("mosaic: stopped", file=sys.stderr)
 
@@ -226,12 +211,7 @@ def _running(state: Path | None) -> dict[str, Any]:
     try:
         return read_stack(state)
     except NotRunningError as error:
-        _end(error)
-
-
-def _end(error: Exception) -> NoReturn:
-    print(f"mosaic: {error}", file=sys.stderr)
-    raise typer.Exit(EXIT_UNREACHABLE) from None
+        end(error)
 
 
 def _welcome(description: dict[str, Any], seconds: float, kept: bool) -> str:
