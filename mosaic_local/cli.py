@@ -66,7 +66,7 @@ def up(
 ) -> None:
     """Serve API, worker and emulators until Ctrl-C, and show what the worker logs. With --state, what is stored
     survives a restart."""
-    from mosaic_local.following import Following
+    from mosaic_local.following import Following, size
     from mosaic_local.hubs import declared
     from mosaic_local.stack import Stack, StackOptions
 
@@ -86,7 +86,7 @@ def up(
         cors_credentials=cors_credentials,
         announce=True,
     )
-    begin = _size(StateFolder(state).logs / "worker.log") if state is not None else 0
+    begin = size(StateFolder(state).logs / "worker.log") if state is not None else 0
     try:
         with Stack(options) as stack:
             _wait_until_ready(stack.api_base_url)
@@ -185,13 +185,6 @@ def issuer(
         end(error)
     except KeyboardInterrupt:
         print("mosaic: stopped", file=sys.stderr)
-
-
-def _size(file: Path) -> int:
-    """In bytes; 0 where there is no such file."""
-    with suppress(OSError):
-        return file.stat().st_size
-    return 0
 
 
 def _wait_until_ready(base: str, within: float = 15.0) -> None:

@@ -49,6 +49,7 @@ def up(
     name are this stack's."""
     from mosaic_local.anyapp import AnyApp
     from mosaic_local.embedded import EmbeddedStack, Options
+    from mosaic_local.following import Following, size
     from mosaic_local.hubs import declared
 
     end_on_signals()
@@ -66,6 +67,7 @@ def up(
         cors_credentials=any_app.cors_credentials,
         announce=True,
     )
+    begin = size(StateFolder(state).logs / "worker.log") if state is not None else 0
     try:
         with EmbeddedStack(options, any_app) as stack:
             print(
@@ -77,7 +79,8 @@ def up(
                 "For clients: python -m mosaic_local env",
                 flush=True,
             )
-            stack.wait()
+            with Following(StateFolder(stack.state_dir).logs / "worker.log", begin, sys.stderr):
+                stack.wait()
     except StackError as error:
         end(error)
     except KeyboardInterrupt:

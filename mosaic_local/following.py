@@ -49,3 +49,11 @@ class Following:
             self._at += len(whole)
             self._to.write(whole.decode("utf-8", "replace"))
             self._to.flush()
+
+
+def size(file: Path) -> int:
+    """In bytes; 0 where there is no such file."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0

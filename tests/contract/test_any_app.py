@@ -102,13 +102,13 @@ def test_the_package_by_itself_runs_a_strangers_app(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     python = tmp_path / "env" / "bin" / "python"
     install = [
-        python,
+        str(python),
         "-m",
         "pip",
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        ROOT / "mosaic_local",
+        str(ROOT / "mosaic_local"),
         "pytest",
     ]
     subprocess.run(install, check=True, capture_output=True)

@@ -239,8 +239,6 @@ def test_with_storage_away_status_and_resources_tell_what_is_known(
     assert "runs and signals unknown: storage did not answer" in out
     lines = [line.split() for line in out.splitlines()]
     assert ["conversation", "0", "2"] in [line[:3] for line in lines]
-        ["conversation", "0", "2"]
-    ]
     assert "1. tables is down" in out
     code, out, said = ops("status", "--json")
     assert (code, json.loads(out)["lanes"], len(json.loads(out)["depths"])) == (1, [], 3)
