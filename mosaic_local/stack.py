@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from mosaic_core.config import table
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_local import azurite, seed, signin, tls
 from mosaic_local.broker.config import EventHubConfig
@@ -35,12 +36,12 @@ from mosaic_local.signing import AUDIENCE, SigningKey
 from mosaic_local.state import ROOT, Secrets, StateFolder, point_to, unpoint, write_private
 
 HOST = "127.0.0.1"
-TELEMETRY_HUB = "runtime-telemetry-stream"
+TELEMETRY_HUB = table.TELEMETRY_HUB.default
 CONSUMER_GROUP = "mosaic-money-runtime"
 HUB_PARTITIONS = 4
 REQUEST_BODY_BYTES = 21 * 1024 * 1024
 """The API's largest ingestion (20 MiB) and some room, so that what is a little larger gets the API's own answer."""
-QUEUE_TTL_SECONDS = 14 * 24 * 3600
+QUEUE_TTL_SECONDS = table.QUEUE_TTL_SECONDS
 
 ENVIRONMENT = (
     "ServiceBusConnection",

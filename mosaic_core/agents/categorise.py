@@ -13,9 +13,9 @@ from typing import Final
 from mosaic_core.agents.descriptors import NOISE_WORDS, descriptor_words, merchant_key, merchant_words
 from mosaic_core.agents.evidence import CHAIN, COMPOUND, DECISIVE, MONEY, PHRASE, STRONG, Saying, of_phrase, tables
 from mosaic_core.agents.lexicon import PRIMARIES
-from mosaic_core.domain.ledger import Categorisation, Transaction
+from mosaic_core.domain.ledger import REVIEW_BELOW, Categorisation, Transaction
 
-REVIEW_THRESHOLD: Final = 0.6
+REVIEW_THRESHOLD: Final = REVIEW_BELOW
 """A categorisation with less confidence goes to a person."""
 
 
