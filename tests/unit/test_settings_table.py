@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -17,15 +18,17 @@ CODE = Path(__file__).resolve().parents[2] / "mosaic_core"
 OF_THE_HOST = {"lock_renewal_seconds", "function_timeout_seconds"}
 """Fields of `Settings` that host.json says."""
 
+_FILLED = [field.name for of in (Settings, AgentSettings) for field in fields(of) if field.name not in OF_THE_HOST]
+
 NAMES = {
-    field.name[start:]
-    for of in (Settings, AgentSettings)
-    for field in fields(of)
-    if field.name not in OF_THE_HOST
-    for start in [0, *(place + 1 for place, letter in enumerate(field.name) if letter == "_")]
-    if field.name[start:].count("_") >= 1
+    name[start:]
+    for filled in _FILLED
+    for name in (filled, re.sub(r"_(seconds|hours|days)$", "", filled))
+    for start in [0, *(place + 1 for place, letter in enumerate(name) if letter == "_")]
+    if name[start:].count("_") >= 1
 }
-"""What a field that a setting fills is called: by its whole name, or without what its group is called."""
+"""What a field that a setting fills is called: by its whole name, without its unit, or without what its group is
+called."""
 
 
 def repeated(source: str) -> Iterator[str]:
