@@ -194,11 +194,16 @@ class HubTarget(Target):
         self.entity = entity
         self.name = f"event hub {entity.hub.name}"
         self.partition = partition
+        entity.targets.append(self)
 
     def accept(self, raw: bytes, batch: bool) -> None:
         contents = [Content.decode(one) for one in (split_batch(raw) if batch else (raw,))]
         partition = self.partition or self.entity.hub.choose(contents[0].partition_key)
         self.connection.entities.publish(self.entity, partition, contents)
+
+    def closed(self) -> None:
+        if self in self.entity.targets:
+            self.entity.targets.remove(self)
 
 
 class QueueSource(Endpoint):

@@ -15,7 +15,7 @@ from mosaic_core.domain.errors import QueueUnavailableError, StoreUnreachableErr
 from mosaic_core.domain.lanes import RULES, CommandType, Lane, lane_of
 from mosaic_core.domain.lifecycle import CommandOrigin
 from mosaic_core.domain.membership import producer_subject
-from mosaic_core.domain.records import Membership
+from mosaic_core.domain.records import Command, Membership
 from mosaic_core.domain.settlement import Abandon, Complete, DeadLetter, Reschedule, Settlement
 from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
 from mosaic_core.ports import IncomingMessage, Stores
@@ -270,6 +270,36 @@ async def test_a_listed_source_sends_past_the_api_and_the_run_says_so() -> None:
     assert (recorded.origin, recorded.subject, recorded.envelope) == (CommandOrigin.PRODUCER, "", body.decode())
     [stage] = await gate.stores.stages.of_run(context.run_id)
     assert (stage.name, stage.outcome_code) == ("receive", "received_past_api")
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_what_the_api_records_beside_a_producer_stands_and_the_producer_s_is_judged_by_it(same: bool) -> None:
+    """Between its reading that nothing is recorded and its own insert: the insert loses, and what stands is read."""
+    gate = Gate()
+    await gate.list_source()
+    body = command(INGESTION)
+    commands = gate.stores.commands
+
+    class Raced:
+        def __getattr__(self, operation: str) -> Any:
+            return getattr(commands, operation)
+
+        async def insert(self, recorded: Command) -> bool:
+            theirs = recorded.envelope if same else command(INGESTION, batchId="another").decode()
+            hash_ = decode(theirs.encode(), Lane.INGESTION).request_hash
+            api_s = replace(recorded, envelope=theirs, request_hash=hash_, origin=CommandOrigin.APP, subject="alice")
+            assert await commands.insert(api_s)
+            return await commands.insert(recorded)
+
+    gate.world.stores = replace(gate.stores, commands=Raced())  # type: ignore[arg-type]
+    settlement = await gate.deliver(Lane.INGESTION, body)
+    if same:
+        assert settlement == Complete()
+        assert [context.subject for context in gate.begun] == ["alice"]
+    else:
+        assert reason(settlement) == "idempotency_hash_mismatch"
+        assert gate.begun == []
+        assert await gate.untouched(Lane.INGESTION)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from mosaic_core.services.replay.service import ReplayOrder, Selection
 
 _BASE: Final = "/api/v1/agent"
 _REASON: Final = re.compile(rules.REASON["pattern"].strip("^$"), re.ASCII)
+_ID: Final = re.compile(rules.ID["pattern"].strip("^$"), re.ASCII)
 _PLACE: Final = re.compile(rules.LETTER_CURSOR["pattern"].strip("^$"), re.ASCII)
 
 
@@ -31,6 +32,7 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
         lane=request.choice("lane", Lane),
         code=request.text("code", _REASON, "failure code"),
         reason=request.text("reason", _REASON, "reason of a dead letter"),
+        named=request.text("id", _ID, "id"),
         after=_place(request),
     )
     limit = paging.limit(request)

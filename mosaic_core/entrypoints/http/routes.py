@@ -347,6 +347,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             _LANE,
             Parameter("code", "Only with this failure code.", rules.REASON),
             Parameter("reason", "Only with this reason of the dead letter.", rules.REASON),
+            Parameter("id", "Only what this id names: a message, command, run or correlation id.", rules.ID),
             paging()[0],
             Parameter("cursor", "`nextCursor` of the page before.", rules.LETTER_CURSOR),
         ),
