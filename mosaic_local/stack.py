@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mosaic_core.config import table
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_local import seed, signin
 from mosaic_local.application import Places
@@ -21,12 +22,12 @@ from mosaic_local.broker.config import EventHubConfig, QueueConfig
 from mosaic_local.embedded import EmbeddedStack, Options
 from mosaic_local.state import ROOT
 
-TELEMETRY_HUB = "runtime-telemetry-stream"
+TELEMETRY_HUB = table.TELEMETRY_HUB.default
 CONSUMER_GROUP = "mosaic-money-runtime"
 HUB_PARTITIONS = 4
 REQUEST_BODY_BYTES = 21 * 1024 * 1024
 """The API's largest ingestion (20 MiB) and some room, so that what is a little larger gets the API's own answer."""
-QUEUE_TTL_SECONDS = 14 * 24 * 3600
+QUEUE_TTL_SECONDS = table.QUEUE_TTL_SECONDS
 
 _QUEUE_SETTINGS = {Lane.INGESTION: "IngestionQueue", Lane.CONVERSATION: "ConversationQueue", Lane.SWEEP: "SweepQueue"}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from mosaic_core.ledger.categories.knowledge import read
+from mosaic_core.ledger.knowledge import read
 
 _ENGLISH: Final = ("any", "us", "ca", "uk", "au")
 _NO_MERCHANTS: Final = frozenset({"INCOME", "TRANSFER_IN", "TRANSFER_OUT", "LOAN_PAYMENTS", "BANK_FEES"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from mosaic_core.ledger.categories.knowledge import BRAND_ALIASES, merchant_type_words
+from mosaic_core.ledger.knowledge import BRAND_ALIASES, merchant_type_words
 from mosaic_core.ledger.spelling import fold
 
 _NOT_WORD = re.compile(r"[^0-9a-z&]+")

@@ -12,8 +12,8 @@ from typing import Final
 
 from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.edits import within as edits_within
-from mosaic_core.ledger.categories.knowledge import BRAND_ALIASES
 from mosaic_core.ledger.descriptors import merchant_words
+from mosaic_core.ledger.knowledge import BRAND_ALIASES
 from mosaic_core.ledger.rows import Row, compact, fold
 
 _WORD: Final = re.compile(r"[0-9a-z&']+")

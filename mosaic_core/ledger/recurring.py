@@ -20,8 +20,8 @@ from typing import Final
 from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.ledger.categories.categorise import categorise
-from mosaic_core.ledger.categories.knowledge import trade_words
 from mosaic_core.ledger.descriptors import clean_descriptor, merchant_words
+from mosaic_core.ledger.knowledge import trade_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

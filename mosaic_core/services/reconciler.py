@@ -19,6 +19,7 @@ from typing import Final
 
 from mosaic_core.computing import INLINE_BYTES, compute_over
 from mosaic_core.concurrency import each
+from mosaic_core.config import table
 from mosaic_core.domain import ids, reservation, signals
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.envelope import Envelope, decode
@@ -155,7 +156,7 @@ class Reconciler:
     queues: Mapping[Lane, str]
     policy_version: str
     function_timeout: float = 600.0
-    stuck_after: timedelta = timedelta(days=14, hours=1)
+    stuck_after: timedelta = timedelta(seconds=table.STUCK_AFTER.default)
     limits: DeliveryLimits = field(default_factory=DeliveryLimits)
     drain: Drain = field(default_factory=Drain)
     handlers: Mapping[Lane, LaneHandler] = field(default_factory=dict)

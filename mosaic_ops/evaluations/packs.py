@@ -19,7 +19,7 @@ from mosaic_core.domain.envelope import Model
 from mosaic_core.domain.ledger import Answer
 from mosaic_core.domain.policy_engine import default_policy
 from mosaic_core.ledger.anomalies import KINDS
-from mosaic_core.ledger.categories.knowledge import PRIMARIES
+from mosaic_core.ledger.knowledge import PRIMARIES
 from mosaic_ops.evaluations import jsonlines, predict
 from mosaic_ops.evaluations.inputs import DescriptorLine, MessageLine, QuestionLine
 from mosaic_ops.evaluations.jsonlines import InputError

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from mosaic_core.config.table import TELEMETRY_HUB
 from mosaic_core.domain.envelope import iso
 from mosaic_ops.ops.errors import UnreachableError
 
-HUB: Final = "runtime-telemetry-stream"
+HUB: Final = TELEMETRY_HUB.default
 CONSUMER_GROUP: Final = "mosaic-money-runtime"
 COMMAND: Final = "mosaic.runtime.command."
 

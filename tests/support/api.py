@@ -65,7 +65,7 @@ class StaticVerifier:
 
     async def verify(self, token: str) -> Principal:
         if token == "forged":
-            raise RequestError(401, "member_context_invalid", "the caller's token does not hold")
+            raise RequestError("member_context_invalid", "the caller's token does not hold")
         subject, *roles = token.split("+")
         return Principal(subject, frozenset(roles))
 

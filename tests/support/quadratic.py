@@ -57,7 +57,7 @@ from mosaic_core.ledger.anomalies.rhythms import (
     _still_fed,
     _too_large_to_end,
 )
-from mosaic_core.ledger.categories.knowledge import trade_words
+from mosaic_core.ledger.knowledge import trade_words
 from mosaic_core.ledger.recurring import Charge, Series, _abbreviates, _best_fit, _fit, _skeleton, _spread, median
 from mosaic_core.ledger.transfers import TRANSFERS, WITHIN_DAYS
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 from mosaic_core.domain.currency import CURRENCIES
-from mosaic_core.ledger.categories.knowledge import PRIMARIES
+from mosaic_core.ledger.knowledge import PRIMARIES
 from mosaic_core.ports import Json, Proposal
 
 MOST: Final = 8

@@ -67,7 +67,7 @@ async def _answered(route: Route, api: Callable[[], Api], request: Request, more
         call = replace(await authenticate(api(), route, request), headers=more)
         return await route.handler(call)
     except RequestError as refusal:
-        log.info("request refused", extra={**told, "status": refusal.status, "code": refusal.code})
+        log.info("request refused", extra={**told, "status": answers.CODES[refusal.code][0], "code": refusal.code})
         return answers.error(refusal, trace_id, accept)
     except QueueUnavailableError:
         log.warning("the queue did not acknowledge", extra=told, exc_info=True)

@@ -14,7 +14,6 @@ from pydantic import BaseModel
 
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.membership import Right
-from mosaic_core.entrypoints.http.answers import refused
 from mosaic_core.entrypoints.http.requests import Request
 from mosaic_core.ports import Principal, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
@@ -200,7 +199,7 @@ async def authenticate(api: Api, route: Route, request: Request) -> Call:
         return Call(api, request, await _if_known(api, request) if route.more_for else None, route=route)
     principal = await _principal(api, request)
     if route.role is not None and route.role not in principal.roles:
-        raise refused("role_required", f"the role {route.role} is required")
+        raise RequestError("role_required", f"the role {route.role} is required")
     if route.access == Access.TOKEN:
         return Call(api, request, principal, route=route)
     assert route.right is not None, "a member's route names the right that it asks for"
@@ -232,9 +231,9 @@ async def _principal(api: Api, request: Request) -> Principal:
     if authorization:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise refused("member_context_invalid", "the Authorization header is not a bearer token")
+            raise RequestError("member_context_invalid", "the Authorization header is not a bearer token")
         return await api.verifier.verify(token.strip())
     platform = request.headers.get(PLATFORM_HEADER, "").strip()
     if platform and api.platform_principal is not None:
         return api.platform_principal(platform)
-    raise refused("member_context_required", "a bearer token is required")
+    raise RequestError("member_context_required", "a bearer token is required")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from mosaic_core.domain.ledger import Categorisation, Transaction
+from mosaic_core.domain.ledger import REVIEW_BELOW, Categorisation, Transaction
 from mosaic_core.ledger.categories.evidence import (
     CHAIN,
     COMPOUND,
@@ -22,10 +22,10 @@ from mosaic_core.ledger.categories.evidence import (
     of_phrase,
     tables,
 )
-from mosaic_core.ledger.categories.knowledge import PRIMARIES
 from mosaic_core.ledger.descriptors import NOISE_WORDS, descriptor_words, merchant_key, merchant_words
+from mosaic_core.ledger.knowledge import PRIMARIES
 
-REVIEW_THRESHOLD: Final = 0.6
+REVIEW_THRESHOLD: Final = REVIEW_BELOW
 """A categorisation with less confidence goes to a person."""
 
 
@@ -85,11 +85,6 @@ def categorise(tx: Transaction, *, household: HouseholdContext | None = None) ->
     if incoming and category not in ("INCOME", "TRANSFER_IN", "LOAN_PAYMENTS"):
         source, reason = "refund", f"Money back: {reason}"
     return Categorisation(category=category, confidence=round(confidence, 3), source=source, rationale=reason)
-
-
-def is_refund(tx: Transaction, category: str) -> bool:
-    """Money coming in from a merchant, which is not income and not a transfer."""
-    return tx.amount > 0 and category not in ("INCOME", "TRANSFER_IN", "LOAN_PAYMENTS", "TRANSFER_OUT", "")
 
 
 # --- evidence -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from mosaic_core.ledger.categories.knowledge import Kind, read
+from mosaic_core.ledger.knowledge import Kind, read
 from mosaic_core.ledger.spelling import spellings
 
 CHAIN: Final = 7.5

@@ -164,8 +164,10 @@ class _Done:
     command: Command
 
 
-class _StoppedError(Exception):
+class ReplayStoppedError(MosaicError):
     """Somebody else has the operation now, or it runs no more."""
+
+    code = "replay_stopped"
 
 
 @dataclass(frozen=True)
@@ -234,14 +236,14 @@ class ReplayService:
     async def begin(self, order: ReplayOrder) -> ReplayView:
         """Write down what was chosen; nothing is sent before somebody asks it to advance.
 
-        Raises `RequestError`: 400 ``validation_failed`` where more than one message is meant and ``root_cause`` or the
-        lane's own name in ``confirm_lane`` is missing, or an edit does not hold; 404 ``not_found`` where nothing is
+        Raises `RequestError`: ``validation_failed`` where more than one message is meant and ``root_cause`` or the
+        lane's own name in ``confirm_lane`` is missing, or an edit does not hold; ``not_found`` where nothing is
         meant."""
         edit = _edit_of(order)
         chosen = [one.item async for one in self._choose(order)]
         _check_edit(order, len(chosen))
         if not chosen:
-            raise RequestError(404, "not_found", "no dead letter of this lane, and no command of it, is meant by that")
+            raise RequestError("not_found", "no dead letter of this lane, and no command of it, is meant by that")
         if len(chosen) > 1:
             _check_many(order)
         now, replay_id = self.clock.now(), self.new_id()
@@ -314,7 +316,7 @@ class ReplayService:
     async def _read(self, replay_id: str) -> Stored[Replay]:
         stored = await self.stores.replays.read(replay_id)
         if stored is None:
-            raise RequestError(404, "not_found", "there is no such replay")
+            raise RequestError("not_found", "there is no such replay")
         return stored
 
     # ------------------------------------------------------------------------------------------------------ choosing
@@ -397,7 +399,7 @@ class ReplayService:
             drive.session = await parts.enter_async_context(self.desk.session(held.queue))
             try:
                 await drive.run()
-            except _StoppedError:
+            except ReplayStoppedError:
                 pass
             except Exception:
                 await drive.let_go()
@@ -445,7 +447,7 @@ class ReplayService:
             )
             await self._send(replay_of, one, verdict)
             return ""
-        except TransientError:
+        except (ReplayStoppedError, TransientError):
             raise
         except (MosaicError, ValueError) as error:
             code = error.code if isinstance(error, MosaicError) else type(error).__name__
@@ -557,7 +559,7 @@ class _Drive:
         """The next caller need not wait. Where that fails, the lease ends by itself."""
         try:
             await self._save(lambda there: replace(there, held_until=None, holder=""))
-        except (_StoppedError, TransientError):
+        except (ReplayStoppedError, TransientError):
             log.debug("a replay's lease ends by itself")
 
     # ------------------------------------------------------------------------------------------------------- sending
@@ -611,7 +613,7 @@ class _Drive:
         await self._complete(gone)
         await self._complete_held()
         if self._replay.state != ReplayState.RUNNING:
-            raise _StoppedError
+            raise ReplayStoppedError("somebody else has the replay now, or it runs no more")
 
     def _dead(self, *, after: int, size: int = PAGE) -> AsyncIterator[BrowsedMessage]:
         return browsed(self._service.browser, self._replay.queue, dead=True, after=after, size=size)
@@ -746,7 +748,7 @@ class _Drive:
                 return
             stored = await self._stores.replays.read(self._replay.replay_id)
             if stored is None or stored.value.holder != self._replay.holder:
-                raise _StoppedError
+                raise ReplayStoppedError("somebody else has the replay now, or it runs no more")
             if stored.value == changed:
                 self._replay, self._etag = changed, stored.etag  # my own write, whose answer was lost
                 return

@@ -1,4 +1,4 @@
-"""What the categoriser knows: chains, phrases and words of each primary. The knowledge is text beside this module.
+"""What the categoriser knows: chains, phrases and words of each primary. The knowledge is text in `categories`.
 
 One file a kind of evidence (``chains.toml``, ``phrases.toml``, ``words.toml``, ``stems.toml``), each with a table per
 primary and in it a list per country or language. They are read when first asked for, once a process.
@@ -89,7 +89,7 @@ BRAND_ALIASES: Final[dict[str, str]] = {
 @cache
 def read(kind: Kind) -> Mapping[str, Mapping[str, str]]:
     """The file of that kind: by primary, by country or language, the list as it is written."""
-    text = Path(__file__).with_name(f"{kind}.toml").read_text(encoding="utf-8")
+    text = (Path(__file__).parent / "categories" / f"{kind}.toml").read_text(encoding="utf-8")
     data: dict[str, dict[str, str]] = tomllib.loads(text)
     return data
 
