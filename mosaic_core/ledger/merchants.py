@@ -17,13 +17,15 @@ from mosaic_core.ledger.categories.knowledge import BRAND_ALIASES
 from mosaic_core.ledger.descriptors import merchant_words
 from mosaic_core.ledger.rows import Row, compact, fold
 
-_WORD: Final = re.compile(r"[0-9a-z&']+")
-_TOKEN: Final = re.compile(r"[0-9a-z]+")
+_WORD: Final = re.compile(r"(?:[^\W_]|[&'])+")
+_TOKEN: Final = re.compile(r"[^\W_]+")
 _AFTER_ALL: Final = "\U0010ffff"
 _MOST_LOOKED_FOR: Final = 160
 """Different terms of one question that are looked for in all names and texts; nobody's question has as many words that
 are none of the vocabulary. Of more, whole names and openings are found."""
 
+_NO_PAYEES: Final = frozenset({"INCOME", "TRANSFER_IN", "TRANSFER_OUT", "LOAN_PAYMENTS", "BANK_FEES"})
+"""Categories whose descriptors say what kind of row it is."""
 _MOST_OF_A_NAME: Final = 3
 """Merchants: a word in the texts of more is a place or a payment's wording, and names none of them."""
 
@@ -101,6 +103,24 @@ class Merchants:
             return _merchant(found, exact=True) if found else None
 
         return self._once(("whole", text), look)
+
+    def called(self, text: str) -> Merchant | None:
+        """`whole`, and the merchant of that name where only a descriptor gave it; not one that is a kind of rows ("ATM
+        withdrawal", "payroll"). Of a merchant's words none may be missing at either end."""
+
+        def look() -> Merchant | None:
+            said = text.lower().split()
+            words = merchant_words(text)
+            keys = {compact(text)}
+            if words and compact(words[0]) == compact(said[0]) and compact(words[-1]) == compact(said[-1]):
+                keys.add("".join(words).replace("&", "and"))
+            found = [
+                known for key in sorted(keys - {""}) for known in self._by_key.get(key, ())
+                if known.named or not _NO_PAYEES.issuperset(row.category for row in known.rows)
+            ]  # fmt: skip
+            return _merchant(dict.fromkeys(found), exact=True) if found else None
+
+        return self._once(("called", text), look)
 
     def opening(self, text: str) -> Merchant | None:
         """The merchant whose name, or a descriptor's, opens with these words; two at least."""
@@ -202,7 +222,7 @@ class Merchants:
         if not few or not self._may_look_for(wanted):
             return []
         pattern = re.compile(
-            r"(?<![0-9a-z])" + r"[^0-9a-z]+".join(re.escape(word) for word in wanted) + r"(?:'?s)?(?![0-9a-z])"
+            r"(?<![^\W_])" + r"[\W_]+".join(re.escape(word) for word in wanted) + r"(?:'?s)?(?![^\W_])"
         )
         hits: list[Row] = []
         names: set[str] = set()
