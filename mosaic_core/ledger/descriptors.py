@@ -45,22 +45,46 @@ _PREFIXES = re.compile(
 )
 _PAYPAL_INNER = re.compile(r"\b(?:paypal|pypl|pp)\s*\*\s*")
 _PHONE = re.compile(
-    r"(?:\+?1[\s.-]?)?\(?\b[2-9]\d{2}\)?[\s.-]\d{3}[\s.-]?\d{4}\b|\b8(?:00|33|44|55|66|77|88)\d{7}\b|\b\d{3}-\d{7}\b|\b8(?:00|33|44|55|66|77|88)-[a-z0-9-]{5,}\b"
+    r"""
+      (?:\+?1[\s.-]?)?\(?\b[2-9]\d{2}\)?[\s.-]\d{3}[\s.-]?\d{4}\b
+    | \b8(?:00|33|44|55|66|77|88)\d{7}\b
+    | \b\d{3}-\d{7}\b
+    | \b8(?:00|33|44|55|66|77|88)-[a-z0-9-]{5,}\b
+    """,
+    re.VERBOSE,
 )
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)"
 _DATE = re.compile(
-    r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}/\d{1,2}(?:/\d{2,4})?\b|\b\d{1,2}-\d{1,2}-\d{2,4}\b"
-    r"|\b\d{1,2}[\s-]?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[\s-]?(?:\d{2,4})?\b"
-    r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[\s-]?\d{1,2}\b|\b\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]m)?\b"
+    rf"""
+      \b\d{{4}}-\d{{2}}-\d{{2}}\b
+    | \b\d{{1,2}}/\d{{1,2}}(?:/\d{{2,4}})?\b
+    | \b\d{{1,2}}-\d{{1,2}}-\d{{2,4}}\b
+    | \b\d{{1,2}}[\s-]?{_MONTH}[\s-]?(?:\d{{2,4}})?\b
+    | \b{_MONTH}[\s-]?\d{{1,2}}\b
+    | \b\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\s?[ap]m)?\b
+    """,
+    re.VERBOSE,
 )
 _MASK = re.compile(
     r"\b(?:card|crd|acct|account|ending(?:\s+in)?|x|no\.?)\s*[x*#.]*\s*\d{4}\b|[x*•]{2,}[\s-]?\d{2,}\b|\bxx+\b"
 )
 _REFERENCE = re.compile(
-    r"\b(?:ppd\s+id|web\s+id|ccd\s+id|tel\s+id|co\s+id|indn|conf(?:irmation)?\s?#?|ref(?:erence)?\.?|trace|trn|auth|seq|invoice|inv|order|txn|trans(?:action)?|id|des"
-    r"|mandate|policy|member|store|term(?:inal)?|unit|str|loc|no|nbr)\s*(?:no\.?|id|nr\.?)?\s*[#:.]\s*[a-z0-9-]*\d?[a-z0-9-]*"
+    r"""
+    \b(?:
+        ppd\s+id | web\s+id | ccd\s+id | tel\s+id | co\s+id | indn | conf(?:irmation)?\s?\#? | ref(?:erence)?\.? | trace
+      | trn | auth | seq | invoice | inv | order | txn | trans(?:action)? | id | des | mandate | policy | member | store
+      | term(?:inal)? | unit | str | loc | no | nbr
+    )
+    \s*(?:no\.?|id|nr\.?)?\s*[#:.]\s*[a-z0-9-]*\d?[a-z0-9-]*
+    """,
+    re.VERBOSE,
 )
 _DOMAIN_TAIL = re.compile(
-    r"\.(?:com|net|org|io|co|uk|us|tv|ca|de|fr|eu|app|ai|gov|edu|info|shop)(?:\.[a-z]{2})?(?:/[a-z0-9/.?=_-]*)?(?=\W|$)"
+    r"""
+    \.(?:com|net|org|io|co|uk|us|tv|ca|de|fr|eu|app|ai|gov|edu|info|shop)(?:\.[a-z]{2})?
+    (?:/[a-z0-9/.?=_-]*)?(?=\W|$)
+    """,
+    re.VERBOSE,
 )
 # "Card payment to a shop" is how some banks write a purchase, not a payment of the card.
 _CARD_PURCHASE = re.compile(r"\bcard\s+payment\s+to\b")
@@ -114,8 +138,13 @@ NOISE_WORDS = frozenset(
     usa us mktp mktplace online""".split()
 )
 _KEEP_DIGITS = re.compile(
-    r"^(?:7eleven|76|99|5guys|365|1800\w+|24|7|5|3m|4|1|9|21|2k|a1|w2|h2o|o2|85c|8x8|23andme|1password|24hr|5below|n26|six|4ocean)$"
+    r"""^(?:
+        7eleven | 76 | 99 | 5guys | 365 | 1800\w+ | 24 | 7 | 5 | 3m | 4 | 1 | 9 | 21 | 2k | a1 | w2 | h2o | o2 | 85c
+      | 8x8 | 23andme | 1password | 24hr | 5below | n26 | six | 4ocean
+    )$""",
+    re.VERBOSE,
 )
+"""Names that are or have a number."""
 _LONELY = frozenset("a an and & n of the at in to by".split())
 
 

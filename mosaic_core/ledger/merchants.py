@@ -1,6 +1,5 @@
 """Names of a question against the ledger's merchants: whole, begun, within a descriptor, or a slip away. Pure."""
 
-# ruff: noqa: E501 - patterns and word lists read worse when they are broken
 from __future__ import annotations
 
 import re
@@ -135,8 +134,8 @@ class Merchants:
         return self._once(("opening", wanted), look)
 
     def find(self, term: str, *, guess: bool = True, within: bool = True) -> Merchant | None:
-        """The merchant that ``term`` names: by its whole name, by the start of it, by words ``within`` the rows' text, last
-        (a ``guess``) by a name that is a slip or two away. None where the ledger knows none: no merchant is made up."""
+        """The merchant that ``term`` names: by its whole name, by the start of it, by words ``within`` the rows' text,
+        last (a ``guess``) by a name that is a slip or two away. None where the ledger knows none: none is made up."""
         return self._once(("find", term, guess, within), lambda: self._find(term, guess=guess, within=within))
 
     def _find(self, term: str, *, guess: bool, within: bool) -> Merchant | None:
@@ -212,7 +211,7 @@ class Merchants:
         return by_text, by_token
 
     def _within(self, wanted: tuple[str, ...]) -> list[Row]:
-        """The rows in whose text these words stand; of more than `_MOST_OF_A_NAME` merchants some, more than that many."""
+        """The rows in whose text these words stand; of more than `_MOST_OF_A_NAME` merchants the rows of some."""
         by_text, by_token = self._texts
         # a text in which they stand has each of their runs of letters, the last one perhaps with an "s" after it
         runs = [run for word in wanted for run in _TOKEN.findall(word)]

@@ -1,6 +1,5 @@
 """What a question asks, as a typed value: the seam between understanding words and computing figures."""
 
-# ruff: noqa: E501 - patterns and word lists read worse when they are broken
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -85,8 +84,9 @@ class Subject:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A question understood. ``subjects`` are united (compared, for `Intent.COMPARE`); none means everything. Amounts
-    are without sign. ``by_count`` compares and ranks by numbers of rows; ``deficit`` asks whether more was spent than came
-    in, not less. ``whole`` is what a share is of, where it is not all. ``doubt`` (0 to 1) is how much of the question was guessed."""
+    are without sign. ``by_count`` compares and ranks by numbers of rows; ``deficit`` asks whether more was spent than
+    came in, not less. ``whole`` is what a share is of, where it is not all. ``doubt`` (0 to 1) is how much of the
+    question was guessed."""
 
     intent: Intent
     flow: Flow

@@ -13,7 +13,8 @@ from mosaic_core.ledger.recurring import Charge, Series, by_merchant, median
 
 _MOVES_MONEY = re.compile(
     r"transfer|xfer|zelle|venmo|cash ?app|wire|withdraw|atm|saving|checking|deposit|check|contribution|invest|ira\b"
-    r"|loan|mortgage|mtg|card|crd|autopay|payment|pymt|pmt|lease|financ|lending|credit|brokerage|vanguard|fidelity|schwab"
+    r"|loan|mortgage|mtg|card|crd|autopay|payment|pymt|pmt|lease|financ|lending|credit|brokerage"
+    r"|vanguard|fidelity|schwab"
 )
 _NOT_PURCHASES = frozenset({"TRANSFER_IN", "TRANSFER_OUT", "LOAN_PAYMENTS", "BANK_FEES", "INCOME"})
 
