@@ -1,7 +1,7 @@
 """The words of the offline agent: which say what, how they are written, and what no ledger can answer. Text, no code.
 
-Every list has a comment that says what its words mean, and a case. ``words`` are phrases parted by ";", in which
-"(pay|paid) off" stands for each of its alternatives; the list's ``case`` is a question that each of them reaches in the
+Every list has a comment that says what its words mean, and a case. ``words`` are phrases as
+`mosaic_core.ledger.wordlists` reads them; the list's ``case`` is a question that each of them reaches in the
 place of "{}". ``patterns`` are regular expressions over the tidied question, one a line with its own case after "<-": a
 group captures nothing, both ends are ends of words, "{people}" is the list of that name (made of those above it), and a
 line that ends in "|" goes on in the next. `tests/unit/test_offline_lexicon.py` sends every entry's case through.
@@ -13,11 +13,9 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-_GROUP: Final = re.compile(r"\(([^()]*)\)")
 _ARROW: Final = " <- "
 
 
@@ -27,25 +25,12 @@ def load(name: str) -> Mapping[str, Any]:
     return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def phrases(block: str) -> Iterator[tuple[str, ...]]:
-    """Each phrase of a list as its words.
-
-    >>> [" ".join(words) for words in phrases("how much; (pay|paid) (|it) off")]
-    ['how much', 'pay off', 'pay it off', 'paid off', 'paid it off']
-    """
-    for written in block.split(";"):
-        parts = [part.split("|") if i % 2 else [part] for i, part in enumerate(_GROUP.split(written))]
-        for chosen in product(*parts):
-            if words := tuple("".join(chosen).split()):
-                yield words
-
-
 def patterns(block: str, names: Mapping[str, str] | None = None) -> Iterator[tuple[str, str]]:
     """Each pattern of a list as a regular expression, with its case."""
     for line in block.replace("|\n", "|").splitlines():
         written, _, case = line.partition(_ARROW)
-        for name in reversed(names or {}):
-            written = written.replace(f"{{{name}}}", (names or {})[name].replace("|\n", "|"))
+        for name, alternatives in reversed([*(names or {}).items()]):
+            written = written.replace(f"{{{name}}}", alternatives.replace("|\n", "|"))
         yield re.sub(r"(?<!\\)\((?!\?)", "(?:", written), case
 
 

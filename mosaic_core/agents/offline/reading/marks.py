@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from mosaic_core.agents.offline.lexicon import load, phrases
+from mosaic_core.agents.offline.lexicon import load
 from mosaic_core.agents.offline.reading.periods import number
+from mosaic_core.ledger.wordlists import phrases
 
 
 class Tag(StrEnum):
@@ -157,20 +158,20 @@ class Reading:
         return " ".join("+".join(sorted(mark.tags)) for mark in self.in_order())
 
 
-def _lists() -> Iterator[tuple[tuple[str, ...], Tag, object]]:
+def lists() -> Iterator[tuple[Tag, str | None, Mapping[str, str]]]:
+    """The lists of phrases, each with what its phrases say and the unit or group that they name."""
     for file in ("asking", "relating", "money"):
-        for name, entry in load(file).items():
-            yield from ((words, Tag[name.upper()], None) for words in phrases(entry["words"]))
-    for tag, units in ((Tag.GROUP, load("units")["group"]), (Tag.PER, load("units")["per"])):
-        for unit, entry in units.items():
-            yield from ((words, tag, unit) for words in phrases(entry["words"]))
+        yield from ((Tag[name.upper()], None, entry) for name, entry in load(file).items())
+    for tag in (Tag.GROUP, Tag.PER):
+        yield from ((tag, unit, entry) for unit, entry in load("units")[tag.name.lower()].items())
 
 
 def _vocabulary() -> Phrases:
     table: dict[tuple[str, ...], Said] = {}
-    for words, tag, value in _lists():
-        known, other = table.get(words, (frozenset(), None))
-        table[words] = (known | {tag}, value if value is not None else other)
+    for tag, unit, entry in lists():
+        for phrase in phrases(entry["words"]):
+            tags, other = table.get(words := tuple(phrase.split()), (frozenset(), None))
+            table[words] = (tags | {tag}, unit or other)
     return table
 
 

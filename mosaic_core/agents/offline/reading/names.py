@@ -23,11 +23,12 @@ from mosaic_core.ledger.merchants import Merchant, Merchants
 from mosaic_core.ledger.query import Subject
 from mosaic_core.ledger.rows import compact, fold
 from mosaic_core.ledger.topics import PHRASE_TOPICS
+from mosaic_core.ledger.wordlists import phrases
 
 _WORD: Final = re.compile(r"(?:[0-9a-z&+]|[^\x00-\x7f$€£¥])(?:[0-9a-z&+'./*-]|[^\x00-\x7f$€£¥])*")
 _QUOTED: Final = re.compile(r'"([^"]{2,60})"')
 _LONGEST_NAME: Final = 6
-_LEAVES: Final = frozenset(load("turns")["go_out"]["words"].split())
+_LEAVES: Final = frozenset(phrases(load("turns")["go_out"]["words"]))
 _BOUNDING: Final = frozenset({Tag.MORE, Tag.LESS, Tag.THAN, Tag.UP, Tag.DOWN})
 
 type Span = tuple[int, int, Merchant | None]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from mosaic_core.agents.offline.lexicon import load, one_of, patterns, phrases
+from mosaic_core.agents.offline.lexicon import load, one_of, patterns
 from mosaic_core.agents.offline.reading.marks import Reading, Tag
 from mosaic_core.ledger.rows import Row
+from mosaic_core.ledger.wordlists import phrases
 
 type Bounds = tuple[Decimal | None, Decimal | None, bool]
 """Least, most, and whether the bounds themselves lie outside."""
@@ -24,7 +25,7 @@ def _pattern(name: str) -> re.Pattern[str]:
 _BETWEEN, _OR_MORE, _OR_LESS, _OVER, _UNDER, _EXACTLY = map(
     _pattern, ("between", "or_more", "or_less", "over", "under", "exactly")
 )
-_LOOSE: Final = frozenset(" ".join(words) for words in phrases(_FILE["loose"]["words"]))
+_LOOSE: Final = frozenset(phrases(_FILE["loose"]["words"]))
 _AMOUNT: Final = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s?(k\b)?")
 
 

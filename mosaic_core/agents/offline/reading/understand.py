@@ -32,7 +32,7 @@ from mosaic_core.agents.offline.reading.times import times_of
 from mosaic_core.ledger.compute import steady
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.periods import Period
-from mosaic_core.ledger.query import Intent, Query, Refusal
+from mosaic_core.ledger.query import Intent, Query, Refusal, Subject
 from mosaic_core.ledger.rows import Row
 from mosaic_core.ledger.topics import WHOLE_CATEGORIES
 
@@ -148,7 +148,8 @@ def _query(
     as_of: date,
     doubt: float,
 ) -> Query | Refusal:
-    asked, whole = subjects.asked, ()
+    asked = subjects.asked
+    whole: tuple[Subject, ...] = ()
     if meaning.intent is Intent.SHARE and len(asked) == 2:
         parts = part_of(facts, asked)
         if parts is None:
