@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,8 @@ PATTERNS = [
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_list_has_a_comment(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
-    bare = [
-        line for before, line in zip(["", *lines], lines, strict=False) if line.startswith("[") and before[:1] != "#"
-    ]
-    assert [line for line in bare if line not in ("[numbers.special]",)] == []
+    heads = [(before, line) for before, line in pairwise(lines) if re.fullmatch(r"\[[\w.]+\]", line)]
+    assert [line for before, line in heads if not before.startswith("# ") and line != "[numbers.special]"] == []
     assert [line for line in lines if len(line) > 120] == []
 
 

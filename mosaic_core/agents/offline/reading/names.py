@@ -8,7 +8,7 @@ alone is written with a capital.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ from mosaic_core.agents.offline.lexicon import load, turn
 from mosaic_core.agents.offline.reading.marks import TAKEN, VOCABULARY, Reading, Tag, unexplained
 from mosaic_core.agents.offline.reading.periods import TIME_WORDS
 from mosaic_core.agents.offline.reading.spelling import corrected, known_word, stands_alone
-from mosaic_core.agents.offline.reading.text import tidy
+from mosaic_core.agents.offline.reading.text import accented, rewritten, tidy
 from mosaic_core.computing import checkpoint
 from mosaic_core.ledger.brands import LONGEST_BRAND, brands
 from mosaic_core.ledger.merchants import Merchant, Merchants
@@ -55,11 +55,13 @@ def capitals(question: str) -> frozenset[str]:
     return frozenset(large - small - TIME_WORDS)
 
 
-def find_names(text: str, merchants: Merchants, proper: frozenset[str] = frozenset()) -> Names:
-    """The merchants whose whole name stands in the text, longest first, or a slip away from it; the text with the
-    slips of its other words mended, and the places in that text. ``proper`` are words with a capital."""
+def find_names(text: str, merchants: Merchants, question: str) -> Names:
+    """The merchants whose whole name stands in the tidied text, longest first, or a slip away from it; the text with
+    the slips of its other words mended, and the places in that text. ``question`` is as it was written."""
+    proper = capitals(question)
     spans: list[Span] = [(m.start(), m.end(), merchants.find(m[1])) for m in _QUOTED.finditer(text)]
     tokens = [(m.start(), m.end()) for m in _WORD.finditer(text)]
+    aliases = {compact(tidy(name)): name for name in merchants.names if rewritten(name)}
     free = text
     for start, end, _ in spans:
         free = free[:start] + TAKEN * (end - start) + free[end:]
@@ -70,10 +72,10 @@ def find_names(text: str, merchants: Merchants, proper: frozenset[str] = frozens
                 start, end = tokens[i][0], tokens[i + length - 1][1]
                 if TAKEN in free[start:end] or "," in text[start:end]:
                     continue
-                if (hit := look(_Place(text, start, end, proper), merchants)) is not None:
+                if (hit := look(_Place(text, start, end, proper, aliases), merchants)) is not None:
                     spans.append((start, end, hit))
                     free = free[:start] + TAKEN * (end - start) + free[end:]
-    return _mended(text, sorted(spans, key=lambda span: span[0]), merchants)
+    return _mended(text, sorted(spans, key=lambda span: span[0]), merchants.words() | accented(question))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class _Place:
     start: int
     end: int
     proper: frozenset[str]
+    aliases: Mapping[str, str]
 
     @property
     def words(self) -> str:
@@ -122,14 +125,12 @@ def _whole(place: _Place, merchants: Merchants) -> Merchant | None:
 
 
 def _of_that_name(place: _Place, merchants: Merchants) -> Merchant | None:
-    """The merchant of that name; one that only a descriptor gave, in several words, or where nothing else can stand."""
-    raw = place.words
+    """The merchant of that name, one that only a descriptor gave included."""
+    raw = place.aliases.get(compact(place.words), place.words)
     hit = merchants.whole(raw)
     if hit is None and not all(known_word(word) for word in raw.split()):
         hit = merchants.opening(raw)
-    if hit is None and (" " in raw or place.large or place.at):
-        hit = merchants.called(raw)
-    return hit
+    return hit or merchants.called(raw)
 
 
 def _reads_as_a_name(place: _Place) -> bool:
@@ -138,9 +139,13 @@ def _reads_as_a_name(place: _Place) -> bool:
     if raw in _LEAVES and turn("out").match(after):
         # "Shell out", "fork out"
         return False
-    if " " in raw and not stands_alone(raw):
+    if " " in raw and not stands_alone(raw) and not stands_alone(raw.removeprefix("the ")):
         tags = VOCABULARY.get((raw.split()[-1],), (frozenset[Tag](), None))[0]
         return not (tags & _BOUNDING and re.match(r"[$€£¥]?\d", after))
+    core = raw.removeprefix("the ")
+    if core in TIME_WORDS:
+        # "For the week", "on friday"
+        return place.at
     if not stands_alone(raw):
         return not _in_a_phrase(place)
     # "target" names a shop wherever it stands, "three" and "next" only after "at", "to" and the like; "three" after
@@ -170,8 +175,7 @@ def _slip(place: _Place, merchants: Merchants) -> Merchant | None:
     return hit if all(word in own for word in words if word not in unknown) else None
 
 
-def _mended(text: str, spans: Sequence[Span], merchants: Merchants) -> Names:
-    names = merchants.words()
+def _mended(text: str, spans: Sequence[Span], names: frozenset[str]) -> Names:
     out, at = "", 0
     moved: list[Span] = []
     for start, end, merchant in spans:

@@ -33,11 +33,27 @@ _SAME: Final = str.maketrans(dict.fromkeys("’‘`´", "'") | dict.fromkeys("�
 _CASUAL: Final[dict[str, str]] = load("spelling")["casual"]
 
 
+_UNSPACED: Final = re.compile(
+    r"(?<=[0-9a-z])(?=[\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff])"
+    r"|(?<=[\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff])(?=[0-9a-z])"
+)
+"""Where a name in Latin letters stands in a script that writes its words without spaces."""
+_REWRITTEN: Final = re.compile(
+    rf"['’]|(?<!\w)(?:{'|'.join(map(re.escape, [*_CASUAL, *_TEN]))}|"
+    rf"(?:a|{'|'.join(_ONES)}) (?:hundred|thousand|grand))(?!\w)"
+)
+
+
+def rewritten(name: str) -> bool:
+    """Whether a name may have words that `tidy` spells out: "Where's Waldo", "Twenty One"."""
+    return _REWRITTEN.search(name.lower()) is not None
+
+
 def tidy(question: str) -> str:
     """Lower case, plain letters, apostrophes and spaces, contractions spelt out; no invisible characters, no pictures,
     and of marks only those that numbers and names are written with."""
     text = unicodedata.normalize("NFKC", question).lower().translate(_SAME)
-    text = fold("".join(map(_kept, text)))
+    text = _UNSPACED.sub(" ", fold("".join(map(_kept, text))))
     for pattern, word in _contractions():
         text = pattern.sub(rf"\1 {word}", text)
     text = _SHORT_YEAR.sub(r"20\1", text)
@@ -48,6 +64,12 @@ def tidy(question: str) -> str:
     text = _TENS.sub(_digits, text)
     text = _MARKS.sub(" ", text)
     return " ".join(_CASUAL.get(word, word) for word in _COMMA.sub(" ,", text).split())
+
+
+def accented(question: str) -> frozenset[str]:
+    """The words, as `tidy` has them, that are written with an accent: no slips of English ones."""
+    words = unicodedata.normalize("NFKC", question).lower().split()
+    return frozenset(tidy(word) for word in words if fold(word) != word)
 
 
 def _kept(c: str) -> str:

@@ -16,7 +16,6 @@ from mosaic_core.agents.offline.reading.facts import Facts, Meaning, facts_of
 from mosaic_core.agents.offline.reading.flows import flow_of
 from mosaic_core.agents.offline.reading.marks import TAKEN, TOKEN, Reading, Tag, lex, take_minus
 from mosaic_core.agents.offline.reading.names import (
-    capitals,
     find_names,
     of_merchant,
     take_partial_names,
@@ -91,7 +90,7 @@ def _says_something(text: str) -> bool:
 
 def _with_names(text: str, question: str, merchants: Merchants) -> Reading | Refusal:
     """The reading with its merchants marked; a refusal where it names an unknown one, or what no ledger can answer."""
-    names = find_names(text, merchants, capitals(question))
+    names = find_names(text, merchants, question)
     reading = Reading(names.text)
     for start, end, merchant in names.spans:
         if merchant is None:
