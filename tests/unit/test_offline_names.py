@@ -110,7 +110,7 @@ FOREIGN = {
     "כמה הוצאתי על Netflix": "הוצאתי",
     "σύνολο για Netflix": "συνολο",
     "Netflix में कितना खर्च": "खरच",
-    "Netflix เดือนนี้": "เดอนน",
+    "Netflix เดือนนี้": "เดือนน",
     "რამდენი Netflix": "რამდენი",
     "ինչքան Netflix": "ինչքան",
     "Combien ai-je dépensé chez Netflix en octobre ?": "combien",

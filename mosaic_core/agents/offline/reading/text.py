@@ -53,7 +53,7 @@ def tidy(question: str) -> str:
     """Lower case, plain letters, apostrophes and spaces, contractions spelt out; no invisible characters, no pictures,
     and of marks only those that numbers and names are written with."""
     text = unicodedata.normalize("NFKC", question).lower().translate(_SAME)
-    text = _UNSPACED.sub(" ", fold("".join(map(_kept, text))))
+    text = _UNSPACED.sub(" ", unicodedata.normalize("NFC", fold("".join(map(_kept, text)))))
     for pattern, word in _contractions():
         text = pattern.sub(rf"\1 {word}", text)
     text = _SHORT_YEAR.sub(r"20\1", text)
