@@ -147,18 +147,22 @@ TABLE: Final[tuple[Rule, ...]] = (
 )
 
 
-def decide(facts: Facts, table: Sequence[Rule] = TABLE) -> tuple[Meaning, list[Mark]]:
-    """What the question means, and the marks that this makes nothing of; all marks where it is not read at all."""
+def counting(facts: Facts, table: Sequence[Rule] = TABLE) -> list[tuple[Rule, Meaning]]:
+    """The rule that counts, and what it makes of the question; several where none of them is put over the others."""
     found = [(rule, meaning) for rule in table if (meaning := rule.reads(facts)) is not None]
     weight = max(rule.weight for rule, _ in found)
     heaviest = [(rule, meaning) for rule, meaning in found if rule.weight is weight]
     beaten = {name for rule, _ in heaviest for name in rule.over.split()}
-    left = [(rule, meaning) for rule, meaning in heaviest if rule.name not in beaten]
-    rule, meaning = left[0]
-    if len(left) != 1 or meaning.unread or _may_be_either(facts):
+    return [(rule, meaning) for rule, meaning in heaviest if rule.name not in beaten]
+
+
+def decide(facts: Facts, table: Sequence[Rule] = TABLE) -> tuple[Meaning, list[Mark]]:
+    """What the question means, and the marks that this makes nothing of; all marks where it is not read at all."""
+    (rule, meaning), *others = counting(facts, table)
+    if others or meaning.unread or _may_be_either(facts):
         return meaning, list(facts.marks)
     honoured = ANYWHERE | rule.honours | meaning.also
-    if weight <= Weight.SHAPE and facts.said("done_by_merchants"):
+    if rule.weight <= Weight.SHAPE and facts.said("done_by_merchants"):
         honoured |= {Tag.GROUP}
     return meaning, [mark for mark in facts.marks if mark.tags.isdisjoint(honoured)]
 
