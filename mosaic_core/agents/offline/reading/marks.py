@@ -12,88 +12,21 @@ from mosaic_core.agents.offline.lexicon import load
 from mosaic_core.agents.offline.reading.periods import number
 from mosaic_core.ledger.wordlists import phrases
 
-
-class Tag(StrEnum):
-    """What a phrase says. The values are the letters of the `shape` of a question; the names, in lower case, those of
-    the lists in `lexicon`, which say what each stands for."""
-
+Tag = StrEnum(
+    "Tag",
     # what is asked
-    HOW_MUCH = "HOWMUCH"
-    HOW_MANY = "HOWMANY"
-    HOW_OFTEN = "HOWOFTEN"
-    TIMES = "TIMES"
-    TOTAL = "TOTAL"
-    AVERAGE = "AVG"
-    PER = "PER"
-    MAX = "MAX"
-    MIN = "MIN"
-    MOST = "MOST"
-    LEAST = "LEAST"
-    OFTEN = "OFTEN"
-    TOP = "TOP"
-    FIRST = "FIRST"
-    LAST = "LAST"
-    WHEN = "WHEN"
-    WHERE = "WHERE"
-    WHO = "WHO"
-    WHAT = "WHAT"
-    WHICH = "WHICH"
-    AGO = "AGO"
-    LIST = "LIST"
-    BREAKDOWN = "SPLIT"
-    GROUP = "GROUP"
+    "HOW_MUCH HOW_MANY HOW_OFTEN TIMES TOTAL AVERAGE PER MAX MIN MOST LEAST OFTEN TOP FIRST LAST WHEN WHERE WHO WHAT"
+    " WHICH AGO LIST BREAKDOWN GROUP"
     # how things relate
-    MORE = "MORE"
-    LESS = "LESS"
-    THAN = "THAN"
-    OR = "OR"
-    AND = "AND"
-    VERSUS = "VS"
-    DIFFERENCE = "DIFF"
-    COMPARE = "COMPARE"
-    UP = "UP"
-    DOWN = "DOWN"
-    CHANGE = "CHANGE"
-    PERCENT = "PERCENT"
-    EXCEPT = "EXCEPT"
-    BEFORE = "BEFORE"
-    YEAR_EARLIER = "YEAREARLIER"
-    NET = "NET"
-    NET_OF_REFUNDS = "NETREFUNDS"
-    OVERSPENT = "OVERSPENT"
-    SINGLE = "SINGLE"
-    # which money
-    SPEND = "SPEND"
-    PAY = "PAY"
-    EXPENSES = "EXPENSES"
-    BUY = "BUY"
-    VISIT = "VISIT"
-    ONE = "ONE"
-    TRANSACTION = "TX"
-    INCOME = "INCOME"
-    EARN = "EARN"
-    PAID_ME = "PAIDME"
-    MONEY_IN = "IN"
-    MONEY_OUT = "OUT"
-    REFUND = "REFUND"
-    TRANSFER = "TRANSFER"
-    SAVE = "SAVE"
-    MONEY = "MONEY"
-    # what returns
-    RECURRING = "RECURRING"
-    SUBSCRIPTION = "SUBSCRIPTION"
-    PRICE = "PRICE"
-    START = "START"
-    STOP = "STOP"
+    " MORE LESS THAN OR AND VERSUS DIFFERENCE COMPARE UP DOWN CHANGE PERCENT EXCEPT BEFORE YEAR_EARLIER NET"
+    " NET_OF_REFUNDS OVERSPENT SINGLE"
+    # which money, and what of it returns
+    " SPEND PAY EXPENSES BUY VISIT ONE TRANSACTION INCOME EARN PAID_ME MONEY_IN MONEY_OUT REFUND TRANSFER SAVE MONEY"
+    " RECURRING SUBSCRIPTION PRICE START STOP"
     # found by other means
-    TARGET = "TARGET"
-    SUBJECT = "SUBJ"
-    PERIOD = "PERIOD"
-    BOUND = "BOUND"
-    NUMBER = "NUM"
-    YES_NO = "YESNO"
-    OTHER = "OTHER"
-
+    " TARGET SUBJECT PERIOD BOUND NUMBER YES_NO OTHER",
+)
+"""What a phrase says. The names, in lower case, are those of the lists in `lexicon`, which say what each stands for."""
 
 TAKEN: Final = "\x00"
 """What stands in place of a letter that has been explained."""
@@ -154,8 +87,8 @@ class Reading:
 
     @property
     def shape(self) -> str:
-        """The tags in the question's order; several of one phrase are joined by "+"."""
-        return " ".join("+".join(sorted(mark.tags)) for mark in self.in_order())
+        """The tags in the question's order, in one word each; several of one phrase are joined by "+"."""
+        return " ".join("+".join(sorted(tag.name.replace("_", "") for tag in mark.tags)) for mark in self.in_order())
 
 
 def lists() -> Iterator[tuple[Tag, str | None, Mapping[str, str]]]:

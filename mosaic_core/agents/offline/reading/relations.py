@@ -11,7 +11,7 @@ from mosaic_core.agents.offline.reading.shapes import EARLIEST, LATEST, plainly
 from mosaic_core.ledger.query import Aspect, Intent
 
 _T = Tag
-_INCOMING: Final = "(?:INCOME|EARN|IN)"
+_INCOMING: Final = "(?:INCOME|EARN|MONEYIN)"
 
 
 def price_change(f: Facts) -> Meaning | None:
@@ -97,9 +97,9 @@ def net(f: Facts) -> Meaning | None:
         return None
     if f.has(_T.NET) and (f.subjects or f.has(_T.REFUND, _T.TRANSFER, _T.TARGET)):
         return None
-    taken_off = f.runs(f"{_INCOMING} (?:EXCEPT|LESS|VS) (?:SPEND|EXPENSES|OUT)") or f.has(_T.HOW_MUCH)
+    taken_off = f.runs(f"{_INCOMING} (?:EXCEPT|LESS|VERSUS) (?:SPEND|EXPENSES|MONEYOUT)") or f.has(_T.HOW_MUCH)
     asks_yes = f.yes_no and (against or f.has(_T.OVERSPENT) or not f.said("net")) and not taken_off
-    spend_first = f.runs("(?:SPEND|EXPENSES|OUT|PAY)\\b.*(?:INCOME|EARN|IN|PAIDME)")
+    spend_first = f.runs("(?:SPEND|EXPENSES|MONEYOUT|PAY)\\b.*(?:INCOME|EARN|MONEYIN|PAIDME)")
     turned = against and spend_first == f.has(_T.MORE, _T.UP) and not f.said("cover")
     return replace(
         plainly(f, Intent.NET, Aspect.YES_NO if asks_yes else Aspect.AMOUNT),
@@ -114,7 +114,7 @@ def _income_against_spending(f: Facts) -> bool:
     if any(subject.name != "salary" for subject in f.subjects):
         return False
     graded = f.has(_T.MORE, _T.LESS, _T.UP, _T.DOWN) and not f.runs("PERIOD .*THAN .*PERIOD")
-    joined = f.runs(f"{_INCOMING} (?:EXCEPT|LESS|VS|THAN|AND) (?:SPEND|EXPENSES|OUT|PAY)")
+    joined = f.runs(f"{_INCOMING} (?:EXCEPT|LESS|VERSUS|THAN|AND) (?:SPEND|EXPENSES|MONEYOUT|PAY)")
     return graded or joined or (f.has(_T.DIFFERENCE, _T.COMPARE) and f.periods < 2)
 
 
@@ -176,7 +176,7 @@ def compare(f: Facts) -> Meaning | None:
         smallest=f.has(_T.LESS, _T.DOWN, _T.LEAST, _T.MIN) and not f.has(_T.MORE, _T.UP),
         later_first=onward and not by_subject and (f.has(_T.CHANGE) or not f.has(_T.THAN, _T.VERSUS)),
         # "Compared with last month, how far off is this month's": the second is what is asked about.
-        swapped=not by_subject and f.runs("^(?:WHAT )?(?:COMPARE|THAN|VS)[A-Z+]* PERIOD .*PERIOD"),
+        swapped=not by_subject and f.runs("^(?:WHAT )?(?:COMPARE|THAN|VERSUS)[A-Z+]* PERIOD .*PERIOD"),
         also=also | {_T.LIST} if aspect is Aspect.AMOUNT and not of_money else also,
     )
 
@@ -193,8 +193,8 @@ def _by_count(f: Facts) -> bool:
     if f.has(_T.SPEND, _T.PAY, _T.HOW_MUCH, _T.EXPENSES, _T.DIFFERENCE):
         return False
     return f.runs(
-        "(?:MORE|LESS|MOST|LEAST)(?: (?:VISIT|ONE|TX))|VISIT (?:MORE|MOST|LESS|LEAST)"
-        "|(?:VISIT|ONE|TX) .*(?:MORE|MOST|OFTEN)"
+        "(?:MORE|LESS|MOST|LEAST)(?: (?:VISIT|ONE|TRANSACTION))|VISIT (?:MORE|MOST|LESS|LEAST)"
+        "|(?:VISIT|ONE|TRANSACTION) .*(?:MORE|MOST|OFTEN)"
     )
 
 

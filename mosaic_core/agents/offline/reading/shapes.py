@@ -19,7 +19,7 @@ _T = Tag
 _NAMES: Final = (Group.MERCHANT, Group.CATEGORY)
 _TIMES: Final = (Group.DAY, Group.WEEK, Group.MONTH, Group.QUARTER, Group.YEAR)
 _MEASURED: Final = (
-    "(?:SPEND|EXPENSES|TOTAL|SUBJ|INCOME|SINGLE|NUM|OTHER|PERIOD|REFUND|BUY|PAY|TRANSFER|TARGET|OUT|MONEY)"
+    "(?:SPEND|EXPENSES|TOTAL|SUBJECT|INCOME|SINGLE|NUMBER|OTHER|PERIOD|REFUND|BUY|PAY|TRANSFER|TARGET|MONEYOUT|MONEY)"
 )
 LARGE: Final = frozenset({_T.MAX, _T.MOST})
 SMALL: Final = frozenset({_T.MIN, _T.LEAST})
@@ -54,13 +54,13 @@ def ranking(f: Facts) -> Meaning | None:
     superlative = f.has(_T.MAX, _T.MIN, _T.MOST, _T.LEAST, _T.OFTEN, _T.TOP)
     if not superlative or f.has(_T.AVERAGE, _T.PERCENT) or (f.has(_T.TIMES) and f.has(_T.HOW_MANY)):
         return None
-    one_row = f.runs(f"(?:MAX|MIN) (?:{_MEASURED} )*(?:ONE|TX|EXPENSES)") and not f.runs(
-        "(?:MAX|MIN) (?:SPEND |SINGLE |EXPENSES |SUBJ |ONE )*GROUP"
+    one_row = f.runs(f"(?:MAX|MIN) (?:{_MEASURED} )*(?:ONE|TRANSACTION|EXPENSES)") and not f.runs(
+        "(?:MAX|MIN) (?:SPEND |SINGLE |EXPENSES |SUBJECT |ONE )*GROUP"
     )
     group = _ranked(f)
     if group is None or (one_row and not f.has(_T.OFTEN)):
         return None
-    counted = f.runs("(?:MOST|LEAST|MAX) (?:TX|VISIT|TIMES|ONE)|VISIT (?:SUBJ |PERIOD )*(?:MOST|LEAST)")
+    counted = f.runs("(?:MOST|LEAST|MAX) (?:TRANSACTION|VISIT|TIMES|ONE)|VISIT (?:SUBJECT |PERIOD )*(?:MOST|LEAST)")
     several = f.said("top_or_rank") and f.said("groups_by_name")
     return Meaning(
         intent=Intent.RANKING,
@@ -220,7 +220,7 @@ def names(f: Facts) -> Meaning | None:
     """Which merchants or categories."""
     if _wants_a_figure(f):
         return None
-    opens = f.runs("^(?:SUBJ )?GROUP") and not f.has(_T.PAY, _T.AVERAGE) and not f.said("spend_of_that")
+    opens = f.runs("^(?:SUBJECT )?GROUP") and not f.has(_T.PAY, _T.AVERAGE) and not f.said("spend_of_that")
     asked = f.has(_T.LIST, _T.WHICH) or f.runs("WHAT GROUP") or f.runs("^(?:WHAT|WHICH)")
     if f.group in _NAMES and opens:
         return plainly(f, Intent.LIST, Aspect.NAME)
@@ -244,7 +244,7 @@ def rows(f: Facts) -> Meaning | None:
         *ROWS, _T.REFUND, _T.TRANSFER, _T.SUBJECT, _T.INCOME, _T.BUY, _T.MONEY_IN, _T.PAY, _T.SPEND
     )  # fmt: skip
     listed = f.has(_T.LIST, _T.WHICH) and (named or f.bounded)
-    which = f.runs("WHAT (?:SUBJ |REFUND |BOUND |PERIOD )*(?:ONE|TX)") and not f.said("bill_or_cost")
+    which = f.runs("WHAT (?:SUBJECT |REFUND |BOUND |PERIOD )*(?:ONE|TRANSACTION)") and not f.said("bill_or_cost")
     bought = (f.has(_T.WHAT) and f.has(_T.BUY) and not f.has(_T.SPEND)) or (f.bounded and f.said("what_costs"))
     bare = f.has(_T.TRANSACTION) and not f.has(_T.SPEND, _T.PAY)
     if f.group is not None or not (listed or which or bought or bare):

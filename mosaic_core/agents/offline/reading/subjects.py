@@ -153,7 +153,7 @@ def _between(reading: Reading) -> str:
 def part_of(facts: Facts, subjects: tuple[Subject, ...]) -> tuple[tuple[Subject, ...], tuple[Subject, ...]] | None:
     """(the part, the whole) of a share that names two things: "what percentage of our food spending was DoorDash",
     "Aldi's share of groceries". Two things joined are one part of all; None where it cannot be told."""
-    if facts.runs("SUBJ AND SUBJ"):
+    if facts.runs("SUBJECT AND SUBJECT"):
         return subjects, ()
     marks = [mark for mark in facts.marks if Tag.SUBJECT in mark.tags or Tag.PERCENT in mark.tags]
     if len(marks) != 3:
