@@ -16,13 +16,17 @@ from mosaic_core.ledger.descriptors import merchant_words
 from mosaic_core.ledger.knowledge import BRAND_ALIASES
 from mosaic_core.ledger.rows import Row, compact, fold
 
-_WORD: Final = re.compile(r"[0-9a-z&']+")
-_TOKEN: Final = re.compile(r"[0-9a-z]+")
+_WORD: Final = re.compile(r"(?:[^\W_]|[&'])+")
+_TOKEN: Final = re.compile(r"[^\W_]+")
 _AFTER_ALL: Final = "\U0010ffff"
 _MOST_LOOKED_FOR: Final = 160
 """Different terms of one question that are looked for in all names and texts; nobody's question has as many words that
 are none of the vocabulary. Of more, whole names and openings are found."""
 
+_NO_PAYEES: Final = frozenset({"INCOME", "TRANSFER_IN", "TRANSFER_OUT", "LOAN_PAYMENTS", "BANK_FEES"})
+"""Categories whose descriptors say what kind of row it is."""
+_LONGEST_OPENING: Final = 6
+"""Words."""
 _MOST_OF_A_NAME: Final = 3
 """Merchants: a word in the texts of more is a place or a payment's wording, and names none of them."""
 
@@ -101,6 +105,41 @@ class Merchants:
 
         return self._once(("whole", text), look)
 
+    def called(self, text: str) -> Merchant | None:
+        """`whole`, and the merchant of that name where only a descriptor gave it: by its cleaned name, or by how its
+        descriptors open ("99 Cents Only"). One that is a kind of rows has no name ("ATM withdrawal", "payroll")."""
+
+        def look() -> Merchant | None:
+            said = tuple(_WORD.findall(text.lower()))
+            found = [
+                known for known in self._by_key.get(compact(text), ())
+                if known.named or not _NO_PAYEES.issuperset(row.category for row in known.rows)
+            ]  # fmt: skip
+            if not found and len(said) > 1:
+                found = [self._known[number] for number in self._descriptors.get(said, ())]
+            return _merchant(found, exact=True) if found else None
+
+        return self._once(("called", text), look)
+
+    @cached_property
+    def _descriptors(self) -> dict[tuple[str, ...], list[int]]:
+        """The openings of the descriptors of merchants without a name, as far as they hold all words that identify the
+        merchant, and whose they are."""
+        found: dict[tuple[str, ...], list[int]] = {}
+        for number, known in enumerate(unless_stopped(self._known)):
+            if known.named or not known.words or _NO_PAYEES.issuperset(row.category for row in known.rows):
+                continue
+            for text in {row.tx.description.lower() for row in known.rows}:
+                words = tuple(_WORD.findall(text))[:_LONGEST_OPENING]
+                for length in range(2, len(words) + 1):
+                    if set(known.words).issubset(words[:length]):
+                        found.setdefault(words[:length], []).append(number)
+        return found
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(known.name for known in self._known)
+
     def opening(self, text: str) -> Merchant | None:
         """The merchant whose name, or a descriptor's, opens with these words; two at least."""
         wanted = tuple(_WORD.findall(text.lower()))
@@ -123,7 +162,8 @@ class Merchants:
         if not 2 <= len(key) <= 60:
             return None
         # A chain's other spellings, of the whole term: "netflix password" is no Netflix.
-        keys = {key, compact(BRAND_ALIASES.get(term, "") if " " in term else "".join(merchant_words(term)))} - {""}
+        other = BRAND_ALIASES.get(term, "") if " " in term else "".join(merchant_words(term) if term.isascii() else ())
+        keys = {key, compact(other)} - {""}
         whole = [known for k in sorted(keys) for known in self._by_key.get(k, ())]
         if whole:
             return _merchant(whole, exact=True)
@@ -201,7 +241,7 @@ class Merchants:
         if not few or not self._may_look_for(wanted):
             return []
         pattern = re.compile(
-            r"(?<![0-9a-z])" + r"[^0-9a-z]+".join(re.escape(word) for word in wanted) + r"(?:'?s)?(?![0-9a-z])"
+            r"(?<![^\W_])" + r"[\W_]+".join(re.escape(word) for word in wanted) + r"(?:'?s)?(?![^\W_])"
         )
         hits: list[Row] = []
         names: set[str] = set()

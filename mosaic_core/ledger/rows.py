@@ -137,4 +137,5 @@ def fold(text: str) -> str:
 
 
 def compact(text: str) -> str:
-    return re.sub(r"[^0-9a-z]", "", fold(text).lower().replace("&", "and"))
+    """Its letters and digits, of whatever script, without accents, case and spaces."""
+    return re.sub(r"[\W_]", "", fold(text).lower().replace("&", "and"))

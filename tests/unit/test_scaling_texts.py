@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mosaic_core.agents.model.grounding import Evidence, unsupported
 from mosaic_core.agents.offline import conversation, requests
-from mosaic_core.agents.offline.understand import understand
+from mosaic_core.agents.offline.reading.understand import understand
 from mosaic_core.agents.routing import route_question
 from mosaic_core.domain.edits import distance, within
 from mosaic_core.domain.envelope import normal_length

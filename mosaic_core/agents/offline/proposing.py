@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from mosaic_core.agents.offline import phrase
+from mosaic_core.agents.offline.answers import phrase
 from mosaic_core.agents.offline.requests import Cadence, Dismiss, Draft, MarkRecurring, Note, Recategorise, Request
 from mosaic_core.agents.offline.selection import Chosen, Unclear, amounts_in, choose, finding
 from mosaic_core.domain.policy_actions import InvalidProposalError, validated

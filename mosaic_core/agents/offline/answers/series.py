@@ -1,21 +1,25 @@
 """Answers on what returns: subscriptions, bills, what they cost now and how that moved. Pure."""
 
-# ruff: noqa: E501 - sentences read worse when they are broken
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from mosaic_core.agents.offline import figures, phrase
-from mosaic_core.agents.offline.work import Work, cannot_nothing, main_currency, valued
+from mosaic_core.agents.offline.answers import figures, phrase
+from mosaic_core.agents.offline.answers.work import Work, cannot_nothing, main_currency, valued
 from mosaic_core.domain.ledger import Answer
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.compute import Recurring, Sum
 from mosaic_core.ledger.query import Aspect, Flow
 from mosaic_core.ledger.rows import Row
 
-_PER_MONTH: Final = {"year": Decimal(12), "quarter": Decimal(3), "week": Decimal(12) / Decimal(52), "day": Decimal(12) / Decimal(365)}  # fmt: skip
+_PER_MONTH: Final = {
+    "year": Decimal(12),
+    "quarter": Decimal(3),
+    "week": Decimal(12) / Decimal(52),
+    "day": Decimal(12) / Decimal(365),
+}
 
 
 def recurring(work: Work) -> Answer:
@@ -98,7 +102,7 @@ def _paid(work: Work, found: Sequence[Recurring]) -> Answer:
     return work.say(f"{phrase.sums(totals)} in recurring payments{work.about}, {work.when}.", amount, unit, rows)
 
 
-# ----------------------------------------------------------------------------------------------------------- price moves
+# ---------------------------------------------------------------------------------------------------------- price moves
 
 
 def price_change(work: Work) -> Answer:
@@ -114,13 +118,13 @@ def price_change(work: Work) -> Answer:
             else work.cannot("no_such_rows", "The ledger has only one payment, so nothing to compare it with.")
         )
     if len({row.tx.currency for row in rows}) > 1:
-        return work.cannot(
-            "several_currencies", "That is in several currencies, which are not added together; name one."
-        )
+        return work.several_currencies()
     fixed = compute.steady(work.rows, query.subjects, as_of=query.as_of)
     before, now = _prices(rows) if fixed and query.n != 2 else (rows[-2], rows[-1])
     gap = now.size - before.size
-    text = f"{phrase.money(before.size, before.tx.currency)} on {phrase.day(before.day)}, {phrase.money(now.size, now.tx.currency)} on {phrase.day(now.day)}{work.about}."
+    text = (
+        f"{phrase.size(before)} on {phrase.day(before.day)}, {phrase.size(now)} on {phrase.day(now.day)}{work.about}."
+    )
     if query.aspect is Aspect.YES_NO:
         holds = gap < 0 if query.smallest_first else gap > 0
         return work.say(text, "yes" if holds else "no", "", [before, now], (("difference", str(gap)),))
@@ -160,10 +164,7 @@ def _moved(work: Work) -> Answer:
         if (now.size < before.size) if query.smallest_first else (now.size > before.size):
             moved.append((r.name, before, now))
     used = [row for _, before, now in moved for row in (before, now)]
-    lines = [
-        f"{name} from {phrase.money(before.size, before.tx.currency)} to {phrase.money(now.size, now.tx.currency)}"
-        for name, before, now in moved
-    ]
+    lines = [f"{name} from {phrase.size(before)} to {phrase.size(now)}" for name, before, now in moved]
     text = "; ".join(lines) + "." if lines else "None of them."
     if query.aspect is Aspect.YES_NO:
         return work.say(text, "yes" if moved else "no", "", used)

@@ -72,5 +72,13 @@ def rows_noun(flow: Flow, count: int) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
+def size(row: Row) -> str:
+    return money(row.size, row.tx.currency)
+
+
 def line(row: Row) -> str:
-    return f"{row.day.isoformat()} {row.name} {money(row.size, row.tx.currency)}"
+    return f"{row.day.isoformat()} {row.name} {size(row)}"
+
+
+def where_and_when(row: Row) -> str:
+    return f"{size(row)} at {row.name} on {day(row.day)}"

@@ -1,6 +1,5 @@
 """One question's work: its query, its rows, and how an answer is said. Pure."""
 
-# ruff: noqa: E501 - sentences read worse when they are broken
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from mosaic_core.agents.offline import phrase
+from mosaic_core.agents.offline.answers import phrase
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.compute import Sum
@@ -88,8 +87,15 @@ class Work:
             details=tuple(details),
         )
 
+    def counted(self, rows: Sequence[Row]) -> str:
+        return phrase.rows_noun(self.query.flow, len(rows))
+
     def cannot(self, code: str, text: str) -> Answer:
         return refused(Refusal(code, text), self.query.intent.value)
+
+    def several_currencies(self) -> Answer:
+        text = "That is in several currencies, which are not added together; name one."
+        return self.cannot("several_currencies", text)
 
 
 def valued(totals: Sequence[Sum], empty_currency: str) -> tuple[Value, str]:
@@ -113,11 +119,10 @@ def main_currency(work: Work) -> str:
 
 def nothing(work: Work, value: Value, unit: str) -> Answer:
     query = work.query
-    known = (
-        f" The ledger knows{work.about.replace(' at ', ' ').replace(' on ', ' ').replace(' from ', ' ')}, but not in that time."
-        if query.subjects and any(s.ids for s in query.subjects)
-        else ""
-    )
+    known = ""
+    if any(s.ids for s in query.subjects):
+        named = " and ".join(s.name for s in query.subjects)
+        known = f" The ledger knows {named}, but not in that time."
     return work.say(f"Nothing: the ledger has no {query.flow.value}{work.about} {work.when}.{known}", value, unit, ())
 
 

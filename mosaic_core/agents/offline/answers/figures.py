@@ -1,14 +1,13 @@
 """Answers that are one figure or one list of the rows asked about: sums, counts, averages, extremes, ranks. Pure."""
 
-# ruff: noqa: E501 - sentences read worse when they are broken
 from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
 from typing import Final
 
-from mosaic_core.agents.offline import phrase
-from mosaic_core.agents.offline.work import MOST_LISTED, Work, cannot_nothing, main_currency, nothing, valued
+from mosaic_core.agents.offline.answers import phrase
+from mosaic_core.agents.offline.answers.work import MOST_LISTED, Work, cannot_nothing, main_currency, nothing, valued
 from mosaic_core.domain.ledger import Answer
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.compute import Sum
@@ -24,7 +23,7 @@ def total(work: Work) -> Answer:
         return nothing(work, Decimal("0.00"), main_currency(work))
     totals = compute.totals(rows)
     value, unit = valued(totals, "")
-    text = f"{phrase.verb(query.flow)} {phrase.sums(totals)}{work.about}, {work.when}, in {phrase.rows_noun(query.flow, len(rows))}."
+    text = f"{phrase.verb(query.flow)} {phrase.sums(totals)}{work.about}, {work.when}, in {work.counted(rows)}."
     details = [("rows", str(len(rows)))]
     if query.flow is Flow.SPENDING and not query.net_of_refunds:
         back = compute.totals(compute.select(work.rows, compute.widen(query, Flow.REFUNDS)))
@@ -47,7 +46,7 @@ def count(work: Work) -> Answer:
             rows,
             (("names", ", ".join(names[:MOST_LISTED])),),
         )
-    text = f"{phrase.rows_noun(query.flow, len(rows))}{work.about}, {work.when}"
+    text = f"{work.counted(rows)}{work.about}, {work.when}"
     text += f", {phrase.sums(compute.totals(rows))} in all." if rows else "."
     return work.say(text, len(rows), "transactions", rows)
 
@@ -58,7 +57,7 @@ def how_often(work: Work) -> Answer:
         return nothing(work, 0, "transactions")
     months = compute.units_in(work.query.period, "month", work.first, work.query.as_of)
     rate = (Decimal(len(rows)) / months).quantize(Decimal("0.1"))
-    text = f"{phrase.rows_noun(work.query.flow, len(rows))}{work.about}, {work.when}: about {rate} a month."
+    text = f"{work.counted(rows)}{work.about}, {work.when}: about {rate} a month."
     return work.say(text, len(rows), "transactions", rows, (("per_month", str(rate)),))
 
 
@@ -79,7 +78,7 @@ def average(work: Work) -> Answer:
         over = Decimal(len(total.rows)) if per == "transaction" else units
         averages.append(Sum(total.currency, compute.rounded(total.amount / over, total.currency), total.rows))
     value, unit = valued(averages, "")
-    text = f"On average {phrase.sums(averages)} per {per}{work.about}, {work.when} ({phrase.rows_noun(query.flow, len(rows))})."
+    text = f"On average {phrase.sums(averages)} per {per}{work.about}, {work.when} ({work.counted(rows)})."
     return work.say(text, value, unit, rows, (("per", per), ("units", str(units.quantize(Decimal("0.01"))))))
 
 
@@ -112,7 +111,7 @@ def extreme(work: Work) -> Answer:
     lines = [phrase.line(row) for row in top]
     if (query.n or 1) == 1 and len(top) == 1:
         row = top[0]
-        text = f"The {word}{work.about}, {work.when}: {phrase.money(row.size, row.tx.currency)} at {row.name} on {phrase.day(row.day)}."
+        text = f"The {word}{work.about}, {work.when}: {phrase.where_and_when(row)}."
         if query.aspect is Aspect.NAME:
             return work.say(text, row.name, "", top)
         if query.aspect is Aspect.DATE:
@@ -175,7 +174,7 @@ def listing(work: Work) -> Answer:
         newest = newest[: query.n]
     lines = [phrase.line(row) for row in newest]
     more = f" and {len(lines) - 10} more" if len(lines) > 10 else ""
-    text = f"{phrase.rows_noun(query.flow, len(newest))}{work.about}, {work.when}: {'; '.join(lines[:10])}{more}."
+    text = f"{work.counted(newest)}{work.about}, {work.when}: {'; '.join(lines[:10])}{more}."
     return work.say(text, lines, "", newest, (("total", phrase.sums(compute.totals(newest))),))
 
 
@@ -187,10 +186,10 @@ def last(work: Work) -> Answer:
     found = compute.latest(rows, query.n or 1, first=query.intent is Intent.FIRST)
     row = found[0]
     word = "first" if query.intent is Intent.FIRST else "last"
-    text = f"The {word}{work.about}: {phrase.money(row.size, row.tx.currency)} at {row.name} on {phrase.day(row.day)}."
+    text = f"The {word}{work.about}: {phrase.where_and_when(row)}."
     details = (
         ("date", row.day.isoformat()),
-        ("amount", phrase.money(row.size, row.tx.currency)),
+        ("amount", phrase.size(row)),
         ("merchant", row.name),
     )
     if query.aspect is Aspect.DAYS:
@@ -226,7 +225,7 @@ def exists(work: Work) -> Answer:
     if not rows:
         return work.say(f"No: the ledger has no {work.query.flow.value}{work.about} {work.when}.", "no", "", ())
     newest = compute.latest(rows)[0]
-    text = f"Yes, {phrase.rows_noun(work.query.flow, len(rows))}{work.about}, {work.when}, the latest {phrase.line(newest)}."
+    text = f"Yes, {work.counted(rows)}{work.about}, {work.when}, the latest {phrase.line(newest)}."
     return work.say(text, "yes", "", rows, (("total", phrase.sums(compute.totals(rows))),))
 
 
@@ -235,9 +234,7 @@ def exceeds(work: Work) -> Answer:
     rows = compute.select(work.rows, query)
     totals = compute.totals(rows)
     if len(totals) > 1:
-        return work.cannot(
-            "several_currencies", "That is in several currencies, which are not added together; name one."
-        )
+        return work.several_currencies()
     amount = totals[0].amount if totals else Decimal(0)
     low, high = query.at_least, query.at_most
     holds = (low is None or amount > low or (not query.strictly and amount == low)) and (

@@ -1,13 +1,12 @@
 """Answers that set figures against each other: shares, differences, what changed. Pure."""
 
-# ruff: noqa: E501 - sentences read worse when they are broken
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from mosaic_core.agents.offline import figures, phrase
-from mosaic_core.agents.offline.work import Work, cannot_nothing, main_currency
+from mosaic_core.agents.offline.answers import figures, phrase
+from mosaic_core.agents.offline.answers.work import Work, cannot_nothing, main_currency
 from mosaic_core.domain.ledger import Answer
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.query import Aspect, Flow, Group
@@ -36,16 +35,15 @@ def share(work: Work) -> Answer:
         whole, numerator = ([row for row in rows if row.tx.transaction_id in ids] for rows in (whole, numerator))
     currencies = {row.tx.currency for row in (*numerator, *whole)}
     if len(currencies) > 1:
-        return work.cannot(
-            "several_currencies", "That is in several currencies, which are not added together; name one."
-        )
+        return work.several_currencies()
     total = compute.totals(whole)
     if not total or total[0].amount == 0:
         return cannot_nothing(work)
     share = sum((row.size for row in numerator), Decimal(0)) * 100 / total[0].amount
     percent = share.quantize(Decimal("0.1")) if abs(share) < Decimal(10) ** 20 else share
     mine = phrase.sums(compute.totals(numerator))
-    text = f"{percent} % of {flow.value}: {mine}{phrase.about(query.subjects, Flow.SPENDING)} of {phrase.sums(total)}{phrase.about(query.whole, Flow.SPENDING) if query.whole else ''}, {work.when}."
+    about, of = (phrase.about(subjects, Flow.SPENDING) for subjects in (query.subjects, query.whole))
+    text = f"{percent} % of {flow.value}: {mine}{about} of {phrase.sums(total)}{of}, {work.when}."
     return work.say(text, percent, "percent", [*numerator, *whole], (("part", mine), ("whole", phrase.sums(total))))
 
 
@@ -65,9 +63,7 @@ def compare(work: Work) -> Answer:
         return _compared_counts(work, sides, rows)
     currencies = sorted({row.tx.currency for row in rows}) or [main_currency(work)]
     if len(currencies) > 1:
-        return work.cannot(
-            "several_currencies", "That is in several currencies, which are not added together; name one."
-        )
+        return work.several_currencies()
     currency = currencies[0]
     amounts = [_amount_in(found, currency) for _, found in sides]
     text = "; ".join(f"{name}: {phrase.money(a, currency)}" for (name, _), a in zip(sides, amounts, strict=True))
