@@ -44,7 +44,7 @@ KEYS: Final = (
 )
 NAMES: Final = ("__proto__", "constructor", "PartitionKey", "null", "true")
 COMPARISONS: Final = ("eq", "ne", "ge", "gt", "le", "lt")
-MODULE: Final = Path(part.__file__).with_name("azurite_partitions.cjs")
+MODULE: Final = Path(part.__file__).with_name("azurite_start.cjs")
 
 type Step = tuple[Any, ...]
 """What is done, and with what: the same for both."""
@@ -199,7 +199,7 @@ class One:
 
 @pytest.fixture(scope="module")
 def two() -> Iterator[tuple[Azurite, Azurite]]:
-    with running_azurite() as ours, running_azurite(by_partition=False) as alone:
+    with running_azurite() as ours, running_azurite(prepared=False) as alone:
         yield ours, alone
 
 
@@ -235,8 +235,8 @@ async def test_azurite_answers_the_same_in_many_lives(two: tuple[Azurite, Azurit
 async def test_what_one_wrote_to_a_folder_the_other_reads(tmp_path: Path, first: bool) -> None:
     made = list(steps(Random(7), 40))
     pages: list[object] = []
-    for by_partition in (first, not first):
-        with running_azurite(tmp_path, by_partition=by_partition) as service:
+    for prepared in (first, not first):
+        with running_azurite(tmp_path, prepared=prepared) as service:
             async with TableClient.from_connection_string(service.tables.connection_string, "Kept") as client:
                 one = One(client)
                 if not pages:
@@ -313,9 +313,9 @@ def test_it_was_tried_with_the_azurite_that_is_installed() -> None:
 
 
 async def test_another_azurite_starts_as_it_is_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = tmp_path / "azurite_partitions.cjs"
+    other = tmp_path / "azurite_start.cjs"
     other.write_text(MODULE.read_text("utf-8").replace(f'"{version(ROOT)}"', '"0.0.1"'), "utf-8")
-    monkeypatch.setattr(part, "_PARTITIONS", other)
+    monkeypatch.setattr(part, "_PREPARE", other)
     with running_azurite(tmp_path / "data") as service:
         async with TableClient.from_connection_string(service.tables.connection_string, "Plain") as client:
             await client.create_table()

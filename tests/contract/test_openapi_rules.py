@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -129,9 +130,13 @@ def api(runner: asyncio.Runner) -> Api:
 
 def allows(schema: Mapping[str, Any], value: object) -> bool:
     """Whether the document allows the value: texts trimmed, as it says."""
-    whole = {**schema, "components": DOCUMENT["components"]}
-    validator = jsonschema_rs.validator_for(whole, validate_formats=True)
-    return bool(validator.is_valid(_trimmed(value)))
+    return bool(_validator(json.dumps(schema)).is_valid(_trimmed(value)))
+
+
+@cache
+def _validator(schema: str) -> Any:
+    whole = {**json.loads(schema), "components": DOCUMENT["components"]}
+    return jsonschema_rs.validator_for(whole, validate_formats=True)
 
 
 def _trimmed(value: Any) -> Any:
