@@ -323,7 +323,11 @@ class Container:
     @cached_property
     def lanes_watch(self) -> LanesWatch:
         return LanesWatch(
-            browser=self.browser, clock=self.clock, queues=self.settings.queues, pauses=self.stores.pauses
+            browser=self.browser,
+            clock=self.clock,
+            queues=self.settings.queues,
+            pauses=self.stores.pauses,
+            pause_alert=timedelta(seconds=self.settings.pause_alert_seconds),
         )
 
     @cached_property

@@ -226,6 +226,7 @@ class Settings:
     lease_renew_seconds: int = 10
     retry_seconds: tuple[float, ...] = tuple(float(s) for s in RETRY_SECONDS)
     reconcile_stuck_after_seconds: float = QUEUE_TTL_SECONDS + 3600.0
+    pause_alert_seconds: float = 3600.0
     sweep_hour_utc: int = 2
     sweep_lookback_days: int = 180
     sweep_catch_up_nights: int = 7
@@ -282,6 +283,7 @@ class Settings:
             reconcile_stuck_after_seconds=env.span(
                 "Reconcile__StuckAfter", QUEUE_TTL_SECONDS + 3600.0, _function_timeout(host_json) + 150.0
             ),
+            pause_alert_seconds=env.span("Lane__PauseAlertAfter", 3600.0, 300.0),
             sweep_hour_utc=env.whole("Sweep__HourUtc", 2, 0, 23),
             sweep_lookback_days=env.whole("Sweep__LookbackDays", 180, 7, 730),
             sweep_catch_up_nights=env.whole("Sweep__CatchUpNights", 7, 1, 60),
