@@ -382,6 +382,7 @@ def build(environ: Mapping[str, str]) -> Container:
     Raises `ConfigurationError` that names every fault at once. What every message needs is built here: an app that
     cannot build it must not take messages.
     """
+    telemetry.hold_texts_back()
     settings = Settings.from_env(environ, _host_json())
     _quieten()
     _look_for_model_packages(settings)
