@@ -333,7 +333,11 @@ class Container:
     @cached_property
     def lanes_watch(self) -> LanesWatch:
         return LanesWatch(
-            browser=self.browser, clock=self.clock, queues=self.settings.queues, pauses=self.stores.pauses
+            browser=self.browser,
+            clock=self.clock,
+            queues=self.settings.queues,
+            pauses=self.stores.pauses,
+            pause_alert=timedelta(seconds=self.settings.pause_alert_seconds),
         )
 
     @cached_property
@@ -388,6 +392,7 @@ def build(environ: Mapping[str, str]) -> Container:
     Raises `ConfigurationError` that names every fault at once. What every message needs is built here: an app that
     cannot build it must not take messages.
     """
+    telemetry.hold_texts_back()
     settings = Settings.from_env(environ, _host_json())
     _quieten()
     _look_for_model_packages(settings)

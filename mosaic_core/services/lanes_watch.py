@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from mosaic_core.concurrency import each
@@ -30,12 +30,14 @@ PAGES: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanesWatch:
-    """``queues`` are the real names."""
+    """``queues`` are the real names; a pause that lasts longer than ``pause_alert`` is told as overdue, which the alert
+    ``paused-lane`` waits for."""
 
     browser: QueueBrowser
     clock: Clock
     queues: Mapping[Lane, str]
     pauses: PauseStore | None = None
+    pause_alert: timedelta = timedelta(hours=1)
 
     async def tick(self) -> dict[Lane, float | None]:
         """Seconds that the oldest message of each lane has waited or been at work; 0.0 for an empty queue, None for
@@ -65,8 +67,9 @@ class LanesWatch:
             log.warning("a lane's pause cannot be read", extra={**told, "rationale": error.rationale})
             return
         if stored is not None and stored.value.is_paused:
-            seconds = (self.clock.now() - stored.value.changed_at).total_seconds()
-            log.warning(PAUSED, extra={**told, "pausedSeconds": round(max(0.0, seconds))})
+            lasted = self.clock.now() - stored.value.changed_at
+            seconds = round(max(0.0, lasted.total_seconds()))
+            log.warning(PAUSED, extra={**told, "pausedSeconds": seconds, "overdue": lasted > self.pause_alert})
 
     async def _oldest(self, queue: str) -> datetime | None:
         """When the oldest message was enqueued that waits or is at work now; copies that are not due yet do not count.

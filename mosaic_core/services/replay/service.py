@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from mosaic_core import telemetry
 from mosaic_core.concurrency import each
-from mosaic_core.domain import ids
+from mosaic_core.domain import ids, signals
 from mosaic_core.domain.envelope import PAYLOADS, Payload, decode
 from mosaic_core.domain.errors import (
     Detail,
@@ -432,6 +432,7 @@ class ReplayService:
                 return await self._refuse(replay_of, one, verdict.code)
             if isinstance(verdict, _Done):
                 await self.enqueue.send_again(verdict.command)
+                await self._close_signals(replay_of, one, verdict.command.command_id)
                 return ""
             # one that is claimed before: by me, by one that died, or by another at the same moment. It is the same
             # command then, whoever sends it
@@ -446,6 +447,7 @@ class ReplayService:
                 )
             )
             await self._send(replay_of, one, verdict)
+            await self._close_signals(replay_of, one, verdict.command_id)
             return ""
         except (ReplayStoppedError, TransientError):
             raise
@@ -470,6 +472,24 @@ class ReplayService:
                 subject=source.subject,
                 properties=source.properties,
             )
+
+    async def _close_signals(self, replay_of: Replay, one: _Chosen, new_command_id: str) -> None:
+        """What asked for a person because the original failed asks for nobody any more: the new command speaks for
+        itself. Once it is sent, and not before; whose word was first stands."""
+        run_id = ids.run_id(replay_of.queue, one.item.command_id)
+        about = [ids.failure_signal_id(run_id), ids.stalled_signal_id(run_id)]
+        if one.letter is not None:
+            letter = letter_of(replay_of.lane, one.letter)
+            about.append(ids.rejected_message_signal_id(replay_of.queue, one.letter.message_id, letter.reason))
+        note = f"replayed as {new_command_id}: {replay_of.reason}"
+        for signal_id in about:
+            for _ in range(_TRIES):
+                stored = await self.stores.signals.read(signal_id)
+                if stored is None or stored.value.is_resolved:
+                    break
+                done = signals.resolve(stored.value, by=replay_of.requested_by, note=note, now=self.clock.now())
+                if await self.stores.signals.update(done, stored.etag) is not None:
+                    break
 
     # ------------------------------------------------------------------------------------------------------ auditing
 
