@@ -68,11 +68,11 @@ class Answering:
 
     def __init__(self, guard: Guard, number: bytes) -> None:
         self._guard, self.number = guard, number
-        self._begun = False
+        self.begun = False
 
     def begins(self) -> None:
-        if not self._begun:
-            self._begun = True
+        if not self.begun:
+            self.begun = True
             self._guard._tell(_ANSWERED + self.number)
 
 

@@ -25,6 +25,7 @@ from mosaic_local.host.guard import Guard
 from mosaic_local.host.invocations import Invoker
 from mosaic_local.host.messages import RpcTraceContext, TypedData
 from mosaic_local.host.settlement import InFlight, Settlement
+from mosaic_local.host.worker import WorkerExitedError
 
 log = logging.getLogger("Host.Triggers.ServiceBus")
 
@@ -241,6 +242,8 @@ class ServiceBusListener:
                 _trace_context(properties),
             )
             succeeded = response.succeeded
+        except WorkerExitedError:
+            await self.halt()  # or this dying process would be given it again
         except Exception as exc:  # this message's fault or this invocation's, and no other's
             log.error(
                 "function %s: the message %s (sequence number %s) was not handled: %s: %s",
