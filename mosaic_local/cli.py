@@ -50,9 +50,13 @@ def up(
     state: StateOption = None,
     drill: Annotated[bool, typer.Option("--drill", help="Let commands inject failures (Drill__Enabled).")] = False,
     cors: Annotated[
-        str,
-        typer.Option(help="Origins whose pages may ask, separated by commas (Host.CORS).", show_default=False),
-    ] = "",
+        str | None,
+        typer.Option(
+            help="Origins whose pages may ask, separated by commas; without it Host.CORS of the app's "
+            "local.settings.json.",
+            show_default=False,
+        ),
+    ] = None,
     cors_credentials: Annotated[
         bool, typer.Option("--cors-credentials", help="Those pages may send cookies (Host.CORSCredentials).")
     ] = False,
@@ -90,6 +94,8 @@ def up(
     except ValueError as error:
         print(f"mosaic: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
+    if cors is None:
+        cors, cors_credentials = _host_cors(folder)
     options = StackOptions(
         app=folder,
         state_dir=state,
@@ -200,6 +206,19 @@ def issuer(
         _end(error)
     except KeyboardInterrupt:
         print("mosaic: stopped", file=sys.stderr)
+
+
+def _host_cors(folder: Path) -> tuple[str, bool]:
+    """``Host.CORS`` and ``Host.CORSCredentials`` of the app's local.settings.json, as ``func start`` reads them."""
+    path = folder / "local.settings.json"
+    try:
+        host = json.loads(path.read_text("utf-8-sig")).get("Host") or {}
+        return str(host.get("CORS") or ""), str(host.get("CORSCredentials") or "").lower() == "true"
+    except FileNotFoundError:
+        return "", False
+    except (OSError, ValueError, AttributeError) as error:
+        print(f"mosaic: {path} is not usable: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
 
 
 def _size(file: Path) -> int:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import azure.functions as func
 from aiohttp import web
-from web_extension import Streaming
+from web_extension import Streaming  # type: ignore[import-not-found]
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 _go = asyncio.Event()

@@ -8,20 +8,20 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
-from azurefunctions.extensions import base
+from azurefunctions.extensions import base  # type: ignore[import-untyped]
 
 
-class Synchronizer(base.RequestSynchronizer):
+class Synchronizer(base.RequestSynchronizer):  # type: ignore[misc]
     def sync_route_params(self, request: web.Request, path_params: dict[str, str]) -> None:
         request["route"] = dict(path_params)
 
 
-class Request(metaclass=base.RequestTrackerMeta):
+class Request(metaclass=base.RequestTrackerMeta):  # type: ignore[metaclass]
     request_type = web.Request
     synchronizer = Synchronizer()
 
 
-class Response(metaclass=base.ResponseTrackerMeta):
+class Response(metaclass=base.ResponseTrackerMeta):  # type: ignore[metaclass]
     label = base.ResponseLabels.STANDARD
     response_type = web.Response
 
@@ -33,12 +33,12 @@ class Streaming:
         self.parts = parts
 
 
-class StreamingResponse(metaclass=base.ResponseTrackerMeta):
+class StreamingResponse(metaclass=base.ResponseTrackerMeta):  # type: ignore[metaclass]
     label = base.ResponseLabels.STREAMING
     response_type = Streaming
 
 
-class WebApp(base.WebApp):
+class WebApp(base.WebApp):  # type: ignore[misc]
     def __init__(self) -> None:
         self.app = web.Application()
 
@@ -61,7 +61,7 @@ class WebApp(base.WebApp):
         return self.app
 
 
-class WebServer(base.WebServer):
+class WebServer(base.WebServer):  # type: ignore[misc]
     async def serve(self) -> None:
         runner = web.AppRunner(self.web_app, access_log=None, handle_signals=False)
         await runner.setup()
