@@ -98,6 +98,8 @@ def start() -> Guard:
         ours.close()
         _stand_by(theirs)
     theirs.close()
+    # A process that the app forks must not keep the channel open after this one has crashed.
+    os.register_at_fork(after_in_child=ours.close)
     return Guard(ours)
 
 

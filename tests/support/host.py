@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,10 @@ APPS = ROOT / "tests" / "support" / "apps"
 class HostProcess:
     """One process. ``log``: what it and its app print and log, for a person."""
 
-    def __init__(self, app: Path, state: Path, settings: Mapping[str, str], **config: Any) -> None:
+    def __init__(
+        self, app: Path, state: Path, settings: Mapping[str, str], packages: Path | None = None, **config: Any
+    ) -> None:
+        """``packages``: a folder of what the app imports and this environment lacks."""
         state.mkdir(exist_ok=True)
         self.state, self.log = state, state / "worker.log"
         with self.log.open("ab") as errors:
@@ -30,6 +34,7 @@ class HostProcess:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
+                env={**os.environ, **({"PYTHONPATH": f"{ROOT}{os.pathsep}{packages}"} if packages else {})},
             )
         told = {"app": str(app), "stateDir": str(state), "settings": dict(settings), **config}
         assert self.process.stdin is not None
@@ -75,8 +80,10 @@ class HostProcess:
 
 
 @contextmanager
-def running_host(app: Path, state: Path, settings: Mapping[str, str], **config: Any) -> Iterator[HostProcess]:
-    host = HostProcess(app, state, settings, **config)
+def running_host(
+    app: Path, state: Path, settings: Mapping[str, str], packages: Path | None = None, **config: Any
+) -> Iterator[HostProcess]:
+    host = HostProcess(app, state, settings, packages, **config)
     try:
         yield host.ready()
     finally:
