@@ -206,7 +206,8 @@ class ServiceBusListener:
                         continue
                     if self._idle == 0:
                         self._add_slots(self._host_json.max_concurrent_calls - len(self._slots))
-                    await self._handle(receiver, message)
+                    with self._guard.held(self._trigger.queue, str(message.lock_token)):
+                        await self._handle(receiver, message)
                 finally:
                     self._holding -= 1
 
@@ -230,7 +231,6 @@ class ServiceBusListener:
         token = str(message.lock_token)
         entry = InFlight(receiver, message)
         self._settlement.in_flight[token] = entry
-        self._guard.held(self._trigger.queue, token)
         renewal = _Renewal(entry, self._host_json.max_auto_lock_renewal)
         succeeded = False
         try:
@@ -273,7 +273,6 @@ class ServiceBusListener:
                         exc,
                     )
                 self._settlement.in_flight.pop(token, None)
-                self._guard.settled(self._trigger.queue, token)
 
     def _data(self, message: ServiceBusReceivedMessage) -> TypedData:
         """The body as the trigger's data type has it: text unless that says binary. Bytes that are no UTF-8 are lost

@@ -28,7 +28,6 @@ from tests.support.host import APPS, ROOT, HostProcess, running_host
 pytestmark = pytest.mark.e2e
 
 QUEUES = ("texts", "undeclared", "binaries", "crashing")
-CRASHES = ["exit", *(pytest.param(how, marks=pytest.mark.slow) for how in ("sysexit", "segfault", "kill"))]
 
 
 def until[T](look: Callable[[], T | None], timeout: float = 20.0) -> T:
@@ -72,8 +71,20 @@ def settings(broker: RunningBroker, seen: Seen) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def host(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
-    with running_host(APPS / "traps", tmp_path_factory.mktemp("state") / "s", settings) as running:
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def host(settings: dict[str, str], state: Path) -> Iterator[HostProcess]:
+    with running_host(APPS / "traps", state, settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def again(settings: dict[str, str], state: Path) -> Iterator[HostProcess]:
+    """The next one with the same state, for when `host` has crashed."""
+    with running_host(APPS / "traps", state, settings) as running:
         yield running
 
 
@@ -173,57 +184,74 @@ def test_only_a_monitored_timer_is_told_its_status(host: HostProcess, seen: Seen
     assert "T02:30:00" in monitored["status"]["Next"]
 
 
-# -- ends: each takes the host, so these are the last ----------------------------------------------------------------
+# -- ends: each takes a host, so these are the last -----------------------------------------------------------------
+
+
+def crashed(how: str, host: HostProcess, broker: RunningBroker, seen: Seen) -> None:
+    """A message's function crashes while somebody waits for another one, and is answered."""
+    before = len(seen.of("slow"))
+    with contextlib.closing(host.connect()) as waiting:
+        waiting.request("GET", "/api/slow")
+        until(lambda: len(seen.of("slow")) > before)
+        send(broker, "crashing", how.encode(), f"crash-{how}")
+        answer = waiting.getresponse()
+        assert (answer.status, answer.read()) == (500, b"")
+    host.process.wait(10)
+
+
+def came_again(how: str, seen: Seen) -> None:
+    """Locks last for a minute here."""
+    until(lambda: [r for r in seen.of("crashing") if (r["messageId"], r["deliveryCount"]) == (f"crash-{how}", 2)])
+
+
+def test_a_crash_answers_500_at_once_and_its_message_comes_again_without_waiting_for_its_lock(
+    host: HostProcess, broker: RunningBroker, seen: Seen, request: pytest.FixtureRequest
+) -> None:
+    crashed("exit", host, broker, seen)
+    assert host.process.returncode == 2
+    next_one: HostProcess = request.getfixturevalue("again")
+    came_again("exit", seen)
+    assert next_one.ask("/api/crash/survived") == (200, b"survived")
 
 
 def test_an_apps_own_handler_of_sigterm_is_called_and_the_host_drains_all_the_same(
-    host: HostProcess, seen: Seen
+    again: HostProcess, seen: Seen
 ) -> None:
     answers: list[tuple[int, bytes]] = []
-    asking = threading.Thread(target=lambda: answers.append(host.ask("/api/slow?seconds=1")))
+    before = len(seen.of("slow"))
+    asking = threading.Thread(target=lambda: answers.append(again.ask("/api/slow?seconds=1")))
     asking.start()
-    until(lambda: seen.of("slow"))
-    host.process.send_signal(signal.SIGTERM)
-    assert host.process.wait(15) == 0
+    until(lambda: len(seen.of("slow")) > before)
+    again.process.send_signal(signal.SIGTERM)
+    assert again.process.wait(15) == 0
     asking.join(5)
     assert answers == [(200, b"slept")]
     assert seen.of("sigterm")
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("how", ["sysexit", "segfault", "kill"])
+def test_so_does_every_other_crash(
+    how: str, settings: dict[str, str], broker: RunningBroker, seen: Seen, tmp_path: Path
+) -> None:
+    with running_host(APPS / "traps", tmp_path, settings) as host:
+        crashed(how, host, broker, seen)
+    with running_host(APPS / "traps", tmp_path, settings):
+        came_again(how, seen)
+
+
+@pytest.mark.slow
 def test_an_app_that_ends_its_process_on_sigterm_loses_what_is_in_flight(
     settings: dict[str, str], seen: Seen, tmp_path: Path
 ) -> None:
-    with running_host(APPS / "traps", tmp_path / "s", settings | {"TrapsExitOnSigterm": "1"}) as host:
+    with running_host(APPS / "traps", tmp_path, settings | {"TrapsExitOnSigterm": "1"}) as host:
         before = len(seen.of("slow"))
-        connection = host.connect()
-        connection.request("GET", "/api/slow")
-        until(lambda: len(seen.of("slow")) > before)
-        host.process.send_signal(signal.SIGTERM)
-        assert connection.getresponse().status == 500
+        with contextlib.closing(host.connect()) as waiting:
+            waiting.request("GET", "/api/slow")
+            until(lambda: len(seen.of("slow")) > before)
+            host.process.send_signal(signal.SIGTERM)
+            assert waiting.getresponse().status == 500
         host.process.wait(10)
-        connection.close()
-
-
-@pytest.mark.parametrize("how", CRASHES)
-def test_a_crash_answers_500_at_once_and_its_message_comes_again_without_waiting_for_its_lock(
-    how: str, settings: dict[str, str], broker: RunningBroker, seen: Seen, tmp_path: Path
-) -> None:
-    """Locks last for a minute here."""
-    message_id = f"crash-{how}"
-    with running_host(APPS / "traps", tmp_path / "s", settings) as host:
-        waiting = host.connect()
-        before = len(seen.of("slow"))
-        waiting.request("GET", "/api/slow")
-        until(lambda: len(seen.of("slow")) > before)
-        send(broker, "crashing", how.encode(), message_id)
-        answer = waiting.getresponse()
-        assert (answer.status, answer.read()) == (500, b"")
-        host.process.wait(10)
-        waiting.close()
-    with running_host(APPS / "traps", tmp_path / "s", settings) as host:
-        until(lambda: [r for r in seen.of("crashing") if (r["messageId"], r["deliveryCount"]) == (message_id, 2)])
-        assert host.ask("/api/crash/survived") == (200, b"survived")
 
 
 # -- HTTP streaming --------------------------------------------------------------------------------------------------
@@ -276,17 +304,20 @@ def test_streaming_keeps_routes_errors_and_the_size_limit(streaming: HostProcess
     assert counts["inFlight"] == 0
 
 
-def test_a_crash_while_streaming_is_a_500_or_an_answer_that_breaks_off(streaming: HostProcess, tmp_path: Path) -> None:
-    connection = streaming.connect()
-    connection.request("GET", "/api/crash/after")
-    answer = connection.getresponse()
-    assert answer.readline() == b"begun\n"
-    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
-        answer.read()
-    connection.close()
+def test_a_streamed_answer_breaks_off_where_its_function_crashes(streaming: HostProcess) -> None:
+    with contextlib.closing(streaming.connect()) as connection:
+        connection.request("GET", "/api/crash/after")
+        answer = connection.getresponse()
+        assert answer.readline() == b"begun\n"
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            answer.read()
     assert streaming.process.wait(10) == 3
-    with running_host(APPS / "streaming", tmp_path / "s", {}) as again:
-        assert again.ask("/api/crash/before") == (500, b"")
+
+
+@pytest.mark.slow
+def test_a_crash_before_a_streamed_answer_begins_is_a_500(tmp_path: Path) -> None:
+    with running_host(APPS / "streaming", tmp_path, {}) as host:
+        assert host.ask("/api/crash/before") == (500, b"")
 
 
 @pytest.mark.slow
@@ -318,10 +349,11 @@ with guard.request(connections[0]):
     pass
 with guard.request(connections[1]) as answering:
     answering.begins()
-    with guard.request(connections[2]):
-        for token in ("one", "two", "three"):
-            guard.held("queue", token)
-        guard.settled("queue", "two")
+    with guard.request(connections[2]), guard.held("queue", "one"):
+        with guard.held("queue", "two"), guard.held("a" * 500, "long"):
+            pass
+        three = guard.held("queue", "three")
+        three.__enter__()
         if os.fork():  # the app's own child, which outlives it
             os._exit(9)
         time.sleep(float(sys.argv[3]))
@@ -342,5 +374,5 @@ def test_the_guard_answers_only_those_whose_answer_had_not_begun(tmp_path: Path)
         for connection in (answered, begun):
             with pytest.raises(BlockingIOError):
                 connection.recv(1, socket.MSG_DONTWAIT)
-        assert left_in_hand(tmp_path) == [("queue", "one"), ("queue", "three")]
+        assert left_in_hand(tmp_path) == [("queue", "three"), ("queue", "one")]
         assert left_in_hand(tmp_path) == []
