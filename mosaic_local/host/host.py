@@ -114,6 +114,13 @@ class Host:
         )
         metadata = await asyncio.wrap_future(load)
         self._functions = read_functions(metadata, self._host_json, os.environ)
+        if self._worker.http_uri:
+            try:
+                await self._http.forward_to(self._worker.http_uri)
+            except TimeoutError:
+                raise HostError(
+                    f"the web server of the app's HTTP extension does not answer at {self._worker.http_uri}"
+                ) from None
         for function in self._functions:
             if function.disabled:
                 log.warning("function %s is disabled by an app setting", function.name)
@@ -133,7 +140,7 @@ class Host:
         debug = os.environ.get(_DEBUG_SETTING, "").lower() in ("1", "true", "t", "yes", "y")
         lowest = min([self._host_json.log_level(""), *levels])
         logging.getLogger().setLevel(max(lowest, logging.DEBUG if debug else logging.INFO))
-        if len(set(levels)) > 1:
+        if set(self._host_json.log_levels) - {"default"}:
             for handler in logging.getLogger().handlers:
                 handler.addFilter(self._wanted)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable
 from email.utils import formatdate
 from typing import Any, Protocol
 
+import aiohttp
 from aiohttp import web
 from yarl import URL
 
 from mosaic_local.host.cors import Cors
+from mosaic_local.host.forwarding import Forwarder
 from mosaic_local.host.functions import Function, HttpTrigger, TimerTrigger
-from mosaic_local.host.guard import Guard
+from mosaic_local.host.guard import Answering, Guard
 from mosaic_local.host.intake import Bounds, Intake, RefusedError
-from mosaic_local.host.invocations import Counts, Invoker
+from mosaic_local.host.invocations import Counts, Invoker, new_id
 from mosaic_local.host.messages import InvocationResponse, RpcHttp, RpcHttpCookie, RpcTraceContext, TypedData
 from mosaic_local.host.worker import WorkerExitedError
 
@@ -56,6 +59,7 @@ class HttpServer:
         self._bounds = bounds or Bounds()
         self._intake = Intake(self._bounds)
         self._routes: list[tuple[HttpTrigger, Function]] = []
+        self._forwarder: Forwarder | None = None
         self._runner: web.AppRunner | None = None
         self._began = time.monotonic()
 
@@ -88,9 +92,16 @@ class HttpServer:
         """From now on requests reach these functions."""
         self._routes = [(f.trigger, f) for f in functions if isinstance(f.trigger, HttpTrigger) and not f.disabled]
 
+    async def forward_to(self, address: str) -> None:
+        """Requests are answered by the worker's own web server. Raises TimeoutError where that does not come up."""
+        self._forwarder = Forwarder(address, self._bounds)
+        await self._forwarder.open()
+
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._forwarder is not None:
+            await self._forwarder.close()
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         if self._host.state != "Running":
@@ -105,9 +116,13 @@ class HttpServer:
         return web.Response(status=404)
 
     async def _invoke(self, request: web.Request, function: Function, params: dict[str, str]) -> web.StreamResponse:
+        connection = request.transport.get_extra_info("socket") if request.transport is not None else None
         try:
+            if self._forwarder is not None:
+                async with self._intake.place():
+                    with self._guard.request(connection) as answering:
+                        return await self._stream(self._forwarder, request, function, params, answering)
             async with self._intake.taken(request) as body:
-                connection = request.transport.get_extra_info("socket") if request.transport is not None else None
                 with self._guard.request(connection):
                     return await self._run(request, function, params, body)
         except RefusedError as refused:
@@ -139,6 +154,33 @@ class HttpServer:
         except WorkerExitedError:
             return web.Response(status=500)
         return _answer(response)
+
+    async def _stream(
+        self,
+        forwarder: Forwarder,
+        request: web.Request,
+        function: Function,
+        params: dict[str, str],
+        answering: Answering,
+    ) -> web.StreamResponse:
+        """The request goes to the worker's web server, which waits for the invocation, and its answer back."""
+        invocation_id = new_id()
+        trace = RpcTraceContext(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
+        data = TypedData(http=RpcHttp(params=params))
+        running = asyncio.create_task(self._invoker.run(function, data, trace=trace, invocation_id=invocation_id))
+        try:
+            answer = await forwarder.forward(request, invocation_id, answering)
+        except BaseException as exc:
+            running.cancel()  # it may wait for a request that never gets there
+            if not isinstance(exc, aiohttp.ClientError | TimeoutError | ConnectionError):
+                raise
+            log.error("function %s: its answer did not come to an end: %s: %s", function.name, type(exc).__name__, exc)
+            if request.transport is not None and answering.begun:
+                request.transport.abort()  # what was begun must not look like the whole
+            return web.Response(status=500)
+        finally:
+            await asyncio.gather(running, return_exceptions=True)
+        return answer
 
     async def _list_functions(self, request: web.Request) -> web.Response:
         return web.json_response([self._describe(request.url, function) for function in self._host.functions])

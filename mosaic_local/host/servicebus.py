@@ -25,6 +25,7 @@ from mosaic_local.host.guard import Guard
 from mosaic_local.host.invocations import Invoker
 from mosaic_local.host.messages import RpcTraceContext, TypedData
 from mosaic_local.host.settlement import InFlight, Settlement
+from mosaic_local.host.worker import WorkerExitedError
 
 log = logging.getLogger("Host.Triggers.ServiceBus")
 
@@ -205,7 +206,8 @@ class ServiceBusListener:
                         continue
                     if self._idle == 0:
                         self._add_slots(self._host_json.max_concurrent_calls - len(self._slots))
-                    await self._handle(receiver, message)
+                    with self._guard.held(self._trigger.queue, str(message.lock_token)):
+                        await self._handle(receiver, message)
                 finally:
                     self._holding -= 1
 
@@ -229,7 +231,6 @@ class ServiceBusListener:
         token = str(message.lock_token)
         entry = InFlight(receiver, message)
         self._settlement.in_flight[token] = entry
-        self._guard.held(self._trigger.queue, token)
         renewal = _Renewal(entry, self._host_json.max_auto_lock_renewal)
         succeeded = False
         try:
@@ -241,6 +242,8 @@ class ServiceBusListener:
                 _trace_context(properties),
             )
             succeeded = response.succeeded
+        except WorkerExitedError:
+            await self.halt()  # or this dying process would be given it again
         except Exception as exc:  # this message's fault or this invocation's, and no other's
             log.error(
                 "function %s: the message %s (sequence number %s) was not handled: %s: %s",
@@ -270,7 +273,6 @@ class ServiceBusListener:
                         exc,
                     )
                 self._settlement.in_flight.pop(token, None)
-                self._guard.settled(self._trigger.queue, token)
 
     def _data(self, message: ServiceBusReceivedMessage) -> TypedData:
         """The body as the trigger's data type has it: text unless that says binary. Bytes that are no UTF-8 are lost
