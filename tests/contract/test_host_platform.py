@@ -20,7 +20,7 @@ import pytest
 from proton import Message
 
 from mosaic_local.host.guard import left_in_hand
-from mosaic_ops.pinning import uv
+from mosaic_ops.groups import uv
 from tests.support.amqp import KEY, KEY_NAME, Client
 from tests.support.broker import RunningBroker, running_broker
 from tests.support.host import APPS, ROOT, HostProcess, running_host

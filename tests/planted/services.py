@@ -29,7 +29,8 @@ _TABLES = "tests/unit/test_table_stores.py::"
 _PLACES = "tests/unit/test_company.py::"
 _THREADS = "tests/unit/test_computing.py::"
 _COPIES = "tests/unit/test_delivery_copies.py::"
-_DELIVERY = "mosaic_core/services/delivery.py"
+_LANE = "mosaic_core/services/delivery/lane.py"
+_TELLING = "mosaic_core/services/delivery/telling.py"
 _TOLD = "mosaic_core/adapters/told.py"
 _WATCH = "mosaic_core/services/lanes_watch.py"
 _BUS = "mosaic_core/adapters/servicebus.py"
@@ -533,9 +534,9 @@ DEFECTS: Final = (
     # ------------------------------------------------------------------------------------------- what alerts rely on
     Defect(
         name="an-attempt-begins-untold",
-        file=_DELIVERY,
-        old='            log.info("attempt started", extra=',
-        new='            log.debug("attempt started", extra=',
+        file=_LANE,
+        old='        log.info("attempt started", extra=',
+        new='        log.debug("attempt started", extra=',
         caught_by=("tests/unit/test_delivery_told.py::test_every_attempt_that_starts_is_told_and_has_an_end",),
         what="no failure rate, and a stalled key is seen by nobody",
     ),
@@ -573,8 +574,8 @@ DEFECTS: Final = (
     ),
     Defect(
         name="a-command-that-storage-ended-ends-untold",
-        file=_DELIVERY,
-        old='        log.error("command rejected", extra={"code": code, "rationale": rationale})\n',
+        file=_TELLING,
+        old='    log.error("command rejected", extra={"attempt": at.attempt, "code": code, "rationale": rationale})\n',
         new="",
         caught_by=("tests/unit/test_delivery_told.py::test_a_command_that_storage_ends_is_told_as_rejected",),
         what="a dead letter without a line, and a stalled key that is none",

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 
-from mosaic_local.cli import _host_cors
+from mosaic_local.anyapp import cors_of
+from mosaic_local.errors import LocalSettingsError
 
 
 @pytest.mark.parametrize(
@@ -23,16 +23,15 @@ from mosaic_local.cli import _host_cors
 )
 def test_the_hosts_section_is_read(tmp_path: Path, settings: object, expected: tuple[str, bool]) -> None:
     (tmp_path / "local.settings.json").write_text("\ufeff" + json.dumps(settings), "utf-8")
-    assert _host_cors(tmp_path) == expected
+    assert cors_of(tmp_path) == expected
 
 
 def test_without_the_file_there_are_no_origins(tmp_path: Path) -> None:
-    assert _host_cors(tmp_path) == ("", False)
+    assert cors_of(tmp_path) == ("", False)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"Host": "x"}'])
-def test_a_file_that_is_no_settings_is_said(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_no_settings_is_said(tmp_path: Path, text: str) -> None:
     (tmp_path / "local.settings.json").write_text(text)
-    with pytest.raises(typer.Exit):
-        _host_cors(tmp_path)
-    assert "local.settings.json is not usable" in capsys.readouterr().err
+    with pytest.raises(LocalSettingsError, match=r"local\.settings\.json"):
+        cors_of(tmp_path)
