@@ -1,9 +1,10 @@
-"""A message: the policy on its text first, before any agent; then the router, the specialist, and its proposals."""
+"""A message: the policy on its text first, before any agent; then the agent's answer, and its proposals."""
 
 from __future__ import annotations
 
-from mosaic_core.agents.routing import VERSION as ROUTER
-from mosaic_core.agents.routing import Route, Specialist, route_question
+from typing import Final
+
+from mosaic_core.agents.findings import about_findings
 from mosaic_core.computing import INLINE_CHARACTERS, compute_over
 from mosaic_core.domain.approval import REQUEST, Action
 from mosaic_core.domain.envelope import AgentMessagePosted, PolicyDisposition, normal_length
@@ -18,6 +19,8 @@ from mosaic_core.lanes.household import ledger_up_to
 from mosaic_core.ports import AgentTurn
 
 LANE = "conversation-lane/2"
+_ANSWERED_AS: Final = "ledger_question"
+"""How the records of an answer's stage name its work, before the name of the agent."""
 
 
 class Messages:
@@ -47,11 +50,8 @@ class Messages:
             stage.succeed(assessment.reason_code, assessment.rationale, confidence=assessment.confidence)
         if assessment.disposition == PolicyDisposition.APPROVAL_REQUIRED:
             return await self._request(assessment)
-        async with self._context.log.stage("route", ROUTER) as stage:
-            route = await compute_over(self._size, INLINE_CHARACTERS, route_question, message.message)
-            stage.succeed(route.outcome_code, route.rationale, confidence=route.confidence)
         async with self._exchange.held():
-            return await self._answer(route)
+            return await self._answer()
 
     # ------------------------------------------------------------------------------------------------ high impact
 
@@ -92,7 +92,7 @@ class Messages:
 
     # ---------------------------------------------------------------------------------------------------- answers
 
-    async def _answer(self, route: Route) -> LaneResult:
+    async def _answer(self) -> LaneResult:
         message, context = self._message, self._context
         # a message that waited is about the day on which it was sent
         as_of = context.envelope.created_at.date()
@@ -100,7 +100,7 @@ class Messages:
             transactions = await ledger_up_to(context.stores, message.household_id, as_of)
             said = f"{len(transactions)} transactions up to {as_of}"
             findings: list[OpenFinding] = []
-            if Specialist.ANOMALY in (route.specialist, *route.others):
+            if await compute_over(self._size, INLINE_CHARACTERS, about_findings, message.message):
                 findings = await context.stores.signals.open_findings(message.household_id)
                 said = f"{len(findings)} open findings, {said}"
             stage.succeed("loaded", said)
@@ -112,7 +112,6 @@ class Messages:
             household_id=message.household_id,
             conversation_id=message.conversation_id,
             run_id=context.run_id,
-            specialist=route.specialist,
             findings=findings,
         )
 
@@ -124,7 +123,7 @@ class Messages:
             context,
             self._exchange,
             its_turn,
-            executor=f"{route.specialist}/{self._rules.agent.name}",
+            executor=f"{_ANSWERED_AS}/{self._rules.agent.name}",
             requested_by=message.household_user_id,
             subject=context.subject,
         )
