@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("adapters", "agents", "domain", "entrypoints", "lanes", "services")
+ROOMS = ("adapters", "agents", "domain", "entrypoints", "lanes", "ledger", "services")
 
 
 @pytest.fixture
@@ -40,6 +40,9 @@ def test_the_empty_rooms_keep_the_contracts(project: Path) -> None:
     ("importer", "line"),
     [
         ("mosaic_core/domain/lanes.py", "from mosaic_core import ports"),
+        ("mosaic_core/domain/lanes.py", "from mosaic_core import ledger"),
+        ("mosaic_core/ledger/rows.py", "from mosaic_core import agents"),
+        ("mosaic_core/ledger/rows.py", "from mosaic_core import ports"),
         ("mosaic_core/services/deliver.py", "from mosaic_core import entrypoints"),
         ("mosaic_core/lanes/sweep.py", "from mosaic_core import services"),
         ("mosaic_core/agents/offline.py", "from mosaic_core import services"),

@@ -13,10 +13,16 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.agents.categorise import REVIEW_THRESHOLD, HouseholdContext, categorise, is_refund, learning_key
-from mosaic_core.agents.descriptors import clean_descriptor, merchant_key
-from mosaic_core.agents.lexicon import PRIMARIES, Kind, read
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.ledger.categories.categorise import (
+    REVIEW_THRESHOLD,
+    HouseholdContext,
+    categorise,
+    is_refund,
+    learning_key,
+)
+from mosaic_core.ledger.categories.knowledge import PRIMARIES, Kind, read
+from mosaic_core.ledger.descriptors import clean_descriptor, merchant_key
 from mosaic_ops.evaluations.packs import descriptors
 from mosaic_ops.evaluations.scores import confusion, macro_f1
 

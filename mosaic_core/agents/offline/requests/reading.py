@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mosaic_core.agents.offline import categories
 from mosaic_core.domain.policy import normalise
 from mosaic_core.domain.policy.actions import Cadence, Channel
+from mosaic_core.ledger.categories import names as categories
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
