@@ -292,7 +292,7 @@ class ApprovalStore(Protocol):
     is over. The lists are written before the row: one may name what is not there, and nothing is missing from them."""
 
     async def insert(self, approval: Approval) -> ETag | None:
-        """Listed first, as `EXPIRING` at `domain.approval.expires_soon_at`."""
+        """Listed first, as `EXPIRING` at `domain.policy.approval.expires_soon_at`."""
         ...
 
     async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None: ...

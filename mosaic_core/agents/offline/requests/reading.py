@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from mosaic_core.domain.policy import normalise
+from mosaic_core.domain.policy.actions import Cadence, Channel
 from mosaic_core.ledger.categories import names as categories
-
-type Cadence = Literal["weekly", "biweekly", "monthly", "quarterly", "yearly"]
-type Channel = Literal["email", "text", "letter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +87,11 @@ def read(message: str) -> list[Request] | Mixed | None:
             return Mixed()
     one = _read(text)
     return [one] if one is not None else None
+
+
+def is_free(requests: Sequence[Request]) -> bool:
+    """Whether it is a note or a message, whose text may say anything."""
+    return all(isinstance(request, Note | Draft) for request in requests)
 
 
 def _stated(request: Request) -> bool:
