@@ -851,9 +851,9 @@ type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 class AgentTurn:
     """What an agent is given for one message: the question as data, never as instructions; the conversation so far
     (role ``user`` or ``assistant``, oldest first); the household's own ledger up to ``as_of``, which is all that its
-    tools can reach. ``specialist`` is what the router made of the question; ``findings`` are the household's open ones
-    where the question is about such, empty otherwise. Ids are for correlation; no tool takes them from the model.
-    ``run_id`` is the run that the session began in: a decision's run goes on with the session of the run that asked."""
+    tools can reach. ``findings`` are the household's open ones where the question is about such, empty otherwise. Ids
+    are for correlation; no tool takes them from the model. ``run_id`` is the run that the session began in: a
+    decision's run goes on with the session of the run that asked."""
 
     question: str
     transactions: Sequence[Transaction]
@@ -863,7 +863,6 @@ class AgentTurn:
     run_id: str
     user_note: str | None = None
     history: Sequence[tuple[str, str]] = ()
-    specialist: str = ""
     findings: Sequence[OpenFinding] = ()
 
 

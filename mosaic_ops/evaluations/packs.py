@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from mosaic_core.agents.routing import Specialist, route_question
 from mosaic_core.domain.envelope import Model
 from mosaic_core.domain.ledger import Answer
 from mosaic_core.domain.policy.actions import EXECUTABLE
@@ -302,38 +301,6 @@ def refusals(folder: Path, agents: Agents) -> Evaluation:
     return Evaluation("refusals", len(pairs), classes, figures, tuple(misses))
 
 
-# ----------------------------------------------------------------------------------------------------------- routing
-
-
-class RoutedQuestion(QuestionLine):
-    set: Literal["tuning", "holdout"]
-    label: Annotated[Specialist, Field(strict=False)]
-
-
-def routed(folder: Path = FOLDER) -> list[RoutedQuestion]:
-    """The labelled questions. Raises `InputError`."""
-    return [line for _, line in jsonlines.read(folder / "routing.jsonl", RoutedQuestion)]
-
-
-def routing(folder: Path, agents: Agents) -> Evaluation:
-    """Which specialist a question is for."""
-    del agents
-    pairs, misses = [], []
-    for line in routed(folder):
-        if line.set != "holdout":
-            continue
-        said = route_question(line.question).specialist
-        pairs.append((line.label.value, said.value))
-        if said != line.label:
-            misses.append(f"{line.id}: {line.label} said to be {said}: {line.question}")
-    classes = confusion(pairs)
-    figures = (
-        Figure("macro-F1", macro_f1(classes), 0.80),
-        Figure("accuracy", sum(a == b for a, b in pairs) / max(1, len(pairs))),
-    )
-    return Evaluation("routing", len(pairs), classes, figures, tuple(misses))
-
-
 @dataclass(frozen=True, slots=True)
 class Pack:
     """``asks_the_agent``: its result is the provider's. Any other pack's is that of the rules, whoever the provider."""
@@ -344,7 +311,6 @@ class Pack:
 
 PACKS: Final[dict[str, Pack]] = {
     "categorisation": Pack(categorisation),
-    "routing": Pack(routing),
     "anomalies": Pack(anomalies),
     "messages": Pack(said_to_it, asks_the_agent=True),
     "questions": Pack(questions, asks_the_agent=True),

@@ -104,7 +104,7 @@ async def test_a_recategorisation_is_applied_told_and_learnt() -> None:
         RunStatus.COMPLETED,
         "Both are medical now.",
     )
-    assert [s.name for s in ended.stages] == ["policy", "route", "load_ledger", "answer", "proposals", "answer"]
+    assert [s.name for s in ended.stages] == ["policy", "load_ledger", "answer", "proposals", "answer"]
     assert await noted(world, CATEGORY) == {"t1": "MEDICAL", "t2": "MEDICAL"}
     assert list((await noted(world, LEARNED)).values()) == ["MEDICAL"]
     assert await audits(world, ended) == [("recategorise", DecisionOutcome.APPLIED, "low_impact")]
@@ -680,12 +680,9 @@ async def test_an_unsure_answer_says_of_what() -> None:
     assert ended.stage("answer").status == StageStatus.NEEDS_REVIEW
 
 
-async def test_the_specialist_is_named() -> None:
-    agent = ScriptedAgent()
-    ended = await say(world_of(agent), "Which subscriptions do we have?")
-    assert (ended.stage("route").outcome_code, ended.stage("route").executor) == ("routed_recurring", "router/2")
-    assert ended.stage("answer").executor == "recurring/scripted"
-    assert agent.turns[0].specialist == "recurring"
+async def test_the_agent_is_named() -> None:
+    ended = await say(world_of(ScriptedAgent()), "Which subscriptions do we have?")
+    assert ended.stage("answer").executor == "ledger_question/scripted"
 
 
 def test_stored_actions_are_bound() -> None:

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic_core.agents.routing import Specialist
 from mosaic_core.domain.ledger import Answer
 from mosaic_core.domain.policy import hint
 from mosaic_ops import cli
@@ -119,16 +118,9 @@ def test_a_pack_keeps_its_goals_and_its_baseline(pack: str) -> None:
     assert found.cases >= 100
 
 
-def test_routing_keeps_its_goals_and_its_baseline() -> None:
-    found = evaluate("routing", offline)
-    assert baseline.regressions("offline", [found], baseline.read()) == []
-    assert set(found.classes) == set(Specialist)
-
-
-@pytest.mark.parametrize("pack", ["routing", "refusals"])
-def test_the_labelled_questions_are_questions(pack: str) -> None:
+def test_the_labelled_questions_are_questions() -> None:
     """An order counts for no agent's answers or refusals."""
-    lines = [json.loads(line) for line in (FOLDER / f"{pack}.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in (FOLDER / "refusals.jsonl").read_text(encoding="utf-8").splitlines()]
     held = [line["id"] for line in lines if hint(line["question"]) is not None]
     assert held == []
     assert len({line["id"] for line in lines}) == len({line["question"] for line in lines}) == len(lines)
@@ -174,9 +166,9 @@ def test_a_provider_without_a_baseline_says_so(
 ) -> None:
     monkeypatch.setattr(baseline, "read", lambda: Baseline(providers={}))
     results = tmp_path / "results.json"
-    assert cli.main(["eval", "--pack", "routing", "--provider", "configured", "--json", str(results)]) == 0
-    assert "no baseline of offline for routing: held to the goals alone" in capsys.readouterr().out
-    assert json.loads(results.read_text(encoding="utf-8"))["withoutBaseline"] == ["routing"]
+    assert cli.main(["eval", "--pack", "categorisation", "--provider", "configured", "--json", str(results)]) == 0
+    assert "no baseline of offline for categorisation: held to the goals alone" in capsys.readouterr().out
+    assert json.loads(results.read_text(encoding="utf-8"))["withoutBaseline"] == ["categorisation"]
 
 
 @pytest.mark.parametrize("command", [["--pack", "refusals"], ["predict", "questions"]])

@@ -191,7 +191,6 @@ async def test_a_question_is_answered_with_its_provenance(world: LaneWorld) -> N
     assert ended.run.agent_note_summary == f"You spent {-sum(t.amount for t in expected)} USD."
     assert [(s.name, s.status) for s in ended.stages] == [
         ("policy", StageStatus.SUCCEEDED),
-        ("route", StageStatus.SUCCEEDED),
         ("load_ledger", StageStatus.SUCCEEDED),
         ("answer", StageStatus.SUCCEEDED),
     ]

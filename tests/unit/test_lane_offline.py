@@ -75,7 +75,7 @@ async def test_a_recategorisation_is_applied_counted_and_learnt(world: LaneWorld
         "Done: put 2 rows of Zorblat Ventures from 2026-11-20 to 2026-11-20 into food and drink,"
         " and what comes from there in future."
     )
-    assert [s.name for s in ended.stages] == ["policy", "route", "load_ledger", "answer", "proposals", "answer"]
+    assert [s.name for s in ended.stages] == ["policy", "load_ledger", "answer", "proposals", "answer"]
     assert [s.provenance for s in ended.stages if s.name == "answer"] == [("t1", "t2")] * 2
     assert await noted(world, CATEGORY) == {"t1": "FOOD_AND_DRINK", "t2": "FOOD_AND_DRINK"}
     assert list((await noted(world, LEARNED)).values()) == ["FOOD_AND_DRINK"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from functools import partial
 from graphlib import TopologicalSorter
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from mosaic_core.agents.offline.reading import understand as understanding
 from mosaic_core.agents.offline.reading.facts import Facts
 from mosaic_core.agents.offline.reading.marks import Mark, Reading, Tag
-from mosaic_core.agents.offline.reading.rules import TABLE, counting, decide
+from mosaic_core.agents.offline.reading.rules import TABLE, Rule, counting, decide
 from mosaic_core.agents.offline.reading.understand import understand
 from mosaic_core.ledger.query import Group, Subject
 from mosaic_core.ledger.rows import rows_of
@@ -33,7 +34,7 @@ def test_a_rule_is_put_over_rules_of_its_weight_and_never_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("table", [SHUFFLED, TABLE[::-1]], ids=["shuffled", "reversed"])
-def test_the_order_of_the_table_means_nothing(table: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_of_the_table_means_nothing(table: Sequence[Rule], monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [understand(question, ROWS, as_of=AS_OF) for question in ASKED]
     monkeypatch.setattr(understanding, "decide", partial(decide, table=table))
     assert [understand(question, ROWS, as_of=AS_OF) for question in ASKED] == expected

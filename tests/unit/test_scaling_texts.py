@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mosaic_core.agents.findings import about_findings
 from mosaic_core.agents.model.grounding import Evidence, unsupported
 from mosaic_core.agents.offline import conversation, requests
 from mosaic_core.agents.offline.reading.understand import understand
-from mosaic_core.agents.routing import route_question
 from mosaic_core.domain.edits import distance, within
 from mosaic_core.domain.policy import hint
 from mosaic_core.lanes.household import corrected
@@ -175,7 +175,7 @@ UNITS = {
 }
 READERS: dict[str, Callable[[str], object]] = {
     "hints": hint,
-    "routing": route_question,
+    "findings": about_findings,
     "requests": requests.read,
     "understanding": lambda text: understand(text, rows_of(one_merchant(20), END), as_of=END),
 }

@@ -1,12 +1,11 @@
-"""A message: it goes to the agent as data. What it names outright is noted for people to read; then the router, the
-specialist, and its proposals, which the policy judges."""
+"""A message: it goes to the agent as data. What it names outright is noted for people to read; then the agent's answer,
+and its proposals, which the policy judges."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from mosaic_core.agents.routing import VERSION as ROUTER
-from mosaic_core.agents.routing import Route, Specialist, route_question
+from mosaic_core.agents.findings import about_findings
 from mosaic_core.computing import INLINE_CHARACTERS, compute_over
 from mosaic_core.domain.envelope import AgentMessagePosted, normal_length
 from mosaic_core.domain.policy import hint
@@ -22,6 +21,8 @@ from mosaic_core.ports import AgentTurn
 LANE = "conversation-lane/3"
 NOTHING_NAMED: Final = "names_no_action"
 """The outcome of the stage ``policy`` where the text names no action outright."""
+_ANSWERED_AS: Final = "ledger_question"
+"""How the records of an answer's stage name its work, before the name of the agent."""
 
 
 class Messages:
@@ -50,15 +51,12 @@ class Messages:
                 stage.succeed(NOTHING_NAMED, "the text names no action of high impact; a hint, which decides nothing")
             else:
                 stage.succeed(f"names_{named}", f"the text names {named}; a hint, which decides nothing")
-        async with self._context.log.stage("route", ROUTER) as stage:
-            route = await compute_over(self._size, INLINE_CHARACTERS, route_question, message.message)
-            stage.succeed(route.outcome_code, route.rationale, confidence=route.confidence)
         async with self._exchange.held():
-            return await self._answer(route)
+            return await self._answer()
 
     # ---------------------------------------------------------------------------------------------------- answers
 
-    async def _answer(self, route: Route) -> LaneResult:
+    async def _answer(self) -> LaneResult:
         message, context = self._message, self._context
         # a message that waited is about the day on which it was sent
         as_of = context.envelope.created_at.date()
@@ -66,7 +64,7 @@ class Messages:
             transactions = await ledger_up_to(context.stores, message.household_id, as_of)
             said = f"{len(transactions)} transactions up to {as_of}"
             findings: list[OpenFinding] = []
-            if Specialist.ANOMALY in (route.specialist, *route.others):
+            if await compute_over(self._size, INLINE_CHARACTERS, about_findings, message.message):
                 findings = await context.stores.signals.open_findings(message.household_id)
                 said = f"{len(findings)} open findings, {said}"
             stage.succeed("loaded", said)
@@ -78,7 +76,6 @@ class Messages:
             household_id=message.household_id,
             conversation_id=message.conversation_id,
             run_id=context.run_id,
-            specialist=route.specialist,
             findings=findings,
         )
 
@@ -90,7 +87,7 @@ class Messages:
             context,
             self._exchange,
             its_turn,
-            executor=f"{route.specialist}/{self._rules.agent.name}",
+            executor=f"{_ANSWERED_AS}/{self._rules.agent.name}",
             requested_by=message.household_user_id,
             subject=context.subject,
         )
