@@ -54,11 +54,11 @@ def _series(work: Work) -> list[Recurring]:
     if query.subjects:
         # A named merchant or topic may be a bill rather than a subscription.
         wanted = frozenset().union(*(s.ids for s in query.subjects))
-        own = [row.tx for row in work.rows if row.tx.transaction_id in wanted]
+        own = [row for row in work.rows if row.tx_id in wanted]
         kind = "income" if query.flow in (Flow.INCOME, Flow.MONEY_IN) else "payments"
         found = compute.recurring(own, as_of=query.as_of, kind=kind)
     else:
-        found = compute.recurring(work.transactions, as_of=query.as_of, kind=query.recurring_kind)
+        found = compute.recurring(work.rows, as_of=query.as_of, kind=query.recurring_kind)
     return [r for r in found if query.currency is None or r.currency == query.currency]
 
 
@@ -117,7 +117,7 @@ def price_change(work: Work) -> Answer:
         return work.cannot(
             "several_currencies", "That is in several currencies, which are not added together; name one."
         )
-    fixed = compute.steady(work.rows, query.subjects, as_of=query.as_of)
+    fixed = compute.steady(work.rows, query.subjects)
     before, now = _prices(rows) if fixed and query.n != 2 else (rows[-2], rows[-1])
     gap = now.size - before.size
     text = f"{phrase.money(before.size, before.tx.currency)} on {phrase.day(before.day)}, {phrase.money(now.size, now.tx.currency)} on {phrase.day(now.day)}{work.about}."
@@ -152,7 +152,7 @@ def _moved(work: Work) -> Answer:
     query = work.query
     by_id = {row.tx.transaction_id: row for row in work.rows}
     moved: list[tuple[str, Row, Row]] = []
-    for r in compute.recurring(work.transactions, as_of=query.as_of, kind=query.recurring_kind):
+    for r in compute.recurring(work.rows, as_of=query.as_of, kind=query.recurring_kind):
         rows = sorted((by_id[i] for i in r.ids if i in by_id), key=lambda row: (row.day, row.tx.transaction_id))
         if len(rows) < 2:
             continue

@@ -105,7 +105,7 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
         periods=len(periods),
         ranges=sum(len(period.parts) == 2 for period in periods),
         bounded=bounds[:2] != (None, None),
-        fixed_series=bool(subjects) and steady(rows, subjects, as_of=as_of),
+        fixed_series=bool(subjects) and steady(rows, subjects),
     )
     left = sense.dishonoured()
     if left:
