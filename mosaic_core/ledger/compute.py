@@ -257,6 +257,17 @@ def steady(rows: Sequence[Row], subjects: Sequence[Subject]) -> bool:
     return members >= 0.7 * len(own)
 
 
+def prices(rows: Sequence[Row]) -> tuple[Row, Row]:
+    """The last row of a series and the last one before it at another price; the first row where it never moved."""
+    now = rows[-1]
+    return next((row for row in reversed(rows) if row.size != now.size), rows[0]), now
+
+
+def rows_by_series(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """The rows of each recurring series among them, oldest first, with the series' name."""
+    return [(series.name, list(series.occurrences)) for series in recurring_series(rows)]
+
+
 def _recurring(series: Series) -> Recurring:
     newest = series.occurrences[-1].tx
     amount = abs(newest.amount)

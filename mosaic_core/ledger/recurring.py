@@ -228,7 +228,7 @@ def find_series(rows: Sequence[Row]) -> list[Series]:
 def _series_of(group: list[Row]) -> list[Series]:
     whole = _best_fit(group, least=0.8)
     if whole is not None:
-        return [_without_strays(whole)]
+        return _side_by_side(group, whole) or [_without_strays(whole)]
     # Among many rows some fall into a rhythm by chance, so a part must keep it the more strictly the looser it was cut.
     splits: list[tuple[int, list[list[Row]]]] = [
         (3, _by_account(group)),
@@ -255,6 +255,52 @@ def _series_of(group: list[Row]) -> list[Series]:
     if trimmed is not None:
         return [trimmed]
     return []
+
+
+_AT_LEAST_MONTHLY: Final = tuple(c for c in CADENCES if c.days >= 25 and c.name != "every two months")
+"""What a price is asked in. A bill of two amounts in turn is one bill, and no two of every other month."""
+
+
+def _side_by_side(group: Sequence[Row], whole: Series) -> list[Series]:
+    """The series of a merchant that asks for several prices at the same time, as a shop for two subscriptions does:
+    together they look like one in a quicker rhythm, or like one that is charged twice. Empty where it is one series."""
+    doubled = len(group) - len(whole.occurrences)
+    if whole.cadence.days >= 25 and doubled < 0.5 * len(whole.occurrences):
+        return []
+    for width in (0.004, 0.03):
+        parts = [lane for cluster in _amount_clusters(group, width) for lane in _lanes(cluster)]
+        fits = [
+            fit
+            for part in parts
+            if len(part) >= 3 and (fit := _best_fit(part, least=0.9, cadences=_AT_LEAST_MONTHLY)) is not None
+        ]
+        if sum(len(fit.occurrences) for fit in fits) >= 0.9 * len(group) and _at_the_same_time(fits):
+            return fits
+    return []
+
+
+def _lanes(cluster: Sequence[Row]) -> list[list[Row]]:
+    """Rows of one amount that come in pairs, or threes, each time: the first ones, the second ones, and so on."""
+    times = [[first] for first in _collapse(cluster)]
+    starts = {first.tx_id for (first,) in times}
+    at = -1
+    for row in cluster:
+        if row.tx_id in starts:
+            at += 1
+        else:
+            times[at].append(row)
+    if len({len(rows) for rows in times}) > 1:
+        return [list(cluster)]
+    return [list(lane) for lane in zip(*times, strict=True)]
+
+
+def _at_the_same_time(fits: Sequence[Series]) -> bool:
+    """Whether two of them go on beside each other for two periods at least: a new price follows the old one."""
+    spans = sorted((fit.occurrences[0].ordinal, fit.occurrences[-1].ordinal, fit.cadence.days) for fit in fits)
+    return any(
+        min(end, later_end) - later_start >= 1.5 * min(days, later_days)
+        for (_, end, days), (later_start, later_end, later_days) in itertools.pairwise(spans)
+    )
 
 
 def _without_strays(series: Series) -> Series:

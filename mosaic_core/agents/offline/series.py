@@ -118,7 +118,13 @@ def price_change(work: Work) -> Answer:
             "several_currencies", "That is in several currencies, which are not added together; name one."
         )
     fixed = compute.steady(work.rows, query.subjects)
-    before, now = _prices(rows) if fixed and query.n != 2 else (rows[-2], rows[-1])
+    several = compute.rows_by_series(rows) if fixed else []
+    if len(several) > 1:
+        moved = [own for _, own in several if len({row.size for row in own}) > 1]
+        if len(moved) != 1:
+            return _said_of_each(work, several)
+        rows = moved[0]
+    before, now = compute.prices(rows) if fixed and query.n != 2 else (rows[-2], rows[-1])
     gap = now.size - before.size
     text = f"{phrase.money(before.size, before.tx.currency)} on {phrase.day(before.day)}, {phrase.money(now.size, now.tx.currency)} on {phrase.day(now.day)}{work.about}."
     if query.aspect is Aspect.YES_NO:
@@ -133,13 +139,6 @@ def price_change(work: Work) -> Answer:
     return work.say(text, -gap if query.smallest_first else gap, now.tx.currency, [before, now])
 
 
-def _prices(rows: Sequence[Row]) -> tuple[Row, Row]:
-    """The last row and the last one before it at another price; the first row where the price never moved."""
-    now = rows[-1]
-    other = next((row for row in reversed(rows) if row.size != now.size), rows[0])
-    return other, now
-
-
 def _moved_on(work: Work, rows: Sequence[Row], before: Row, now: Row, text: str) -> Answer:
     """The day of the first payment at the price of now, where it moved the way that is asked about."""
     if (now.size >= before.size) if work.query.smallest_first else (now.size <= before.size):
@@ -151,14 +150,23 @@ def _moved_on(work: Work, rows: Sequence[Row], before: Row, now: Row, text: str)
 def _moved(work: Work) -> Answer:
     query = work.query
     by_id = {row.tx.transaction_id: row for row in work.rows}
+    found = compute.recurring(work.rows, as_of=query.as_of, kind=query.recurring_kind)
+    series = [
+        (r.name, sorted((by_id[i] for i in r.ids if i in by_id), key=lambda row: (row.day, row.tx_id))) for r in found
+    ]
+    return _said_of_each(work, series)
+
+
+def _said_of_each(work: Work, series: Sequence[tuple[str, Sequence[Row]]]) -> Answer:
+    """Of which series the price moved the way that is asked about."""
+    query = work.query
     moved: list[tuple[str, Row, Row]] = []
-    for r in compute.recurring(work.rows, as_of=query.as_of, kind=query.recurring_kind):
-        rows = sorted((by_id[i] for i in r.ids if i in by_id), key=lambda row: (row.day, row.tx.transaction_id))
+    for name, rows in series:
         if len(rows) < 2:
             continue
-        before, now = _prices(rows)
+        before, now = compute.prices(rows)
         if (now.size < before.size) if query.smallest_first else (now.size > before.size):
-            moved.append((r.name, before, now))
+            moved.append((name, before, now))
     used = [row for _, before, now in moved for row in (before, now)]
     lines = [
         f"{name} from {phrase.money(before.size, before.tx.currency)} to {phrase.money(now.size, now.tx.currency)}"
