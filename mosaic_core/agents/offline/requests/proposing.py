@@ -149,9 +149,7 @@ def _mark_recurring(request: MarkRecurring, known: Known) -> Plan | Unclear | No
 
 def _own_cadence(chosen: Chosen, known: Known) -> Cadence | None:
     """The rhythm that the rows have by themselves, where they have one that can be kept."""
-    found = {
-        _KEPT_CADENCES.get(s.cadence.name) for s in recurring_series([r.tx for r in chosen.rows], as_of=known.as_of)
-    }
+    found = {_KEPT_CADENCES.get(s.cadence.name) for s in recurring_series(chosen.rows)}
     return found.pop() if len(found) == 1 else None
 
 

@@ -272,7 +272,7 @@ def _merchants(rows: Iterable[Row]) -> list[str]:
     """One name for each merchant among the rows."""
     names: dict[str, str] = {}
     for row in rows:
-        names.setdefault("".join(row.words), row.name)
+        names.setdefault(row.merchant, row.name)
     return sorted(names.values())
 
 
