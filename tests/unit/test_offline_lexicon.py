@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mosaic_core.agents.findings import about_findings
 from mosaic_core.agents.offline import lexicon
 from mosaic_core.agents.offline.reading import narrowing
 from mosaic_core.agents.offline.reading.marks import FILLER, Reading, Tag, lex, lists, unexplained
@@ -23,7 +24,7 @@ FOLDER = Path(lexicon.__file__).parent
 FILES = sorted(FOLDER.glob("*.toml"))
 PATTERNS = [
     (file, name, pattern, case)
-    for file in ("turns", "times", "narrowing", "refusals")
+    for file in ("turns", "times", "narrowing", "refusals", "findings")
     for name, entry in lexicon.load(file).items()
     if isinstance(entry, dict) and "patterns" in entry
     for pattern, case in lexicon.patterns(entry["patterns"], lexicon.load(file)["names"])
@@ -65,7 +66,7 @@ def _lexed(text: str) -> Reading:
     return reading
 
 
-@pytest.mark.parametrize("file", ["turns", "times", "narrowing", "refusals"])
+@pytest.mark.parametrize("file", ["turns", "times", "narrowing", "refusals", "findings"])
 def test_every_pattern_is_reached_by_its_case(file: str) -> None:
     missed = [
         (name, pattern, case)
@@ -78,6 +79,11 @@ def test_every_pattern_is_reached_by_its_case(file: str) -> None:
 def test_every_refusal_is_told_with_its_reason() -> None:
     told = {(name, case): refusal_of(case) for file, name, _, case in PATTERNS if file == "refusals"}
     assert {(name, case): found.code for (name, case), found in told.items() if found} == {k: k[0] for k in told}
+
+
+def test_every_word_of_findings_brings_them() -> None:
+    assert [case for file, _, _, case in PATTERNS if file == "findings" and not about_findings(case)] == []
+    assert not about_findings("How much did we spend on groceries last month?")
 
 
 def test_every_word_of_time_is_read() -> None:

@@ -53,7 +53,7 @@ def tidy(question: str) -> str:
     """Lower case, plain letters, apostrophes and spaces, contractions spelt out; no invisible characters, no pictures,
     and of marks only those that numbers and names are written with."""
     text = unicodedata.normalize("NFKC", question).lower().translate(_SAME)
-    text = _UNSPACED.sub(" ", unicodedata.normalize("NFC", fold("".join(map(_kept, text)))))
+    text = _UNSPACED.sub(" ", "".join(map(_plain, text)))
     for pattern, word in _contractions():
         text = pattern.sub(rf"\1 {word}", text)
     text = _SHORT_YEAR.sub(r"20\1", text)
@@ -72,14 +72,21 @@ def accented(question: str) -> frozenset[str]:
     return frozenset(tidy(word) for word in words if fold(word) != word)
 
 
-def _kept(c: str) -> str:
-    """The character; a space for a mark or picture that is none of ASCII's, nothing for what cannot be seen."""
+_INDIAN: Final = "\u0900"
+"""From here on a mark on a letter makes another letter of it."""
+
+
+def _plain(c: str) -> str:
+    """The character without accents; a space for a mark or picture that is none of ASCII's, nothing for what cannot be
+    seen."""
     if c.isascii():
         return c
     category = unicodedata.category(c)
     if category in ("Cf", "Cs", "Cn", "Co"):
         return ""
-    return c if category[0] in "LMN" or category == "Sc" else " "
+    if category[0] in "LMN" or category == "Sc":
+        return fold(c) if c < _INDIAN else c
+    return " "
 
 
 @cache

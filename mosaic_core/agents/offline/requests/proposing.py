@@ -13,9 +13,11 @@ from decimal import Decimal
 from typing import Final
 
 from mosaic_core.agents.offline.answers import phrase
-from mosaic_core.agents.offline.requests import Cadence, Dismiss, Draft, MarkRecurring, Note, Recategorise, Request
-from mosaic_core.agents.offline.selection import Chosen, Unclear, amounts_in, choose, finding
-from mosaic_core.domain.policy_actions import InvalidProposalError, validated
+from mosaic_core.agents.offline.requests.reading import Dismiss, Draft, MarkRecurring, Note, Recategorise, Request
+from mosaic_core.agents.offline.requests.selection import Chosen, Unclear, amounts_in, choose, finding
+from mosaic_core.domain.policy import hint
+from mosaic_core.domain.policy.actions import REQUEST, Cadence, InvalidProposalError, request_of, validated
+from mosaic_core.domain.policy.impact import SUMMARY
 from mosaic_core.domain.records import OpenFinding
 from mosaic_core.ledger.categories import names as categories
 from mosaic_core.ledger.recurring import recurring_series
@@ -61,6 +63,15 @@ class Plan:
     said: str
     rows: tuple[str, ...] = ()
     confidence: float = SURE
+
+
+def ordered(message: str, note: str | None) -> Plan | None:
+    """A member's own words as the action, where they order what the app has no code for. It is never applied: a person
+    approves exactly these words, and carries them out."""
+    impact = hint(message, note or "")
+    if impact is None:
+        return None
+    return Plan(action=REQUEST, arguments={**request_of(message, note)}, said=f"what you asked for ({SUMMARY[impact]})")
 
 
 def plan(request: Request, known: Known) -> Plan | Unclear | None:
@@ -138,9 +149,7 @@ def _mark_recurring(request: MarkRecurring, known: Known) -> Plan | Unclear | No
 
 def _own_cadence(chosen: Chosen, known: Known) -> Cadence | None:
     """The rhythm that the rows have by themselves, where they have one that can be kept."""
-    found = {
-        _KEPT_CADENCES.get(s.cadence.name) for s in recurring_series([r.tx for r in chosen.rows], as_of=known.as_of)
-    }
+    found = {_KEPT_CADENCES.get(s.cadence.name) for s in recurring_series(chosen.rows)}
     return found.pop() if len(found) == 1 else None
 
 

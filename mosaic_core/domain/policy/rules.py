@@ -1,17 +1,16 @@
-"""The policy on proposed actions: versioned rules, evaluated outside of any model. Pure.
+"""The rules on proposed actions: versioned, and evaluated outside of any model. Pure.
 
-A model proposes; this decides what becomes of the proposal. The rules are data (``policy_rules.toml``). What they
-cannot do is in the code: apply an action that the app has no code for, or one with an impact beyond the household's
-own annotations.
+An agent proposes; this decides what becomes of the proposal. The rules are data (``rules.toml``). What they cannot do
+is in the code: apply an action that the app has no code for, or one with an impact beyond the household's own
+annotations.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from functools import cache
@@ -20,10 +19,11 @@ from typing import Any, Final
 
 from mosaic_core.domain.errors import ConfigurationError
 from mosaic_core.domain.lifecycle import Severity
-from mosaic_core.domain.policy import Assessment, Disposition, ImpactClass, assess_message, assess_text, normalise
-from mosaic_core.domain.policy_actions import EXECUTABLE, amounts, name_of, texts
+from mosaic_core.domain.policy.actions import ACTIONS, EXECUTABLE, REQUEST, amounts, name_of, texts
+from mosaic_core.domain.policy.hints import hint
+from mosaic_core.domain.policy.impact import ImpactClass
 
-RULES_FILE: Final = Path(__file__).with_name("policy_rules.toml")
+RULES_FILE: Final = Path(__file__).with_name("rules.toml")
 
 
 class Verdict(StrEnum):
@@ -85,47 +85,36 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyEngine:
-    """One version of the policy. ``messages`` are patterns that make a text need an approval, with their impact."""
+    """One version of the policy. ``impacts`` are those of names that are no listed action's, and of listed ones that
+    count as more than their own. An answer with less confidence than ``answer_threshold`` goes to a person."""
 
     version: str
     impacts: Mapping[str, ImpactClass]
     rules: Sequence[Rule]
     answer_threshold: float = 0.5
-    messages: Sequence[tuple[re.Pattern[str], ImpactClass]] = field(default=())
 
-    def impact_of(self, action: str) -> ImpactClass:
-        return self.impacts.get(name_of(action), ImpactClass.UNLISTED_ACTION)
-
-    def assess(self, message: str, note: str | None = None) -> Assessment:
-        """Whether a message has to be approved: by the built-in rules, which fail closed, then the file's patterns."""
-        built_in = assess_message(message, note)
-        if built_in.disposition == Disposition.APPROVAL_REQUIRED:
-            return built_in
-        text = normalise(f"{message}\n{note or ''}")
-        for pattern, impact in self.messages:
-            if pattern.search(text):
-                return Assessment(
-                    disposition=Disposition.APPROVAL_REQUIRED,
-                    action=impact.value,
-                    reason_code="policy_pattern",
-                    rationale="a pattern of the policy file fits the text",
-                    confidence=0.8,
-                )
-        return built_in
+    def impact_of(self, action: str, arguments: Mapping[str, Any]) -> ImpactClass:
+        """What the action counts as. A request in words is named by what it names; whatever that is, it is approved."""
+        name = name_of(action)
+        listed = ACTIONS[name].impact if name in ACTIONS else ImpactClass.UNLISTED_ACTION
+        if name == REQUEST:
+            return hint(*texts(arguments)) or listed
+        return self.impacts.get(name, listed)
 
     def evaluate(self, proposed: Proposed) -> Ruling:
         """Never raises; what no rule fits goes to a person."""
-        action, impact = name_of(proposed.action), self.impact_of(proposed.action)
+        action, impact = name_of(proposed.action), self.impact_of(proposed.action, proposed.arguments)
         rule = next((r for r in self.rules if r.fits(proposed, action, impact)), _NO_RULE)
         verdict = rule.verdict
         if verdict == Verdict.APPLY and not _may_be_applied(action, impact):
             verdict = Verdict.APPROVE
+        known = ACTIONS.keys() | self.impacts.keys()
         return Ruling(
             verdict=verdict,
             impact=impact,
             rule=rule.name,
             reason_code=rule.reason,
-            rationale=f"{action if action in self.impacts else 'an unlisted action'} ({impact}) is to be "
+            rationale=f"{action if action in known else 'an unlisted action'} ({impact}) is to be "
             f"{_SAID[verdict]} "
             f"by rule {rule.name}",
             policy_version=self.version,
@@ -148,9 +137,9 @@ def load(text: str) -> PolicyEngine:
     threshold = thresholds.get("answer", 0.5)
     if not _is_number(threshold) or not 0 <= threshold <= 1:
         faults.append("thresholds.answer is not a number from 0 to 1")
-    entries = _list(data, "messages", "", faults)
-    messages = [_message(number, entry, faults) for number, entry in enumerate(entries, start=1)]
     faults += [f"thresholds.{name} is unknown" for name in sorted(set(thresholds) - {"answer"})]
+    if "messages" in data:
+        faults.append("messages is unknown: what a person says is judged by nothing, what an agent proposes is")
     unknown = set(data) - {"version", "impacts", "rules", "thresholds", "messages"}
     faults += [f"{name} is unknown" for name in sorted(unknown)]
     if faults:
@@ -160,7 +149,6 @@ def load(text: str) -> PolicyEngine:
         impacts=impacts,
         rules=tuple(r for r in rules if r is not None),
         answer_threshold=float(threshold),
-        messages=tuple(m for m in messages if m is not None),
     )
 
 
@@ -184,7 +172,7 @@ def _may_be_applied(action: str, impact: ImpactClass) -> bool:
 def _asks_action(arguments: Mapping[str, Any]) -> bool:
     found = [text for text in texts(arguments) if len(text.split()) > 1]
     # by itself, and with what stands beside it: an instruction may be cut in pieces
-    return any(assess_text(text).action for text in (*found, " ".join(found)) if text)
+    return hint(*found, " ".join(found)) is not None
 
 
 def _impacts(data: Mapping[str, Any], faults: list[str]) -> dict[str, ImpactClass]:
@@ -236,21 +224,6 @@ def _rule(number: int, data: Any, faults: list[str]) -> Rule | None:
         confidence_below=data.get("confidence_below"),
         text_asks_action=data.get("text_asks_action") is True,
     )
-
-
-def _message(number: int, data: Any, faults: list[str]) -> tuple[re.Pattern[str], ImpactClass] | None:
-    where = f"messages[{number}]"
-    pattern = data.get("pattern") if isinstance(data, Mapping) else None
-    impact = _one_of(ImpactClass, data.get("impact") if isinstance(data, Mapping) else None, f"{where}.impact", faults)
-    try:
-        compiled = re.compile(str(pattern), re.IGNORECASE) if pattern else None
-    except re.error:
-        compiled = None
-    if compiled is None:
-        faults.append(f"{where}.pattern is no regular expression")
-    if impact is not None and not impact.needs_approval:
-        faults.append(f"{where}.impact needs no approval")
-    return (compiled, impact) if compiled is not None and impact is not None else None
 
 
 def _table(data: Mapping[str, Any], name: str, faults: list[str]) -> Mapping[str, Any]:

@@ -16,15 +16,12 @@ from typing import Any, Final
 
 from mosaic_core.domain import ids
 from mosaic_core.domain.lifecycle import ApprovalStatus
-from mosaic_core.domain.policy import ImpactClass
-from mosaic_core.domain.policy_actions import EXECUTABLE, canonical
+from mosaic_core.domain.policy.actions import EXECUTABLE, REQUEST, canonical
+from mosaic_core.domain.policy.impact import SUMMARY, ImpactClass
 from mosaic_core.domain.records import Approval
 
 APPLIED: Final = "applied"
 """What carrying out came to where every row took it; otherwise ``partly applied: …`` or ``not applied: …``."""
-
-REQUEST: Final = "request"
-"""The action of a message that asks in words for something of high impact: there is no call, only the text."""
 
 CLOCK_SLACK: Final = timedelta(minutes=10)
 """Nothing counts as expired earlier after its time: whoever stamped the expiry and whoever judges it may have clocks
@@ -85,7 +82,9 @@ def expires_soon_at(approval: Approval) -> datetime:
 
 def summary(action: Action, impact: ImpactClass) -> str:
     """What a person is asked to approve, made from the validated arguments alone: a model's own words about its
-    proposal are not shown. At most 200 characters."""
+    proposal are not shown, and of a member's own request what it names. At most 200 characters."""
+    if action.name == REQUEST:
+        return f"Asked in the conversation: {SUMMARY[impact]}"
     said = ", ".join(f"{key}: {_shown(value)}" for key, value in sorted(action.arguments.items()))
     return f"{action.name} ({impact}): {said}"[:200]
 

@@ -1,7 +1,7 @@
 """What a changed policy file would have decided where the policy has decided already. Reads, and writes nothing.
 
-Each recorded decision is judged by itself: that a message would have waited for a person does not take back what was
-decided on the proposals that came of it. Nothing here carries a message's text or an action's arguments.
+What is judged are proposals, each by itself, and whether an answer is sure enough: what a person says is judged by
+nothing. Nothing here carries a message's text or an action's arguments.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ from typing import Any, Final
 
 from mosaic_core.concurrency import each, together
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import REQUEST, Action, stored_action
-from mosaic_core.domain.envelope import AgentMessagePosted, decode
-from mosaic_core.domain.errors import LaneError, PoisonError
-from mosaic_core.domain.lanes import Lane
+from mosaic_core.domain.errors import LaneError
 from mosaic_core.domain.lifecycle import DecisionOutcome, Severity, StageStatus
-from mosaic_core.domain.policy import NO_ACTION, Disposition
-from mosaic_core.domain.policy_actions import InvalidProposalError, name_of, row_count, validated
-from mosaic_core.domain.policy_engine import PolicyEngine, Proposed, Verdict
+from mosaic_core.domain.policy.actions import InvalidProposalError, name_of, rows_of, validated
+from mosaic_core.domain.policy.approval import Action, stored_action
+from mosaic_core.domain.policy.rules import PolicyEngine, Proposed, Verdict
 from mosaic_core.domain.records import Conversation, Decision, Run, Stage
 from mosaic_core.lanes.conversation import sessions
 from mosaic_core.lanes.conversation.audit import decision_id
@@ -27,7 +24,6 @@ from mosaic_core.lanes.conversation.endings import CHANGED, EXPIRED
 from mosaic_core.lanes.conversation.proposals import NOT_APPLIED, TOO_MANY
 from mosaic_core.ports import AgentReply, Stores
 
-MESSAGE: Final = "message"
 ANSWER: Final = "answer"
 GIVEN: Final = "given"
 REVIEW: Final = "review"
@@ -52,8 +48,8 @@ _VERDICTS: Final[Mapping[DecisionOutcome, Verdict]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """``decision`` is a disposition (of a message), a verdict (on an action), or whether an answer is `GIVEN` or goes
-    to `REVIEW`. ``rule`` names the rule of the file, where one decided and it is known."""
+    """``decision`` is a verdict (on an action), or whether an answer is `GIVEN` or goes to `REVIEW`. ``rule`` names the
+    rule of the file, where one decided and it is known."""
 
     decision: str
     reason: str
@@ -63,7 +59,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One decision, as recorded and as the candidate takes it. ``judged``: `MESSAGE`, `ANSWER` or an action's name."""
+    """One decision, as recorded and as the candidate takes it. ``judged``: `ANSWER` or an action's name."""
 
     judged: str
     recorded: Judgement
@@ -117,14 +113,6 @@ class DryRun:
 # ---------------------------------------------------------------------------------------------------- what one decides
 
 
-def judge_message(policy: PolicyEngine, message: str, note: str | None) -> Judgement:
-    """As the conversation lane judges a message before any agent is asked."""
-    assessment = policy.assess(message, note)
-    return Judgement(
-        decision=assessment.disposition.value, reason=assessment.reason_code, policy_version=policy.version
-    )
-
-
 def judge_proposal(
     policy: PolicyEngine,
     action: str,
@@ -147,7 +135,7 @@ def judge_proposal(
             action=name,
             arguments=arguments,
             confidence=confidence,
-            rows=row_count(name, arguments) if rows is None else rows,
+            rows=len(rows_of(name, arguments)) if rows is None else rows,
             severity=severity,
         )
     )
@@ -206,10 +194,9 @@ class PolicyDryRun:
         run = stored.value
         stages, decisions = await together(self.stores.stages.of_run(run_id), self.stores.decisions.of_run(run_id))
         found: list[Comparison | Unknown] = []
-        if (policy := _last(stages, run, "policy")) is not None:
-            found.append(await self._message(run, policy))
         if (answer := _last(stages, run, "answer")) is not None:
-            found.append(self._answer(run, answer, policy or _last(stages, run, "decide")))
+            judge = _last(stages, run, "policy") or _last(stages, run, "decide")
+            found.append(self._answer(run, answer, judge))
         found += await self._proposals(run, decisions, state)
         return DryRun(
             commands=1,
@@ -217,22 +204,6 @@ class PolicyDryRun:
             comparisons=tuple(one for one in found if isinstance(one, Comparison)),
             unknown=tuple(one for one in found if isinstance(one, Unknown)),
         )
-
-    async def _message(self, run: Run, stage: Stage) -> Comparison | Unknown:
-        command = await self.stores.commands.read(run.command_id)
-        try:
-            payload = decode(command.envelope.encode(), Lane.CONVERSATION).payload if command is not None else None
-        except PoisonError:
-            payload = None
-        if not isinstance(payload, AgentMessagePosted):
-            return _unknown(run, MESSAGE, "the command as it was received is not there")
-        advisory = stage.outcome_code == NO_ACTION
-        recorded = Judgement(
-            decision=(Disposition.ADVISORY_ONLY if advisory else Disposition.APPROVAL_REQUIRED).value,
-            reason=stage.outcome_code,
-            policy_version=_version(stage),
-        )
-        return _comparison(run, MESSAGE, recorded, judge_message(self.candidate, payload.message, payload.user_note))
 
     def _answer(self, run: Run, stage: Stage, judge: Stage | None) -> Comparison:
         recorded = Judgement(
@@ -271,18 +242,15 @@ class PolicyDryRun:
                 one = await self._settled(run, decision, replies)
             else:
                 continue
-            if one is not None:
-                found.append(one)
+            found.append(one)
         return found
 
-    async def _asked(self, run: Run, decision: Decision) -> Comparison | Unknown | None:
-        """What became an approval; None for that of a message in words, which is judged as the message that it is."""
+    async def _asked(self, run: Run, decision: Decision) -> Comparison | Unknown:
+        """What became an approval: its row holds the exact action."""
         stored = await self.stores.approvals.read(run.household_id, decision.approval_id or "")
         action = stored_action(stored.value) if stored is not None else None
         if action is None:
             return _unknown(run, decision.action, "the approval's exact action is not what was asked for")
-        if action.name == REQUEST:
-            return None
         return await self._again(run, decision, action, decision.confidence)
 
     async def _settled(self, run: Run, decision: Decision, replies: Sequence[AgentReply]) -> Comparison | Unknown:
