@@ -263,6 +263,16 @@ class Container:
     def quota(self) -> CommandQuota | None:
         return CommandQuota(self.stores.quotas, self.settings.quota_commands_per_minute)
 
+    def openapi(self) -> str:
+        from mosaic_core.entrypoints import openapi
+
+        return openapi.document_text()
+
+    def asyncapi(self) -> str:
+        from mosaic_core.entrypoints import asyncapi
+
+        return asyncapi.document_text()
+
     @cached_property
     def verifier(self) -> JwtVerifier:
         # the worker's lanes check no tokens: they do not wait for the cryptography's import

@@ -15,6 +15,8 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any, Final
 
+from mosaic_core.domain.errors import MosaicError
+
 log = logging.getLogger(__name__)
 
 ENDS_WITHIN: Final = 2.0
@@ -26,15 +28,17 @@ _EVERY: Final = 256
 _stopped: ContextVar[threading.Event | None] = ContextVar("stopped", default=None)
 
 
-class StoppedError(Exception):
+class StoppedError(MosaicError):
     """Nobody waits for what is being computed: raised on the thread, never seen by who awaits `compute`."""
+
+    code = "computing_stopped"
 
 
 def checkpoint() -> None:
     """Raises StoppedError where this runs for an attempt that is over."""
     stopped = _stopped.get()
     if stopped is not None and stopped.is_set():
-        raise StoppedError
+        raise StoppedError("the attempt is over")
 
 
 def unless_stopped[T](items: Iterable[T]) -> Iterator[T]:

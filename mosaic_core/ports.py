@@ -795,8 +795,8 @@ class Principal:
 
 class TokenVerifier(Protocol):
     async def verify(self, token: str) -> Principal:
-        """Raises `RequestError` 401 ``member_context_invalid`` for a token that does not hold, 503 where the keys to
-        check it cannot be fetched."""
+        """Raises `RequestError`: ``member_context_invalid`` for a token that does not hold, ``identity_unavailable``
+        where the keys to check it cannot be fetched."""
         ...
 
 

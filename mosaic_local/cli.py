@@ -14,19 +14,17 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
+from mosaic_local.command import EXIT_USAGE, StateOption, end, end_on_signals
 from mosaic_local.errors import NotRunningError, StackError
 from mosaic_local.state import ROOT, StateFolder, read_stack
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
-EXIT_UNREACHABLE = 3
-
-StateOption = Annotated[Path | None, typer.Option("--state", help="The stack's state folder.", file_okay=False)]
 AppOption = Annotated[
     Path,
     typer.Option(
@@ -66,28 +64,18 @@ def up(
     ] = None,
     folder: AppOption = ROOT,
 ) -> None:
-    """Serve API, worker and emulators until Ctrl-C. What is stored survives a restart with --state."""
+    """Serve API, worker and emulators until Ctrl-C, and show what the worker logs. With --state, what is stored
+    survives a restart."""
+    from mosaic_local.following import Following, size
     from mosaic_local.hubs import declared
     from mosaic_local.stack import Stack, StackOptions
 
-    interrupted = False
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        if not interrupted:  # a second one must not break off the orderly stop
-            interrupted = True
-            print("mosaic: stopping", file=sys.stderr)
-            raise KeyboardInterrupt
-
-    # SIGINT too: a shell starts background jobs with it ignored.
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+    end_on_signals()
     settings = {"Drill__Enabled": "true"} if drill else {}
     try:
         hubs = tuple(declared(text) for text in event_hub or ())
     except ValueError as error:
-        print(f"mosaic: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
+        end(error, EXIT_USAGE)
     options = StackOptions(
         app=folder,
         state_dir=state,
@@ -98,16 +86,17 @@ def up(
         cors_credentials=cors_credentials,
         announce=True,
     )
+    begin = size(StateFolder(state).logs / "worker.log") if state is not None else 0
     try:
         with Stack(options) as stack:
             _wait_until_ready(stack.api_base_url)
             print(_welcome(stack.description(), stack.start_seconds, kept=state is not None), flush=True)
             if drill:
                 print("DRILLS ARE ON (Drill__Enabled): commands can be made to fail on purpose.\n", flush=True)
-            stack.wait()
+            with Following(StateFolder(stack.state_dir).logs / "worker.log", begin, sys.stderr):
+                stack.wait()
     except StackError as error:
-        print(f"mosaic: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_UNREACHABLE) from None
+        end(error)
     except KeyboardInterrupt:
         print("mosaic: stopped", file=sys.stderr)
 
@@ -162,7 +151,7 @@ def token(
             folder = Path(environment["StateDir"])
         key = SigningKey.of(folder)
     except StackError as error:
-        _end(error)
+        end(error)
     print(key.mint(issued_by, user, role or (), audience or issued_for, timedelta(seconds=expires_in)))
 
 
@@ -193,7 +182,7 @@ def issuer(
         finally:
             serving.stop()
     except (StackError, MosaicError) as error:
-        _end(error)
+        end(error)
     except KeyboardInterrupt:
         print("mosaic: stopped", file=sys.stderr)
 
@@ -215,12 +204,7 @@ def _running(state: Path | None) -> dict[str, Any]:
     try:
         return read_stack(state)
     except NotRunningError as error:
-        _end(error)
-
-
-def _end(error: Exception) -> NoReturn:
-    print(f"mosaic: {error}", file=sys.stderr)
-    raise typer.Exit(EXIT_UNREACHABLE) from None
+        end(error)
 
 
 def _welcome(description: dict[str, Any], seconds: float, kept: bool) -> str:

@@ -4,6 +4,7 @@ StackError
 ├─ StateError          the state folder is in use, of a newer version, or not readable
 ├─ PartError           a part (broker, Azurite, worker) did not start or ended; names the part and its log
 ├─ LocalSettingsError  local.settings.json lacks something, or names another machine
+├─ DeclarationError    a queue or event hub that is declared wrongly
 └─ NotRunningError     no running stack was found
 """
 
@@ -22,6 +23,10 @@ class StateError(StackError):
 
 class LocalSettingsError(StackError):
     """``local.settings.json`` is missing, or does not say what the issuer beside ``func start`` has to know."""
+
+
+class DeclarationError(StackError):
+    """What is to be declared on the broker is not readable, or not something that it has."""
 
 
 class NotRunningError(StackError):

@@ -28,7 +28,7 @@ MAX_LOG_BYTES = 16 * 1024 * 1024
 
 class Part:
     """One child process. Its stderr goes to ``log``; ``understand`` turns a line of its stdout into an answer, or
-    None."""
+    None. ``farewell`` is a line that asks it to stop, beside SIGTERM, which an app may take away from its host."""
 
     def __init__(
         self,
@@ -39,8 +39,9 @@ class Part:
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         on_exit: Callable[[Part, int], None] | None = None,
+        farewell: str = "",
     ) -> None:
-        self.name, self.log = name, log
+        self.name, self.log, self._farewell = name, log, farewell
         self._understand, self._on_exit = understand, on_exit
         self._answers: list[Answer] = []
         self._changed = threading.Condition()
@@ -109,15 +110,17 @@ class Part:
         return answer
 
     def kill(self) -> None:
-        """kill -9, as an outage would; counts as unexpected."""
+        """kill -9 of it and all that it started, as an outage would; counts as unexpected."""
         with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session of its own
         self._process.wait(10)
 
     def stop(self, timeout: float) -> int | None:
         """SIGTERM, then after ``timeout`` seconds SIGKILL. Returns the exit code."""
         self._expected_end = True
         if self.running:
+            if self._farewell:
+                self.send(self._farewell)
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
             try:

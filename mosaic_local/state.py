@@ -17,8 +17,14 @@ from mosaic_local.errors import NotRunningError, StateError
 
 STATE_VERSION = 1
 ROOT = Path(__file__).resolve().parent.parent
-POINTER = ROOT / ".mosaic" / "running.json"
-"""Says where the stack that ``./mosaic up`` started last keeps its state."""
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+_CHECKOUT = (ROOT / "mosaic").is_file()
+UP = "./mosaic up" if _CHECKOUT else "python -m mosaic_local up"
+"""What starts a stack here, for a message."""
+WORK = ROOT / ".mosaic" if _CHECKOUT else _CACHE / "mosaic-local"
+"""What is installed and kept between runs: the checkout's, or the user's where this package is installed by itself."""
+POINTER = WORK / "running.json"
+"""Says where the stack that ``up`` started last keeps its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +145,9 @@ def read_stack(state_dir: Path | None = None) -> dict[str, Any]:
         try:
             state_dir = Path(json.loads(POINTER.read_text("utf-8"))["stateDir"])
         except (OSError, ValueError, KeyError, TypeError):
-            raise NotRunningError("no running stack here; start one with ./mosaic up, or name its --state") from None
+            raise NotRunningError(f"no running stack here; start one with {UP}, or name its --state") from None
     if not _in_use(state_dir):
-        raise NotRunningError(f"no stack is running on {state_dir}; start one with ./mosaic up")
+        raise NotRunningError(f"no stack is running on {state_dir}; start one with {UP}")
     try:
         description: dict[str, Any] = json.loads((state_dir / "stack.json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -151,7 +157,7 @@ def read_stack(state_dir: Path | None = None) -> dict[str, Any]:
 
 def point_to(state_dir: Path) -> None:
     """Makes this stack the one that other commands of the checkout find."""
-    POINTER.parent.mkdir(exist_ok=True)
+    POINTER.parent.mkdir(parents=True, exist_ok=True)
     write_private(POINTER, json.dumps({"stateDir": str(state_dir)}))
 
 

@@ -116,7 +116,7 @@ class Telemetry:
         root.addHandler(_LogWriter(self._logs))
         console = logging.StreamHandler(sys.stderr)
         console.setFormatter(ConsoleFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        console.addFilter(lambda record: record.levelno >= logging.WARNING or record.name == "Host.General")
+        console.addFilter(_on_console)
         root.addHandler(console)
         logging.captureWarnings(True)
         atexit.register(self.close)
@@ -124,6 +124,11 @@ class Telemetry:
     def close(self) -> None:
         self._spans.close()
         self._logs.close()
+
+
+def _on_console(record: logging.LogRecord) -> bool:
+    """What the app logs, as the core tools show it; of the host's own, what a person acts on."""
+    return record.levelno >= logging.WARNING or record.name == "Host.General" or not record.name.startswith("Host.")
 
 
 class ConsoleFormatter(logging.Formatter):

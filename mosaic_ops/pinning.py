@@ -9,26 +9,10 @@ ship are looked up, and their hashes written to ``requirements/wheels.txt`` (mos
 import argparse
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
-GROUPS: Final = {
-    "app": "requirements.txt",
-    "model": "requirements-model.txt",
-    "ops": "requirements-ops.txt",
-    "local": "requirements-local.txt",
-    "dev": "requirements-dev.txt",
-}
-
-ALONE: Final = {"scanner": "requirements-scanner.txt"}
-"""Groups that are installed into an environment of their own, and so are resolved by themselves."""
-
-
-def uv() -> str:
-    """The environment's uv."""
-    return str(Path(sysconfig.get_path("scripts")) / "uv")
+from mosaic_ops.groups import ALONE, GROUPS, uv
 
 
 def sources(root: Path) -> list[Path]:

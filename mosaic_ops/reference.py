@@ -1,9 +1,10 @@
-"""Writes docs/reference from the code: ``python -m mosaic_ops.reference``. A test holds the files to it."""
+"""Writes docs/reference and local.settings.sample.json from the code: ``python -m mosaic_ops.reference``. A test holds
+the files to it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Never
@@ -11,17 +12,20 @@ from typing import Any, Final, Never
 import azure.functions as func
 import typer
 
-from mosaic_core.config import ConsoleSettings
+from mosaic_core.config import SETTINGS, ConsoleSettings
+from mosaic_core.config.table import MODEL, PROVIDERS, TABLE, Setting
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.membership import RIGHTS
 from mosaic_core.entrypoints import asyncapi, console, http, queues, timers
 from mosaic_core.entrypoints.http.answers import CODES
-from mosaic_core.entrypoints.http.call import Access
-from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from mosaic_core.entrypoints.http.call import Access, Route
+from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.entrypoints.openapi import document
 from mosaic_ops.ops import app
 
-FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT: Final = Path(__file__).resolve().parent.parent
+FOLDER: Final = ROOT / "docs" / "reference"
+SAMPLE: Final = "local.settings.sample.json"
 _WHO: Final = {
     Access.ANYBODY: "anybody",
     Access.TOKEN: "whoever has a valid token",
@@ -39,7 +43,14 @@ def files() -> dict[str, str]:
         "api.md": "\n".join(_api()) + "\n",
         "functions.json": json.dumps(functions(), indent=2) + "\n",
         "ops.md": "\n".join(_ops()) + "\n",
+        "settings.md": "\n".join(_settings()) + "\n",
     }
+
+
+def sample() -> str:
+    """The settings of a developer's machine: the emulators' addresses, and what else the app does not start without."""
+    values = {name: setting.sample for name, setting in SETTINGS.items() if setting.sample}
+    return json.dumps({"IsEncrypted": False, "Values": {**_OF_THE_HOST, **values}}, indent=2) + "\n"
 
 
 def functions() -> list[str]:
@@ -158,10 +169,79 @@ def _choices(parameter: Any) -> list[str]:
     return [str(choice) for choice in kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else []
 
 
-def write(folder: Path = FOLDER) -> None:
+_OF_THE_HOST: Final = {"FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}
+"""What the host wants to be told on a machine of one's own."""
+
+_HEAD: Final = """\
+# Settings
+
+Generated (`python -m mosaic_ops.reference`) from the table that the app reads by (`mosaic_core/config/table.py`).
+
+App settings are environment variables; all of them are read once, at start. What is missing, contradicts something else
+or is misspelt (`Lease__Second`, `SweapQueue`) is reported in one go, each with its remedy, on stderr and in the log;
+the app then registers its two health functions alone, which answer 503 with the names of what is wrong, and takes no
+message."""
+
+_REST: Final = "The rest, with their defaults"
+_BEFORE: Final = {
+    "Connections": """\
+Each connection comes in one of two forms, never both: a connection string under its own name, or the app's identity
+with an endpoint. `…__clientId` picks a user-assigned identity; `…__credential`, if set, is `managedidentity`.""",
+    "The console": (
+        "How people sign in at `/api/console` ([console.md](../console.md)). The token that they get is checked as any "
+        "other."
+    ),
+    MODEL: """\
+`Agent__Provider` says who answers questions: `offline` (rules over the ledger, no model), `openai` or `azure_openai`.
+A provider's settings without the provider, or another provider's, are an error at start. Nothing is read from the
+providers' own variables (`OPENAI_API_KEY`, `AZURE_OPENAI_…`).""",
+}
+_AFTER: Final = {
+    "Telemetry in Azure": (
+        "Azure's own loggers (`azure.*`) are set to WARNING at start, where nothing else has set them."
+    )
+}
+
+
+def _settings() -> Iterator[str]:
+    yield _HEAD
+    for heading, settings in TABLE.items():
+        yield f"\n## {heading}\n"
+        if heading in _BEFORE:
+            yield f"{_BEFORE[heading]}\n"
+        columns, row = _columns(heading)
+        yield f"| {' | '.join(('setting', *columns))} |"
+        yield "|---" * (len(columns) + 1) + "|"
+        for setting in settings:
+            yield f"| {' | '.join((f'`{setting.name}`', *row(setting)))} |"
+        if heading in _AFTER:
+            yield f"\n{_AFTER[heading]}"
+
+
+def _columns(heading: str) -> tuple[tuple[str, ...], Callable[[Setting[Any]], tuple[str, ...]]]:
+    """The columns after the name, and what a setting has in each."""
+    if heading == MODEL:
+        providers = [name for name, (needed, _) in PROVIDERS.items() if needed]
+        return ("what it is", *providers), lambda it: (it.says, *(_wanted(it, name) for name in providers))
+    if heading == _REST:
+        return ("default", "may be", "what it is"), lambda it: (
+            f"`{it.shown}`" if it.shown else "–",
+            it.kind.takes,
+            it.says,
+        )
+    return ("what it is", "required"), lambda it: (it.says, it.required)
+
+
+def _wanted(setting: Setting[Any], provider: str) -> str:
+    needed, allowed = PROVIDERS[provider]
+    return "yes" if setting in needed else "no" if setting in allowed else "–"
+
+
+def write(folder: Path = FOLDER, root: Path = ROOT) -> None:
     for name, text in files().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
+    (root / SAMPLE).write_text(sample(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class ServiceBusBrowser:
                     receiver = await namespace.receiver(queue, dead)
                     # a link shows from where it left off where no number is given: it is always given
                     found = await receiver.peek_messages(limit, sequence_number=after + 1, timeout=self._timeout)
-                    return [_browsed(queue, message) for message in found]
+                    return [browsed(queue, message) for message in found]
             except Exception as error:
                 await namespace.discard(queue, dead)
                 if last:
@@ -98,7 +98,8 @@ class _Namespace:
                 await closed(part.close())
 
 
-def _browsed(queue: str, message: ServiceBusReceivedMessage) -> BrowsedMessage:
+def browsed(queue: str, message: ServiceBusReceivedMessage) -> BrowsedMessage:
+    """A message that was peeked at, as the port has it."""
     enqueued = message.enqueued_time_utc
     return BrowsedMessage(
         queue=queue,

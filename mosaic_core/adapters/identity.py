@@ -19,7 +19,7 @@ import aiohttp
 import jwt
 from jwt.algorithms import RSAAlgorithm
 
-from mosaic_core.domain.errors import RequestError
+from mosaic_core.domain.errors import RequestError, TransientError
 from mosaic_core.domain.ids import is_empty_guid
 from mosaic_core.ports import Finding, Principal
 
@@ -46,8 +46,10 @@ _ROLE_CLAIMS: Final = ("roles", "http://schemas.microsoft.com/ws/2008/06/identit
 type FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
-class KeysUnavailableError(Exception):
+class KeysUnavailableError(TransientError):
     """The issuer's keys could not be fetched. ``reason``, for health: unreachable, unusable."""
+
+    code = "identity_unavailable"
 
     def __init__(self, what: str, *, reason: str = "unreachable") -> None:
         super().__init__(what)
@@ -66,7 +68,7 @@ class JwtVerifier:
         self.keys = KeySet(fetch, monotonic)
 
     async def verify(self, token: str) -> Principal:
-        """Raises `RequestError`: 401 ``member_context_invalid``, 503 ``identity_unavailable``."""
+        """Raises `RequestError`: ``member_context_invalid``, ``identity_unavailable``."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise _invalid("is too long")
         try:
@@ -111,7 +113,7 @@ class KeySet:
         self._trouble: str | None = None
 
     async def find(self, key_id: str) -> Any | None:
-        """The key, or None where the issuer has none of this id. Raises `RequestError` 503 without usable keys."""
+        """The key, or None where the issuer has none of this id. Raises `RequestError` without usable keys."""
         age = self._monotonic() - self._fetched_at
         if age > KEYS_USABLE_SECONDS:
             self._keys = {}
@@ -120,7 +122,7 @@ class KeySet:
         if refresh is not None and key_id not in self._keys:
             await asyncio.shield(refresh)
         if not self._keys:
-            raise RequestError(503, "identity_unavailable", "the issuer's keys cannot be fetched; try again later")
+            raise RequestError("identity_unavailable", "the issuer's keys cannot be fetched; try again later")
         return self._keys.get(key_id)
 
     async def look(self) -> Finding:
@@ -225,7 +227,7 @@ class PlatformPrincipals:
     audience: str
 
     def __call__(self, header: str) -> Principal:
-        """Raises `RequestError` 401 ``member_context_invalid``, and nothing else whatever the header is."""
+        """Raises `RequestError` ``member_context_invalid``, and nothing else whatever the header is."""
         provider, claims, role_claims = _platform_claims(header)
         if provider != self.provider:
             raise _invalid("(the platform's) is of another identity provider")
@@ -286,4 +288,4 @@ def _roles(value: object) -> frozenset[str]:
 
 
 def _invalid(what: str) -> RequestError:
-    return RequestError(401, "member_context_invalid", f"the caller's token {what}")
+    return RequestError("member_context_invalid", f"the caller's token {what}")

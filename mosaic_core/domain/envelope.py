@@ -26,7 +26,7 @@ from pydantic.alias_generators import to_camel
 from mosaic_core.domain.currency import CURRENCIES
 from mosaic_core.domain.errors import InvalidEnvelopeError, InvalidJsonError
 from mosaic_core.domain.ids import guid_or_empty, normalise_guid
-from mosaic_core.domain.lanes import RULES, CommandType, Lane
+from mosaic_core.domain.lanes import LOOKBACK_BOUNDS, LOOKBACK_DAYS, RULES, CommandType, Lane
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Of a message. A queue's own limit is 256 KiB, or 1 MiB where a namespace is premium and left as it comes."""
@@ -245,7 +245,7 @@ class IngestionCompleted(Model):
 class NightlyAnomalySweep(Model):
     household_id: Guid
     sweep_date: Annotated[Day, Field(strict=False)]
-    lookback_days: Annotated[int, Field(ge=7, le=730)] = 180
+    lookback_days: Annotated[int, Field(ge=LOOKBACK_BOUNDS[0], le=LOOKBACK_BOUNDS[1])] = LOOKBACK_DAYS
 
 
 Payload = AgentMessagePosted | AgentApprovalSubmitted | AgentApprovalDue | IngestionCompleted | NightlyAnomalySweep

@@ -7,14 +7,24 @@ MosaicError                    code, and a rationale that carries ids and field 
 ├── TransientError             the same again may work
 │   ├── StoreUnreachableError    tables or blobs did not answer: not an attempt
 │   ├── BusyError                another command works on what this one needs: not an attempt
-│   └── QueueUnavailableError    the broker did not take a message
+│   ├── QueueUnavailableError    the broker did not take a message
+│   └── KeysUnavailableError     the issuer's keys could not be fetched (adapters/identity)
 ├── LaneError                  an attempt failed; the lane says with which code
+│   └── AgentStateError          what a conversation waits with cannot be resumed (agents/model/state)
 ├── LeaseLostError             another delivery owns the command now
-├── RequestError               what a caller of the API did wrong: status, code, details
+├── RequestError               what a caller of the API did wrong: code, details
 ├── ConfigurationError         settings are missing or contradict each other; all of them at once
 ├── StoreRefusedError          a bug: storage understood a request and refused it (4xx)
 ├── StoredRowError             a value that no row can hold, or a row that is none of this version's
-└── IllegalTransitionError     a bug: a state change that the transition table does not know
+├── IllegalTransitionError     a bug: a state change that the transition table does not know
+├── InvalidProposalError       a proposal whose arguments are not those of its action (domain/policy_actions)
+├── BudgetSpentError           a run with a model has used up what it may (agents/model/budget)
+├── TurnEndedError             a turn with a model ends without an answer (agents/model/outcomes)
+├── UnknownSubjectError        the ledger knows nothing by the name that a model asks for (agents/model/tools)
+├── CutShortError              a streamed answer ended before it was whole (agents/model/client)
+├── IdentityError              the app's identity gave no token for the provider (agents/model/client)
+├── StoppedError               nobody waits for what is being computed (computing)
+└── ReplayStoppedError         somebody else has the replay now (services/replay)
 """
 
 from __future__ import annotations
@@ -154,18 +164,17 @@ class Detail:
 
 
 class RequestError(MosaicError):
-    """A request that is refused. ``status`` is the HTTP status of the contract's section 3; ``retry_after`` are the
-    seconds after which the same request may be let through."""
+    """A request that is refused. ``code`` is one of the contract's section 3, which says the status that it has over
+    HTTP; ``retry_after`` are the seconds after which the same request may be let through."""
 
     def __init__(
-        self, status: int, code: str, message: str, details: Sequence[Detail] = (), *, retry_after: int | None = None
+        self, code: str, message: str, details: Sequence[Detail] = (), *, retry_after: int | None = None
     ) -> None:
         super().__init__(message, code=code)
-        self.status = status
         self.details = tuple(details)
         self.retry_after = retry_after
 
 
 def invalid_request(*details: Detail) -> RequestError:
-    """400: each of the details names a field."""
-    return RequestError(400, "validation_failed", "the request is not valid", details)
+    """Each of the details names a field."""
+    return RequestError("validation_failed", "the request is not valid", details)

@@ -154,7 +154,3 @@ def approval_undone_signal_id(approval: str) -> str:
 def outbox_shard(command_id: str) -> str:
     """One of 16, by a hexadecimal digit: so many partitions do a queue's outbox entries spread over."""
     return derive("outbox", command_id)[0]
-
-
-def stage_id(run: str, attempt: int, order: int) -> str:
-    return derive("stage", run, str(attempt), str(order))

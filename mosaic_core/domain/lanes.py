@@ -24,15 +24,14 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LaneRules:
-    """What a lane accepts and how long one attempt of it may take (seconds)."""
+    """What a lane accepts, and from which queue."""
 
     default_queue: str
     command_types: frozenset[CommandType]
-    deadline_seconds: int
 
 
 RULES: Final[dict[Lane, LaneRules]] = {
-    Lane.INGESTION: LaneRules("runtime-ingestion-completed", frozenset({CommandType.INGESTION_COMPLETED}), 240),
+    Lane.INGESTION: LaneRules("runtime-ingestion-completed", frozenset({CommandType.INGESTION_COMPLETED})),
     Lane.CONVERSATION: LaneRules(
         "runtime-agent-message-posted",
         frozenset(
@@ -42,9 +41,8 @@ RULES: Final[dict[Lane, LaneRules]] = {
                 CommandType.AGENT_APPROVAL_DUE,
             }
         ),
-        240,
     ),
-    Lane.SWEEP: LaneRules("runtime-nightly-anomaly-sweep", frozenset({CommandType.NIGHTLY_ANOMALY_SWEEP}), 240),
+    Lane.SWEEP: LaneRules("runtime-nightly-anomaly-sweep", frozenset({CommandType.NIGHTLY_ANOMALY_SWEEP})),
 }
 
 HOUSEHOLD_CONCURRENCY: Final = 4
@@ -77,6 +75,10 @@ LEAST_WAIT_SECONDS: Final = 1
 STORE_BACKOFF_MAX_SECONDS: Final = 60
 STORE_GIVE_UP_SECONDS: Final = 24 * 3600
 KEY_LIFETIME_DAYS: Final = 7
+
+LOOKBACK_DAYS: Final = 180
+LOOKBACK_BOUNDS: Final = (7, 730)
+"""How many days a sweep looks back: where nothing is said, and at least and at most."""
 
 
 def lane_of(command_type: str) -> Lane | None:

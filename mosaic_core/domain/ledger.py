@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import Final
+
+REVIEW_BELOW: Final = 0.6
+"""Below this confidence a category goes to a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

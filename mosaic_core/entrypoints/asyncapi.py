@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema
 
 from mosaic_core.config import VERSION
+from mosaic_core.config.table import TELEMETRY_HUB
 from mosaic_core.domain.currency import CURRENCIES
 from mosaic_core.domain.envelope import (
     MAX_BODY_BYTES,
@@ -38,7 +39,7 @@ type Document = dict[str, Any]
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 FORMAT: Final = "application/schema+json;version=draft-2020-12"
-HUB: Final = "runtime-telemetry-stream"
+HUB: Final = TELEMETRY_HUB.default
 
 RULES_OF_ALL: Final = (
     f"A body is UTF-8 JSON of at most {MAX_BODY_BYTES} bytes without a byte order mark: no key twice in an object, no "

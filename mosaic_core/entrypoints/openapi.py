@@ -21,7 +21,7 @@ from mosaic_core.entrypoints.examples import example
 from mosaic_core.entrypoints.http import idempotency, rules
 from mosaic_core.entrypoints.http.answers import CODES, PROBLEM_JSON, PROBLEM_TYPES
 from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ErrorDetail, Problem, ProblemDetails, _printable
-from mosaic_core.entrypoints.http.call import QUOTA, Access
+from mosaic_core.entrypoints.http.call import QUOTA, Access, Route
 from mosaic_core.entrypoints.http.requests import (
     JSON,
     JSON_LINES,
@@ -29,7 +29,7 @@ from mosaic_core.entrypoints.http.requests import (
     MAX_BODY_BYTES,
     MAX_LINE_BYTES,
 )
-from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.services.membership import CHOICE_HEADER
 
 type Document = dict[str, Any]

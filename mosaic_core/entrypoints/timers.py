@@ -9,6 +9,8 @@ from typing import Final
 
 import azure.functions as func
 
+from mosaic_core.config import table
+from mosaic_core.config.table import Setting
 from mosaic_core.services.approvals_due import ApprovalsDue
 from mosaic_core.services.lanes_watch import LanesWatch
 from mosaic_core.services.nightly import NightlySweep
@@ -18,29 +20,11 @@ from mosaic_core.services.retention import Retention
 
 log = logging.getLogger(__name__)
 
-SCHEDULE_SETTING: Final = "Sweep__Schedule"
-DEFAULT_SCHEDULE: Final = "0 */10 * * * *"
-"""Every ten minutes: a tick with nothing to do is one point read, and one that died half way is soon gone on with."""
-
 APPROVALS_SCHEDULE: Final = "0 5-59/10 * * * *"
 """Every ten minutes as well, between the sweep's ticks."""
 
 WATCH_SCHEDULE: Final = "45 */5 * * * *"
 """Every five minutes, which is as often as a log alert looks."""
-
-OUTBOX_SCHEDULE_SETTING: Final = "Outbox__Schedule"
-DEFAULT_OUTBOX_SCHEDULE: Final = "30 * * * * *"
-"""Every minute: a tick with nothing to do is one query of an empty range."""
-
-
-RECONCILE_SCHEDULE_SETTING: Final = "Reconcile__Schedule"
-DEFAULT_RECONCILE_SCHEDULE: Final = "15 */5 * * * *"
-"""Every five minutes: a tick with nothing to do is a look at each dead-letter queue and a query of an empty range."""
-
-
-RETENTION_SCHEDULE_SETTING: Final = "Retention__Schedule"
-DEFAULT_RETENTION_SCHEDULE: Final = "45 2-59/10 * * * *"
-"""Every ten minutes, a bounded piece each time: what a day leaves behind is removed within the day."""
 
 
 def create_blueprint(
@@ -56,7 +40,7 @@ def create_blueprint(
     @blueprint.function_name("nightly_sweep_timer")
     @blueprint.timer_trigger(
         arg_name="timer",
-        schedule=_schedule(SCHEDULE_SETTING, DEFAULT_SCHEDULE),
+        schedule=_schedule(table.SWEEP_SCHEDULE),
         run_on_startup=False,
         use_monitor=True,
     )
@@ -77,7 +61,7 @@ def create_blueprint(
     @blueprint.function_name("unsent_commands_timer")
     @blueprint.timer_trigger(
         arg_name="timer",
-        schedule=_schedule(OUTBOX_SCHEDULE_SETTING, DEFAULT_OUTBOX_SCHEDULE),
+        schedule=_schedule(table.OUTBOX_SCHEDULE),
         run_on_startup=False,
         use_monitor=True,
     )
@@ -109,7 +93,7 @@ def create_blueprint(
     @blueprint.function_name("reconciler_timer")
     @blueprint.timer_trigger(
         arg_name="timer",
-        schedule=_schedule(RECONCILE_SCHEDULE_SETTING, DEFAULT_RECONCILE_SCHEDULE),
+        schedule=_schedule(table.RECONCILE_SCHEDULE),
         run_on_startup=False,
         use_monitor=True,
     )
@@ -129,7 +113,7 @@ def create_blueprint(
     @blueprint.function_name("retention_timer")
     @blueprint.timer_trigger(
         arg_name="timer",
-        schedule=_schedule(RETENTION_SCHEDULE_SETTING, DEFAULT_RETENTION_SCHEDULE),
+        schedule=_schedule(table.RETENTION_SCHEDULE),
         run_on_startup=False,
         use_monitor=True,
     )
@@ -141,6 +125,6 @@ def create_blueprint(
     return blueprint
 
 
-def _schedule(setting: str, default: str) -> str:
+def _schedule(setting: Setting[str]) -> str:
     """The setting's name for the host to resolve, which refuses a name that it cannot."""
-    return f"%{setting}%" if os.environ.get(setting) else default
+    return f"%{setting.name}%" if os.environ.get(setting.name) else setting.default

@@ -47,5 +47,5 @@ def corrected(transactions: Sequence[Transaction], chosen: Mapping[str, str]) ->
 
 
 async def learned_categories(stores: Stores, household_id: str) -> dict[str, str]:
-    """What the household's people taught, by `agents.categorise.learning_key`."""
+    """What the household's people taught, by `ledger.categories.categorise.learning_key`."""
     return {a.subject: a.value for a in await stores.annotations.of_household(household_id, LEARNED)}

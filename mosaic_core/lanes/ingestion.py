@@ -15,15 +15,15 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from mosaic_core.agents.categorise import REVIEW_THRESHOLD, HouseholdContext, categorise
 from mosaic_core.agents.routing import Specialist
-from mosaic_core.agents.transfers import MATCHED, TRANSFERS, WITHIN_DAYS, confirmed, match_transfers
 from mosaic_core.computing import INLINE_BYTES, compute, compute_over, unless_stopped
 from mosaic_core.domain.envelope import IngestionCompleted, TransactionLine, explain, parse_json
 from mosaic_core.domain.errors import InvalidJsonError, LaneError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.lanes.context import LaneContext, LaneResult, StageDraft, needs_review, succeeded
 from mosaic_core.lanes.household import categories_chosen, corrected, learned_categories
+from mosaic_core.ledger.categories.categorise import REVIEW_THRESHOLD, HouseholdContext, categorise
+from mosaic_core.ledger.transfers import MATCHED, TRANSFERS, WITHIN_DAYS, confirmed, match_transfers
 from mosaic_core.ports import LedgerWrite, Stores
 
 EXECUTOR: Final = "ingestion-lane/2"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from mosaic_core.agents.anomalies import find_anomalies, finding_key
 from mosaic_core.computing import compute
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
@@ -20,6 +19,7 @@ from mosaic_core.domain.lifecycle import Severity
 from mosaic_core.domain.records import Signal
 from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
 from mosaic_core.lanes.household import ledger_up_to
+from mosaic_core.ledger.anomalies import find_anomalies, finding_key
 
 EXECUTOR: Final = "sweep-lane/1"
 

@@ -27,7 +27,7 @@ class Batch:
 
     @classmethod
     def of(cls, transactions: Iterable[TransactionLine]) -> Batch:
-        """Raises `RequestError` 400 ``validation_failed`` for an empty batch, for one of more than `MOST_TRANSACTIONS`,
+        """Raises `RequestError` ``validation_failed`` for an empty batch, for one of more than `MOST_TRANSACTIONS`,
         and for one that says two things of one transaction id."""
         few: list[TransactionLine] = []
         data = bytearray()
@@ -50,4 +50,4 @@ class Batch:
 
 
 def _refused(field: str, issue: str) -> RequestError:
-    return RequestError(400, "validation_failed", "the batch cannot be used", [Detail(field, issue)])
+    return RequestError("validation_failed", "the batch cannot be used", [Detail(field, issue)])

@@ -96,7 +96,7 @@ class EnqueueService:
         user_note: str | None = None,
         client_id: str | None = None,
     ) -> Enqueued:
-        """Raises `RequestError` 409: ``client_reference_conflict`` where ``client_id`` already names another request,
+        """Raises `RequestError`: ``client_reference_conflict`` where ``client_id`` already names another request,
         ``command_rejected`` where it names one that was rejected."""
         size = normal_length(message) + normal_length(user_note or "")
         assessment = await compute_over(size, INLINE_CHARACTERS, assess_message, message, user_note)
@@ -122,12 +122,12 @@ class EnqueueService:
     ) -> Enqueued:
         """An approval that is already decided is enqueued all the same: the worker knows what that means.
 
-        Raises `RequestError`: 404 ``not_found`` where this household's conversation has no such approval, and as
+        Raises `RequestError`: ``not_found`` where this household's conversation has no such approval, and as
         `enqueue_message`.
         """
         stored = await self.stores.approvals.read(caller.household_id, approval_id)
         if stored is None or stored.value.conversation_id != conversation_id:
-            raise RequestError(404, "not_found", "there is no such approval in this conversation")
+            raise RequestError("not_found", "there is no such approval in this conversation")
         approved = decision == "Approve"
         payload = AgentApprovalSubmitted(
             household_id=caller.household_id,
@@ -170,7 +170,7 @@ class EnqueueService:
     ) -> Enqueued:
         """The transactions travel in the message where they are few and small, else in a blob; which of the two depends
         on nothing but the batch itself. The batch id is the client's reference: the same batch again is the same
-        command. Raises `RequestError` 409 as `enqueue_message`.
+        command. Raises `RequestError` as `enqueue_message`.
         """
         command_id = ids.client_command_id(caller.household_id, "ingestion", batch_id)
         draft = _Draft(
@@ -210,7 +210,7 @@ class EnqueueService:
     ) -> Enqueued:
         """The household's sweep of one night. The same night again sends what was first recorded, whatever
         ``lookback_days`` says by then; nothing where that was rejected. Without ``first_request_stands`` whoever asks
-        is told of either: `RequestError` 409 as `enqueue_message`."""
+        is told of either: `RequestError` as `enqueue_message`."""
         night = f"{sweep_date:%Y%m%d}"
         command_id = ids.sweep_command_id(household_id, night)
         draft = _Draft(
@@ -313,7 +313,7 @@ class EnqueueService:
                     announced = None
                 if there.request_hash != command.request_hash and not draft.first_request_stands:
                     raise RequestError(
-                        409, "client_reference_conflict", "this client reference already names another request"
+                        "client_reference_conflict", "this client reference already names another request"
                     )
                 command = there
                 rejected = await self._rejected(command)
@@ -380,7 +380,6 @@ class EnqueueService:
         if draft.first_request_stands:
             return _enqueued(Recorded.of(command))
         raise RequestError(
-            409,
             "command_rejected",
             f"the command of this client reference was rejected; run {rejected.run_id} says why, and another reference "
             "is another command",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from mosaic_core.config import table
 from mosaic_core.domain.lanes import (
     COMPANY_SECONDS,
     MAX_DELIVERIES,
-    RETRY_SECONDS,
     SOLITUDE_SECONDS,
     THREADS_SECONDS,
 )
@@ -38,10 +38,10 @@ class DeliveryLimits:
     ``max_deliveries`` is the queues' setting.
     """
 
-    lease: int = 30
-    lease_renew: float = 10.0
-    lane_deadline: float = 240.0
-    retry: tuple[float, ...] = tuple(float(s) for s in RETRY_SECONDS)
+    lease: int = table.LEASE_SECONDS.default
+    lease_renew: float = table.LEASE_RENEW_SECONDS.default
+    lane_deadline: float = table.LANE_DEADLINE_SECONDS.default
+    retry: tuple[float, ...] = table.RETRY_SECONDS.default
     hold: float = 120.0
     delivery: float = 450.0
     invocation: float = 570.0

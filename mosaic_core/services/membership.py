@@ -24,24 +24,24 @@ class Caller:
     membership: Membership
 
     def check_source(self, source: str) -> None:
-        """Raises `RequestError` 403 ``role_required`` where the caller may not ingest what that source reports."""
+        """Raises `RequestError` ``role_required`` where the caller may not ingest what that source reports."""
         if not allows_source(self.membership, source):
             raise RequestError(
-                403, "role_required", "the membership does not let the caller ingest what this source reports"
+                "role_required", "the membership does not let the caller ingest what this source reports"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class MembershipService:
     """Memberships that are not active do not count. What one allows is in `domain.membership`; one that does not allow
-    what is asked for is a `RequestError` 403 ``role_required``."""
+    what is asked for is a `RequestError` ``role_required``."""
 
     members: MemberStore
 
     async def caller(self, principal: Principal, right: Right, chosen: str = "") -> Caller:
         """The caller's household. ``chosen`` is a household user id, needed only where there are several memberships.
 
-        Raises `RequestError`: 401 ``member_context_invalid`` (``chosen`` is no GUID) or ``member_context_ambiguous``,
+        Raises `RequestError`: ``member_context_invalid`` (``chosen`` is no GUID) or ``member_context_ambiguous``,
         403 ``membership_access_denied`` or ``role_required``.
         """
         wanted = _guid(chosen)
@@ -49,10 +49,9 @@ class MembershipService:
         if wanted:
             found = [membership for membership in found if membership.household_user_id == wanted]
         if not found:
-            raise RequestError(403, "membership_access_denied", "the caller is no active member of such a household")
+            raise RequestError("membership_access_denied", "the caller is no active member of such a household")
         if len(found) > 1:
             raise RequestError(
-                401,
                 "member_context_ambiguous",
                 f"the caller has several memberships; choose one by the header {CHOICE_HEADER}",
             )
@@ -61,16 +60,16 @@ class MembershipService:
     async def in_household(self, principal: Principal, right: Right, household_id: str) -> Caller:
         """The caller as a member of this very household; of several memberships there, by one that has the right.
 
-        Raises `RequestError`: 403 ``membership_access_denied`` for who is a member of none, 404 ``not_found`` for who
-        is a member elsewhere, whether or not this household exists; 403 ``role_required``.
+        Raises `RequestError`: ``membership_access_denied`` for who is a member of none, ``not_found`` for who
+        is a member elsewhere, whether or not this household exists; ``role_required``.
         """
         found = await self._active(principal)
         if not found:
-            raise RequestError(403, "membership_access_denied", "the caller is no active member of any household")
+            raise RequestError("membership_access_denied", "the caller is no active member of any household")
         here = [membership for membership in found if membership.household_id == household_id]
         if here:
             return _as(principal, next((m for m in here if allows(m, right)), here[0]), right)
-        raise RequestError(404, "not_found", "there is no such household")
+        raise RequestError("not_found", "there is no such household")
 
     async def _active(self, principal: Principal) -> list[Membership]:
         return [m for m in await self.members.of_subject(principal.subject) if is_active(m)]
@@ -78,7 +77,7 @@ class MembershipService:
 
 def _as(principal: Principal, membership: Membership, right: Right) -> Caller:
     if not allows(membership, right):
-        raise RequestError(403, "role_required", f"the caller's membership does not allow to {right}")
+        raise RequestError("role_required", f"the caller's membership does not allow to {right}")
     return Caller(
         principal=principal,
         household_id=membership.household_id,
@@ -94,5 +93,5 @@ def _guid(chosen: str) -> str:
         return normalise_guid(chosen)
     except ValueError as error:
         raise RequestError(
-            401, "member_context_invalid", f"the header {CHOICE_HEADER} is no GUID", [Detail(CHOICE_HEADER, str(error))]
+            "member_context_invalid", f"the header {CHOICE_HEADER} is no GUID", [Detail(CHOICE_HEADER, str(error))]
         ) from None

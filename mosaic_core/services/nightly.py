@@ -17,6 +17,7 @@ from datetime import date, datetime, timedelta
 from typing import Final, Protocol
 
 from mosaic_core.concurrency import each
+from mosaic_core.config import table
 from mosaic_core.domain import ids, signals
 from mosaic_core.domain.errors import MosaicError, TransientError
 from mosaic_core.domain.lanes import RULES, Lane
@@ -71,9 +72,9 @@ class NightlySweep:
     households: HouseholdStore
     enqueuer: SweepEnqueuer
     clock: Clock
-    hour_utc: int = 2
-    lookback_days: int = 180
-    catch_up_nights: int = 7
+    hour_utc: int = table.SWEEP_HOUR.default
+    lookback_days: int = table.LOOKBACK_DAYS.default
+    catch_up_nights: int = table.CATCH_UP_NIGHTS.default
     page: int = field(default=PAGE)
     signals: SignalStore | None = None
     queue: str = RULES[Lane.SWEEP].default_queue

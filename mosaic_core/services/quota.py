@@ -62,7 +62,7 @@ class CommandQuota:
     _lines: dict[str, _Line] = field(default_factory=dict)
 
     async def take(self, household_id: str) -> None:
-        """`count`. Raises `RequestError` 429 ``quota_exceeded`` where the household has used its own up."""
+        """`count`. Raises `RequestError` ``quota_exceeded`` where the household has used its own up."""
         counted = await self.count(household_id)
         if counted is not None and counted.wait:
             raise self.refusal(counted)
@@ -98,7 +98,6 @@ class CommandQuota:
         """What is told of a command that may not pass."""
         seconds = whole(counted.wait)
         return RequestError(
-            429,
             "quota_exceeded",
             f"the household's quota of {self.per_minute} commands a minute is used up; try again in {seconds} s",
             retry_after=seconds,

@@ -79,7 +79,7 @@ class ReadModels:
         """At most ``limit`` of the newest runs of the conversation that were modified at or after ``since``, of the
         next `STREAM_LOOKED_AT` commands that are listed after the place ``after``.
 
-        Raises `RequestError` 404 ``not_found`` where this household has no such conversation.
+        Raises `RequestError` ``not_found`` where this household has no such conversation.
         """
         return (await self._see_stream(household_id, conversation_id, since, limit, after)).answer
 
@@ -133,7 +133,7 @@ class ReadModels:
         )
 
     async def run(self, household_id: str, run_id: str) -> RunDetail:
-        """Raises `RequestError` 404 ``not_found`` where this household has no such run."""
+        """Raises `RequestError` ``not_found`` where this household has no such run."""
         stored = await self.stores.runs.read(run_id)
         if stored is None or stored.value.household_id != household_id:
             raise _not_found("run")
@@ -324,7 +324,7 @@ async def _no_approvals() -> list[Approval]:
 
 
 def _not_found(what: str) -> RequestError:
-    return RequestError(404, "not_found", f"there is no such {what}")
+    return RequestError("not_found", f"there is no such {what}")
 
 
 # --------------------------------------------------------------------------------------------------------------- views

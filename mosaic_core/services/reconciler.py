@@ -17,6 +17,7 @@ from typing import Final
 
 from mosaic_core.computing import INLINE_BYTES, compute_over
 from mosaic_core.concurrency import each
+from mosaic_core.config import table
 from mosaic_core.domain import ids, reservation, signals
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.envelope import Envelope, decode
@@ -143,7 +144,7 @@ class Reconciler(Worker):
     browser: QueueBrowser
     queues: Mapping[Lane, str]
     function_timeout: float = 600.0
-    stuck_after: timedelta = timedelta(days=14, hours=1)
+    stuck_after: timedelta = timedelta(seconds=table.STUCK_AFTER.default)
 
     async def tick(self) -> ReconcileReport:
         """Raises `StoreUnreachableError` where not even the list of commands can be read."""

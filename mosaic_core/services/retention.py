@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from mosaic_core.concurrency import each
+from mosaic_core.config import table
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError, TransientError
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
@@ -43,11 +44,11 @@ class Ages:
     """How long each kind is kept after its end; None: for ever. ``commands`` is for all that a command leaves (record,
     run, stages, listing, envelope), ``blobs`` for batches and an agent's sessions."""
 
-    keys: timedelta | None = timedelta(days=7)
-    commands: timedelta | None = timedelta(days=90)
-    signals: timedelta | None = timedelta(days=400)
-    conversations: timedelta | None = timedelta(days=400)
-    blobs: timedelta | None = timedelta(days=400)
+    keys: timedelta | None = timedelta(days=table.KEY_DAYS.default)
+    commands: timedelta | None = timedelta(days=table.COMMAND_DAYS.default)
+    signals: timedelta | None = timedelta(days=table.SIGNAL_DAYS.default)
+    conversations: timedelta | None = timedelta(days=table.CONVERSATION_DAYS.default)
+    blobs: timedelta | None = timedelta(days=table.BLOB_DAYS.default)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +17,9 @@ from cproton import isnull, pn_collector_peek, pn_event_type  # type: ignore[imp
 from proton import Collector, Event, Transport
 
 from mosaic_local.broker.entities import Entities
-from mosaic_local.broker.errors import BrokerError, UnauthorizedError
-from mosaic_local.broker.links import CREDIT, Endpoint, Replies, Requests, Target, attach, condition_of
+from mosaic_local.broker.errors import BrokerError
+from mosaic_local.broker.links import CREDIT, Endpoint, Requests, Target, attach, condition_of
+from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.sas import Grant
 from mosaic_local.broker.sasl import Layer
 from mosaic_local.broker.wire import MAX_FRAME, Wire
@@ -29,13 +29,11 @@ _CONTAINER = "mosaic-broker"
 _READ = 64 * 1024
 
 
-class Connection(asyncio.Protocol):
+class Connection(Peer, asyncio.Protocol):
     """Implements entities.Flushable."""
 
     def __init__(self, entities: Entities, connections: set[Connection]) -> None:
-        self.entities = entities
-        self.grants: list[Grant] = []
-        self.replies: list[Replies] = []
+        super().__init__(entities)
         self._all = connections
         self._endpoints: dict[int, Endpoint] = {}
         self._layer: Layer | None = Layer(self._key_is_right)
@@ -67,24 +65,9 @@ class Connection(asyncio.Protocol):
     # -- for the endpoints -------------------------------------------------------------------------------------------
 
     def changed(self) -> None:
-        """Something was handed to proton that is to be sent at the end of the turn."""
         self.entities.unsent(self)
 
-    def authorize(self, *paths: str) -> None:
-        """UnauthorizedError where tokens are verified and none that was put here covers one of these paths."""
-        if self.entities.verifier is None:
-            return
-        now = time.time()
-        if not any(grant.covers(path, now) for grant in self.grants for path in paths):
-            raise UnauthorizedError(f"no valid token for '{paths[0][:300]}' was put on this connection")
-
-    def replies_for(self, path: str, address: str | None) -> Replies | None:
-        """The link for the answers to a request on the node `path` that names `address` as its reply-to."""
-        here = [one for one in self.replies if one.path == path]
-        return next((one for one in here if one.address == address), here[-1] if here else None)
-
     def asks_for_last(self, link: Any) -> bool:
-        """Whether the receiver on this link wants to be told the last enqueued event of its partition."""
         return link.name in self._wire.metric_links
 
     def _key_is_right(self, name: str, key: str) -> bool:

@@ -19,8 +19,8 @@ from typing import Protocol
 from mosaic_local.broker.config import BrokerConfig, EventHubConfig, QueueConfig
 from mosaic_local.broker.content import MAX_PROPERTIES, Content
 from mosaic_local.broker.errors import EntityDisabledError, NotFoundError, SizeExceededError
-from mosaic_local.broker.eventhub import EventHub, Partition, Retention
-from mosaic_local.broker.journal import Journal, StoredQueue
+from mosaic_local.broker.eventhub import EventHub, Group, HubSettings, Partition, Retention
+from mosaic_local.broker.journal import Journal, StoredHub, StoredQueue
 from mosaic_local.broker.queue import DEAD_LETTERS, Message, Queue, Settings
 from mosaic_local.broker.sas import Verifier
 
@@ -138,11 +138,12 @@ class QueueEntity:
 
 
 class HubEntity:
-    """An event hub and its readers by partition."""
+    """An event hub, its readers by partition, and the links that events come in on."""
 
     def __init__(self, hub: EventHub) -> None:
         self.hub = hub
         self.readers: dict[int, list[HubConsumer]] = {partition.index: [] for partition in hub.partitions}
+        self.targets: list[Refusable] = []
 
 
 class Entities:
@@ -217,6 +218,50 @@ class Entities:
         links: list[Refusable] = [*entity.sources[entity.main], *entity.sources[entity.dead], *entity.targets]
         for link in links:
             link.refuse(gone)
+
+    def create_hub(self, shown: str, settings: HubSettings) -> HubEntity:
+        now = now_ms()
+        self.journal.write_hub(shown.lower(), now)
+        hub = EventHub(shown, settings.partitions, (), now, recorder=self.journal)
+        hub.settings = settings
+        self.journal.write_hub_definition(hub)
+        entity = self.hubs[shown.lower()] = HubEntity(hub)
+        return entity
+
+    def update_hub(self, entity: HubEntity, settings: HubSettings) -> None:
+        """The number of partitions stays."""
+        entity.hub.settings, entity.hub.updated = settings, now_ms()
+        self.journal.write_hub_definition(entity.hub)
+
+    def delete_hub(self, entity: HubEntity) -> None:
+        """With its events; its links are detached."""
+        self.journal.delete_hub(entity.hub.name.lower())
+        del self.hubs[entity.hub.name.lower()]
+        self._refuse_readers(
+            entity, None, f"The messaging entity '{entity.hub.name}' could not be found: it was deleted."
+        )
+
+    def put_group(self, entity: HubEntity, shown: str, metadata: str | None) -> Group:
+        """Makes a consumer group, or changes the one of this name."""
+        now = now_ms()
+        group = entity.hub.groups.setdefault(shown.lower(), Group(shown, now, now))
+        group.metadata, group.updated = metadata, now
+        self.journal.write_hub_definition(entity.hub)
+        return group
+
+    def delete_group(self, entity: HubEntity, group: Group) -> None:
+        """Its consumers are detached."""
+        del entity.hub.groups[group.shown.lower()]
+        self.journal.write_hub_definition(entity.hub)
+        gone = f"event hub {entity.hub.name} has no consumer group '{group.shown}': it was deleted"
+        self._refuse_readers(entity, group.shown.lower(), gone)
+
+    def _refuse_readers(self, entity: HubEntity, group: str | None, why: str) -> None:
+        """Those of one group, or all with whatever sends."""
+        readers = [reader for readers in entity.readers.values() for reader in readers if group in (None, reader.group)]
+        links: list[Refusable] = [*readers, *(entity.targets if group is None else ())]
+        for link in links:
+            link.refuse(NotFoundError(why))
 
     def send(self, entity: QueueEntity, contents: list[Content]) -> list[int]:
         """Stores the messages, each with a message id; their sequence numbers. None of them at SizeExceededError."""
@@ -318,14 +363,24 @@ class Entities:
         self._ids = itertools.count(highest + 1)
         for entity in self.queues.values():
             entity.main.last_sequence = max(entity.main.last_sequence, entity.dead.last_sequence)
-        for hub in config.event_hubs:
-            self.hubs[hub.name.lower()] = self._restore_hub(hub, now)
+        made = self.journal.hub_definitions()
+        configured = {hub.name.lower(): hub for hub in config.event_hubs}
+        for name, definition in made.items():
+            if name not in configured and name not in self.queues:
+                partitions = definition.settings.partitions
+                configured[name] = EventHubConfig(name=definition.shown, partitions=partitions)
+        for name, hub in configured.items():
+            self.hubs[name] = self._restore_hub(hub, made.get(name), now)
 
-    def _restore_hub(self, config: EventHubConfig, now: int) -> HubEntity:
+    def _restore_hub(self, config: EventHubConfig, made: StoredHub | None, now: int) -> HubEntity:
+        """As the config has it, with the consumer groups that an administrator added."""
         self.journal.write_hub(config.name.lower(), now)
         created = self.journal.hub_created(config.name.lower())
         keep = Retention(config.retention_events, config.retention_bytes)
         hub = EventHub(config.name, config.partitions, config.consumer_groups, created or now, keep, self.journal)
+        if made is not None:
+            hub.settings, hub.updated = replace(made.settings, partitions=config.partitions), made.updated
+            hub.groups |= {group.shown.lower(): group for group in made.groups}
         for partition in hub.partitions:
             self.journal.restore_events(partition)
         return HubEntity(hub)

@@ -36,6 +36,26 @@ class Retention:
     bytes: int = 64 * 1024 * 1024
 
 
+@dataclass(slots=True, frozen=True)
+class HubSettings:
+    """What an administrator chose; by default what Azure chooses. `retention_days` is kept and told; what goes, and
+    when, `Retention` decides."""
+
+    partitions: int = 16
+    retention_days: int = 7
+    metadata: str | None = None
+
+
+@dataclass(slots=True)
+class Group:
+    """A consumer group. `created`, `updated`: ms since 1970."""
+
+    shown: str
+    created: int
+    updated: int
+    metadata: str | None = None
+
+
 class EventRecorder(Protocol):
     def append(self, hub: str, partition: int, event: Event) -> None: ...
 
@@ -133,8 +153,10 @@ class EventHub:
         recorder: EventRecorder | None = None,
     ) -> None:
         self.name = name
-        self.created = created
-        self.groups = {DEFAULT_GROUP, *(group.lower() for group in groups)}
+        self.created = self.updated = created
+        self.settings = HubSettings(partitions)
+        named = {group.lower(): group for group in ("$Default", *groups)}
+        self.groups = {lower: Group(shown, created, created) for lower, shown in named.items()}
         keep, record = retention or Retention(), recorder or NoEventRecorder()
         self.partitions = [Partition(name.lower(), index, keep, record) for index in range(partitions)]
         self._turn = count()

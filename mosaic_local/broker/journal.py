@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mosaic_local.broker.content import Content
 from mosaic_local.broker.errors import StartError
-from mosaic_local.broker.eventhub import Event, Partition
+from mosaic_local.broker.eventhub import Event, EventHub, Group, HubSettings, Partition
 from mosaic_local.broker.queue import DEAD_LETTERS, Message, Queue, Settings, State, Status
 
 VERSION = 1
@@ -32,6 +32,9 @@ CREATE TABLE events (hub TEXT NOT NULL, partition INTEGER NOT NULL, sequence INT
                      enqueued INTEGER NOT NULL, content BLOB NOT NULL,
                      PRIMARY KEY (hub, partition, sequence)) WITHOUT ROWID;
 """
+# Of hubs that an administrator made or changed. Beside the schema: an earlier version's state has no such table, and an
+# earlier version does not miss it.
+_ADDED = "CREATE TABLE IF NOT EXISTS hub_definitions (name TEXT PRIMARY KEY, definition TEXT NOT NULL) WITHOUT ROWID;"
 
 
 @dataclass(slots=True)
@@ -43,6 +46,16 @@ class StoredQueue:
     created: int
     updated: int
     last_sequence: int
+
+
+@dataclass(slots=True)
+class StoredHub:
+    """What an administrator chose. `updated`: ms since 1970."""
+
+    shown: str
+    updated: int
+    settings: HubSettings
+    groups: list[Group]
 
 
 class Journal:
@@ -140,6 +153,29 @@ class Journal:
             with self._db:
                 self._db.execute("INSERT OR IGNORE INTO hubs VALUES (?,?)", (name, created))
 
+    def write_hub_definition(self, hub: EventHub) -> None:
+        if self._db is None:
+            return
+        definition = {
+            "shown": hub.name,
+            "updated": hub.updated,
+            "settings": asdict(hub.settings),
+            "groups": [asdict(group) for group in hub.groups.values()],
+        }
+        with self._db:
+            row = (hub.name.lower(), json.dumps(definition))
+            self._db.execute("INSERT OR REPLACE INTO hub_definitions VALUES (?,?)", row)
+
+    def delete_hub(self, name: str) -> None:
+        """The event hub with all its events."""
+        if self._db is None:
+            return
+        self.commit()
+        with self._db:
+            self._db.execute("DELETE FROM hub_definitions WHERE name = ?", (name,))
+            self._db.execute("DELETE FROM hubs WHERE name = ?", (name,))
+            self._db.execute("DELETE FROM events WHERE hub = ?", (name,))
+
     # -- reading, at the start -------------------------------------------------------------------------------------
 
     def queues(self) -> dict[str, StoredQueue]:
@@ -172,6 +208,13 @@ class Journal:
             return None
         row = self._db.execute("SELECT created FROM hubs WHERE name = ?", (name,)).fetchone()
         return None if row is None else int(row[0])
+
+    def hub_definitions(self) -> dict[str, StoredHub]:
+        """By lower-case name."""
+        if self._db is None:
+            return {}
+        rows = self._db.execute("SELECT name, definition FROM hub_definitions")
+        return {name: _load_hub(text) for name, text in rows}
 
     def restore_events(self, partition: Partition) -> None:
         if self._db is None:
@@ -234,6 +277,12 @@ def _load(text: str) -> Settings:
     )
 
 
+def _load_hub(text: str) -> StoredHub:
+    raw = json.loads(text)
+    groups = [Group(**group) for group in raw["groups"]]
+    return StoredHub(raw["shown"], raw["updated"], HubSettings(**raw["settings"]), groups)
+
+
 def _open(folder: Path) -> sqlite3.Connection:
     path = folder / "broker.sqlite3"
     try:
@@ -258,6 +307,8 @@ def _open(folder: Path) -> sqlite3.Connection:
         else:
             with db:
                 db.execute("UPDATE queues SET name = name WHERE 0")
+        with db:
+            db.execute(_ADDED)
     except StartError:
         db.close()
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from proton import Condition, Delivery, Terminus, symbol
 
@@ -24,11 +24,9 @@ from mosaic_local.broker.errors import (
 )
 from mosaic_local.broker.eventhub import Partition
 from mosaic_local.broker.paths import path_of
+from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.queue import Message, Queue
 from mosaic_local.broker.wire import BATCH_TAG
-
-if TYPE_CHECKING:
-    from mosaic_local.broker.connection import Connection
 
 log = logging.getLogger("mosaic.broker")
 
@@ -50,7 +48,7 @@ def condition_of(error: Exception) -> Condition:
 class Endpoint:
     """Our end of one link."""
 
-    def __init__(self, connection: Connection, link: Any) -> None:
+    def __init__(self, connection: Peer, link: Any) -> None:
         self.connection = connection
         self.link = link
         self.refused = False
@@ -73,7 +71,7 @@ class Endpoint:
         self.connection.changed()
 
 
-def attach(connection: Connection, link: Any) -> Endpoint:
+def attach(connection: Peer, link: Any) -> Endpoint:
     """The endpoint for a link that the client asks for; BrokerError where it cannot have it."""
     if link.is_receiver:
         if link.remote_target.type == Terminus.COORDINATOR:
@@ -90,7 +88,7 @@ def attach(connection: Connection, link: Any) -> Endpoint:
     return _source(connection, link, path)
 
 
-def _target(connection: Connection, link: Any, path: str) -> Endpoint:
+def _target(connection: Peer, link: Any, path: str) -> Endpoint:
     hub_name, _, partition = path.partition("/partitions/")
     if hub_name in connection.entities.hubs:
         entity = connection.entities.hubs[hub_name]
@@ -102,7 +100,7 @@ def _target(connection: Connection, link: Any, path: str) -> Endpoint:
     return QueueTarget(connection, link, queue_entity)
 
 
-def _source(connection: Connection, link: Any, path: str) -> Endpoint:
+def _source(connection: Peer, link: Any, path: str) -> Endpoint:
     hub_name, found, rest = path.partition("/consumergroups/")
     if found or path in connection.entities.hubs:
         group, separator, number = rest.partition("/partitions/")
@@ -171,7 +169,7 @@ class Target(Endpoint):
 class QueueTarget(Target):
     """Sends to a queue."""
 
-    def __init__(self, connection: Connection, link: Any, entity: QueueEntity) -> None:
+    def __init__(self, connection: Peer, link: Any, entity: QueueEntity) -> None:
         super().__init__(connection, link)
         self.entity = entity
         self.name = f"queue {entity.shown}"
@@ -191,22 +189,27 @@ class HubTarget(Target):
 
     max_size = MAX_EVENT
 
-    def __init__(self, connection: Connection, link: Any, entity: HubEntity, partition: Partition | None) -> None:
+    def __init__(self, connection: Peer, link: Any, entity: HubEntity, partition: Partition | None) -> None:
         super().__init__(connection, link)
         self.entity = entity
         self.name = f"event hub {entity.hub.name}"
         self.partition = partition
+        entity.targets.append(self)
 
     def accept(self, raw: bytes, batch: bool) -> None:
         contents = [Content.decode(one) for one in (split_batch(raw) if batch else (raw,))]
         partition = self.partition or self.entity.hub.choose(contents[0].partition_key)
         self.connection.entities.publish(self.entity, partition, contents)
 
+    def closed(self) -> None:
+        if self in self.entity.targets:
+            self.entity.targets.remove(self)
+
 
 class QueueSource(Endpoint):
     """A receiver of a queue."""
 
-    def __init__(self, connection: Connection, link: Any, entity: QueueEntity, queue: Queue) -> None:
+    def __init__(self, connection: Peer, link: Any, entity: QueueEntity, queue: Queue) -> None:
         super().__init__(connection, link)
         self.entity = entity
         self.queue = queue
@@ -286,7 +289,7 @@ class QueueSource(Endpoint):
 class HubSource(Endpoint):
     """A consumer of one partition."""
 
-    def __init__(self, connection: Connection, link: Any, entity: HubEntity, partition: Partition, group: str) -> None:
+    def __init__(self, connection: Peer, link: Any, entity: HubEntity, partition: Partition, group: str) -> None:
         super().__init__(connection, link)
         self.entity = entity
         self.partition = partition
@@ -344,7 +347,7 @@ class HubSource(Endpoint):
 class Requests(Endpoint):
     """Requests to `$cbs` or to an entity's `$management`."""
 
-    def __init__(self, connection: Connection, link: Any, path: str) -> None:
+    def __init__(self, connection: Peer, link: Any, path: str) -> None:
         super().__init__(connection, link)
         self.path = path
         management.check_node(connection.entities, path)
@@ -370,7 +373,7 @@ class Requests(Endpoint):
 class Replies(Endpoint):
     """Where the answers of a request node go."""
 
-    def __init__(self, connection: Connection, link: Any, path: str) -> None:
+    def __init__(self, connection: Peer, link: Any, path: str) -> None:
         super().__init__(connection, link)
         self.path = path
         self.address = link.remote_target.address

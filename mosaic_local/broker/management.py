@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from proton import UNDESCRIBED, Array, Data, Message, int32, symbol, timestamp
 
@@ -23,10 +23,8 @@ from mosaic_local.broker.errors import (
     NotImplementedByBrokerError,
     SizeExceededError,
 )
+from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.queue import Queue
-
-if TYPE_CHECKING:
-    from mosaic_local.broker.connection import Connection
 
 _VENDOR = "com.microsoft:"
 _NODE = "/$management"
@@ -77,7 +75,7 @@ def check_node(entities: Entities, path: str) -> None:
         entities.queue(name)
 
 
-def answer(connection: Connection, path: str, request: Request) -> bytes:
+def answer(connection: Peer, path: str, request: Request) -> bytes:
     """The encoded answer; a request that fails is answered with its status and condition."""
     status, condition, note = 200, None, "OK"
     body: Any = None
@@ -104,7 +102,7 @@ def answer(connection: Connection, path: str, request: Request) -> bytes:
     return bytes(reply.encode())
 
 
-def _put_token(connection: Connection, request: Request) -> None:
+def _put_token(connection: Peer, request: Request) -> None:
     if request.properties.get("operation") != "put-token":
         raise NotImplementedByBrokerError(
             f"$cbs knows put-token only, not '{str(request.properties.get('operation'))[:100]}'"
@@ -114,7 +112,7 @@ def _put_token(connection: Connection, request: Request) -> None:
         connection.grants.append(verifier.verify(text(request.value) or "", time.time()))
 
 
-def _execute(connection: Connection, path: str, request: Request) -> Any:
+def _execute(connection: Peer, path: str, request: Request) -> Any:
     """The answer's body, or a status (an int) where there is none."""
     operation = text(request.properties.get("operation")) or ""
     name = path.removesuffix(_NODE)
@@ -227,7 +225,7 @@ def _token(value: Any) -> bytes:
     return value.bytes_le if isinstance(value, uuid.UUID) else uuid.UUID(str(value)).bytes_le
 
 
-def _read_hub(connection: Connection, request: Request) -> Body:
+def _read_hub(connection: Peer, request: Request) -> Body:
     name = text(request.properties.get("name")) or ""
     connection.authorize(name.lower(), name.lower() + _NODE)
     hub = connection.entities.hub(name.lower()).hub

@@ -10,7 +10,7 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from mosaic_local.broker.config import BrokerConfig
 from mosaic_local.broker.connection import Connection
@@ -31,6 +31,15 @@ async def serve(config: BrokerConfig, ready: Callable[[int, int | None], None] |
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
+    async with listening(config, ready or _announce):
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def listening(config: BrokerConfig, ready: Callable[[int, int | None], None]) -> AsyncIterator[None]:
+    """One namespace: its entities and its two ports, as long as the context lasts. `ready` gets the ports as soon as
+    clients can connect. StartError as `serve`."""
+    loop = asyncio.get_running_loop()
     journal = Journal(config.state_dir)
     connections: set[Connection] = set()
     entities = Entities(config, journal)
@@ -45,15 +54,15 @@ async def serve(config: BrokerConfig, ready: Callable[[int, int | None], None] |
         entities.start(loop)
         ticking = loop.create_task(_tick(connections))
         stack.callback(ticking.cancel)
-        listening = _admin_socket(config, stack)
-        admin_port = None if listening is None else int(listening[0].getsockname()[1])
-        (ready or _announce)(server.sockets[0].getsockname()[1], admin_port)
-        if listening is not None:
+        bound = _admin_socket(config, stack)
+        admin_port = None if bound is None else int(bound[0].getsockname()[1])
+        ready(server.sockets[0].getsockname()[1], admin_port)
+        if bound is not None:
             # The web server takes longer to import than all the rest to start. Its clients can connect already, and
             # wait; nobody else has to.
             admin = await asyncio.to_thread(importlib.import_module, "mosaic_local.broker.admin")
-            await admin.start_admin(entities, stack, *listening)
-        await stop.wait()
+            await admin.start_admin(entities, stack, *bound)
+        yield
         for connection in list(connections):
             connection.shut_down()
         await asyncio.sleep(0)  # one pass of the loop, for the sockets to close

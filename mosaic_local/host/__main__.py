@@ -2,7 +2,7 @@
 
 Prints one JSON line on stdout: ``{"ready": true, "httpPort", "settlementPort", "functions"}`` or ``{"error": "one
 line"}``. Ends when stdin reaches its end (whoever started it is gone), on SIGTERM (drained, 0), on a refusal (2), on
-functionTimeout (70), where an event loop stands still (71).
+functionTimeout (70), where an event loop stands still (71), where the app ends its process (72).
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -29,6 +31,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m mosaic_local.host")
     parser.add_argument("--config", required=True, help="a JSON file, or - for the first line of stdin")
     arguments = parser.parse_args()
+    from mosaic_local.host.guard import start
+
+    guard = start()
     # The app's own prints must not mix with what the supervisor reads: they go to the log, this channel stays ours.
     report = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -42,7 +47,7 @@ def main() -> int:
         config = HostConfig.from_json(text)
     except (HostError, OSError) as exc:
         return _refuse(report, str(exc), EXIT_REFUSED)
-    return _Process(config, report).run()
+    return _Process(config, report, guard).run()
 
 
 def _refuse(report: TextIO, message: str, code: int, details: str = "") -> int:
@@ -57,13 +62,14 @@ def _refuse(report: TextIO, message: str, code: int, details: str = "") -> int:
 class _Process:
     """The process around the host: its two loops, signals, and end."""
 
-    def __init__(self, config: Any, report: TextIO) -> None:
-        self._config, self._report = config, report
+    def __init__(self, config: Any, report: TextIO, guard: Any) -> None:
+        self._config, self._report, self._guard = config, report, guard
         self._worker_loop = asyncio.new_event_loop()
         self._host_loop = asyncio.new_event_loop()
         self._host: Any = None
         self._exit = 0
         self._stop_requested = False
+        self._ended = threading.Event()
 
     def run(self) -> int:
         from mosaic_local.telemetry import Telemetry
@@ -77,12 +83,15 @@ class _Process:
         telemetry.install()
         _quieten()
         asyncio.set_event_loop(self._worker_loop)
-        # Set before the app loads: a handler that the app installs chains to this one.
+        # Set before the app loads: a handler that the app installs may chain to this one, and need not.
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         thread = threading.Thread(target=self._run_host, name="host", daemon=True)
         thread.start()
-        self._worker_loop.run_forever()
+        try:
+            self._worker_loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as exc:  # the app's, in a function or a signal's handler
+            self._worker_exited(exc)
         telemetry.close()
         logging.shutdown()
         sys.stdout.flush()
@@ -90,10 +99,45 @@ class _Process:
         # Not sys.exit: threads of the app or an SDK must not hold up a process that has nothing left to do.
         os._exit(self._exit)
 
+    def _worker_exited(self, exc: BaseException) -> None:
+        """The app ends the process that it runs in; on the platform that is the worker's alone."""
+        from mosaic_local.host.host import ABANDON_SECONDS, EXIT_CRASHED
+
+        if self._host is None:
+            os._exit(EXIT_CRASHED)
+        logging.getLogger("Host.General").error("The app ended its process: %s: %s", type(exc).__name__, exc)
+        self._host.worker_exited()
+        self._ended.wait(ABANDON_SECONDS + 1)
+        self._exit = self._exit or EXIT_CRASHED
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._request_stop()
+
+    def _request_stop(self) -> None:
         self._stop_requested = True
         if self._host is not None:
             self._host.request_stop()
+
+    def _watch_signals(self) -> None:
+        """The host stops on SIGTERM whatever handler the app has put in the place of ours: the interpreter writes each
+        signal's number to a socket before any handler runs."""
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+        before: list[int] = []
+
+        def arrived() -> None:
+            numbers = ours.recv(64)
+            if before[0] >= 0:  # an event loop's, for handlers that were added to it
+                os.write(before[0], numbers)
+            if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+                self._request_stop()
+
+        def install() -> None:
+            before.append(signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False))
+            self._host_loop.call_soon_threadsafe(self._host_loop.add_reader, ours, arrived)
+
+        self._worker_loop.call_soon_threadsafe(install)  # on the main thread
 
     def _run_host(self) -> None:
         asyncio.set_event_loop(self._host_loop)
@@ -105,9 +149,9 @@ class _Process:
         from mosaic_local.host.host import EXIT_REFUSED, Host
         from mosaic_local.host.watchdog import Watchdog
 
-        lines = _stdin_lines(self._host_loop)
+        lines = _stdin_lines(self._host_loop, self._request_stop)
         try:
-            host = Host(self._config, self._worker_loop, self._end)
+            host = Host(self._config, self._worker_loop, self._end, self._guard)
             self._host = host
             await host.start()
         except HostError as exc:
@@ -123,6 +167,7 @@ class _Process:
             if await lines.get() is None:
                 return
         host.go()
+        self._watch_signals()
         if self._stop_requested:
             host.request_stop()
         ready = {
@@ -154,18 +199,23 @@ class _Process:
 
     def _end(self, code: int) -> None:
         self._exit = code
+        self._ended.set()
         self._worker_loop.call_soon_threadsafe(self._worker_loop.stop)
         # An app that blocks its loop must not keep the process alive.
         self._host_loop.call_later(2.0, os._exit, code)
 
 
-def _stdin_lines(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[str | None]:
-    """The lines of stdin. Its end means that whoever started this process is gone: then so are we, at once."""
+def _stdin_lines(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> asyncio.Queue[str | None]:
+    """The lines of stdin but for ``stop``, which asks for that. Its end means that whoever started this process is
+    gone: then so are we, at once."""
     lines: asyncio.Queue[str | None] = asyncio.Queue()
 
     def read() -> None:
         for line in sys.stdin:
-            loop.call_soon_threadsafe(lines.put_nowait, line.strip())
+            if line.strip() == "stop":
+                stop()
+            else:
+                loop.call_soon_threadsafe(lines.put_nowait, line.strip())
         os._exit(3)
 
     if not sys.stdin.isatty():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from mosaic_local.host.errors import HostConfigurationError
 _PERCENT = re.compile(r"%([^%]+)%")
 _TIMESPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,7}))?")
 
+_OVERRIDE = re.compile(r"AzureFunctionsJobHost(?:__|:)(?P<path>.+)", re.IGNORECASE)
+
 # Every host.json key that this host knows. False: accepted and without effect here, since it steers something that
 # the embedded host does not have (an extension bundle, sampling). Everything else is refused by name.
 _KNOWN_KEYS: Mapping[str, bool] = {
@@ -23,7 +26,10 @@ _KNOWN_KEYS: Mapping[str, bool] = {
     "functiontimeout": True,
     "logging.loglevel.*": True,
     "logging.applicationinsights.*": False,
-    "extensionbundle.*": False,
+    "logging.filelogging.mode": False,
+    "logging.console.isenabled": False,
+    "extensionbundle.id": False,
+    "extensionbundle.version": False,
     "extensions.http.routeprefix": True,
     "extensions.http.maxconcurrentrequests": True,
     "extensions.http.maxoutstandingrequests": True,
@@ -102,21 +108,39 @@ class HostJson:
     max_concurrent_calls: int = 16
     max_auto_lock_renewal: timedelta = timedelta(minutes=5)
     function_timeout: timedelta | None = timedelta(minutes=30)
-    log_level: str = "INFO"
-    log_results: bool = True
+    log_levels: Mapping[str, int] = field(default_factory=dict)
+    """``logging.logLevel``: categories in lower case, ``default`` among them, to Python's levels."""
+
+    def log_level(self, category: str) -> int:
+        """The level of the longest beginning of ``category`` that host.json names, else its default, else INFO."""
+        category = category.lower()
+        named = [prefix for prefix in self.log_levels if prefix != "default" and category.startswith(prefix)]
+        return self.log_levels[max(named, key=len)] if named else self.log_levels.get("default", logging.INFO)
+
+    @property
+    def log_results(self) -> bool:
+        return self.log_level("Host.Results") <= logging.INFO
 
     @classmethod
-    def load(cls, path: Path) -> HostJson:
-        """Reads host.json. Raises HostConfigurationError naming every key that is unknown or has an unusable value."""
+    def load(cls, path: Path, settings: Mapping[str, str] | None = None) -> HostJson:
+        """Reads host.json, and lays over it the settings ``AzureFunctionsJobHost__section__key``.
+
+        Raises HostConfigurationError naming every key that is unknown or has an unusable value."""
         try:
             raw = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             raise HostConfigurationError(f"there is no host.json beside the function app ({path})") from None
         except ValueError as exc:
             raise HostConfigurationError(f"{path} is not valid JSON: {exc}") from exc
-        flat = dict(_flatten(raw))
-        faults = [f"host.json: {key!r} is not imitated by the embedded host" for key in flat if _known(key) is None]
-        reader = _Reader({key.lower(): (key, value) for key, value in flat.items()}, faults)
+        if not isinstance(raw, dict):
+            raise HostConfigurationError(f"{path} is no JSON object")
+        reader = _Reader()
+        for key, value in _flatten(raw):
+            reader.put("host.json", key, value)
+        for name, text in (settings or {}).items():
+            if match := _OVERRIDE.fullmatch(name):
+                reader.put(f"the app setting {name}", re.sub("__|:", ".", match["path"]), text)
+        faults = reader.faults
         if reader.take("version", _text, "") != "2.0":
             faults.append("host.json: 'version' must be \"2.0\"")
         if reader.take("extensions.serviceBus.prefetchCount", _count, 0) != 0:
@@ -129,19 +153,17 @@ class HostJson:
             for name, default in (("maxConcurrentRequests", 100), ("maxOutstandingRequests", 200))
         }
         faults += [f"host.json: 'extensions.http.{name}' must be at least 1" for name, at in requests.items() if at < 1]
-        level = reader.take("logging.logLevel.default", _level, "INFO")
         loaded = cls(
             route_prefix=reader.take("extensions.http.routePrefix", _text, "api").strip("/"),
             max_concurrent_requests=requests["maxConcurrentRequests"],
             max_outstanding_requests=requests["maxOutstandingRequests"],
-            auto_complete_messages=reader.take("extensions.serviceBus.autoCompleteMessages", _boolean, True),
+            auto_complete_messages=reader.take("extensions.serviceBus.autoCompleteMessages", boolean, True),
             max_concurrent_calls=concurrent,
             max_auto_lock_renewal=reader.take(
                 "extensions.serviceBus.maxAutoLockRenewalDuration", timespan, timedelta(minutes=5)
             ),
             function_timeout=reader.take("functionTimeout", _timeout, timedelta(minutes=30)),
-            log_level=reader.take("logging.logLevel.Function", _level, level),
-            log_results=reader.take("logging.logLevel.Host.Results", _level, level) in ("DEBUG", "INFO"),
+            log_levels=reader.take_all("logging.logLevel.", _level),
         )
         if faults:
             raise HostConfigurationError("; ".join(faults))
@@ -189,30 +211,53 @@ def is_disabled(function: str, settings: Mapping[str, str]) -> bool:
 
 
 class _Reader:
-    def __init__(self, values: Mapping[str, tuple[str, Any]], faults: list[str]) -> None:
-        self._values, self._faults = values, faults
+    """What host.json and settings say, by keys in lower case; what is at fault in it."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self._values: dict[str, tuple[str, str, Any]] = {}
+
+    def put(self, where: str, key: str, value: Any) -> None:
+        """A later one of the same key takes the earlier one's place."""
+        if _known(key) is None:
+            self.faults.append(f"{where}: {key!r} is not imitated by the embedded host")
+        else:
+            self._values[key.lower()] = (where, key, value)
 
     def take(self, key: str, parse: Any, default: Any) -> Any:
         found = self._values.get(key.lower())
         if found is None:
             return default
+        where, shown, value = found
         try:
-            return parse(found[1])
+            return parse(value)
         except ValueError as exc:
-            self._faults.append(f"host.json: {found[0]!r}: {exc}")
+            self.faults.append(f"{where}: {shown!r}: {exc}")
             return default
+
+    def take_all(self, prefix: str, parse: Any) -> dict[str, Any]:
+        """Of all keys that begin so: what follows, to its value."""
+        lower = prefix.lower()
+        values = {key[len(lower) :]: self.take(key, parse, None) for key in self._values if key.startswith(lower)}
+        return {key: value for key, value in values.items() if value is not None}
 
 
 def _flatten(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Keys with dots, each with its value; an empty section too, since it may be one that is not known."""
     if not isinstance(value, dict):
         return [(prefix, value)]
+    if not value and prefix:
+        return [] if _known(f"{prefix}.") is not None else [(prefix, value)]
     return [pair for key, inner in value.items() for pair in _flatten(inner, f"{prefix}.{key}" if prefix else str(key))]
 
 
 def _known(key: str) -> bool | None:
+    """Whether a key has an effect here; None where it is not known. With a dot at its end: a section."""
     lower = key.lower()
     for known, effect in _KNOWN_KEYS.items():
-        if lower == known or (known.endswith(".*") and lower.startswith(known[:-1])):
+        if lower == known or (known.endswith(".*") and lower.startswith(known[:-1]) and lower != known[:-1]):
+            return effect
+        if lower.endswith(".") and known.startswith(lower):
             return effect
     return None
 
@@ -224,12 +269,17 @@ def _text(value: object) -> str:
 
 
 def _count(value: object) -> int:
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{value!r} is not a count")
     return value
 
 
-def _boolean(value: object) -> bool:
+def boolean(value: object) -> bool:
+    """True and false, also as texts: settings have nothing else. Raises ValueError."""
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
     if not isinstance(value, bool):
         raise ValueError(f"{value!r} is not true or false")
     return value
@@ -239,15 +289,15 @@ def _timeout(value: object) -> timedelta | None:
     return None if value in ("-1", -1) else timespan(value)
 
 
-def _level(value: object) -> str:
+def _level(value: object) -> int:
     levels = {
-        "trace": "DEBUG",
-        "debug": "DEBUG",
-        "information": "INFO",
-        "warning": "WARNING",
-        "error": "ERROR",
-        "critical": "CRITICAL",
-        "none": "CRITICAL",
+        "trace": logging.DEBUG,
+        "debug": logging.DEBUG,
+        "information": logging.INFO,
+        "warning": logging.WARNING,
+        "error": logging.ERROR,
+        "critical": logging.CRITICAL,
+        "none": logging.CRITICAL + 1,
     }
     if not isinstance(value, str) or value.lower() not in levels:
         raise ValueError(f"{value!r} is not a log level")

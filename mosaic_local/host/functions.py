@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mosaic_local.host.config import HostJson, is_disabled, resolve
+from mosaic_local.host.config import HostJson, boolean, is_disabled, resolve
 from mosaic_local.host.errors import HostConfigurationError
 from mosaic_local.host.messages import RpcFunctionMetadata
-from mosaic_local.host.routes import RouteTemplate
+from mosaic_local.host.routes import RouteTemplate, template_of
 from mosaic_local.host.schedule import Schedule
 
 
@@ -20,6 +20,8 @@ class ServiceBusTrigger:
     queue: str
     connection_string: str
     auto_complete: bool
+    binary: bool = False
+    """Whether the function is given a body's bytes (``data_type``); else the platform makes text of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,28 @@ def read_functions(
             functions.append(_read(entry, host_json, settings))
         except (HostConfigurationError, ValueError) as exc:
             faults.append(str(exc) if isinstance(exc, HostConfigurationError) else f"function {entry.name!r}: {exc}")
+    faults += _conflicts(functions)
     if faults:
         raise HostConfigurationError("; ".join(faults))
-    return functions
+    # As on the platform, where the first whose route fits is given a request: a name decides, not what is specific.
+    return sorted(functions, key=lambda function: function.name.upper())
+
+
+def _conflicts(functions: list[Function]) -> list[str]:
+    """Two functions of one name; two that would be given the same requests."""
+    faults, names, routes = [], set(), dict[str, list[tuple[str, frozenset[str]]]]()
+    for function in functions:
+        if function.name.lower() in names:
+            faults.append(f"function {function.name!r}: the name is given twice")
+        names.add(function.name.lower())
+        if not isinstance(function.trigger, HttpTrigger):
+            continue
+        others = routes.setdefault(function.trigger.route.text.strip("/").lower(), [])
+        for other, methods in others:
+            if not methods or not function.trigger.methods or methods & function.trigger.methods:
+                faults.append(f"function {function.name!r}: its route is the one of function {other!r}")
+        others.append((function.name, function.trigger.methods))
+    return faults
 
 
 def _read(entry: RpcFunctionMetadata, host_json: HostJson, settings: Mapping[str, str]) -> Function:
@@ -86,6 +107,8 @@ def _read(entry: RpcFunctionMetadata, host_json: HostJson, settings: Mapping[str
             raise HostConfigurationError(
                 f"{where}: the binding type {binding['type']!r} is not imitated by the embedded host"
             )
+        if binding is not trigger:
+            _refuse(binding, where, set())
     readers = {"serviceBusTrigger": _service_bus, "httpTrigger": _http, "timerTrigger": _timer}
     reader = readers.get(trigger["type"])
     if reader is None:
@@ -102,7 +125,7 @@ def _service_bus(
         where,
         {"queueName", "connection", "autoCompleteMessages", "cardinality", "isSessionsEnabled", "accessRights"},
     )
-    if raw.get("isSessionsEnabled"):
+    if _flag(raw, "isSessionsEnabled", settings, where):
         raise HostConfigurationError(f"{where}: sessions are not imitated by the embedded host")
     if str(raw.get("cardinality", "one")).lower() != "one":
         raise HostConfigurationError(f"{where}: batches (cardinality many) are not imitated by the embedded host")
@@ -112,20 +135,23 @@ def _service_bus(
         identity = any(key.startswith((f"{connection}__", f"{connection}:")) for key in settings)
         reason = "an identity-based connection is not imitated" if identity else "is not set"
         raise HostConfigurationError(f"{where}: the app setting {connection!r} (a connection string) {reason}")
-    automatic = raw.get("autoCompleteMessages")
+    data_type = _data_type(raw, where)
+    if data_type == "stream":
+        raise HostConfigurationError(f"{where}: the data type stream is not imitated; use string or binary")
+    automatic = _flag(raw, "autoCompleteMessages", settings, where)
     return ServiceBusTrigger(
         parameter=raw["name"],
         queue=resolve(str(raw["queueName"]), settings, where),
         connection_string=value,
-        auto_complete=host_json.auto_complete_messages if automatic is None else bool(automatic),
+        auto_complete=host_json.auto_complete_messages if automatic is None else automatic,
+        binary=data_type == "binary",
     )
 
 
 def _http(name: str, raw: Mapping[str, Any], where: str, host_json: HostJson, settings: Mapping[str, str]) -> Trigger:
     # authLevel is not enforced, as with Core Tools on a developer's machine: keys belong to the platform.
     _refuse(raw, where, {"methods", "route", "authLevel"})
-    route = str(raw.get("route") if raw.get("route") is not None else name).strip("/")
-    template = "/".join(part for part in (host_json.route_prefix, resolve(route, settings, where)) if part)
+    template = template_of(host_json.route_prefix, resolve(str(raw.get("route") or ""), settings, where), name)
     return HttpTrigger(
         parameter=raw["name"],
         route=RouteTemplate.parse(template),
@@ -136,10 +162,27 @@ def _http(name: str, raw: Mapping[str, Any], where: str, host_json: HostJson, se
 def _timer(name: str, raw: Mapping[str, Any], where: str, host_json: HostJson, settings: Mapping[str, str]) -> Trigger:
     _refuse(raw, where, {"schedule", "runOnStartup", "useMonitor"})
     schedule = Schedule.parse(resolve(str(raw["schedule"]), settings, where))
-    monitor = raw.get("useMonitor")
-    return TimerTrigger(
-        raw["name"], schedule, bool(raw.get("runOnStartup")), True if monitor is None else bool(monitor)
-    )
+    monitor = _flag(raw, "useMonitor", settings, where)
+    run_on_startup = _flag(raw, "runOnStartup", settings, where)
+    return TimerTrigger(raw["name"], schedule, bool(run_on_startup), True if monitor is None else monitor)
+
+
+def _flag(raw: Mapping[str, Any], key: str, settings: Mapping[str, str], where: str) -> bool | None:
+    """None where the binding does not say. A setting in percent signs is resolved, as for any other property."""
+    value = raw.get(key)
+    if value is None:
+        return None
+    try:
+        return boolean(resolve(value, settings, where) if isinstance(value, str) else value)
+    except ValueError as exc:
+        raise HostConfigurationError(f"{where}: the binding property {key!r}: {exc}") from None
+
+
+def _data_type(raw: Mapping[str, Any], where: str) -> str:
+    value = str(raw.get("dataType") or "undefined").lower()
+    if value not in ("undefined", "string", "binary", "stream"):
+        raise HostConfigurationError(f"{where}: the binding property 'dataType': {value!r} is not a data type")
+    return value
 
 
 def _refuse(raw: Mapping[str, Any], where: str, known: set[str]) -> None:

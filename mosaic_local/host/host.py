@@ -11,6 +11,7 @@ from mosaic_local.host.config import HostConfig, HostJson
 from mosaic_local.host.cors import Cors
 from mosaic_local.host.errors import HostError
 from mosaic_local.host.functions import Function, ServiceBusTrigger, TimerTrigger, read_functions
+from mosaic_local.host.guard import Guard, left_in_hand
 from mosaic_local.host.http import HttpServer
 from mosaic_local.host.intake import Bounds, body_bytes
 from mosaic_local.host.invocations import Invoker
@@ -29,8 +30,11 @@ EXIT_TIMEOUT = 70
 worker."""
 EXIT_STALLED = 71
 """An event loop stood still: the process ends as after a crash, and is started again."""
+EXIT_CRASHED = 72
+"""The app ended the process; it is started again."""
 
 ABANDON_SECONDS = 3.0
+_DEBUG_SETTING = "PYTHON_ENABLE_DEBUG_LOGGING"
 
 
 class Host:
@@ -39,9 +43,15 @@ class Host:
     ``on_end`` is called once, with the exit code, when the process should end."""
 
     def __init__(
-        self, config: HostConfig, worker_loop: asyncio.AbstractEventLoop, on_end: Callable[[int], None]
+        self,
+        config: HostConfig,
+        worker_loop: asyncio.AbstractEventLoop,
+        on_end: Callable[[int], None],
+        guard: Guard | None = None,
     ) -> None:
         self._config, self._worker_loop, self._on_end = config, worker_loop, on_end
+        self._guard = guard or Guard()
+        self._guard.writes_to(config.state_dir)
         self._loop = asyncio.get_running_loop()
         self._worker = Worker(config.app, worker_loop)
         self._settlement = Settlement()
@@ -50,7 +60,7 @@ class Host:
         self._timers: dict[str, TimerListener] = {}
         self._ending = False
         self.state = "Initializing"
-        self._host_json = HostJson.load(config.app / "host.json")
+        self._host_json = HostJson.load(config.app / "host.json", os.environ)
         timeout = self._host_json.function_timeout
         self._invoker = Invoker(
             self._worker,
@@ -64,7 +74,7 @@ class Host:
             outstanding=self._host_json.max_outstanding_requests,
         )
         cors = Cors.parse(config.cors, config.cors_credentials)
-        self._http = HttpServer(self, self._invoker, self._host_json.route_prefix, bounds, cors)
+        self._http = HttpServer(self, self._invoker, self._host_json.route_prefix, bounds, cors, self._guard)
         self.http_port = 0
         self.settlement_port = 0
 
@@ -91,7 +101,7 @@ class Host:
 
     async def start(self) -> None:
         """Loads the app and opens everything, without firing a trigger. Raises HostError."""
-        logging.getLogger().setLevel(self._host_json.log_level)
+        self._set_log_levels()
         try:
             self.http_port = await self._http.start(self._config.http_host, self._config.http_port)
         except OSError as exc:
@@ -109,7 +119,7 @@ class Host:
                 log.warning("function %s is disabled by an app setting", function.name)
             elif isinstance(function.trigger, ServiceBusTrigger):
                 self._queues[function.name] = ServiceBusListener(
-                    function, function.trigger, self._host_json, self._invoker, self._settlement
+                    function, function.trigger, self._host_json, self._invoker, self._settlement, self._guard
                 )
             elif isinstance(function.trigger, TimerTrigger):
                 self._timers[function.name] = TimerListener(
@@ -117,15 +127,42 @@ class Host:
                 )
         await asyncio.gather(*(listener.open() for listener in self._queues.values()))
 
+    def _set_log_levels(self) -> None:
+        """host.json filters what the worker's root logger lets through, which is INFO and above as on the platform."""
+        levels = self._host_json.log_levels.values()
+        debug = os.environ.get(_DEBUG_SETTING, "").lower() in ("1", "true", "t", "yes", "y")
+        lowest = min([self._host_json.log_level(""), *levels])
+        logging.getLogger().setLevel(max(lowest, logging.DEBUG if debug else logging.INFO))
+        if len(set(levels)) > 1:
+            for handler in logging.getLogger().handlers:
+                handler.addFilter(self._wanted)
+
+    def _wanted(self, record: logging.LogRecord) -> bool:
+        """Whether its category's level lets a record through: what a function logs has ``Function.<name>.User``."""
+        category = record.name
+        if not category.startswith("Host."):
+            function = self._worker.current_function()
+            category = f"Function.{function}.User" if function else category
+        return record.levelno >= self._host_json.log_level(category)
+
     def go(self) -> None:
         """Lets every trigger fire."""
         self.state = "Running"
+        self._left = asyncio.create_task(self._abandon_left())
         self._http.serve(self._functions)
         for queue in self._queues.values():
             queue.start()
         for timer in self._timers.values():
             timer.start()
         log.info("host running: %d functions, HTTP on port %d", len(self._functions), self.http_port)
+
+    async def _abandon_left(self) -> None:
+        """What the process before this one had in hand when it crashed."""
+        left = left_in_hand(self._config.state_dir)
+        for queue in self._queues.values():
+            tokens = [token for name, token in left if name == queue.name]
+            if tokens:
+                await queue.abandon(tokens)
 
     def request_stop(self) -> None:
         """From any thread or signal handler: drain, then end with 0."""
@@ -176,6 +213,28 @@ class Host:
     def worker_stalled(self) -> None:
         """From any thread: the worker's loop stands still. Hands back what is in flight, then ends with 71."""
         self._loop.call_soon_threadsafe(self._begin_kill)
+
+    def worker_exited(self) -> None:
+        """From the worker's thread: its loop ended. Fails what is in flight, hands it back, then ends with 72."""
+        self._loop.call_soon_threadsafe(self._begin_exit)
+
+    def _begin_exit(self) -> None:
+        self._ending = True
+        self.state = "Error"
+        self._stopping = asyncio.create_task(self._fail_all())
+
+    async def _fail_all(self) -> None:
+        try:
+            async with asyncio.timeout(ABANDON_SECONDS):
+                self._worker.fail_all()
+                await asyncio.gather(*(queue.halt() for queue in self._queues.values()))
+                while self._invoker.in_flight:  # noqa: ASYNC110 - counted on this loop only
+                    await asyncio.sleep(0.02)
+                await self._settlement.abandon_all()
+                await self._http.stop()
+        except TimeoutError:
+            log.warning("not every message in flight could be handed back; their locks run out by themselves")
+        self._on_end(EXIT_CRASHED)
 
     def _begin_kill(self) -> None:
         if not self._ending:

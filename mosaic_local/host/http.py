@@ -13,9 +13,11 @@ from yarl import URL
 
 from mosaic_local.host.cors import Cors
 from mosaic_local.host.functions import Function, HttpTrigger, TimerTrigger
+from mosaic_local.host.guard import Guard
 from mosaic_local.host.intake import Bounds, Intake, RefusedError
 from mosaic_local.host.invocations import Counts, Invoker
 from mosaic_local.host.messages import InvocationResponse, RpcHttp, RpcHttpCookie, RpcTraceContext, TypedData
+from mosaic_local.host.worker import WorkerExitedError
 
 log = logging.getLogger("Host.Triggers.Http")
 
@@ -36,7 +38,8 @@ class HostState(Protocol):
 
 
 class HttpServer:
-    """Routes requests to functions: the most specific template that matches and takes the method; else a bare 404."""
+    """Routes requests to functions: the first, by name, whose template matches and that takes the method; else a bare
+    404."""
 
     def __init__(
         self,
@@ -45,7 +48,9 @@ class HttpServer:
         route_prefix: str,
         bounds: Bounds | None = None,
         cors: Cors | None = None,
+        guard: Guard | None = None,
     ) -> None:
+        self._guard = guard or Guard()
         self._host, self._invoker, self._prefix = host, invoker, route_prefix
         self._middlewares = [cors.middleware()] if cors is not None else []
         self._bounds = bounds or Bounds()
@@ -81,8 +86,7 @@ class HttpServer:
 
     def serve(self, functions: Iterable[Function]) -> None:
         """From now on requests reach these functions."""
-        routes = [(f.trigger, f) for f in functions if isinstance(f.trigger, HttpTrigger) and not f.disabled]
-        self._routes = sorted(routes, key=lambda pair: pair[0].route.precedence)
+        self._routes = [(f.trigger, f) for f in functions if isinstance(f.trigger, HttpTrigger) and not f.disabled]
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -103,23 +107,37 @@ class HttpServer:
     async def _invoke(self, request: web.Request, function: Function, params: dict[str, str]) -> web.StreamResponse:
         try:
             async with self._intake.taken(request) as body:
-                return await self._run(request, function, params, body)
+                connection = request.transport.get_extra_info("socket") if request.transport is not None else None
+                with self._guard.request(connection):
+                    return await self._run(request, function, params, body)
         except RefusedError as refused:
             return refused.answer()
 
     async def _run(
         self, request: web.Request, function: Function, params: dict[str, str], body: bytes
     ) -> web.StreamResponse:
+        if body and request.content_length is None:
+            log.warning(
+                "function %s: a request body of %d bytes without Content-Length is not handed to the function, as on "
+                "the platform",
+                function.name,
+                len(body),
+            )
+            body = b""
         http = RpcHttp(
             method=request.method,
             url=str(request.url),
-            headers=_joined(request.headers.items()),
+            headers=_joined((name.lower(), value) for name, value in request.headers.items()),
             params=params,
-            query=_joined(request.query.items()),
+            # the worker does not say that it takes empty ones, so the platform leaves them out
+            query={name: value for name, value in _joined(request.query.items()).items() if value},
             body=TypedData(bytes=body),
         )
         trace = RpcTraceContext(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
-        response = await self._invoker.run(function, TypedData(http=http), trace=trace)
+        try:
+            response = await self._invoker.run(function, TypedData(http=http), trace=trace)
+        except WorkerExitedError:
+            return web.Response(status=500)
         return _answer(response)
 
     async def _list_functions(self, request: web.Request) -> web.Response:
@@ -183,10 +201,13 @@ class HttpServer:
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Repeated names become one value joined by commas, as on the platform."""
+    """Repeated names, whatever their case, become one value: what is not empty, joined by commas, as on the
+    platform."""
     joined: dict[str, str] = {}
+    spelt: dict[str, str] = {}
     for name, value in pairs:
-        joined[name] = f"{joined[name]},{value}" if name in joined else value
+        first = spelt.setdefault(name.lower(), name)
+        joined[first] = ",".join(filter(None, (joined.get(first), value)))
     return joined
 
 

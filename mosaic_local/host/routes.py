@@ -4,49 +4,30 @@ imitated)."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from urllib.parse import unquote
-from uuid import UUID
 
-_PARAMETER = re.compile(r"\{(?P<catch>\*{0,2})(?P<name>[A-Za-z_]\w*)(?P<constraints>(?::[^{}:?]+)*)(?P<optional>\??)\}")
+from mosaic_local.host.constraints import Test, constraint
+
+_PARAMETER = re.compile(r"(?P<catch>\*{0,2})(?P<name>[A-Za-z_]\w*)(?P<constraints>(?::.*?)?)(?P<optional>\??)", re.S)
+_CONSTRAINT = re.compile(r":(?P<name>[^:()]*)(?:\((?P<argument>(?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\))?", re.S)
 _ESCAPED_SLASH = re.compile(r"%2[fF]")
-
-
-def _parses(parse: Callable[[str], object]) -> Callable[[str], bool]:
-    def test(value: str) -> bool:
-        try:
-            parse(value)
-        except ValueError:
-            return False
-        return True
-
-    return test
-
-
-_CONSTRAINTS: dict[str, Callable[[str], bool]] = {
-    "int": _parses(int),
-    "long": _parses(int),
-    "guid": _parses(UUID),
-    "bool": lambda value: value.lower() in ("true", "false"),
-    "datetime": _parses(datetime.fromisoformat),
-    "alpha": lambda value: re.fullmatch(r"[A-Za-z]*", value) is not None,
-}
+_RESERVED = ("admin", "runtime")
 
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
     literal: str = ""
     parameter: str = ""
-    constraints: tuple[str, ...] = ()
+    tests: tuple[Test, ...] = ()
     optional: bool = False
     catch_all: bool = False
 
     def accepts(self, value: str) -> bool:
         if not self.parameter:
             return value.lower() == self.literal
-        return all(_CONSTRAINTS[name](value) for name in self.constraints)
+        return all(test(value) for test in self.tests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,43 +35,19 @@ class RouteTemplate:
     """``api/v1/runs/{runId:guid}``: literals match whatever their case, parameters one segment each."""
 
     text: str
-    segments: tuple[_Segment, ...]
+    segments: tuple[_Segment, ...] = field(compare=False)
 
     @classmethod
     def parse(cls, template: str) -> RouteTemplate:
-        """Raises ValueError for syntax that is not imitated: a parameter within a segment, a default, an unknown
-        constraint."""
-        segments = []
-        for part in template.strip("/").split("/") if template.strip("/") else []:
-            if "{" not in part and "}" not in part:
-                segments.append(_Segment(literal=part.lower()))
-                continue
-            match = _PARAMETER.fullmatch(part)
-            if match is None:
-                raise ValueError(f"the route segment {part!r} is not imitated by the embedded host")
-            constraints = tuple(name.lower() for name in match["constraints"].split(":") if name)
-            for name in constraints:
-                if name not in _CONSTRAINTS:
-                    raise ValueError(f"the route constraint {name!r} is not imitated by the embedded host")
-            segments.append(
-                _Segment(
-                    parameter=match["name"],
-                    constraints=constraints,
-                    optional=bool(match["optional"]),
-                    catch_all=bool(match["catch"]),
-                )
-            )
+        """Raises ValueError for what the platform refuses, and for syntax that is not imitated: a parameter within a
+        segment, a default."""
+        segments = [_segment(part) for part in _parts(template)]
         if any(segment.optional or segment.catch_all for segment in segments[:-1]):
             raise ValueError(f"in the route {template!r} an optional or catch-all parameter is not the last")
+        names = [segment.parameter.lower() for segment in segments if segment.parameter]
+        if len(set(names)) < len(names):
+            raise ValueError(f"in the route {template!r} a parameter is named twice")
         return cls(template, tuple(segments))
-
-    @property
-    def precedence(self) -> tuple[int, ...]:
-        """Sort key: the more specific route first, segment by segment."""
-        return tuple(
-            3 if segment.catch_all else 0 if segment.literal else 1 if segment.constraints else 2
-            for segment in self.segments
-        )
 
     def match(self, raw_path: str) -> dict[str, str] | None:
         """The route parameters of a still percent-encoded path, or None. ``%2F`` stays as it is, as on the platform."""
@@ -98,8 +55,11 @@ class RouteTemplate:
         values: dict[str, str] = {}
         for index, segment in enumerate(self.segments):
             if segment.catch_all:
-                values[segment.parameter] = "/".join(_decode(part) for part in parts[index:])
-                return values
+                rest = "/".join(_decode(part) for part in parts[index:])
+                if not rest:
+                    return values
+                values[segment.parameter] = rest
+                return values if segment.accepts(rest) else None
             if index >= len(parts):
                 return values if segment.optional else None
             value = _decode(parts[index])
@@ -110,6 +70,59 @@ class RouteTemplate:
                     return None
                 values[segment.parameter] = value
         return values if len(parts) <= len(self.segments) else None
+
+
+def template_of(prefix: str, route: str, function: str) -> str:
+    """A function's whole template: without a route of its own it has its function's name. Raises ValueError for a
+    route in the host's own room, and for one that begins with a slash behind a prefix."""
+    own = route if route.strip() else function
+    if own.strip("/").lower().startswith(_RESERVED):
+        raise ValueError(
+            f"the route {route!r} conflicts with the host's own: none begins with {' or '.join(_RESERVED)}"
+        )
+    template = f"{prefix}/{own}" if prefix else own.removeprefix("~").removeprefix("/")
+    if "//" in template:
+        raise ValueError(f"the route {template!r} has two slashes in a row: leave out the one at its beginning")
+    return template
+
+
+def _parts(template: str) -> Iterator[str]:
+    """The segments; a slash within braces does not end one."""
+    depth, part = 0, ""
+    for character in template.strip("/"):
+        depth += (character == "{") - (character == "}")
+        if character == "/" and depth == 0:
+            yield part
+            part = ""
+        else:
+            part += character
+    if part:
+        yield part
+
+
+def _segment(part: str) -> _Segment:
+    if "{" not in part and "}" not in part:
+        if "?" in part:
+            raise ValueError(f"the route segment {part!r} has a question mark outside of a parameter")
+        return _Segment(literal=part.lower())
+    inner = part[1:-1].replace("{{", "{").replace("}}", "}")
+    match = _PARAMETER.fullmatch(inner) if part.startswith("{") and part.endswith("}") else None
+    if match is None or not _balanced(part[1:-1]):
+        raise ValueError(f"the route segment {part!r} is not imitated by the embedded host")
+    tests, at, text = [], 0, match["constraints"]
+    while at < len(text):
+        one = _CONSTRAINT.match(text, at)
+        if one is None:
+            raise ValueError(f"the route segment {part!r} has a constraint that is not understood")
+        if one["name"]:
+            tests.append(constraint(one["name"], one["argument"]))
+        at = one.end()
+    return _Segment("", match["name"], tuple(tests), bool(match["optional"]), bool(match["catch"]))
+
+
+def _balanced(inner: str) -> bool:
+    """Within a parameter braces stand in pairs only, as in ``regex(^\\d{{3}}$)``."""
+    return not re.search(r"[{}]", inner.replace("{{", "").replace("}}", ""))
 
 
 def _decode(part: str) -> str:

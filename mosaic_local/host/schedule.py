@@ -1,20 +1,19 @@
-"""NCRONTAB schedules with six fields, ``{second} {minute} {hour} {day} {month} {day-of-week}``, in UTC."""
+"""NCRONTAB schedules, ``{second} {minute} {hour} {day} {month} {day-of-week}`` or the same without seconds, in UTC."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTHS = {name: n for n, name in enumerate(_MONTH_NAMES, 1)}
-_DAYS = {name: n for n, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
-_FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
-    ("second", 0, 59, {}),
-    ("minute", 0, 59, {}),
-    ("hour", 0, 23, {}),
-    ("day", 1, 31, {}),
-    ("month", 1, 12, _MONTHS),
-    ("day of week", 0, 6, _DAYS),
+_MONTHS = "january february march april may june july august september october november december".split()
+_DAYS = "sunday monday tuesday wednesday thursday friday saturday".split()
+_FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
+    ("second", 0, 59, ()),
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day", 1, 31, ()),
+    ("month", 1, 12, tuple(_MONTHS)),
+    ("day of week", 0, 6, tuple(_DAYS)),
 )
 _HORIZON_DAYS = 366 * 9  # longer than any gap between two leap days (1896 to 1904)
 
@@ -35,11 +34,12 @@ class Schedule:
 
     @classmethod
     def parse(cls, text: str) -> Schedule:
-        """Raises ValueError that names the field. Five fields and time spans are refused: the first is another
-        meaning, the second works on dedicated plans only."""
+        """Raises ValueError that names the field. Time spans are refused: they work on dedicated plans only."""
         parts = text.split()
+        if len(parts) == len(_FIELDS) - 1:
+            parts = ["0", *parts]
         if len(parts) != len(_FIELDS):
-            raise ValueError(f"the schedule {text!r} has {len(parts)} fields; six are needed (seconds first)")
+            raise ValueError(f"the schedule {text!r} has {len(parts)} fields; six are needed (seconds first), or five")
         values = [_field(part, *spec) for part, spec in zip(parts, _FIELDS, strict=True)]
         seconds, minutes, hours, days, months, weekdays = values
         schedule = cls(
@@ -53,6 +53,13 @@ class Schedule:
         )
         schedule.next_after(datetime(2000, 1, 1, tzinfo=UTC))
         return schedule
+
+    @property
+    def within_a_minute(self) -> bool:
+        """Whether it comes due more than once each minute, all the time: the platform does not monitor such a one."""
+        every = (range(60), range(24), range(1, 32), range(1, 13), range(7))
+        fields = (self.minutes, self.hours, self.days, self.months, self.weekdays)
+        return len(self.seconds) > 1 and all(len(field) == len(all_) for field, all_ in zip(fields, every, strict=True))
 
     def next_after(self, moment: datetime) -> datetime:
         """The first occurrence later than ``moment`` (aware). Raises ValueError where there never is one (30
@@ -75,32 +82,35 @@ class Schedule:
         raise ValueError(f"the schedule {self.text!r} never comes due")
 
 
-def _field(text: str, name: str, low: int, high: int, names: dict[str, int]) -> set[int]:
+def _field(text: str, name: str, low: int, high: int, names: tuple[str, ...]) -> set[int]:
+    """As NCrontab has it: a range that runs backwards is turned round (``fri-sun`` is Sunday to Friday), a step below
+    one is one."""
     values: set[int] = set()
     for item in text.split(","):
-        span, _, step_text = item.partition("/")
+        span, slash, step_text = item.partition("/")
         try:
-            step = int(step_text) if step_text else 1
+            step = max(_number(step_text, ()), 1) if slash else 1
+            first_text, dash, last_text = span.partition("-")
             if span == "*":
                 first, last = low, high
             else:
-                first_text, dash, last_text = span.partition("-")
-                first = _number(first_text, names)
-                last = _number(last_text, names) if dash else (high if step_text else first)
-                if name == "day of week" and dash and last == 0 < first:
-                    last = 7  # fri-sun, fri-7
+                first = _number(first_text, names, low)
+                last = _number(last_text, names, low) if dash else (high if slash else first)
         except ValueError:
             raise ValueError(f"the schedule's {name} field {text!r} is not valid") from None
-        if step < 1 or not low <= first <= last <= max(high, 7 if name == "day of week" else high):
+        first, last = min(first, last), max(first, last)
+        if first < low or last > high:
             raise ValueError(f"the schedule's {name} field {text!r} is out of range {low}-{high}")
-        values.update(n % 7 if name == "day of week" else n for n in range(first, last + 1, step))
+        values.update(range(first, last + 1, step))
     return values
 
 
-def _number(text: str, names: dict[str, int]) -> int:
-    known = names.get(text[:3].lower()) if text[:3].isalpha() else None
-    if known is not None:
-        return known
-    if not text.isdigit():
-        raise ValueError(text)
-    return int(text)
+def _number(text: str, names: tuple[str, ...], first: int = 0) -> int:
+    """A number, or any beginning of a name: ``m`` is March."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    if text:
+        for number, name in enumerate(names, first):
+            if name.startswith(text.lower()):
+                return number
+    raise ValueError(text)

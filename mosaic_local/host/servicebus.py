@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import struct
 import time
+import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +17,11 @@ from azure.core.exceptions import AzureError
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
 from azure.servicebus.amqp import AmqpMessageBodyType
+from azure.servicebus.exceptions import MessageLockLostError
 
 from mosaic_local.host.config import HostJson
 from mosaic_local.host.functions import Function, ServiceBusTrigger
+from mosaic_local.host.guard import Guard
 from mosaic_local.host.invocations import Invoker
 from mosaic_local.host.messages import RpcTraceContext, TypedData
 from mosaic_local.host.settlement import InFlight, Settlement
@@ -53,9 +58,10 @@ class ServiceBusListener:
         host_json: HostJson,
         invoker: Invoker,
         settlement: Settlement,
+        guard: Guard | None = None,
     ) -> None:
         self._function, self._trigger, self._host_json = function, trigger, host_json
-        self._invoker, self._settlement = invoker, settlement
+        self._invoker, self._settlement, self._guard = invoker, settlement, guard or Guard()
         self._client: ServiceBusClient | None = None
         self._slots: set[asyncio.Task[None]] = set()
         self._idle = 0
@@ -69,12 +75,17 @@ class ServiceBusListener:
         self._halted = False
 
     @property
+    def name(self) -> str:
+        return self._trigger.queue
+
+    @property
     def listening(self) -> bool:
         """Whether a receiver is open."""
         return self._attached > 0
 
     async def open(self) -> None:
-        """Opens the first slots' links without receiving; returns when one stands."""
+        """Opens the first slots' links without receiving; returns when one stands, or the queue is not reachable: it is
+        then tried again and again while the host runs, as on the platform."""
         self._client = ServiceBusClient.from_connection_string(self._trigger.connection_string, retry_total=1)
         self._add_slots(min(_FIRST_SLOTS, self._host_json.max_concurrent_calls))
         await self._opened.wait()
@@ -90,6 +101,19 @@ class ServiceBusListener:
         await asyncio.gather(*self._slots, return_exceptions=True)
         if self._client is not None:
             await self._client.close()
+
+    async def abandon(self, tokens: Sequence[str]) -> None:
+        """Hands back messages of receivers that are gone. By management, which the SDK offers for its own receivers'
+        messages only."""
+        assert self._client is not None
+        try:
+            async with self._client.get_queue_receiver(self._trigger.queue) as receiver:
+                settle: Any = receiver._settle_message_via_mgmt_link
+                for token in tokens:
+                    with contextlib.suppress(MessageLockLostError):  # it ran out meanwhile, or was given back
+                        await settle("abandoned", [uuid.UUID(token)])
+        except Exception as exc:
+            log.warning("queue %s: what was in hand before could not be handed back: %s", self._trigger.queue, exc)
 
     async def halt(self) -> None:
         """No further invocation; a message that still comes in joins those in flight. Returns when no slot receives."""
@@ -136,9 +160,14 @@ class ServiceBusListener:
             except Exception as exc:
                 if not self._unreachable and not self._stopping.is_set():
                     self._unreachable = True
-                    log.warning(
-                        "queue %s is not reachable, trying again: %s: %s", self._trigger.queue, type(exc).__name__, exc
+                    log.error(
+                        "function %s does not listen: queue %s is not reachable, trying again: %s: %s",
+                        self._function.name,
+                        self._trigger.queue,
+                        type(exc).__name__,
+                        exc,
                     )
+                self._opened.set()
                 await self._pause(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
                 attempt += 1
             finally:
@@ -200,13 +229,14 @@ class ServiceBusListener:
         token = str(message.lock_token)
         entry = InFlight(receiver, message)
         self._settlement.in_flight[token] = entry
+        self._guard.held(self._trigger.queue, token)
         renewal = _Renewal(entry, self._host_json.max_auto_lock_renewal)
         succeeded = False
         try:
             properties = plain(message.application_properties or {})
             response = await self._invoker.run(
                 self._function,
-                TypedData(bytes=body_of(message)),
+                self._data(message),
                 trigger_metadata(message, properties),
                 _trace_context(properties),
             )
@@ -228,8 +258,10 @@ class ServiceBusListener:
                         pass
                     elif not succeeded:  # as the platform, whatever autoCompleteMessages says
                         await receiver.abandon_message(message)
+                        entry.settled = True
                     elif self._trigger.auto_complete:
                         await receiver.complete_message(message)
+                        entry.settled = True
                 except Exception as exc:
                     log.warning(
                         "function %s: the message could not be settled, its lock runs out by itself: %s: %s",
@@ -238,6 +270,23 @@ class ServiceBusListener:
                         exc,
                     )
                 self._settlement.in_flight.pop(token, None)
+                self._guard.settled(self._trigger.queue, token)
+
+    def _data(self, message: ServiceBusReceivedMessage) -> TypedData:
+        """The body as the trigger's data type has it: text unless that says binary. Bytes that are no UTF-8 are lost
+        then, as on the platform."""
+        body = body_of(message)
+        if self._trigger.binary:
+            return TypedData(bytes=body)
+        try:
+            return TypedData(string=body.decode())
+        except UnicodeDecodeError:
+            log.warning(
+                "function %s: the body of message %s is not UTF-8 and was made text of; data_type=binary keeps bytes",
+                self._function.name,
+                plain(message.message_id),
+            )
+            return TypedData(string=body.decode("utf-8", "replace"))
 
 
 class _Renewal:

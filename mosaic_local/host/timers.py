@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mosaic_local.host.functions import Function, TimerTrigger
@@ -14,14 +14,14 @@ from mosaic_local.host.messages import TypedData
 
 log = logging.getLogger("Host.Triggers.Timer")
 
-_MONITORED = timedelta(minutes=1)
+_NEVER = "0001-01-01T00:00:00+00:00"
 
 
 class TimerListener:
-    """One timer function. Occurrences never overlap; one that fell due while nothing ran is made up for once, as
-    past due.
+    """One timer function. Occurrences never overlap. One that fell due while nothing ran is made up for once, as past
+    due; one that fell due while the function ran, once as soon as that ends, and not as past due.
 
-    Only schedules of a minute or more are remembered over a restart, as on the platform."""
+    Only monitored schedules are remembered over a restart and tell the function their status."""
 
     def __init__(self, function: Function, trigger: TimerTrigger, state_dir: Path, invoker: Invoker) -> None:
         self._function, self._trigger, self._invoker = function, trigger, invoker
@@ -31,8 +31,7 @@ class TimerListener:
         self._task: asyncio.Task[None] | None = None
         self._by_hand: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
-        first = trigger.schedule.next_after(datetime.now(UTC))
-        self._monitored = trigger.use_monitor and trigger.schedule.next_after(first) - first >= _MONITORED
+        self._monitored = trigger.use_monitor and not trigger.schedule.within_a_minute
 
     @property
     def listening(self) -> bool:
@@ -58,19 +57,18 @@ class TimerListener:
         now = datetime.now(UTC)
         self._load()
         past_due = self._monitored and self._next is not None and self._next < now
-        if past_due or self._trigger.run_on_startup:
-            await self._fire(past_due=past_due)
-            self._advance(datetime.now(UTC))
-        elif self._next is None or not self._monitored:
+        if self._next is None:
             self._next = self._trigger.schedule.next_after(now)
             self._save()
+        if past_due or self._trigger.run_on_startup:
+            await self._fire(past_due=past_due)
+            self._advance(now)
         while True:
-            assert self._next is not None
             await self._sleep_until(self._next)
-            due = self._next
+            began = max(datetime.now(UTC), self._next)
             await self._fire(past_due=False)
-            # An occurrence that passed while this one ran is skipped, as on the platform.
-            self._advance(max(datetime.now(UTC), due))
+            # From the moment at which it began: one that passed meanwhile is due at once, as on the platform.
+            self._advance(began)
 
     async def _sleep_until(self, due: datetime) -> None:
         # In short steps: a suspended laptop or a set clock must not shift the schedule.
@@ -85,15 +83,15 @@ class TimerListener:
     async def _fire(self, past_due: bool) -> None:
         info = {
             "Schedule": {"AdjustForDST": True},
-            "ScheduleStatus": {
-                "Last": self._last.isoformat() if self._last else "0001-01-01T00:00:00+00:00",
-                "Next": self._next.isoformat() if self._next else None,
-                "LastUpdated": self._last.isoformat() if self._last else "0001-01-01T00:00:00+00:00",
-            },
+            "ScheduleStatus": self._status() if self._monitored else None,
             "IsPastDue": past_due,
         }
         async with self._turn:
             await self._invoker.run(self._function, TypedData(json=json.dumps(info)))
+
+    def _status(self) -> dict[str, str | None]:
+        last = self._last.isoformat() if self._last else _NEVER
+        return {"Last": last, "Next": self._next.isoformat() if self._next else None, "LastUpdated": last}
 
     def _load(self) -> None:
         if not self._monitored:

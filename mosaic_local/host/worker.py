@@ -12,6 +12,7 @@ from typing import Any
 
 import azure_functions_runtime as runtime
 from azure_functions_runtime.otel import otel_manager, update_opentelemetry_status
+from azure_functions_runtime.utils.executor import invocation_id_cv
 
 from mosaic_local.host.errors import AppLoadError
 from mosaic_local.host.messages import (
@@ -31,6 +32,13 @@ _HOST_VERSION = "4.0.0"
 _MAX_MESSAGE_BYTES = 2**31 - 1
 
 
+class WorkerExitedError(Exception):
+    """The app ended its process while a function ran."""
+
+    def __init__(self) -> None:
+        super().__init__("the worker's process ended")
+
+
 class Worker:
     """The worker library and the app that it loaded. ``load`` and the app run on ``loop``; ``invoke`` is called from
     the host's."""
@@ -39,6 +47,15 @@ class Worker:
         self._app, self._loop = app, loop
         self._tasks: set[asyncio.Task[None]] = set()
         self._request_ids = itertools.count(1)
+        self._names: dict[str, str] = {}
+        self._invoked: dict[str, str] = {}
+        self._answers: set[asyncio.Future[InvocationResponse]] = set()
+        self._exited = False
+
+    def current_function(self) -> str | None:
+        """The function that the caller's code runs in, on whatever thread; None outside of one."""
+        invocation_id = invocation_id_cv.get()
+        return self._invoked.get(invocation_id) if invocation_id else None
 
     async def load(self, settlement_host: str, settlement_port: int) -> list[RpcFunctionMetadata]:
         """Imports function_app.py and indexes it; on the worker's loop. Raises AppLoadError."""
@@ -72,6 +89,7 @@ class Worker:
                 self._wrap(function_load_request=FunctionLoadRequest(function.function_id, function))
             )
             self._check(loaded.result)
+        self._names = {function.function_id: function.name for function in functions}
         return functions
 
     async def invoke(
@@ -83,7 +101,10 @@ class Worker:
         trigger_metadata: dict[str, TypedData] | None = None,
         trace: RpcTraceContext | None = None,
     ) -> InvocationResponse:
-        """Runs one function and returns what the worker answers; never raises for what the function does."""
+        """Runs one function and returns what the worker answers. Raises WorkerExitedError, and nothing for what the
+        function does else."""
+        if self._exited:
+            raise WorkerExitedError
         request = InvocationRequest(
             invocation_id=invocation_id,
             function_id=function_id,
@@ -93,6 +114,8 @@ class Worker:
         )
         home = asyncio.get_running_loop()
         answer: asyncio.Future[InvocationResponse] = home.create_future()
+        self._answers.add(answer)
+        answer.add_done_callback(self._answers.discard)
 
         def start() -> None:
             # A task of its own per invocation: the worker attaches the trace context to it.
@@ -101,16 +124,28 @@ class Worker:
             task.add_done_callback(self._tasks.discard)
 
         async def run() -> None:
+            # The library sets it for functions on threads only.
+            invocation_id_cv.set(invocation_id)
+            self._invoked[invocation_id] = self._names.get(function_id, "")
             try:
                 response = await runtime.invocation_request(self._wrap(invocation_request=request))
                 home.call_soon_threadsafe(_resolve, answer, response, None)
-            except BaseException as exc:
+            except Exception as exc:
                 home.call_soon_threadsafe(_resolve, answer, None, exc)
-                if not isinstance(exc, Exception):
-                    raise
+            except BaseException:  # it ends this loop, and with it whatever else is in flight
+                home.call_soon_threadsafe(_resolve, answer, None, WorkerExitedError())
+                raise
+            finally:
+                self._invoked.pop(invocation_id, None)
 
         self._loop.call_soon_threadsafe(start)
         return await answer
+
+    def fail_all(self) -> None:
+        """On the host's loop: the worker's has ended; no invocation comes to an end by itself."""
+        self._exited = True
+        for answer in list(self._answers):
+            _resolve(answer, None, WorkerExitedError())
 
     def _wrap(self, **message: Any) -> SimpleNamespace:
         return SimpleNamespace(

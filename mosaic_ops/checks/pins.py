@@ -8,8 +8,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from mosaic_ops.bootstrap.pins import NODE_FILE
+from mosaic_ops.groups import ALONE, GROUPS
 from mosaic_ops.packaging import wheels
-from mosaic_ops.pinning import ALONE, GROUPS
 
 _BY_HAND: Final = ("requirements-bootstrap.txt", NODE_FILE)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mosaic_ops.bootstrap.pins import FILES, NODE_FILE
-from mosaic_ops.pinning import uv
+from mosaic_ops.groups import uv
 
 PLATFORMS: Final = {
     "Linux x86-64": "x86_64-manylinux_2_28",

@@ -14,12 +14,12 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from mosaic_core.agents.anomalies import KINDS
-from mosaic_core.agents.lexicon import PRIMARIES
 from mosaic_core.agents.routing import Specialist, route_question
 from mosaic_core.domain.envelope import Model
 from mosaic_core.domain.ledger import Answer
 from mosaic_core.domain.policy_engine import default_policy
+from mosaic_core.ledger.anomalies import KINDS
+from mosaic_core.ledger.knowledge import PRIMARIES
 from mosaic_ops.evaluations import jsonlines, predict
 from mosaic_ops.evaluations.inputs import DescriptorLine, MessageLine, QuestionLine
 from mosaic_ops.evaluations.jsonlines import InputError

@@ -10,10 +10,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
-from mosaic_core.agents.anomalies import find_anomalies
-from mosaic_core.agents.categorise import categorise
 from mosaic_core.domain.ledger import Answer, Finding, Transaction
 from mosaic_core.domain.policy import Assessment, Disposition, assess_message
+from mosaic_core.ledger.anomalies import find_anomalies
+from mosaic_core.ledger.categories.categorise import categorise
 from mosaic_ops.evaluations.inputs import DescriptorLine, LedgerLine, MessageLine, QuestionLine
 from mosaic_ops.evaluations.providers import Agents
 

@@ -11,8 +11,8 @@ from typing import Annotated, Final
 import typer
 
 from mosaic_ops.ops.here import Here, app
-from mosaic_ops.ops.main import ANYWHERE, COMPLETE, VERBS
 from mosaic_ops.ops.target import EmbeddedStack
+from mosaic_ops.ops.verbs import ANYWHERE, COMPLETE, VERBS
 
 __all__ = ["VERBS", "module_of", "run", "whole"]
 

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Annotated
 
 import typer
 
 from mosaic_core.domain.lanes import Lane
-from mosaic_ops.ops import queues, show
+from mosaic_ops.ops import findings, queues, show
+from mosaic_ops.ops.api import Json
 from mosaic_ops.ops.errors import OpsError
-from mosaic_ops.ops.here import (
-    Here,
-    JsonOption,
-    LaneOption,
-    LimitOption,
-    dlq,
-    queues_of,
-)
-from mosaic_ops.ops.queues import DeadLetter
+from mosaic_ops.ops.here import Here, JsonOption, LaneOption, LimitOption, dlq
+from mosaic_ops.ops.letters import Letters
+from mosaic_ops.ops.telling import tell_findings
 
 
 @dlq.command("list", epilog="Example: ./mosaic ops dlq list --lane conversation --limit 20")
 def dlq_list(ctx: typer.Context, lane: LaneOption = None, limit: LimitOption = 50, json: JsonOption = False) -> None:
     """Dead letters, the oldest first of each lane. Peeks: no message is received, locked or counted as delivered."""
-    letters = letters_of(ctx.obj, lane, limit)
+    letters = Letters(ctx.obj).of(lane, limit)
     if json:
         show.as_json({"deadLetters": [letter.json() for letter in letters]})
         return
@@ -48,7 +42,7 @@ def dlq_show(
     json: JsonOption = False,
 ) -> None:
     """One dead letter as the runbook wants it captured. Its content is not shown."""
-    found = [letter for letter in letters_of(ctx.obj, lane, queues.MOST) if queues.is_named(letter, asked)]
+    found = Letters(ctx.obj).of(lane, queues.MOST, named=asked)
     if not found:
         raise OpsError(f"no dead letter has this id; those that there are: ./mosaic ops dlq list{_lane_flag(lane)}")
     if json:
@@ -68,6 +62,7 @@ def dlq_show(
                 ("reason", letter.reason),
                 ("run id", letter.run_id),
                 ("attempt", letter.attempt),
+                ("replayed as", letter.replayed_as),
                 ("queue", letter.queue),
                 ("sequence number", letter.sequence_number),
                 ("enqueued", letter.enqueued_at_utc),
@@ -78,22 +73,29 @@ def dlq_show(
 
 @dlq.command("groups", epilog="Example: ./mosaic ops dlq groups")
 def dlq_groups(ctx: typer.Context, lane: LaneOption = None, json: JsonOption = False) -> None:
-    """Dead letters by lane, reason, code and exception type: two causes are two groups."""
-    letters = letters_of(ctx.obj, lane, queues.MOST)
-    found = queues.groups(letters)
+    """Dead letters by lane, reason, code and exception type: two causes are two groups. What each means and what to do;
+    the one whose cause looks mended is last. --json has the groups' ids."""
+    here: Here = ctx.obj
+    found = Letters(here).groups(lane)
     if json:
-        show.as_json({"groups": found, "deadLetters": len(letters)})
+        groups = [group.json() for group in found]
+        show.as_json({"groups": groups, "deadLetters": sum(group.count for group in found)})
         return
-    names = ("lane", "reason", "failureCode", "exceptionType", "count", "oldestAtUtc", "example")
-    show.table(
-        ("lane", "reason", "code", "exception", "count", "oldest", "example"),
-        ([group[name] for name in names] for group in found),
-    )
+    if not found:
+        show.line("none")
+        return
+    last = {} if (lanes := _lanes(here)) is None else {one["lane"]: one["recent"]["lastSuccessAtUtc"] for one in lanes}
+    told = [findings.of_group(group, last.get(group.lane)) for group in found]
+    show.line(f"{sum(group.count for group in found)} dead letters of {len(found)} causes: mend one, replay that alone")
+    tell_findings(finding for finding, is_over in sorted(told, key=lambda one: one[1]))
 
 
-def letters_of(here: Here, lane: Lane | None, limit: int) -> list[DeadLetter]:
-    named = dict(queues_of(here))
-    return asyncio.run(here.queues.dead_letters(queues.lanes_of(lane, named), limit))
+def _lanes(here: Here) -> list[Json] | None:
+    try:
+        lanes: list[Json] = here.api.get("/ops/lanes")["lanes"]
+    except OpsError:
+        return None
+    return lanes
 
 
 def _lane_flag(lane: Lane | None) -> str:

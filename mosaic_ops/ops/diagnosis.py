@@ -26,6 +26,8 @@ class Step:
     says: str
     do: str
     safe: str
+    shared: bool = False
+    """Its cause lies in the surroundings: where a later command succeeded, it is mended."""
 
     @property
     def anchor(self) -> str:

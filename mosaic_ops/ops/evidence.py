@@ -220,7 +220,7 @@ async def _tables(known: Any) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def _spans(asked: _Asked) -> AsyncIterator[Any]:
-    from mosaic_ops.evidence.spans import OfFiles, OfWorkspace
+    from mosaic_ops.ops.spans import OfFiles, OfWorkspace
 
     if asked.state is not None:
         yield OfFiles(asked.state)

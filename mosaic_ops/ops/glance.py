@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
 
-from mosaic_ops.ops import queues, show
+from mosaic_ops.ops import diagnosis, findings, queues, show
 from mosaic_ops.ops.api import Json
-from mosaic_ops.ops.errors import NOT_SO, OpsError, UnreachableError
+from mosaic_ops.ops.errors import NOT_SO, UNREACHABLE, OpsError, UnreachableError
 from mosaic_ops.ops.here import (
     Here,
     JsonOption,
@@ -20,11 +23,30 @@ from mosaic_ops.ops.here import (
     count_depths,
     queues_of,
 )
+from mosaic_ops.ops.letters import Letters
 from mosaic_ops.ops.queues import Depth
-from mosaic_ops.ops.words import ago, seconds_since
+from mosaic_ops.ops.telling import tell_findings
+from mosaic_ops.ops.words import ago, at, seconds_since
 
-DUE_SECONDS: Final = 60.0
-"""A worker that is up leaves no message that is due for longer."""
+NEWEST: Final = 20
+"""Runs and signals that are looked at for what fails now."""
+
+LONG: Final = (
+    "lane",
+    "active",
+    "scheduled",
+    "dead",
+    "oldest due",
+    "state",
+    "running",
+    "waiting",
+    "failed of ended",
+    "last success",
+    "open signals",
+)
+SHORT: Final = ("lane", "state", "active", "later", "dead", "oldest", "failed", "success", "errors")
+WIDE: Final = 140
+"""Columns of a terminal that `LONG` needs."""
 
 _POLL_SECONDS: Final = 0.5
 
@@ -41,64 +63,144 @@ class Status(StrEnum):
 
 @app.command(epilog="Example: ./mosaic ops status")
 def status(ctx: typer.Context, json: JsonOption = False) -> None:
-    """Lanes, dependencies, version: how it is now. Exit 1 where it is not ready."""
+    """What is wrong, the gravest first; then lanes, dependencies, version. Exit 1 where it is not ready."""
     here: Here = ctx.obj
-    with ThreadPoolExecutor(2) as pool:
-        health, lanes = pool.submit(here.api.health, "ready"), pool.submit(_lanes, here)
-        (code, ready), (found, untold) = health.result(), lanes.result()
-    named = {lane["lane"]: lane["queue"] for lane in found} or dict(queues.DEFAULT_QUEUES)
-    depths, unknown = count_depths(here, named)
+    look = _look(here)
+    found = findings.of(look.seen)
+    if look.away is not None:
+        found.insert(0, _away(here, look.away))
     if json:
-        by_queue = {depth.queue: depth.json() for depth in depths}
-        show.as_json(
-            {
-                "health": ready,
-                "lanes": [{**lane, "depth": by_queue.get(lane["queue"])} for lane in found],
-                "depths": [depth.json() for depth in depths],
-                "lanesUnknown": untold,
-                "depthsUnknown": unknown,
-            }
-        )
+        _as_json(look, found)
     else:
+        _tell(look, found)
+    if look.away is not None:
+        raise typer.Exit(UNREACHABLE)
+    if look.code != 200:
+        raise typer.Exit(NOT_SO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """``untold`` says why the tables' part is not known, ``unknown`` why the depths are not, ``unread`` why the dead
+    letters are not."""
+
+    code: int
+    seen: findings.Seen
+    away: UnreachableError | None
+    untold: str | None
+    unknown: str | None
+    unread: str | None
+
+
+def _look(here: Here) -> _Look:
+    """Everything that can be asked, side by side: what is away must not hide the rest."""
+    with ThreadPoolExecutor(6) as pool:
+        health = pool.submit(here.api.health, "ready")
+        lanes, runs, signals, groups = (
+            pool.submit(_asked, ask)
+            for ask in (
+                lambda: here.api.get("/ops/lanes"),
+                lambda: here.api.get("/ops/runs", limit=NEWEST)["runs"],
+                lambda: here.api.get("/ops/signals", limit=NEWEST)["signals"],
+                lambda: [queues.group_of_api(group) for group in Letters(here).api_groups()],
+            )
+        )
+        (found, untold), asked_at = lanes.result(), datetime.now(UTC)
+        told = found["lanes"] if found else []
+        named = {lane["lane"]: lane["queue"] for lane in told} or dict(queues.DEFAULT_QUEUES)
+        depths, unknown = pool.submit(count_depths, here, named).result()
+        away: UnreachableError | None = None
+        code, ready = 0, None
+        try:
+            code, ready = health.result()
+        except UnreachableError as error:
+            away = error
+        dead, unread = groups.result()
+        seen = findings.Seen(
+            health=ready,
+            lanes=told,
+            runs=runs.result()[0] or [],
+            signals=signals.result()[0] or [],
+            groups=dead or [],
+            depths=depths,
+            clock_ahead_seconds=(at(found["asOfUtc"]) - asked_at).total_seconds() if found else 0.0,
+        )
+    return _Look(code=code, seen=seen, away=away, untold=untold, unknown=unknown, unread=unread)
+
+
+def _asked[T](ask: Callable[[], T]) -> tuple[T | None, str | None]:
+    """The answer; or why there is none: storage, the queues or a role may be what is missing."""
+    try:
+        return ask(), None
+    except OpsError as error:
+        return None, str(error)
+
+
+def _away(here: Here, error: UnreachableError) -> findings.Finding:
+    dead = [name for name, number in here.target.processes.items() if _process(number) == "down"]
+    what = f"the app does not answer; its process is down: {', '.join(dead)}" if dead else "the app does not answer"
+    step = diagnosis.of_code("app_away")
+    return findings.Finding(
+        what=what, says=step.says, do=step.do, command=step.command, section=step.section, said=str(error)
+    )
+
+
+def _as_json(look: _Look, found: list[findings.Finding]) -> None:
+    seen = look.seen
+    by_queue = {depth.queue: depth.json() for depth in seen.depths}
+    show.as_json(
+        {
+            "findings": [one.json() for one in found],
+            "health": seen.health,
+            "lanes": [{**lane, "depth": by_queue.get(lane["queue"])} for lane in seen.lanes],
+            "depths": [depth.json() for depth in seen.depths],
+            "deadLetterGroups": [group.json() for group in seen.groups],
+            "lanesUnknown": look.untold,
+            "depthsUnknown": look.unknown,
+            "deadLettersUnknown": look.unread,
+        }
+    )
+
+
+def _tell(look: _Look, found: list[findings.Finding]) -> None:
+    ready = look.seen.health
+    how = ready["status"] if ready is not None else "not known: the app does not answer"
+    wrong = "nothing is wrong" if not found else f"{len(found)} finding{'s' if len(found) > 1 else ''}, gravest first"
+    show.fields([("status", f"{how}; {wrong}")])
+    tell_findings(found)
+    show.line("")
+    _tell_lanes(look)
+    for what, why in (("queue depths", look.unknown), ("dead letters", look.unread)):
+        if why:
+            show.prose(f"{what} unknown: {why}", style="yellow")
+    if ready is not None:
+        show.line("")
         show.fields(
             [
-                ("status", ready["status"]),
-                *((dependency["name"], dependency["state"]) for dependency in ready["dependencies"]),
+                *((part["name"], _part_state(part)) for part in ready["dependencies"]),
                 ("version", ready["version"]),
                 ("commit", ready["commit"]),
                 ("package", ready["packageDigest"]),
             ]
         )
-        show.line("")
-        headings = (
-            "lane",
-            "active",
-            "scheduled",
-            "dead",
-            "oldest due",
-            "state",
-            "running",
-            "waiting",
-            "failed of ended",
-        )
-        if untold:
-            show.table(headings[:5], (_depth_row(depth) for depth in depths))
-            show.line(f"runs and signals unknown: {untold}", "yellow")
-        else:
-            show.table((*headings, "last success", "open signals"), (_lane_row(lane, depths) for lane in found))
-        if unknown:
-            show.line(f"queue depths unknown: {unknown}", "yellow")
-    if code != 200:
-        raise typer.Exit(NOT_SO)
 
 
-def _lanes(here: Here) -> tuple[list[Json], str | None]:
-    """The lanes as the tables have them; or why that is not known: storage may be what is down."""
-    try:
-        lanes: list[Json] = here.api.get("/ops/lanes")["lanes"]
-    except UnreachableError as error:
-        return [], str(error)
-    return lanes, None
+def _part_state(part: Json) -> str:
+    return f"{part['state']} ({part['reason']})" if part.get("reason") else str(part["state"])
+
+
+def _tell_lanes(look: _Look) -> None:
+    seen = look.seen
+    if look.untold:
+        headings = ("lane", "active", "scheduled", "dead", "oldest due")
+        show.table(headings, (_depth_row(depth) for depth in seen.depths))
+        show.prose(f"runs and signals unknown: {look.untold}", style="yellow")
+        return
+    there = show.width()
+    if there is not None and there < WIDE:
+        show.table(SHORT, (_short_row(lane, seen.depths) for lane in seen.lanes))
+    else:
+        show.table(LONG, (_lane_row(lane, seen.depths) for lane in seen.lanes))
 
 
 def _state(lane: Json) -> str:
@@ -119,7 +221,14 @@ def _depth_row(depth: Depth) -> list[object]:
     return [depth.lane, depth.active, depth.scheduled, depth.dead_lettered, ago(depth.oldest_at_utc)]
 
 
-def _lane_row(lane: Json, depths: list[Depth]) -> list[object]:
+def _short_row(lane: Json, depths: Sequence[Depth]) -> list[object]:
+    """Of the columns of `_lane_row` those that a narrow terminal has room for."""
+    name, *counts, state, _, _, failed, success, signals = _lane_row(lane, depths)
+    held = "paused" if lane.get("pause") else state
+    return [name, held, *counts, str(failed).replace(" of ", "/"), success, str(signals).partition(" ")[0]]
+
+
+def _lane_row(lane: Json, depths: Sequence[Depth]) -> list[object]:
     depth = next((one for one in depths if one.queue == lane["queue"]), None)
     recent, signals = lane["recent"], lane["openSignals"]
     ended = recent["completed"] + recent["needsReview"] + recent["failed"]
@@ -234,11 +343,11 @@ def lacking_of(here: Here, part: Part, status: Status) -> str:
         here.api.health("live")
         return ""
     code, ready = here.api.health("ready")
-    down = [one["name"] for one in ready["dependencies"] if one["state"] != "up"]
+    down = [one["name"] for one in ready["dependencies"] if one["state"] != "up" and one["required"]]
     if part is Part.API or (status is Status.HEALTHY and code != 200):
         return f"{', '.join(down) or 'it'} is down" if code != 200 else ""
-    if "serviceBus" in down:
-        return "its queues are not reachable"
+    if queue_parts := [name for name in down if name.startswith("serviceBus")]:
+        return f"its queues are not reachable: {', '.join(queue_parts)} is down"
     if here.target.is_embedded:
         triggers = [function for function in here.api.functions() if "serviceBusTrigger" in _trigger(function)]
         disabled = [str(function["name"]) for function in triggers if function.get("isDisabled")]
@@ -251,5 +360,6 @@ def lacking_of(here: Here, part: Part, status: Status) -> str:
     depths, unknown = count_depths(here, dict(queues_of(here)))
     if unknown and here.target.is_embedded:
         return unknown
-    old = [depth.lane for depth in depths if depth.oldest_at_utc and seconds_since(depth.oldest_at_utc) > DUE_SECONDS]
-    return f"messages are due for more than {DUE_SECONDS:.0f} s on {', '.join(old)}" if old else ""
+    late = findings.DUE_SECONDS
+    old = [depth.lane for depth in depths if depth.oldest_at_utc and seconds_since(depth.oldest_at_utc) > late]
+    return f"messages are due for more than {late:.0f} s on {', '.join(old)}" if old else ""

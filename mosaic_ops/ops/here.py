@@ -67,7 +67,9 @@ def queues_of(here: Here) -> list[tuple[str, str]]:
     """The lanes' real queues; their usual names where the API cannot be asked: it may be what is down."""
     try:
         return [(lane["lane"], lane["queue"]) for lane in here.api.get("/ops/lanes")["lanes"]]
-    except UnreachableError:
+    except OpsError as error:
+        if not isinstance(error, UnreachableError) and error.api_code != "role_required":
+            raise
         return list(queues.DEFAULT_QUEUES.items())
 
 

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from mosaic_core.config.table import TELEMETRY_HUB
 from mosaic_core.domain.envelope import iso
-from mosaic_ops.ops.api import Json
 from mosaic_ops.ops.errors import UnreachableError
 
-HUB: Final = "runtime-telemetry-stream"
+HUB: Final = TELEMETRY_HUB.default
 CONSUMER_GROUP: Final = "mosaic-money-runtime"
 COMMAND: Final = "mosaic.runtime.command."
+
+type Told = dict[str, Any]
+"""What one event says: ids, codes and times."""
 
 _SECONDS: Final = 60.0
 """For all partitions' events of the past; more of them are read on the next call."""
@@ -53,9 +56,9 @@ class Hub:
     name: str = HUB
     consumer_group: str = CONSUMER_GROUP
 
-    async def since(self, moment: datetime) -> tuple[list[Json], bool]:
+    async def since(self, moment: datetime) -> tuple[list[Told], bool]:
         """What was told from then on, oldest first, and whether that is all up to now. Raises `UnreachableError`."""
-        found: list[Json] = []
+        found: list[Told] = []
         async with self._client() as client:
             partitions = await _guarded(client.get_partition_ids())
             told = await asyncio.gather(*(_guarded(client.get_partition_properties(one)) for one in partitions))
@@ -64,7 +67,7 @@ class Hub:
             whole = await asyncio.gather(*reading)
         return sorted(found, key=lambda event: (str(event["atUtc"]), str(event["id"]))), all(whole)
 
-    async def follow(self, moment: datetime, tell: Callable[[Json], None]) -> None:
+    async def follow(self, moment: datetime, tell: Callable[[Told], None]) -> None:
         """Every event from then on, as it comes, until this is cancelled. Raises `UnreachableError`."""
         async with self._client() as client:
             partitions = await _guarded(client.get_partition_ids())
@@ -99,7 +102,7 @@ class Hub:
             yield await opened.enter_async_context(client)
 
 
-async def _until_now(client: Any, held: Mapping[str, Any], moment: datetime, tell: Callable[[Json], None]) -> bool:
+async def _until_now(client: Any, held: Mapping[str, Any], moment: datetime, tell: Callable[[Told], None]) -> bool:
     """One partition's up to its newest at the time of asking. False: not all of them came in time."""
     done, failed = asyncio.Event(), asyncio.get_running_loop().create_future()
     newest = held["last_enqueued_sequence_number"]
@@ -123,7 +126,7 @@ async def _read(
     client: Any,
     partition: str,
     moment: datetime,
-    tell: Callable[[Json], None],
+    tell: Callable[[Told], None],
     failed: asyncio.Future[UnreachableError],
     *,
     wait: float | None = None,
@@ -163,7 +166,7 @@ async def _end(tasks: Sequence[asyncio.Future[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def of_event(body: str, enqueued_at: datetime | None) -> Json | None:
+def of_event(body: str, enqueued_at: datetime | None) -> Told | None:
     """What an event says, its ids and codes; None: it is none of ours."""
     try:
         event = json.loads(body)

@@ -9,24 +9,7 @@ from typing import Final
 
 from mosaic_ops.ops.errors import OpsError
 from mosaic_ops.ops.target import EmbeddedStack
-
-ANYWHERE: Final = ("--target", "--state", "--url", "--token-command", "--service-bus")
-COMPLETE: Final = "_MOSAIC_OPS_COMPLETE"
-VERBS: Final = {
-    "deadletters": ("dlq",),
-    "events": ("events",),
-    "evidence": ("evidence",),
-    "glance": ("status", "resources", "wait"),
-    "households": ("erase", "export"),
-    "members": ("members",),
-    "replays": ("replay",),
-    "runs": ("runs", "run", "next", "trace"),
-    "send": ("send",),
-    "signals": ("signals", "resolve", "approvals"),
-    "steering": ("lane", "cancel"),
-    "told": ("logs", "telemetry"),
-}
-"""Which module registers which verbs: the verb that is typed imports its own, and waits for no other's."""
+from mosaic_ops.ops.verbs import ANYWHERE, COMPLETE, VERBS
 
 _ASKS_NOTHING_AS_OPERATOR: Final = frozenset({"events", "logs", "send", "telemetry"})
 """Verbs that do without the operator's token, or take a member's."""

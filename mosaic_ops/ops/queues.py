@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mosaic_core.domain import dead_letters
-from mosaic_core.domain.ids import clean, guid_or_empty, normalise_guid
+from mosaic_core.domain.ids import clean, normalise_guid
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_ops.ops.errors import UnreachableError
 from mosaic_ops.ops.target import Bus
@@ -42,6 +41,33 @@ class DeadLetter:
     exception_type: str | None
     delivery_count: int
     enqueued_at_utc: str | None
+    group_id: str = ""
+    replayed_as: str | None = None
+
+    def json(self) -> dict[str, Any]:
+        return {_camel(name): getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Dead letters of one cause. ``example`` is the newest one's message id, ``rationale`` what the worker said of
+    it."""
+
+    group_id: str
+    lane: str
+    reason: str
+    failure_code: str | None
+    exception_type: str | None
+    count: int
+    oldest_at_utc: str | None
+    newest_at_utc: str | None
+    example: str
+    rationale: str | None
+
+    @property
+    def code(self) -> str:
+        """What tells the cause: the failure code, or the reason where a message never was an attempt."""
+        return (self.failure_code if self.reason == "processing_failed" else None) or self.reason
 
     def json(self) -> dict[str, Any]:
         return {_camel(name): getattr(self, name) for name in self.__slots__}
@@ -169,25 +195,69 @@ class Queues:
             ) from error
 
 
-def groups(letters: Iterable[DeadLetter]) -> list[dict[str, Any]]:
-    """Counts by lane, reason, code and exception type, the largest first; with the oldest and one example."""
+def groups(letters: Iterable[DeadLetter]) -> list[Group]:
+    """By lane, reason, code and exception type, the largest first."""
     found: dict[tuple[str | None, ...], list[DeadLetter]] = {}
     for letter in letters:
         found.setdefault((letter.lane, letter.reason, letter.failure_code, letter.exception_type), []).append(letter)
-    told = [
-        {
-            "lane": lane,
-            "reason": reason,
-            "failureCode": code,
-            "exceptionType": exception,
-            "count": len(members),
-            "oldestAtUtc": min((m.enqueued_at_utc for m in members if m.enqueued_at_utc), default=None),
-            "newestAtUtc": max((m.enqueued_at_utc for m in members if m.enqueued_at_utc), default=None),
-            "example": members[0].message_id,
-        }
-        for (lane, reason, code, exception), members in found.items()
-    ]
-    return sorted(told, key=lambda group: (-group["count"], str(group["lane"]), str(group["reason"])))
+    told = [_group(members) for members in found.values()]
+    return sorted(told, key=lambda group: (-group.count, group.lane, group.reason))
+
+
+def _group(members: Sequence[DeadLetter]) -> Group:
+    newest = max(members, key=lambda letter: letter.sequence_number)
+    times = [letter.enqueued_at_utc for letter in members if letter.enqueued_at_utc]
+    return Group(
+        group_id=newest.group_id,
+        lane=newest.lane,
+        reason=newest.reason,
+        failure_code=newest.failure_code,
+        exception_type=newest.exception_type,
+        count=len(members),
+        oldest_at_utc=min(times, default=None),
+        newest_at_utc=max(times, default=None),
+        example=newest.message_id,
+        rationale=newest.rationale,
+    )
+
+
+def of_api(row: Mapping[str, Any]) -> DeadLetter:
+    """As ``GET /ops/dead-letters`` has it."""
+    return DeadLetter(
+        lane=row["lane"],
+        queue=row["queue"],
+        sequence_number=row["sequenceNumber"],
+        message_id=row["messageId"],
+        command_id=row["commandId"],
+        correlation_id=row["correlationId"],
+        command_type=row["commandType"],
+        reason=row["deadLetterReason"],
+        failure_code=row["code"],
+        rationale=row["rationale"],
+        run_id=row["runId"],
+        attempt=row.get("attempt"),
+        exception_type=row["exceptionType"],
+        delivery_count=row["deliveryCount"],
+        enqueued_at_utc=row["enqueuedAtUtc"],
+        group_id=row["groupId"],
+        replayed_as=row["replayedAs"],
+    )
+
+
+def group_of_api(row: Mapping[str, Any]) -> Group:
+    """As ``GET /ops/dead-letters/groups`` has it. An app of an earlier version names no message."""
+    return Group(
+        group_id=row["groupId"],
+        lane=row["lane"],
+        reason=row["reason"],
+        failure_code=row["code"],
+        exception_type=row["exceptionType"],
+        count=row["count"],
+        oldest_at_utc=row["oldestAtUtc"],
+        newest_at_utc=row["newestAtUtc"],
+        example=row.get("newestMessageId") or next(iter(row["sampleCommandIds"]), ""),
+        rationale=row.get("rationale"),
+    )
 
 
 def is_named(letter: DeadLetter, asked: str) -> bool:
@@ -200,39 +270,33 @@ def is_named(letter: DeadLetter, asked: str) -> bool:
 
 
 def _told(lane: str, queue: str, message: Any) -> DeadLetter:
-    properties = {_text(name): value for name, value in (message.application_properties or {}).items()}
-    scalars = {name: value for name, value in properties.items() if isinstance(value, (str, bool, int))}
-    head = dead_letters.head(b"".join(message.body), scalars)
-    said = dead_letters.said(str(message.dead_letter_error_description or ""))
-    message_id = str(message.message_id or "")
-    command_id = head.get("commandId") or guid_or_empty(message_id) or None
-    rationale = said.get("rationale")
-    correlation = said.get("correlation") or head.get("correlationId") or message.correlation_id
+    """As the API would tell it."""
+    from mosaic_core.adapters.browsing import browsed
+    from mosaic_core.services.replay.letters import letter_of
+
+    letter = letter_of(Lane(lane), browsed(queue, message))
     return DeadLetter(
         lane=lane,
         queue=queue,
-        sequence_number=message.sequence_number or 0,
-        message_id=clean(message_id),
-        command_id=command_id,
-        correlation_id=clean(str(correlation)) if correlation else None,
-        command_type=clean(head["commandType"]) if "commandType" in head else None,
-        reason=dead_letters.reason_of(str(message.dead_letter_reason or "none given")),
-        failure_code=said.get("code"),
-        rationale=rationale,
-        run_id=said.get("run"),
-        attempt=int(attempt) if (attempt := said.get("attempt", "")).isdigit() and attempt != "0" else None,
-        exception_type=dead_letters.exception_of(rationale),
-        delivery_count=message.delivery_count or 0,
-        enqueued_at_utc=_time(message.enqueued_time_utc),
+        sequence_number=letter.sequence_number,
+        message_id=letter.message_id,
+        command_id=letter.command_id,
+        correlation_id=letter.correlation_id,
+        command_type=letter.command_type,
+        reason=letter.reason,
+        failure_code=letter.code,
+        rationale=letter.rationale,
+        run_id=letter.run_id,
+        attempt=letter.attempt,
+        exception_type=letter.exception_type,
+        delivery_count=letter.delivery_count,
+        enqueued_at_utc=_time(letter.enqueued_at),
+        group_id=letter.group_id,
     )
 
 
 def _is_due(message: Any) -> bool:
     return str(getattr(message.state, "name", "ACTIVE")).upper() == "ACTIVE"
-
-
-def _text(name: object) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
 def _time(moment: datetime | None) -> str | None:

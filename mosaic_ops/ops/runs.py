@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from mosaic_core.domain.ids import clean, normalise_guid
+from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import RunStatus
 from mosaic_ops.ops import diagnosis, queues, show, telemetry
 from mosaic_ops.ops.api import Json
@@ -24,6 +24,7 @@ from mosaic_ops.ops.here import (
     app,
     queues_of,
 )
+from mosaic_ops.ops.letters import Letters
 from mosaic_ops.ops.queues import DeadLetter
 from mosaic_ops.ops.signals import signals_table
 from mosaic_ops.ops.words import attempt, guid, key_fields, run_fields, since_of
@@ -168,11 +169,12 @@ def _story(here: Here, asked: str, *, with_dead_letters: bool) -> tuple[Json, li
     if not with_dead_letters or (story is not None and not _may_be_dead(story)):
         assert story is not None
         return story, []
-    named = queues_of(here)
-    lanes = [pair for pair in named if story is None or story["queue"] in (None, pair[1])]
-    ids = {clean(asked), *(filter(None, (story["commandId"], story["runId"])) if story else ())}
-    dead = asyncio.run(here.queues.dead_letters(lanes))
-    letters = [letter for letter in dead if any(queues.is_named(letter, one) for one in ids)]
+    lane = None
+    if story is not None and story["queue"] is not None:
+        lane = next((Lane(name) for name, queue in queues_of(here) if queue == story["queue"]), None)
+    # one that was sent again by hand has an id of its own, and names the command
+    named = (story["commandId"] if story is not None else None) or asked
+    letters = Letters(here).of(lane, queues.MOST, named=named)
     if story is None:
         if not letters:
             raise missing

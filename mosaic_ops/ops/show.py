@@ -44,28 +44,61 @@ def as_json(found: Any) -> None:
     sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
 
+def width() -> int | None:
+    """The terminal's; None where the output goes to none."""
+    return console().width if sys.stdout.isatty() else None
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """A line a row. Where a terminal is too narrow for all but the last column, a line a value: half of an id, or a
+    heading of two letters, helps nobody."""
+    from rich.cells import cell_len
+    from rich.console import Console
     from rich.table import Table
 
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    if not cells:
+        line("none" if not title else f"{title}: none")
+        return
+    widths = [
+        max(cell_len(str(heading)), *(cell_len(row[place].plain) for row in cells))
+        for place, heading in enumerate(headings)
+    ]
+    there = width()
+    if there is not None and sum(widths[:-1]) + 2 * len(widths) + min(widths[-1], 24) > there:
+        if title:
+            line(title, "italic")
+        for number, row in enumerate(cells):
+            if number:
+                line("")
+            fields(zip(headings, row, strict=True))
+        return
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         made.add_column(heading, no_wrap=True, overflow="ignore")
-    count = 0
-    for row in rows:
-        made.add_row(*(_cell(cell) for cell in row))
-        count += 1
-    if count:
-        out = console()
-        out.print(made, soft_wrap=True, crop=False)
-    else:
-        line("none" if not title else f"{title}: none")
+    for row in cells:
+        made.add_row(*row)
+    # the terminal itself breaks the last column's long texts
+    wide = Console(file=sys.stdout, width=max(sum(widths) + 2 * len(widths), 20), highlight=False, soft_wrap=True)
+    wide.print(made, soft_wrap=True, crop=False)
+
+
+def prose(text: str, *, indent: int = 0, style: str = "") -> None:
+    """Broken between words, where a terminal is narrower."""
+    import textwrap
+
+    there = width()
+    said = _harmless(text)
+    lines = textwrap.wrap(said, max(there - 1, 20), break_long_words=False, break_on_hyphens=False) if there else [said]
+    for number, part in enumerate(lines):
+        line(part if number == 0 else f"{' ' * indent}{part}", style)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:
     """A name and a value a line; what is not there is left out."""
     from rich.text import Text
 
-    shown = [(name, value) for name, value in pairs if value not in (None, "", [])]
+    shown = [(name, value) for name, value in pairs if value not in (None, [], "") and str(value) != ""]
     width = max((len(name) for name, _ in shown), default=0)
     out = console()
     for name, value in shown:
@@ -86,6 +119,8 @@ def aside(text: str) -> None:
 def _cell(value: object) -> Text:
     from rich.text import Text
 
+    if isinstance(value, Text):
+        return value
     said = "" if value is None else "yes" if value is True else "no" if value is False else str(value)
     return Text(_harmless(said), style=_STYLES.get(said, ""))
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
-from mosaic_ops.ops import show
+from mosaic_ops.ops import findings, show
 from mosaic_ops.ops.api import Json
 from mosaic_ops.ops.here import (
     Here,
@@ -18,6 +18,7 @@ from mosaic_ops.ops.here import (
     SinceOption,
     app,
 )
+from mosaic_ops.ops.telling import tell_findings
 from mosaic_ops.ops.words import guid, since_of
 
 
@@ -49,6 +50,13 @@ def signals(
     if json:
         show.as_json({"signals": found, "nextCursor": cursor})
         return
+    opened: dict[str, list[Json]] = {}
+    for signal in found:
+        if not signal["isResolved"]:
+            opened.setdefault(signal["signalCode"], []).append(signal)
+    if opened:
+        tell_findings(findings.of_signals(code, members) for code, members in opened.items())
+        show.line("")
     signals_table(found)
     if cursor is not None:
         show.line("there are more; --limit raises the number, --since and the filters narrow it")

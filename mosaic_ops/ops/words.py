@@ -88,8 +88,12 @@ def guid(text: str | None, option: str) -> str | None:
         raise typer.BadParameter(str(wrong), param_hint=option) from None
 
 
+def at(moment: str) -> datetime:
+    return datetime.fromisoformat(moment)
+
+
 def seconds_since(moment: str) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    return (datetime.now(UTC) - at(moment)).total_seconds()
 
 
 def ago(moment: str | None) -> str:

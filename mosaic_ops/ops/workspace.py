@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from mosaic_ops.evidence.spans import span_of
 from mosaic_ops.ops import telemetry
 from mosaic_ops.ops.errors import UnreachableError, UsageError
+from mosaic_ops.ops.spans import span_of
 from mosaic_ops.ops.telemetry import Line
 from mosaic_ops.smoke.errors import NotReachableError
 from mosaic_ops.smoke.workspace import rows_of

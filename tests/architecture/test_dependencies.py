@@ -85,9 +85,12 @@ def python_files(*places: str, but: tuple[str, ...] = ()) -> list[Path]:
             id="operations",
         ),
         pytest.param(
-            python_files("mosaic_local", "bench"),
+            python_files("mosaic_local", "bench", but=("mosaic_local/pytest_plugin.py",)),
             ("requirements.txt", "requirements-model.txt", "requirements-ops.txt", "requirements-local.txt"),
             id="embedded stack",
+        ),
+        pytest.param(
+            [ROOT / "mosaic_local" / "pytest_plugin.py"], ("requirements-dev.txt",), id="embedded stack's pytest plugin"
         ),
     ],
 )

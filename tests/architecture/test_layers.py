@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("adapters", "agents", "domain", "entrypoints", "lanes", "services")
+ROOMS = ("adapters", "agents", "domain", "entrypoints", "lanes", "ledger", "services")
+MODULES = ("bootstrap", "computing", "concurrency", "config", "notices", "ports", "telemetry")
 
 
 @pytest.fixture
@@ -18,8 +19,8 @@ def project(tmp_path: Path) -> Path:
     for package in ("mosaic_core", "mosaic_ops", "mosaic_local", "bench", *(f"mosaic_core/{room}" for room in ROOMS)):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").touch()
-    (tmp_path / "mosaic_core" / "ports.py").touch()
-    (tmp_path / "mosaic_core" / "bootstrap.py").touch()
+    for module in MODULES:
+        (tmp_path / "mosaic_core" / f"{module}.py").touch()
     return tmp_path
 
 
@@ -40,6 +41,9 @@ def test_the_empty_rooms_keep_the_contracts(project: Path) -> None:
     ("importer", "line"),
     [
         ("mosaic_core/domain/lanes.py", "from mosaic_core import ports"),
+        ("mosaic_core/domain/lanes.py", "from mosaic_core import ledger"),
+        ("mosaic_core/ledger/rows.py", "from mosaic_core import agents"),
+        ("mosaic_core/ledger/rows.py", "from mosaic_core import ports"),
         ("mosaic_core/services/deliver.py", "from mosaic_core import entrypoints"),
         ("mosaic_core/lanes/sweep.py", "from mosaic_core import services"),
         ("mosaic_core/agents/offline.py", "from mosaic_core import services"),
@@ -53,10 +57,33 @@ def test_the_empty_rooms_keep_the_contracts(project: Path) -> None:
         ("mosaic_core/adapters/tables.py", "import mosaic_local"),
         ("mosaic_core/bootstrap.py", "import mosaic_ops"),
         ("mosaic_ops/ops.py", "import mosaic_local"),
+        ("mosaic_core/agents/offline.py", "from mosaic_core import lanes"),
+        ("mosaic_core/ports.py", "from mosaic_core import config"),
+        ("mosaic_core/forecasts.py", ""),  # a module that nobody has placed
     ],
 )
 def test_an_import_against_the_direction_is_found(project: Path, importer: str, line: str) -> None:
     (project / importer).write_text(line + "\n", encoding="utf-8")
+    answer = lint(project)
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    assert "BROKEN" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from mosaic_core.services import enqueue",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from mosaic_core.services import enqueue",
+        "def late() -> None:\n    from mosaic_core.services import enqueue",
+    ],
+    ids=["plain", "type-only", "late"],
+)
+def test_a_circle_between_neighbours_is_found(project: Path, back: str) -> None:
+    services = project / "mosaic_core" / "services"
+    (services / "enqueue.py").write_text("from mosaic_core.services import outbox\n", encoding="utf-8")
+    (services / "outbox.py").touch()
+    assert lint(project).returncode == 0
+    (services / "outbox.py").write_text(back + "\n", encoding="utf-8")
     answer = lint(project)
     assert answer.returncode == 1, answer.stdout + answer.stderr
     assert "BROKEN" in answer.stdout

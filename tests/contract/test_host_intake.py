@@ -128,7 +128,7 @@ async def test_a_body_at_the_limit_passes_and_one_beyond_it_does_not() -> None:
         for declared in (True, False):
             assert await post(port, size=MB, declared=declared) == 204
             assert await post(port, size=MB + 1, declared=declared) in (413, 0)
-        assert app.sizes == [MB, MB]
+        assert app.sizes == [MB, 0]  # without Content-Length the function is given none of it, as on the platform
 
 
 async def test_large_bodies_are_in_memory_a_few_at_a_time_and_small_ones_pass_them() -> None:

@@ -202,7 +202,7 @@ def test_http_hands_over_route_query_headers_body_and_trace(echo: Echo) -> None:
     assert answer["trace"] == TRACE_ID
 
 
-def test_http_prefers_the_more_specific_route_and_keeps_every_cookie(echo: Echo) -> None:
+def test_http_asks_the_first_function_by_name_whose_route_fits_and_keeps_every_cookie(echo: Echo) -> None:
     status, headers, body = echo.http("GET", "/api/v1/items/special/parts/7")
     assert (status, body) == (200, b"special")
     assert headers.get_all("Set-Cookie") == ["a=1; Path=/; HttpOnly; SameSite=Lax", "b=2; Secure"]

@@ -24,7 +24,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from mosaic_core.entrypoints.http.answers import CODES
-from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from mosaic_core.entrypoints.http.call import Route
+from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.entrypoints.openapi import document, document_text
 from mosaic_core.services.membership import CHOICE_HEADER
 from tests.support.api import ALICE_HOUSEHOLD, BASE, ApiWorld

@@ -21,9 +21,10 @@ from azure.storage.blob import BlobServiceClient
 from typer.testing import CliRunner
 
 from mosaic_local import cli, state
+from mosaic_local.embedded import ENVIRONMENT
 from mosaic_local.errors import PartError, StackError
 from mosaic_local.seed import SAMPLE
-from mosaic_local.stack import CONSUMER_GROUP, ENVIRONMENT, TELEMETRY_HUB, Stack, StackOptions
+from mosaic_local.stack import CONSUMER_GROUP, TELEMETRY_HUB, Stack, StackOptions
 
 pytestmark = pytest.mark.e2e
 

@@ -85,7 +85,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="the-digest-is-believed",
-        file="mosaic_core/config.py",
+        file="mosaic_core/config/build.py",
         old='packaged.get("digest", "") if packaged.get("code") == code else ""',
         new='packaged.get("digest", "")',
         caught_by=("tests/unit/test_config.py::test_the_package_s_digest_stands_only_where_its_code_does",),

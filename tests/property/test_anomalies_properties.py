@@ -10,11 +10,11 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.agents.anomalies import KINDS, find_anomalies, finding_key
-from mosaic_core.agents.categorise import categorise
-from mosaic_core.agents.descriptors import clean_descriptor, merchant_key
-from mosaic_core.agents.lexicon import PRIMARIES
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.ledger.anomalies import KINDS, find_anomalies, finding_key
+from mosaic_core.ledger.categories.categorise import categorise
+from mosaic_core.ledger.descriptors import clean_descriptor, merchant_key
+from mosaic_core.ledger.knowledge import PRIMARIES
 from mosaic_ops.evaluations.households import simulate
 
 _DAYS = st.one_of(

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.agents.anomalies import KINDS, find_anomalies
-from mosaic_core.agents.anomalies.ordered import RunningMedian, Scatter, Without, has_near, quantile, robust_spread
-from mosaic_core.agents.recurring import Series, median, recurring_series
-from mosaic_core.agents.transfers import match_transfers
 from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.ledger.anomalies import KINDS, find_anomalies
+from mosaic_core.ledger.anomalies.ordered import RunningMedian, Scatter, Without, has_near, quantile, robust_spread
+from mosaic_core.ledger.recurring import Series, median, recurring_series
+from mosaic_core.ledger.transfers import match_transfers
 from mosaic_local.sample.household import sample_household
 from mosaic_ops.evaluations.households import simulate
 from tests.support import quadratic

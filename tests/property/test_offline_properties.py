@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.agents.offline import answer, compute
-from mosaic_core.agents.offline.ledgerview import rows_of
-from mosaic_core.agents.offline.periods import everything, find_periods
-from mosaic_core.agents.offline.query import Group
+from mosaic_core.agents.offline import answer
+from mosaic_core.agents.offline.periods import find_periods
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.ledger import compute
+from mosaic_core.ledger.periods import everything
+from mosaic_core.ledger.query import Group
+from mosaic_core.ledger.rows import rows_of
 
 AS_OF = date(2026, 11, 24)
 _CATEGORIES = (

@@ -19,6 +19,7 @@ from mosaic_core.config import Build
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.lanes import RULES
 from mosaic_core.domain.records import Membership
+from mosaic_core.entrypoints import asyncapi, openapi
 from mosaic_core.entrypoints.http import Api, create_blueprint
 from mosaic_core.ports import Finding, Principal, Stores, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
@@ -65,7 +66,7 @@ class StaticVerifier:
 
     async def verify(self, token: str) -> Principal:
         if token == "forged":
-            raise RequestError(401, "member_context_invalid", "the caller's token does not hold")
+            raise RequestError("member_context_invalid", "the caller's token does not hold")
         subject, *roles = token.split("+")
         return Principal(subject, frozenset(roles))
 
@@ -131,6 +132,8 @@ class Services:
     verifier: TokenVerifier
     platform_principal: Callable[[str], Principal] | None
     quota: CommandQuota | None
+    openapi: Callable[[], str] = openapi.document_text
+    asyncapi: Callable[[], str] = asyncapi.document_text
 
 
 @dataclass

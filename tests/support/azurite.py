@@ -31,6 +31,7 @@ class Azurite:
     blobs: StorageConnection
     table_port: int
     keys: Secrets
+    log: Path
 
     def tables_behind(self, port: int) -> StorageConnection:
         """The same tables by another port, for a proxy."""
@@ -38,12 +39,14 @@ class Azurite:
 
 
 @contextmanager
-def running_azurite() -> Iterator[Azurite]:
-    """Where Azurite is not installed the tests that need it are skipped, and fail in CI."""
+def running_azurite(location: Path | None = None, *, by_partition: bool = True) -> Iterator[Azurite]:
+    """In memory unless it has a ``location``. Where Azurite is not installed the tests that need it are skipped, and
+    fail in CI."""
     keys = Secrets("mosaictests", base64.b64encode(secrets.token_bytes(32)).decode(), "", "")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            part = azurite.start(None, 0, 0, keys, Path(folder) / "azurite.log", lambda _part, _code: None)
+            log = Path(folder) / "azurite.log"
+            part = azurite.start(location, 0, 0, keys, log, lambda _part, _code: None, by_partition=by_partition)
         except PartError as missing:
             if os.environ.get("CI"):
                 raise
@@ -55,6 +58,7 @@ def running_azurite() -> Iterator[Azurite]:
                 blobs=StorageConnection(azurite.connection_string(keys, blob, table, "Blob")),
                 table_port=table,
                 keys=keys,
+                log=log,
             )
         finally:
             part.stop(azurite.STOP_SECONDS)

@@ -14,9 +14,10 @@ from decimal import Decimal
 from itertools import pairwise
 from unittest.mock import patch
 
-from mosaic_core.agents import anomalies, recurring
-from mosaic_core.agents.anomalies import purchases
-from mosaic_core.agents.anomalies.ledgerview import (
+from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.ledger import anomalies, recurring
+from mosaic_core.ledger.anomalies import purchases
+from mosaic_core.ledger.anomalies.ledgerview import (
     Evident,
     LedgerView,
     grouped,
@@ -26,8 +27,8 @@ from mosaic_core.agents.anomalies.ledgerview import (
     money,
     short,
 )
-from mosaic_core.agents.anomalies.ordered import quantile
-from mosaic_core.agents.anomalies.purchases import (
+from mosaic_core.ledger.anomalies.ordered import quantile
+from mosaic_core.ledger.anomalies.purchases import (
     _DUPLICATE_WITHIN,
     _SERIOUS,
     _SMALL_CHANGE,
@@ -45,7 +46,7 @@ from mosaic_core.agents.anomalies.purchases import (
     _span,
     _times,
 )
-from mosaic_core.agents.anomalies.rhythms import (
+from mosaic_core.ledger.anomalies.rhythms import (
     _HISTORY,
     _MONTH,
     _NEW_AFTER,
@@ -56,10 +57,9 @@ from mosaic_core.agents.anomalies.rhythms import (
     _still_fed,
     _too_large_to_end,
 )
-from mosaic_core.agents.lexicon import trade_words
-from mosaic_core.agents.recurring import Charge, Series, _abbreviates, _best_fit, _fit, _skeleton, _spread, median
-from mosaic_core.agents.transfers import TRANSFERS, WITHIN_DAYS
-from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.ledger.knowledge import trade_words
+from mosaic_core.ledger.recurring import Charge, Series, _abbreviates, _best_fit, _fit, _skeleton, _spread, median
+from mosaic_core.ledger.transfers import TRANSFERS, WITHIN_DAYS
 
 
 @contextmanager

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from types import CodeType
 
-from mosaic_core.agents import categorise, descriptors
-from mosaic_core.agents.offline import ledgerview, reading
+from mosaic_core.agents.offline import reading
+from mosaic_core.ledger import descriptors, rows
+from mosaic_core.ledger.categories import categorise
 
 
 def steps(function: Callable[[], object]) -> int:
@@ -19,8 +20,8 @@ def steps(function: Callable[[], object]) -> int:
         descriptors.clean_descriptor,
         descriptors.merchant_words,
         categorise._score,
-        ledgerview._looks,
-        ledgerview._found,
+        rows._looks,
+        rows._found,
         reading._corrected,
     ):
         cached.cache_clear()

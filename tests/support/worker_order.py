@@ -20,7 +20,7 @@ import grpc
 from google.protobuf.wrappers_pb2 import StringValue
 
 from mosaic_local.host import messages
-from mosaic_ops.pinning import uv
+from mosaic_ops.groups import uv
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PLATFORM_LIBRARY: Final = "1.1.1"

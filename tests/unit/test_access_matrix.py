@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from mosaic_core.domain.membership import RIGHTS, Right, Role, allows, role_of
-from mosaic_core.entrypoints.http.call import Access
-from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from mosaic_core.entrypoints.http.call import Access, Route
+from mosaic_core.entrypoints.http.routes import ROUTES
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, ApiWorld
 from tests.support.records import MEMBERSHIP
 

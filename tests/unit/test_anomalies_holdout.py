@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mosaic_core.agents.anomalies import KINDS, find_anomalies
+from mosaic_core.ledger.anomalies import KINDS, find_anomalies
 from mosaic_ops.evaluations.households import HOLDOUT_SEEDS, Score, judge, simulate
 
 

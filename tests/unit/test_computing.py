@@ -15,15 +15,15 @@ from datetime import date
 import pytest
 
 from mosaic_core import computing
-from mosaic_core.agents.anomalies import find_anomalies
-from mosaic_core.agents.categorise import HouseholdContext
-from mosaic_core.agents.transfers import match_transfers
 from mosaic_core.computing import StoppedError, checkpoint, compute, unless_stopped
 from mosaic_core.domain.envelope import TransactionLine
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.lanes import ingestion
 from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
+from mosaic_core.ledger.anomalies import find_anomalies
+from mosaic_core.ledger.categories.categorise import HouseholdContext
+from mosaic_core.ledger.transfers import match_transfers
 from mosaic_core.services.limits import DeliveryLimits
 from tests.support.ledgers import row
 from tests.support.world import World

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mosaic_core.config import table
 from mosaic_core.entrypoints import timers
 from mosaic_local.host.schedule import Schedule
 from mosaic_ops import costs
@@ -75,8 +76,8 @@ def test_an_idle_month_is_the_timers_and_the_hours() -> None:
 @pytest.mark.parametrize(
     ("tick", "schedule"),
     [
-        ("sweepTick", timers.DEFAULT_SCHEDULE),
-        ("outboxTick", timers.DEFAULT_OUTBOX_SCHEDULE),
+        ("sweepTick", table.SWEEP_SCHEDULE.default),
+        ("outboxTick", table.OUTBOX_SCHEDULE.default),
         ("approvalsTick", timers.APPROVALS_SCHEDULE),
         ("watchTick", timers.WATCH_SCHEDULE),
     ],

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from mosaic_core.agents import offline
-from mosaic_core.agents.anomalies import find_anomalies
-from mosaic_core.agents.categorise import categorise
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.ledger.anomalies import find_anomalies
+from mosaic_core.ledger.categories.categorise import categorise
 from mosaic_ops import cli
 from mosaic_ops.evaluations.households import simulate
 from tests.support.ledgers import AS_OF, calm, monthly, row

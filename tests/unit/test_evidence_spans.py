@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from mosaic_ops.evidence.spans import OfFiles, OfWorkspace
+from mosaic_ops.ops.spans import OfFiles, OfWorkspace
 from mosaic_ops.smoke.errors import NotReachableError
 
 COMMAND = "a1" * 16

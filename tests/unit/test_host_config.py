@@ -1,6 +1,7 @@
 """host.json, app settings and bindings: what the embedded host takes, and what it refuses by name."""
 
 import json
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -33,9 +34,11 @@ def host_json(tmp_path: Path, content: object) -> HostJson:
     return HostJson.load(path)
 
 
-def metadata(*bindings: Mapping[str, object], retry: RpcRetryOptions | None = None) -> RpcFunctionMetadata:
+def metadata(
+    *bindings: Mapping[str, object], retry: RpcRetryOptions | None = None, name: str = "f"
+) -> RpcFunctionMetadata:
     raw = [json.dumps(binding) for binding in bindings]
-    return RpcFunctionMetadata(name="f", function_id="1", raw_bindings=raw, retry_options=retry)
+    return RpcFunctionMetadata(name=name, function_id="1", raw_bindings=raw, retry_options=retry)
 
 
 def test_the_apps_own_host_json_is_imitated_in_full() -> None:
@@ -72,16 +75,64 @@ def test_unlimited_function_timeout(tmp_path: Path) -> None:
         ({"version": "2.0", "extensions": {"serviceBus": {"prefetchCount": 5}}}, "prefetchCount"),
         ({"version": "2.0", "extensions": {"serviceBus": {"maxConcurrentCalls": 0}}}, "maxConcurrentCalls"),
         ({"version": "2.0", "extensions": {"serviceBus": {"autoCompleteMessages": "no"}}}, "autoCompleteMessages"),
+        ({"version": "2.0", "extensions": {"queues": {}}}, "extensions.queues"),
+        ({"version": "2.0", "logging": {"logLevels": {}}}, "logging.logLevels"),
+        ({"version": "2.0", "logging": {"logLevel": {"Function.f": "Loud"}}}, "logLevel.Function.f"),
+        ({"version": "2.0", "extensionBundle": {"idd": "x"}}, "extensionBundle.idd"),
         ({"version": "2.0", "functionTimeout": "10 minutes"}, "functionTimeout"),
         ({"version": "2.0", "logging": {"logLevel": {"default": "Loud"}}}, "logLevel.default"),
         ({"version": "1.0"}, "version"),
         ({}, "version"),
         ("{", "not valid JSON"),
+        ("[]", "no JSON object"),
     ],
 )
 def test_what_is_not_imitated_is_refused_by_name(tmp_path: Path, content: object, named: str) -> None:
     with pytest.raises(HostConfigurationError, match=named.replace(".", r"\.")):
         host_json(tmp_path, content)
+
+
+def test_settings_are_laid_over_host_json(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0", "functionTimeout": "00:05:00"}')
+    loaded = HostJson.load(
+        tmp_path / "host.json",
+        {
+            "AzureFunctionsJobHost__functionTimeout": "00:00:07",
+            "azurefunctionsjobhost__extensions__serviceBus__maxConcurrentCalls": "3",
+            "AzureFunctionsJobHost__extensions__serviceBus__autoCompleteMessages": "False",
+            "AzureFunctionsJobHost:extensions:http:routePrefix": "",
+            "AzureFunctionsJobHost__logging__logLevel__Function.work": "Error",
+            "AzureFunctions": "x",
+        },
+    )
+    assert loaded.function_timeout == timedelta(seconds=7)
+    assert (loaded.max_concurrent_calls, loaded.auto_complete_messages, loaded.route_prefix) == (3, False, "")
+    assert loaded.log_level("Function.work.User") == logging.ERROR
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AzureFunctionsJobHost__extensions__queues__batchSize", "3"),
+        ("AzureFunctionsJobHost__functionTimeout", "ten"),
+        ("AzureFunctionsJobHost__extensions__serviceBus__maxConcurrentCalls", "many"),
+    ],
+)
+def test_a_setting_over_host_json_that_is_not_imitated_is_refused_by_name(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    with pytest.raises(HostConfigurationError, match=name):
+        HostJson.load(tmp_path / "host.json", {name: value})
+
+
+def test_the_longest_category_decides_a_log_level(tmp_path: Path) -> None:
+    levels = {"default": "Warning", "Function": "Information", "function.noisy": "None", "Host.Results": "Error"}
+    loaded = host_json(tmp_path, {"version": "2.0", "logging": {"logLevel": levels}})
+    categories = ("Function.f.User", "Function.Noisy.User", "Host.General", "Host.Results", "my.logger")
+    assert [loaded.log_level(category) for category in categories] == [20, 51, 30, 40, 30]
+    assert not loaded.log_results
+    assert host_json(tmp_path, {"version": "2.0"}).log_level("Function.f") == logging.INFO
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
@@ -124,9 +175,12 @@ def test_a_function_is_disabled_by_setting(name: str, value: str, disabled: bool
 
 
 def test_the_three_triggers_are_read() -> None:
-    bus, http, timer = read_functions(
-        [metadata(BUS | {"autoCompleteMessages": False}), metadata(HTTP, RETURN), metadata(TIMER)], HostJson(), SETTINGS
-    )
+    entries = [
+        metadata(TIMER, name="c"),
+        metadata(HTTP, RETURN, name="B"),
+        metadata(BUS | {"autoCompleteMessages": "False"}, name="a"),
+    ]
+    bus, http, timer = read_functions(entries, HostJson(), SETTINGS)
     assert bus.trigger == ServiceBusTrigger("msg", "orders", SETTINGS["Bus"], auto_complete=False)
     assert isinstance(http.trigger, HttpTrigger)
     assert http.trigger.route.text == "api/v1/x/{id}"
@@ -153,7 +207,14 @@ def test_auto_complete_falls_back_to_host_json(host_wide: bool) -> None:
         (metadata(BUS | {"connection": "Nowhere"}), "'Nowhere'"),
         (metadata(BUS | {"queueName": "%Nothing%"}), "'Nothing'"),
         (metadata(TIMER | {"schedule": "every day"}), "'every day'"),
-        (metadata(HTTP | {"route": "a/{x:range(1)}"}, RETURN), "not imitated"),
+        (metadata(BUS | {"dataType": "STREAM"}), "stream"),
+        (metadata(BUS | {"dataType": "text"}), "'dataType'"),
+        (metadata(BUS | {"autoCompleteMessages": "maybe"}), "'autoCompleteMessages'"),
+        (metadata(BUS | {"whatever": 5}), "'whatever'"),
+        (metadata(TIMER | {"runOnStartup": 1}), "'runOnStartup'"),
+        (metadata(HTTP, RETURN | {"dataTypes": "x"}), "'dataTypes'"),
+        (metadata(HTTP | {"route": "a/{x:even}"}, RETURN), "'even'"),
+        (metadata(HTTP | {"route": "/a"}, RETURN), "slashes"),
         (metadata(TIMER, retry=RpcRetryOptions(3, "fixed_delay")), "retry policy"),
         (metadata(RETURN), "0 triggers"),
     ],
@@ -168,3 +229,23 @@ def test_a_binding_that_is_not_imitated_is_refused_by_name(entry: RpcFunctionMet
 def test_an_identity_based_connection_is_refused_as_such() -> None:
     with pytest.raises(HostConfigurationError, match="identity-based"):
         read_functions([metadata(BUS)], HostJson(), {"Queue": "q", "Bus__fullyQualifiedNamespace": "x"})
+
+
+def test_functions_come_in_the_order_of_their_names_and_get_no_route_twice() -> None:
+    entries = [metadata(HTTP | {"route": name}, RETURN, name=name) for name in ("b", "A", "C_", "ca")]
+    assert [function.name for function in read_functions(entries, HostJson(), SETTINGS)] == ["A", "b", "ca", "C_"]
+    posts = metadata(HTTP | {"route": "B", "methods": ["POST"]}, RETURN, name="other")
+    assert len(read_functions([*entries, posts], HostJson(), SETTINGS)) == 5
+    for methods in (["POST", "GET"], None):
+        again = metadata(HTTP | {"route": "B", "methods": methods}, RETURN, name="other")
+        with pytest.raises(HostConfigurationError, match="'other': its route is the one of function 'b'"):
+            read_functions([*entries, again], HostJson(), SETTINGS)
+    with pytest.raises(HostConfigurationError, match="'B': the name is given twice"):
+        read_functions([*entries, metadata(TIMER, name="B")], HostJson(), SETTINGS)
+
+
+@pytest.mark.parametrize(("data_type", "binary"), [(None, False), ("STRING", False), ("BINARY", True)])
+def test_a_body_is_text_unless_the_binding_says_binary(data_type: str | None, binary: bool) -> None:
+    (function,) = read_functions([metadata(BUS | {"dataType": data_type})], HostJson(), SETTINGS)
+    assert isinstance(function.trigger, ServiceBusTrigger)
+    assert function.trigger.binary is binary

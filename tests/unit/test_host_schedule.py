@@ -18,7 +18,13 @@ from mosaic_local.host.schedule import Schedule
         ("*/10 * * * * *", "2026-12-31T23:59:55", "2027-01-01T00:00:00"),
         ("0 30 9 * * mon-fri", "2026-11-27T09:30:00", "2026-11-30T09:30:00"),
         ("0 0 0 * * 0", "2026-11-24T00:00:00", "2026-11-29T00:00:00"),
-        ("0 0 0 * * 5-7", "2026-11-28T00:00:00", "2026-11-29T00:00:00"),
+        ("0 0 0 * * fri-sun", "2026-11-29T00:00:00", "2026-11-30T00:00:00"),  # turned round: Sunday to Friday
+        ("0 0 0 * * fri-sun", "2026-11-27T00:00:00", "2026-11-29T00:00:00"),
+        ("0 50-40/5 * * * *", "2026-11-24T10:00:00", "2026-11-24T10:40:00"),
+        ("0 0 0 1 m *", "2026-11-24T00:00:00", "2027-03-01T00:00:00"),
+        ("0 */0 5 * * *", "2026-11-24T05:01:30", "2026-11-24T05:02:00"),
+        ("*/5 * * * *", "2026-11-24T10:02:30", "2026-11-24T10:05:00"),
+        ("30 2 * * mon", "2026-11-24T10:02:30", "2026-11-30T02:30:00"),
         ("0 0 0 29 feb *", "2026-11-24T00:00:00", "2028-02-29T00:00:00"),
         ("0 0 0 13 * friday", "2026-11-24T00:00:00", "2027-08-13T00:00:00"),
         ("5,10 10/20 1-3 1 1,july *", "2026-11-24T00:00:00", "2027-01-01T01:10:05"),
@@ -46,16 +52,21 @@ def test_next_is_the_first_that_fits(seconds: str, minutes: str, moment: datetim
 @pytest.mark.parametrize(
     "text",
     [
-        "*/5 * * * *",
         "00:05:00",
+        "* * * *",
         "60 * * * * *",
         "0 0 24 * * *",
         "0 0 0 0 * *",
         "0 0 0 32 * *",
         "0 0 0 * 13 *",
-        "0 0 0 * * 8",
-        "0 5-1 * * * *",
-        "0 */0 * * * *",
+        "0 0 0 * * 7",
+        "0 0 0 * * 5-7",
+        "0 0 0 * * fridays",
+        "0 0 0 * dez *",
+        "0 5-60 * * * *",
+        "0 1, * * * *",
+        "0 1- * * * *",
+        "0 1/ * * * *",
         "0 x * * * *",
         "0 0 0 30 2 *",
         "0 0 0 ? * *",
@@ -66,3 +77,17 @@ def test_next_is_the_first_that_fits(seconds: str, minutes: str, moment: datetim
 def test_what_is_no_schedule_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="schedule"):
         Schedule.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "within"),
+    [
+        ("*/10 * * * * *", True),
+        ("0,30 0-59 * * * sun-sat", True),
+        ("0 * * * * *", False),
+        ("0,30 0 * * * *", False),
+        ("*/10 * * * * mon", False),
+    ],
+)
+def test_only_what_comes_more_than_once_in_every_minute_is_not_monitored(text: str, within: bool) -> None:
+    assert Schedule.parse(text).within_a_minute is within

@@ -15,9 +15,9 @@ from opentelemetry.trace import SpanKind, format_trace_id
 
 from mosaic_core import telemetry
 from mosaic_core.adapters.identity import PlatformPrincipals
-from mosaic_core.entrypoints.http.call import Access
+from mosaic_core.entrypoints.http.call import Access, Route
 from mosaic_core.entrypoints.http.requests import Request
-from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from mosaic_core.entrypoints.http.routes import ROUTES
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, BOB_HOUSEHOLD, BOB_USER, ApiWorld
 
 GUARDED = [route for route in ROUTES if route.access != Access.ANYBODY]

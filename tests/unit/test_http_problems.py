@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +13,13 @@ import pytest
 from mosaic_core.domain.errors import QueueUnavailableError, RequestError, StoreUnreachableError
 from mosaic_core.entrypoints.http import answers
 from mosaic_core.entrypoints.http.answers import CODES, prefers_problem
-from mosaic_core.entrypoints.http.call import Access
-from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from mosaic_core.entrypoints.http.call import Access, Route
+from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.entrypoints.openapi import document
 from tests.support.api import CONVERSATION, ApiWorld
 from tests.unit.test_access_matrix import url
 
+CODE = Path(__file__).resolve().parents[2] / "mosaic_core"
 JSON, PROBLEM = "application/json", "application/problem+json"
 
 
@@ -126,6 +130,25 @@ def test_every_type_leads_to_its_description() -> None:
     assert pointer == "/components/x-problem-types/"
     for code, (status, meaning) in CODES.items():
         assert types[code] == {"title": meaning, "status": status}
-        with pytest.raises(RequestError) as refusal:
-            raise answers.refused(code, "")
-        assert refusal.value.status == status
+        assert answers.error(RequestError(code, ""), "0" * 32).status_code == status
+
+
+def test_every_code_that_is_raised_has_its_status_in_the_one_table() -> None:
+    """A code that the table lacks would have no status to be answered with."""
+    raised = {
+        (str(path.relative_to(CODE)), node.args[0].value)
+        for path in CODE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "RequestError"
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert len(raised) >= 20
+    assert {(file, code) for file, code in raised if code not in CODES} == set()
+
+
+@pytest.mark.parametrize("room", ["domain", "services", "lanes", "agents"])
+def test_http_statuses_are_the_entrypoints_own(room: str) -> None:
+    for path in (CODE / room).rglob("*.py"):
+        assert not re.search(r"HTTPStatus|^(?:from|import) http\b", path.read_text("utf-8"), re.MULTILINE), path

@@ -476,7 +476,7 @@ async def test_which_code_answers_is_for_operators(world: ApiWorld, path: str, u
 
 async def test_health_is_told_while_the_issuer_is_away(world: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(*_: object) -> None:
-        raise RequestError(503, "identity_unavailable", "no keys")
+        raise RequestError("identity_unavailable", "no keys")
 
     monkeypatch.setattr("tests.support.api.StaticVerifier.verify", away)
     answer = await world.get("/health/ready", token="ops+Mosaic.Operator.Read")

@@ -79,7 +79,6 @@ def test_derived_ids_stay_as_they_are() -> None:
         "mismatch": ids.mismatch_signal_id("q", PLAIN, "h"),
         "finding": ids.finding_signal_id(PLAIN, "key"),
         "approval": ids.approval_id(PLAIN, "h"),
-        "stage": ids.stage_id(PLAIN, 1, 1),
     } == {
         "run": "7b91962df8ac5c1499fb30513feb4071",
         "client": "8cde942ff52e5bf5a43d7cc275d490cc",
@@ -90,7 +89,6 @@ def test_derived_ids_stay_as_they_are() -> None:
         "mismatch": "cd642fa138725f718800ebd5c2284bd0",
         "finding": "2436afa1386a58dc87953ec1819b0fa6",
         "approval": "737c1dc5aac35388a384abf5812acb2e",
-        "stage": "0392f25c7ac4506d8a3014c73db5b3c0",
     }
 
 
@@ -109,9 +107,5 @@ def test_ids_of_different_kinds_do_not_meet() -> None:
         ids.client_command_id("a", "b", "c"),
         ids.mismatch_signal_id("a", "b", "c"),
         ids.rejected_message_signal_id("a", "b", "c"),
-        ids.stage_id("a", 1, 2),
-        ids.stage_id("a", 2, 1),
-        ids.stage_id("a", 12, 1),
-        ids.stage_id("a", 1, 21),
     ]
     assert len(set(made)) == len(made)

@@ -16,7 +16,6 @@ import pytest
 
 from mosaic_core.adapters.memory import MemoryLedger
 from mosaic_core.adapters.rows import encode_transaction
-from mosaic_core.agents.categorise import learning_key
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, TransactionLine, parse_json
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
@@ -28,6 +27,7 @@ from mosaic_core.lanes import ingestion
 from mosaic_core.lanes.context import LaneResult
 from mosaic_core.lanes.household import CATEGORY, LEARNED
 from mosaic_core.lanes.ingestion import IngestionLane
+from mosaic_core.ledger.categories.categorise import learning_key
 from mosaic_core.ports import LedgerWrite, Stores
 from mosaic_local.sample.household import sample_household
 from tests.support import records

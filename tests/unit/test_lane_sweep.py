@@ -13,8 +13,6 @@ import pytest
 
 from mosaic_core.adapters.memory import MemorySignals
 from mosaic_core.adapters.tables.stores import INDEX, SIGNALS, TableSignals
-from mosaic_core.agents.anomalies import KINDS, find_anomalies, finding_key
-from mosaic_core.agents.categorise import categorise
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, NightlyAnomalySweep
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
@@ -26,6 +24,8 @@ from mosaic_core.domain.settlement import Complete, Reschedule
 from mosaic_core.lanes import sweep as sweep_module
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.lanes.sweep import sweep_lane
+from mosaic_core.ledger.anomalies import KINDS, find_anomalies, finding_key
+from mosaic_core.ledger.categories.categorise import categorise
 from mosaic_core.ports import ETag
 from mosaic_local.sample.household import sample_household
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld, cut_off_in

@@ -117,6 +117,6 @@ def test_who_asks_no_model_does_not_import_it(module: str) -> None:
 
 
 def test_the_agent_itself_loads_its_tools_when_first_asked() -> None:
-    code = "import mosaic_core.agents.model, sys; print([m for m in sys.modules if '.offline' in m or '.lexicon' in m])"
+    code = "import mosaic_core.agents.model, sys; print([m for m in sys.modules if '.offline' in m or '.ledger.' in m])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.agents.offline import categories, conversation, requests
+from mosaic_core.agents.offline import conversation, requests
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.policy_actions import Category
 from mosaic_core.domain.records import OpenFinding
+from mosaic_core.ledger.categories import names as categories
 from mosaic_core.ports import AgentReply, AgentTurn
 from mosaic_ops.evaluations.packs import messages
 from mosaic_ops.evaluations.questions import CANNOT, HELD_OUT, QUESTIONS

@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 
 from mosaic_core.agents.offline import answer
-from mosaic_core.agents.offline.ledgerview import rows_of
 from mosaic_core.agents.offline.periods import find_periods
-from mosaic_core.agents.offline.query import Query
 from mosaic_core.agents.offline.reading import corrected, tidy
 from mosaic_core.agents.offline.understand import understand
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.ledger.query import Query
+from mosaic_core.ledger.rows import rows_of
 
 AS_OF = date(2026, 11, 24)
 

@@ -10,6 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,12 +22,11 @@ import pytest
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_ops import cli
-from mosaic_ops.ops import glance, queues, telemetry
-from mosaic_ops.ops import main as main_module
+from mosaic_ops.ops import glance, queues, telemetry, verbs
 from mosaic_ops.ops.api import Api
 from mosaic_ops.ops.errors import OpsError, UnreachableError, UsageError
 from mosaic_ops.ops.main import hoisted
-from mosaic_ops.ops.queues import DeadLetter, Depth, Queues, groups, is_named
+from mosaic_ops.ops.queues import DeadLetter, Depth, Queues, groups
 from mosaic_ops.ops.target import Bus, Deployment, EmbeddedStack
 from tests.support.api import ALICE_HOUSEHOLD, ApiWorld
 from tests.support.world import COMMAND_ID, QUEUE, RUN_ID, Work, World
@@ -41,8 +41,10 @@ class Stack:
         self.work = World(Work(["fail"]))
         self.world = ApiWorld(clock=self.work.clock)
         self.world.stores = self.work.stored
+        self.world.replays = replace(self.world.replays, stores=self.work.stored, browser=self.work.broker)
         self.state = state
         self.letters: list[DeadLetter] = []
+        """What a look into the queues shows: then the API does not know the dead letters."""
         self.depth = 0
         self.asked: list[str] = []
         self.functions = [
@@ -80,6 +82,8 @@ class Stack:
         self.asked.append(f"{method} {parts.path}" + (f"?{parts.query}" if parts.query else ""))
         if parts.path == "/admin/functions":
             return 200, json.dumps(self.functions).encode()
+        if self.letters and parts.path.startswith("/api/v1/agent/ops/dead-letters"):
+            return 503, json.dumps({"error": {"code": "queue_unavailable", "message": "the queue is away"}}).encode()
         more = {name: value for name, value in headers.items() if name != "Authorization"}
         token = headers["Authorization"].removeprefix("Bearer ")
         url = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -233,7 +237,9 @@ def test_with_storage_away_status_and_resources_tell_what_is_known(
     code, out, said = ops("status")
     assert (code, said) == (1, "")
     assert "runs and signals unknown: storage did not answer" in out
-    assert "conversation  0       2" in out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["conversation", "0", "2"] in [line[:3] for line in lines]
+    assert "1. tables is down" in out
     code, out, said = ops("status", "--json")
     assert (code, json.loads(out)["lanes"], len(json.loads(out)["depths"])) == (1, [], 3)
     code, out, said = ops("resources")
@@ -411,28 +417,30 @@ def test_two_causes_are_two_groups() -> None:
     found = groups(
         [
             letter(),
-            letter(message_id="b"),
+            letter(message_id="b", sequence_number=9),
             letter(failure_code="unexpected_error", exception_type="KeyError"),
             letter(failure_code="unexpected_error", exception_type="TypeError"),
             letter(reason="invalid_json", failure_code="invalid_json"),
         ]
     )
-    assert [(g["reason"], g["failureCode"], g["exceptionType"], g["count"]) for g in found] == [
-        ("processing_failed", "broken", None, 2),
-        ("invalid_json", "invalid_json", None, 1),
-        ("processing_failed", "unexpected_error", "KeyError", 1),
-        ("processing_failed", "unexpected_error", "TypeError", 1),
+    assert [(g.code, g.exception_type, g.count, g.example) for g in found] == [
+        ("broken", None, 2, "b"),
+        ("invalid_json", None, 1, COMMAND_ID),
+        ("unexpected_error", "KeyError", 1, COMMAND_ID),
+        ("unexpected_error", "TypeError", 1, COMMAND_ID),
     ]
 
 
-def message(body: bytes, description: str | None, **changes: Any) -> Any:
+def peeked(body: bytes, description: str | None, **changes: Any) -> Any:
     whole: dict[str, Any] = {
         "body": [body],
         "application_properties": {},
         "message_id": "m-1",
         "correlation_id": None,
+        "subject": None,
         "sequence_number": 3,
         "delivery_count": 2,
+        "state": 0,
         "dead_letter_reason": "processing_failed",
         "dead_letter_error_description": description,
         "enqueued_time_utc": datetime(2026, 1, 1, tzinfo=UTC),
@@ -445,38 +453,70 @@ ENVELOPE = json.dumps(
 ).encode()
 
 
-@pytest.mark.parametrize("deflated", [False, True])
-def test_a_dead_letter_is_told_by_its_ids_and_never_by_its_content(deflated: bool) -> None:
-    sent = zlib.compress(ENVELOPE) if deflated else ENVELOPE
-    properties = {b"bodyEncoding": "deflate"} if deflated else {}
-    said = (
-        f"unexpected_error; run={RUN_ID}; correlation=agent:h:c:1; attempt=5; an unexpected KeyError ended; the attempt"
-    )
-    told = queues._told("conversation", QUEUE, message(sent, said, application_properties=properties))
-    assert (told.command_id, told.run_id, told.attempt) == (COMMAND_ID, RUN_ID, 5)
-    assert (told.failure_code, told.exception_type) == ("unexpected_error", "KeyError")
-    assert told.rationale == "an unexpected KeyError ended; the attempt"
-    assert "secret" not in json.dumps(told.json())
+def test_a_look_into_the_queue_tells_what_the_api_tells(stack: Stack, ops: Ops) -> None:
+    """One reading: the same dead letter by either way is the same, and its content is in neither."""
+    stack.fail()
+    code, by_api, _ = ops("dlq", "show", COMMAND_ID, "--json")
+    assert code == 0
+    [told] = json.loads(by_api)["deadLetters"]
+    [dead] = stack.work.broker.dead_letters(QUEUE)
+    message = dead.message
+    seen = queues._told(
+        "conversation",
+        QUEUE,
+        peeked(
+            message.body,
+            dead.description,
+            message_id=message.message_id,
+            correlation_id=message.correlation_id,
+            application_properties=dict(message.properties),
+            dead_letter_reason=dead.reason,
+        ),
+    ).json()
+    for name in set(told) - {"sequenceNumber", "deliveryCount", "enqueuedAtUtc"}:
+        assert seen[name] == told[name], name
+    assert told["attempt"] == 5
+    sent = zlib.compress(ENVELOPE)
+    never = queues._told("sweep", "q", peeked(sent, None, application_properties={b"bodyEncoding": "deflate"}))
+    assert never.command_id == COMMAND_ID
+    assert "secret" not in json.dumps(never.json())
 
 
-@pytest.mark.parametrize(
-    "body_sent", [b"{not json", b"\xff", b"[1]", b"null", b"", b'{"commandId": 5}', b"[" * 100_000]
-)
-def test_a_message_that_never_decoded_is_told_by_its_message_id(body_sent: bytes) -> None:
-    said = "invalid_json; message=m-1; not JSON at line 1 column 2"
-    told = queues._told("sweep", "q", message(body_sent, said, dead_letter_reason="invalid_json"))
-    assert (told.command_id, told.correlation_id, told.failure_code) == (None, None, "invalid_json")
-    assert told.rationale == "not JSON at line 1 column 2"
+@pytest.mark.parametrize("verb", [["list"], ["show", COMMAND_ID], ["groups"]], ids=" ".join)
+def test_dead_letters_are_the_apis_and_no_queue_is_opened(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch, verb: list[str]
+) -> None:
+    async def opened(*_: object) -> list[DeadLetter]:
+        raise AssertionError("a queue was looked into")
+
+    stack.fail()
+    monkeypatch.setattr(Queues, "dead_letters", opened)
+    code, out, said = ops("dlq", *verb)
+    assert (code, said) == (0, "")
+    assert "processing_failed" in out or "broken" in out
 
 
-def test_the_words_of_others_are_not_repeated() -> None:
-    by_broker = message(ENVELOPE, "Message could not be consumed", dead_letter_reason="MaxDeliveryCountExceeded")
-    told = queues._told("sweep", "q", by_broker)
-    assert (told.reason, told.failure_code, told.rationale) == ("MaxDeliveryCountExceeded", None, None)
-    by_hand = message(ENVELOPE, "Alice said so", dead_letter_reason="ask Alice", message_id="Alice's\x1b[2J")
-    told = queues._told("sweep", "q", by_hand)
-    assert "Alice" not in json.dumps(told.json())
-    assert is_named(told, "Alice's\x1b[2J")
+def test_without_the_role_or_the_api_the_queues_themselves_are_looked_into(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.letters = [letter()]
+    assert COMMAND_ID in ops("dlq", "list")[1]
+    stack.letters = []
+    asked: list[Any] = []
+
+    async def opened(_: Queues, lanes: Any, most: int = queues.MOST) -> list[DeadLetter]:
+        asked.append(lanes)
+        return [letter()]
+
+    monkeypatch.setattr(Queues, "dead_letters", opened)
+    monkeypatch.setattr(EmbeddedStack, "token", "olga")
+    assert COMMAND_ID in ops("dlq", "list")[1]
+    assert len(asked) == 1
+    # a deployment whose queues nobody named: what the API said stands
+    monkeypatch.setattr(EmbeddedStack, "bus", property(lambda _: (_ for _ in ()).throw(UsageError("--service-bus"))))
+    code, _, said = ops("dlq", "list")
+    assert code == 2
+    assert "Mosaic.Operator.Read" in said
 
 
 # ------------------------------------------------------------------------------------------------ logs and telemetry
@@ -667,7 +707,7 @@ def test_what_an_answer_means(
 def test_the_shell_completes_verbs_and_choices(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(main_module.COMPLETE, "complete_bash")
+    monkeypatch.setenv(verbs.COMPLETE, "complete_bash")
     for words, place, expected in (
         ("mosaic dlq sh", "2", {"show"}),
         ("mosaic runs --status ", "3", {"Running", "NeedsReview"}),
@@ -676,7 +716,7 @@ def test_the_shell_completes_verbs_and_choices(
         monkeypatch.setenv("COMP_CWORD", place)
         assert cli.main(["ops"]) == 0
         assert expected <= set(capsys.readouterr().out.split())
-    monkeypatch.delenv(main_module.COMPLETE)
+    monkeypatch.delenv(verbs.COMPLETE)
     assert cli.main(["ops", "completion", "bash"]) == 0
     assert "complete -o default -F _mosaic_ops mosaic" in capsys.readouterr().out
 

@@ -36,6 +36,7 @@ def test_each_code_of_the_runbook_has_its_step() -> None:
         "review": table("Codes of a run that waits for a person"),
         "failure": table("Codes of a failed attempt"),
         "signal": table("Signals of the timers"),
+        "part": table("What `./mosaic ops status` finds"),
         "dead-letter": dead_letter_reasons() | {"not_recorded", "MaxDeliveryCountExceeded"},
     }
     assert all(len(codes) >= 4 for codes in kinds.values()), kinds
@@ -50,7 +51,7 @@ def test_each_step_is_the_runbooks() -> None:
     for code, step in STEPS.items():
         assert step.section in headings, code
         assert f"`{code}`" in RUNBOOK or code == "TTLExpiredException", f"the runbook does not speak of {code}"
-        assert step.kind in {"dead-letter", "failure", "review", "signal"}
+        assert step.kind in {"dead-letter", "failure", "review", "signal", "part"}
         assert step.says
         assert step.do
 

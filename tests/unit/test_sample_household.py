@@ -11,8 +11,8 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.agents.anomalies import KINDS, find_anomalies
 from mosaic_core.domain.ledger import Finding
+from mosaic_core.ledger.anomalies import KINDS, find_anomalies
 from mosaic_local.sample import ACCOUNTS, HOUSEHOLD_ID, Planted, sample_household
 
 END = date(2026, 10, 31)

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from mosaic_core.agents.anomalies import find_anomalies
-from mosaic_core.agents.categorise import HouseholdContext, categorise, learning_key
-from mosaic_core.agents.recurring import recurring_series
-from mosaic_core.agents.transfers import match_transfers
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.ledger.anomalies import find_anomalies
+from mosaic_core.ledger.categories.categorise import HouseholdContext, categorise, learning_key
+from mosaic_core.ledger.recurring import recurring_series
+from mosaic_core.ledger.transfers import match_transfers
 from tests.support.ledgers import row
 from tests.support.work import steps
 

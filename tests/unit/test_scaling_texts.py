@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 
 from mosaic_core.agents.model.grounding import Evidence, unsupported
 from mosaic_core.agents.offline import conversation, requests
-from mosaic_core.agents.offline.ledgerview import rows_of
-from mosaic_core.agents.offline.merchants import _MOST_LOOKED_FOR, Merchants
 from mosaic_core.agents.offline.understand import understand
 from mosaic_core.agents.routing import route_question
 from mosaic_core.domain.edits import distance, within
@@ -24,6 +22,8 @@ from mosaic_core.domain.envelope import normal_length
 from mosaic_core.domain.policy import assess_message
 from mosaic_core.domain.policy.readings import readings
 from mosaic_core.lanes.household import corrected
+from mosaic_core.ledger.merchants import _MOST_LOOKED_FOR, Merchants
+from mosaic_core.ledger.rows import rows_of
 from mosaic_core.ports import AgentTurn
 from tests.unit.test_scaling import (
     END,

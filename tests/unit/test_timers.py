@@ -14,19 +14,8 @@ import pytest
 
 from mosaic_core.bootstrap import ROOT, Container
 from mosaic_core.config import Settings
-from mosaic_core.entrypoints.timers import (
-    APPROVALS_SCHEDULE,
-    DEFAULT_OUTBOX_SCHEDULE,
-    DEFAULT_RECONCILE_SCHEDULE,
-    DEFAULT_RETENTION_SCHEDULE,
-    DEFAULT_SCHEDULE,
-    OUTBOX_SCHEDULE_SETTING,
-    RECONCILE_SCHEDULE_SETTING,
-    RETENTION_SCHEDULE_SETTING,
-    SCHEDULE_SETTING,
-    WATCH_SCHEDULE,
-    create_blueprint,
-)
+from mosaic_core.config.table import OUTBOX_SCHEDULE, RECONCILE_SCHEDULE, RETENTION_SCHEDULE, SCHEDULES, SWEEP_SCHEDULE
+from mosaic_core.entrypoints.timers import APPROVALS_SCHEDULE, WATCH_SCHEDULE, create_blueprint
 from mosaic_core.services.approvals_due import DueReport
 from mosaic_core.services.nightly import NightlyReport
 from mosaic_core.services.outbox import OutboxReport
@@ -96,7 +85,7 @@ def own(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 @pytest.fixture(autouse=True)
 def no_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    for setting in (SCHEDULE_SETTING, OUTBOX_SCHEDULE_SETTING, RECONCILE_SCHEDULE_SETTING, RETENTION_SCHEDULE_SETTING):
+    for setting in (schedule.name for schedule in SCHEDULES):
         monkeypatch.delenv(setting, raising=False)
 
 
@@ -104,18 +93,18 @@ def test_the_sweeps_timer() -> None:
     found = timer(Nightly())
     assert found.get_function_name() == "nightly_sweep_timer"
     trigger = found.get_trigger().get_dict_repr()
-    assert (trigger["type"], trigger["schedule"]) == ("timerTrigger", DEFAULT_SCHEDULE)
+    assert (trigger["type"], trigger["schedule"]) == ("timerTrigger", SWEEP_SCHEDULE.default)
     # a deployment must not sweep; a missed tick is made good by the next one
     assert (trigger["runOnStartup"], trigger["useMonitor"]) == (False, True)
 
 
 def test_the_schedule_comes_from_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SCHEDULE_SETTING, "0 0 3 * * *")
-    assert timer(Nightly()).get_trigger().get_dict_repr()["schedule"] == f"%{SCHEDULE_SETTING}%"
+    monkeypatch.setenv(SWEEP_SCHEDULE.name, "0 0 3 * * *")
+    assert timer(Nightly()).get_trigger().get_dict_repr()["schedule"] == f"%{SWEEP_SCHEDULE.name}%"
 
 
 def test_the_default_ticks_every_ten_minutes_around_the_clock() -> None:
-    schedule, moment = Schedule.parse(DEFAULT_SCHEDULE), datetime(2026, 12, 31, 22, 55, 1, tzinfo=UTC)
+    schedule, moment = Schedule.parse(SWEEP_SCHEDULE.default), datetime(2026, 12, 31, 22, 55, 1, tzinfo=UTC)
     ticks = []
     for _ in range(12):
         moment = schedule.next_after(moment)
@@ -154,17 +143,17 @@ async def test_a_tick_says_how_many_are_left_behind(caplog: pytest.LogCaptureFix
 
 def test_the_outbox_s_timer() -> None:
     trigger = timers()["unsent_commands_timer"].get_trigger().get_dict_repr()
-    assert (trigger["type"], trigger["schedule"]) == ("timerTrigger", DEFAULT_OUTBOX_SCHEDULE)
+    assert (trigger["type"], trigger["schedule"]) == ("timerTrigger", OUTBOX_SCHEDULE.default)
     assert (trigger["runOnStartup"], trigger["useMonitor"]) == (False, True)
     moment = datetime(2026, 12, 31, 23, 59, 1, tzinfo=UTC)
-    assert Schedule.parse(DEFAULT_OUTBOX_SCHEDULE).next_after(moment) - moment <= timedelta(minutes=1)
+    assert Schedule.parse(OUTBOX_SCHEDULE.default).next_after(moment) - moment <= timedelta(minutes=1)
 
 
 def test_the_outbox_s_schedule_comes_from_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(OUTBOX_SCHEDULE_SETTING, "0 */5 * * * *")
+    monkeypatch.setenv(OUTBOX_SCHEDULE.name, "0 */5 * * * *")
     found = timers()
-    assert found["unsent_commands_timer"].get_trigger().get_dict_repr()["schedule"] == f"%{OUTBOX_SCHEDULE_SETTING}%"
-    assert found["nightly_sweep_timer"].get_trigger().get_dict_repr()["schedule"] == DEFAULT_SCHEDULE
+    assert found["unsent_commands_timer"].get_trigger().get_dict_repr()["schedule"] == f"%{OUTBOX_SCHEDULE.name}%"
+    assert found["nightly_sweep_timer"].get_trigger().get_dict_repr()["schedule"] == SWEEP_SCHEDULE.default
 
 
 @pytest.mark.parametrize(("report", "said"), [(OutboxReport(), 0), (OutboxReport(sent=2, stopped=1), 1)])
@@ -233,7 +222,7 @@ async def test_the_reconciler_says_what_it_ended(
 ) -> None:
     found = timers(reconciler=Reconciling(report))["reconciler_timer"]
     trigger = found.get_trigger().get_dict_repr()
-    assert (trigger["schedule"], trigger["useMonitor"]) == (DEFAULT_RECONCILE_SCHEDULE, True)
+    assert (trigger["schedule"], trigger["useMonitor"]) == (RECONCILE_SCHEDULE.default, True)
     await found.get_user_function()(None)
     assert [r.__dict__["rejected"] for r in own(caplog)] == [2] * said
 
@@ -252,8 +241,8 @@ async def test_retention_says_what_it_removed(
 ) -> None:
     found = timers(retention=Retaining(report))["retention_timer"]
     trigger = found.get_trigger().get_dict_repr()
-    assert (trigger["schedule"], trigger["useMonitor"]) == (DEFAULT_RETENTION_SCHEDULE, True)
-    assert Schedule.parse(DEFAULT_RETENTION_SCHEDULE).minutes == (2, 12, 22, 32, 42, 52)
+    assert (trigger["schedule"], trigger["useMonitor"]) == (RETENTION_SCHEDULE.default, True)
+    assert Schedule.parse(RETENTION_SCHEDULE.default).minutes == (2, 12, 22, 32, 42, 52)
     with caplog.at_level(logging.INFO):
         await found.get_user_function()(None)
     assert [r.__dict__["removed"] for r in own(caplog)] == [2] * said

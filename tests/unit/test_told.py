@@ -15,13 +15,13 @@ from mosaic_core.adapters.eventhubs import cloud_event
 from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher
 from mosaic_core.adapters.told import ToldApprovals, ToldSignals
-from mosaic_core.agents.anomalies import KINDS
 from mosaic_core.bootstrap import Container
 from mosaic_core.config import Settings
 from mosaic_core.domain import signals
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.records import Approval, Signal
+from mosaic_core.ledger.anomalies import KINDS
 from mosaic_core.ports import ApprovalStore, RuntimeEvent, SignalStore
 from tests.unit.test_config import MINIMAL
 

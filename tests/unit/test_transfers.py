@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from mosaic_core.agents.transfers import MATCHED, confirmed, match_transfers
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.ledger.transfers import MATCHED, confirmed, match_transfers
 from tests.support.ledgers import row
 
 DAY = date(2026, 3, 2)

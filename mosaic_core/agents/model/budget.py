@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from mosaic_core.domain.errors import MosaicError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -16,8 +18,10 @@ class Limits:
     seconds: float
 
 
-class BudgetSpentError(Exception):
+class BudgetSpentError(MosaicError):
     """The run has used up what it may. ``what`` names the limit."""
+
+    code = "budget_spent"
 
     def __init__(self, what: str) -> None:
         super().__init__(what)

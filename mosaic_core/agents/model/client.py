@@ -16,17 +16,22 @@ from agent_framework.observability import enable_instrumentation
 from agent_framework.openai import OpenAIChatCompletionClient
 
 from mosaic_core.config import AgentSettings
+from mosaic_core.domain.errors import MosaicError
 
 type TokenProvider = Callable[[], Awaitable[str]]
 """Gives a bearer token for the provider, fresh enough for one request."""
 
 
-class IdentityError(Exception):
+class IdentityError(MosaicError):
     """The app's identity gave no token."""
 
+    code = "identity_refused"
 
-class CutShortError(Exception):
+
+class CutShortError(MosaicError):
     """A streamed answer ended before it said that it was finished."""
+
+    code = "answer_cut_short"
 
 
 class StreamedChatClient(OpenAIChatCompletionClient[Any]):
@@ -44,7 +49,7 @@ class StreamedChatClient(OpenAIChatCompletionClient[Any]):
 async def _whole(pieces: ResponseStream[ChatResponseUpdate, ChatResponse]) -> ChatResponse:
     response = await pieces.get_final_response()
     if response.finish_reason is None:
-        raise ChatClientException("the stream ended early") from CutShortError()
+        raise ChatClientException("the stream ended early") from CutShortError("the stream ended early")
     return response
 
 
@@ -103,6 +108,6 @@ def _guarded(token_provider: TokenProvider | None) -> TokenProvider:
         try:
             return await token_provider()
         except Exception as error:
-            raise IdentityError from error
+            raise IdentityError("the app's identity gave no token") from error
 
     return token

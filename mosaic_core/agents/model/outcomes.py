@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from mosaic_core.domain.errors import MosaicError
 from mosaic_core.domain.ledger import Answer
 
 
@@ -45,13 +46,14 @@ _REASONS: Final = {
 }
 
 
-class TurnEndedError(Exception):
+class TurnEndedError(MosaicError):
     """The turn ends here, with this outcome. ``rationale`` is for a person who looks into it: no text of the model."""
+
+    code = "turn_ended"
 
     def __init__(self, outcome: Outcome, rationale: str) -> None:
         super().__init__(rationale)
         self.outcome = outcome
-        self.rationale = rationale
 
 
 def without_answer(outcome: Outcome, rationale: str) -> Answer:

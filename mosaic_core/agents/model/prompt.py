@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from mosaic_core.agents.lexicon import PRIMARIES
 from mosaic_core.agents.model.tools import Result
+from mosaic_core.ledger.knowledge import PRIMARIES
 from mosaic_core.ports import AgentTurn
 
 _HISTORY: Final = 16

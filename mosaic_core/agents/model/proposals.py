@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from mosaic_core.agents.lexicon import PRIMARIES
 from mosaic_core.domain.currency import CURRENCIES
+from mosaic_core.ledger.knowledge import PRIMARIES
 from mosaic_core.ports import Json, Proposal
 
 MOST: Final = 8

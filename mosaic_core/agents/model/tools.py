@@ -15,17 +15,18 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mosaic_core.agents.lexicon import PRIMARIES
 from mosaic_core.agents.model.grounding import Evidence
-from mosaic_core.agents.offline import compute
-from mosaic_core.agents.offline.compute import Sum
-from mosaic_core.agents.offline.ledgerview import Row, in_topic, rows_of
-from mosaic_core.agents.offline.merchants import find_merchant
-from mosaic_core.agents.offline.periods import Period
-from mosaic_core.agents.offline.query import Flow, Group, Intent, Query, Subject
-from mosaic_core.agents.offline.vocabulary import TOPICS
+from mosaic_core.domain.errors import MosaicError
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.records import OpenFinding
+from mosaic_core.ledger import compute
+from mosaic_core.ledger.compute import Sum
+from mosaic_core.ledger.knowledge import PRIMARIES
+from mosaic_core.ledger.merchants import find_merchant
+from mosaic_core.ledger.periods import Period
+from mosaic_core.ledger.query import Flow, Group, Intent, Query, Subject
+from mosaic_core.ledger.rows import Row, in_topic, rows_of
+from mosaic_core.ledger.topics import TOPICS
 from mosaic_core.ports import Json
 
 MOST_LISTED: Final = 30
@@ -114,8 +115,10 @@ class CannotAnswer(_Arguments):
     reason: Literal["not_in_ledger", "future", "advice", "other_people", "not_about_the_ledger", "not_understood"]
 
 
-class UnknownSubjectError(Exception):
+class UnknownSubjectError(MosaicError):
     """The ledger knows nothing by that name."""
+
+    code = "subject_unknown"
 
 
 @dataclass(slots=True)
@@ -364,7 +367,7 @@ class LedgerTools:
                 return Subject(topic.name, "topic", ids)
         merchant = find_merchant(about, self.rows)
         if merchant is None:
-            raise UnknownSubjectError
+            raise UnknownSubjectError("the ledger knows nothing by that name")
         self.evidence.names.add(merchant.name)
         return Subject(merchant.name, "merchant", merchant.ids, merchant.exact)
 

@@ -8,11 +8,11 @@ from datetime import date
 from typing import Final
 
 from mosaic_core.agents.offline import comparisons, figures, phrase, series
-from mosaic_core.agents.offline.ledgerview import Row, rows_of
-from mosaic_core.agents.offline.query import Intent, Query, Refusal
 from mosaic_core.agents.offline.understand import understand
 from mosaic_core.agents.offline.work import Work, refused
 from mosaic_core.domain.ledger import Answer, Transaction
+from mosaic_core.ledger.query import Intent, Query, Refusal
+from mosaic_core.ledger.rows import Row, rows_of
 
 VERSION: Final = "offline/3"
 

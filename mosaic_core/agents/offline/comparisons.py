@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from mosaic_core.agents.offline import compute, figures, phrase
-from mosaic_core.agents.offline.ledgerview import Row
-from mosaic_core.agents.offline.query import Aspect, Flow, Group
+from mosaic_core.agents.offline import figures, phrase
 from mosaic_core.agents.offline.work import Work, cannot_nothing, main_currency
 from mosaic_core.domain.ledger import Answer
+from mosaic_core.ledger import compute
+from mosaic_core.ledger.query import Aspect, Flow, Group
+from mosaic_core.ledger.rows import Row
 
 
 def share(work: Work) -> Answer:

@@ -12,10 +12,10 @@ from typing import Final
 
 from mosaic_core.agents.offline import requests
 from mosaic_core.agents.offline.agent import answer
-from mosaic_core.agents.offline.ledgerview import rows_of
 from mosaic_core.agents.offline.proposing import Known, Plan, plan
 from mosaic_core.agents.offline.selection import Unclear
 from mosaic_core.domain.ledger import Answer
+from mosaic_core.ledger.rows import rows_of
 from mosaic_core.ports import AgentReply, AgentTurn, Proposal
 
 SESSION: Final = "offline-session/1"

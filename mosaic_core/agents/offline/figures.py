@@ -7,13 +7,14 @@ from collections import Counter
 from decimal import Decimal
 from typing import Final
 
-from mosaic_core.agents.offline import compute, phrase
-from mosaic_core.agents.offline.compute import Sum
-from mosaic_core.agents.offline.ledgerview import Row
-from mosaic_core.agents.offline.query import Aspect, Flow, Group, Intent
-from mosaic_core.agents.offline.vocabulary import readable
+from mosaic_core.agents.offline import phrase
 from mosaic_core.agents.offline.work import MOST_LISTED, Work, cannot_nothing, main_currency, nothing, valued
 from mosaic_core.domain.ledger import Answer
+from mosaic_core.ledger import compute
+from mosaic_core.ledger.compute import Sum
+from mosaic_core.ledger.query import Aspect, Flow, Group, Intent
+from mosaic_core.ledger.rows import Row
+from mosaic_core.ledger.topics import readable
 
 
 def total(work: Work) -> Answer:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from mosaic_core.agents.offline.ledgerview import Row
-from mosaic_core.agents.offline.query import Flow, Group, Intent, Subject
 from mosaic_core.agents.offline.sense import Sense
 from mosaic_core.agents.offline.words import Tag
+from mosaic_core.ledger.query import Flow, Group, Intent, Subject
+from mosaic_core.ledger.rows import Row
 
 _MEASURES: Final = frozenset(
     {Intent.AVERAGE, Intent.LARGEST, Intent.SMALLEST, Intent.RANKING, Intent.TOTAL, Intent.COMPARE, Intent.BREAKDOWN}

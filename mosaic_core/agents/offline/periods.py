@@ -6,11 +6,11 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-_EARLIEST: Final = date(1900, 1, 1)
+from mosaic_core.ledger.periods import EARLIEST, Period, add_months, month_bounds
+
 _MONTHS: Final = {name.lower(): i for i, name in enumerate(calendar.month_name) if name} | {
     name.lower(): i for i, name in enumerate(calendar.month_abbr) if name
 } | {"sept": 9}  # fmt: skip
@@ -25,45 +25,12 @@ _NUMBERS: Final = {
 } | {"a": 1, "an": 1, "couple": 2, "couple of": 2, "few": 3, "thirty": 30, "sixty": 60, "ninety": 90, "half a": 0, "dozen": 12}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
-    """The days ``start`` to ``end``, both included. ``label`` reads well after "in" or alone; ``explicit`` is False for
-    the whole ledger, asked by saying nothing; ``parts`` are the two ends of a range of whole periods ("from March to
-    May"), which a comparison takes one by one; ``alone`` is the first of them where it means another one by itself."""
-
-    start: date
-    end: date
-    label: str
-    explicit: bool = True
-    parts: tuple[Period, ...] = ()
-    alone: Period | None = None
-
-    @property
-    def days(self) -> int:
-        return (self.end - self.start).days + 1
-
-
-def everything(as_of: date) -> Period:
-    return Period(_EARLIEST, as_of, "the whole ledger", explicit=False)
-
-
 def number(text: str) -> int | None:
     """ "3", "three" or "a couple of" as a number; None for anything else."""
     text = " ".join(text.split())
     if text.isdecimal() and text.isascii():
         return int(text[:9])
     return _NUMBERS.get(text)
-
-
-def month_bounds(year: int, month: int) -> tuple[date, date]:
-    return date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1])
-
-
-def add_months(day: date, months: int) -> date:
-    """The same day of the month ``months`` later, or that month's last; never leaves the calendar."""
-    index = min(max(day.year * 12 + day.month - 1 + months, 12), 9999 * 12 + 11)
-    year, month = divmod(index, 12)
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 _MONTH: Final = (
@@ -149,7 +116,7 @@ def _rolling(count: int, unit: str, as_of: date) -> Period:
 
 
 def _back(day: date, days: int) -> date:
-    return date.fromordinal(max(_EARLIEST.toordinal(), day.toordinal() - days))
+    return date.fromordinal(max(EARLIEST.toordinal(), day.toordinal() - days))
 
 
 def _calendar(unit: str, offset: int, as_of: date) -> Period:
@@ -262,7 +229,7 @@ def _until(match: re.Match[str], as_of: date) -> Period | None:
         return None
     inclusive = match["w"] not in ("before", "prior to")
     end = point.end if inclusive else _back(point.start, 1)
-    return Period(_EARLIEST, end, f"{match['w']} {point.label}")
+    return Period(EARLIEST, end, f"{match['w']} {point.label}")
 
 
 def _season(match: re.Match[str], as_of: date) -> Period:

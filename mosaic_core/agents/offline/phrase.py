@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from mosaic_core.agents.offline.compute import Sum, rounded
-from mosaic_core.agents.offline.ledgerview import Row
-from mosaic_core.agents.offline.periods import Period
-from mosaic_core.agents.offline.query import Flow, Subject
+from mosaic_core.ledger.compute import Sum, rounded
+from mosaic_core.ledger.periods import Period
+from mosaic_core.ledger.query import Flow, Subject
+from mosaic_core.ledger.rows import Row
 
 _FLOW_VERB = {
     Flow.SPENDING: "You spent",

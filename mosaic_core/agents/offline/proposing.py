@@ -12,14 +12,15 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from mosaic_core.agents.offline import categories, phrase
-from mosaic_core.agents.offline.ledgerview import Row
+from mosaic_core.agents.offline import phrase
 from mosaic_core.agents.offline.requests import Cadence, Dismiss, Draft, MarkRecurring, Note, Recategorise, Request
 from mosaic_core.agents.offline.selection import Chosen, Unclear, amounts_in, choose, finding
-from mosaic_core.agents.offline.vocabulary import readable
-from mosaic_core.agents.recurring import recurring_series
 from mosaic_core.domain.policy_actions import InvalidProposalError, validated
 from mosaic_core.domain.records import OpenFinding
+from mosaic_core.ledger.categories import names as categories
+from mosaic_core.ledger.recurring import recurring_series
+from mosaic_core.ledger.rows import Row
+from mosaic_core.ledger.topics import readable
 from mosaic_core.ports import Json
 
 SURE: Final = 0.95

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from mosaic_core.agents.offline.ledgerview import Row
 from mosaic_core.agents.offline.reading import Reading
 from mosaic_core.agents.offline.words import CURRENCIES, Tag
+from mosaic_core.ledger.rows import Row
 
 type Bounds = tuple[Decimal | None, Decimal | None, bool]
 """Least, most, and whether the bounds themselves lie outside."""

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from mosaic_core.agents.offline.brands import brand_words
-from mosaic_core.agents.offline.ledgerview import fold
 from mosaic_core.agents.offline.periods import MONTH_WORDS, NUMBER_WORDS, TIME_WORDS, number
 from mosaic_core.agents.offline.realwords import REAL_WORDS
 from mosaic_core.agents.offline.refusals import REFUSAL_WORDS
-from mosaic_core.agents.offline.vocabulary import PHRASE_TOPICS, TOPIC_WORDS
 from mosaic_core.agents.offline.words import CURRENCIES, FILLER, GROUPS, MADE, PER, PHRASES, Tag
 from mosaic_core.domain.edits import distance
+from mosaic_core.ledger.brands import brand_words
+from mosaic_core.ledger.rows import fold
+from mosaic_core.ledger.topics import PHRASE_TOPICS, TOPIC_WORDS
 
 TAKEN: Final = "\x00"
 """What stands in place of a letter that has been explained."""

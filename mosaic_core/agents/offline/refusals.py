@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mosaic_core.agents.offline.query import Refusal
+from mosaic_core.ledger.query import Refusal
 
 _MINE: Final = r"(?:my|our|the|this|a|an|any|his|her|its|each|every|last)"
 _PEOPLE: Final = (

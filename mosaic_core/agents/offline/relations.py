@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from mosaic_core.agents.offline.query import Aspect, Intent
 from mosaic_core.agents.offline.sense import Sense
 from mosaic_core.agents.offline.words import Tag
+from mosaic_core.ledger.query import Aspect, Intent
 
 _T = Tag
 SPENT: Final = (_T.SPEND, _T.PAY, _T.EXPENSES, _T.MONEY_OUT)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from mosaic_core.agents.offline import categories
 from mosaic_core.domain.policy import normalise
+from mosaic_core.ledger.categories import names as categories
 
 type Cadence = Literal["weekly", "biweekly", "monthly", "quarterly", "yearly"]
 type Channel = Literal["email", "text", "letter"]

@@ -11,12 +11,12 @@ import re
 from typing import Final
 
 from mosaic_core.agents.offline import relations
-from mosaic_core.agents.offline.query import Aspect, Group, Intent, Subject
 from mosaic_core.agents.offline.reading import Reading
 from mosaic_core.agents.offline.relations import EARNT, SPENT
 from mosaic_core.agents.offline.sense import Sense
-from mosaic_core.agents.offline.vocabulary import Topic
 from mosaic_core.agents.offline.words import Tag
+from mosaic_core.ledger.query import Aspect, Group, Intent, Subject
+from mosaic_core.ledger.topics import Topic
 
 _T = Tag
 _ROWS: Final = (_T.ONE, _T.TRANSACTION, _T.EXPENSES)

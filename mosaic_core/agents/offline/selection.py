@@ -11,14 +11,15 @@ from decimal import Decimal
 from typing import Final
 
 from mosaic_core.agents.offline import phrase
-from mosaic_core.agents.offline.ledgerview import Row, compact, in_topic
-from mosaic_core.agents.offline.merchants import Merchants
-from mosaic_core.agents.offline.periods import Period, find_periods
+from mosaic_core.agents.offline.periods import find_periods
 from mosaic_core.agents.offline.qualifiers import take_bounds
 from mosaic_core.agents.offline.reading import TAKEN, Reading, tidy
 from mosaic_core.agents.offline.requests import KINDS
-from mosaic_core.agents.offline.vocabulary import TOPICS
 from mosaic_core.domain.records import OpenFinding
+from mosaic_core.ledger.merchants import Merchants
+from mosaic_core.ledger.periods import Period
+from mosaic_core.ledger.rows import Row, compact, in_topic
+from mosaic_core.ledger.topics import TOPICS
 
 MOST_ROWS: Final = 100
 """Rows of one action, as its schema has it."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from mosaic_core.agents.offline.query import Aspect, Group, Intent, Subject
 from mosaic_core.agents.offline.reading import Mark
 from mosaic_core.agents.offline.words import Tag
+from mosaic_core.ledger.query import Aspect, Group, Intent, Subject
 
 _T = Tag
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from mosaic_core.agents.offline import compute, figures, phrase
-from mosaic_core.agents.offline.compute import Recurring, Sum
-from mosaic_core.agents.offline.ledgerview import Row
-from mosaic_core.agents.offline.query import Aspect, Flow
+from mosaic_core.agents.offline import figures, phrase
 from mosaic_core.agents.offline.work import Work, cannot_nothing, main_currency, valued
 from mosaic_core.domain.ledger import Answer
+from mosaic_core.ledger import compute
+from mosaic_core.ledger.compute import Recurring, Sum
+from mosaic_core.ledger.query import Aspect, Flow
+from mosaic_core.ledger.rows import Row
 
 _PER_MONTH: Final = {"year": Decimal(12), "quarter": Decimal(3), "week": Decimal(12) / Decimal(52), "day": Decimal(12) / Decimal(365)}  # fmt: skip
 

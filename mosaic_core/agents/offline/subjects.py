@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mosaic_core.agents.offline.brands import LONGEST_BRAND, brands
-from mosaic_core.agents.offline.ledgerview import Row, compact, fold, in_topic
-from mosaic_core.agents.offline.merchants import Merchant, Merchants
-from mosaic_core.agents.offline.query import Subject
 from mosaic_core.agents.offline.reading import TAKEN, Reading, corrected, known_word, stands_alone, unexplained
-from mosaic_core.agents.offline.vocabulary import PHRASE_TOPICS, TRANSFERS, Topic
 from mosaic_core.agents.offline.words import Tag
 from mosaic_core.computing import checkpoint
+from mosaic_core.ledger.brands import LONGEST_BRAND, brands
+from mosaic_core.ledger.merchants import Merchant, Merchants
+from mosaic_core.ledger.query import Subject
+from mosaic_core.ledger.rows import Row, compact, fold, in_topic
+from mosaic_core.ledger.topics import PHRASE_TOPICS, TRANSFERS, Topic
 
 _TOKEN: Final = re.compile(r"[0-9a-z&+][0-9a-z&+'./*-]*")
 _LONGEST_NAME: Final = 6

@@ -12,13 +12,9 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
-from mosaic_core.agents.offline.compute import steady
 from mosaic_core.agents.offline.flows import flow_of
-from mosaic_core.agents.offline.ledgerview import Row
-from mosaic_core.agents.offline.merchants import Merchants
-from mosaic_core.agents.offline.periods import Period, add_months, everything, mark_periods
+from mosaic_core.agents.offline.periods import mark_periods
 from mosaic_core.agents.offline.qualifiers import take_account, take_bounds, take_currency, take_weekdays
-from mosaic_core.agents.offline.query import Flow, Intent, Query, Refusal, Subject
 from mosaic_core.agents.offline.reading import Mark, Reading, lex, take_minus, tidy
 from mosaic_core.agents.offline.refusals import REFUSALS
 from mosaic_core.agents.offline.rules import sense_of
@@ -33,8 +29,13 @@ from mosaic_core.agents.offline.subjects import (
     transfer_target,
     unknown_brand,
 )
-from mosaic_core.agents.offline.vocabulary import WHOLE_CATEGORIES, Topic
 from mosaic_core.agents.offline.words import Tag
+from mosaic_core.ledger.compute import steady
+from mosaic_core.ledger.merchants import Merchants
+from mosaic_core.ledger.periods import Period, add_months, everything
+from mosaic_core.ledger.query import Flow, Intent, Query, Refusal, Subject
+from mosaic_core.ledger.rows import Row
+from mosaic_core.ledger.topics import WHOLE_CATEGORIES, Topic
 
 _LEAST_CONTENT: Final = frozenset(Tag) - {
     Tag.PERIOD, Tag.OTHER, Tag.YES_NO, Tag.NUMBER, Tag.WHAT, Tag.WHICH, Tag.WHO, Tag.WHERE, Tag.WHEN, Tag.AND, Tag.OR, Tag.LIST, Tag.GROUP,

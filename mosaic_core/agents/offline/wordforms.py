@@ -54,12 +54,6 @@ ACCOUNT_HIT: Final = _joined(
     "the|my|our|",
     "account|bank account|bank|current account|checking account|checking",
 )
-CASH_TAKEN: Final = _joined(
-    "pull|pulled|draw|drew|drawn|draw out|drew out|pull out|pulled out|take|took|taken|take out|took out|taken out|withdraw|withdrew|withdrawn|get|got",
-    "from|out of",
-    "the|my|our|",
-    "bank|atm|atms|cash machine|cash machines|cashpoint|cashpoints",
-)
 NET_OF_SPENDING: Final = _joined(
     "income|earnings|money in|incomings|inflows|inflow|income received",
     "take away|minus|less|net of|subtract|after taking off|after taking away|after deducting|after subtracting|after",

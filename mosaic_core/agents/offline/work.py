@@ -9,12 +9,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from mosaic_core.agents.offline import compute, phrase
-from mosaic_core.agents.offline.compute import Sum
-from mosaic_core.agents.offline.ledgerview import Row
-from mosaic_core.agents.offline.periods import Period
-from mosaic_core.agents.offline.query import Query, Refusal, Subject
+from mosaic_core.agents.offline import phrase
 from mosaic_core.domain.ledger import Answer, Transaction
+from mosaic_core.ledger import compute
+from mosaic_core.ledger.compute import Sum
+from mosaic_core.ledger.periods import Period
+from mosaic_core.ledger.query import Query, Refusal, Subject
+from mosaic_core.ledger.rows import Row
 
 MOST_LISTED: Final = 50
 _SAYS_ITS_WORDS: Final = frozenset({"unknown_merchant", "not_understood", "unknown_account"})

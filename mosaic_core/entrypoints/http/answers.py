@@ -79,19 +79,14 @@ def json_text(
 
 def error(problem: RequestError, trace_id: str, accept: str = "") -> func.HttpResponse:
     """``accept`` is the request's header of that name."""
-    answered = _error(problem.status, problem.code, problem.rationale, problem.details, trace_id, accept)
+    answered = _error(problem.code, problem.rationale, problem.details, trace_id, accept)
     if problem.retry_after is not None:
         answered.headers["Retry-After"] = str(problem.retry_after)
     return answered
 
 
 def fault(code: str, message: str, trace_id: str, accept: str = "") -> func.HttpResponse:
-    return _error(CODES[code][0], code, message, (), trace_id, accept)
-
-
-def refused(code: str, message: str, details: Sequence[Detail] = ()) -> RequestError:
-    """The error of that code, to be raised."""
-    return RequestError(CODES[code][0], code, message, details)
+    return _error(code, message, (), trace_id, accept)
 
 
 def prefers_problem(accept: str) -> bool:
@@ -103,9 +98,8 @@ def prefers_problem(accept: str) -> bool:
     return problem > plain or (is_named and problem == plain > 0)
 
 
-def _error(
-    status: int, code: str, message: str, details: Sequence[Detail], trace_id: str, accept: str
-) -> func.HttpResponse:
+def _error(code: str, message: str, details: Sequence[Detail], trace_id: str, accept: str) -> func.HttpResponse:
+    status, meaning = CODES[code]
     headers = {"Vary": "Accept"}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if code == "member_context_invalid" else "Bearer"
@@ -115,7 +109,7 @@ def _error(
     if prefers_problem(accept):
         problem = ProblemDetails(
             type=PROBLEM_TYPES + code,
-            title=title(code),
+            title=meaning,
             status=status,
             detail=message,
             code=code,
@@ -128,8 +122,3 @@ def _error(
         ErrorAnswer(error=Problem(code=code, message=message, trace_id=trace_id, details=fields)),
         headers,
     )
-
-
-def title(code: str) -> str:
-    """A problem type's title: the same each time, whatever the request."""
-    return CODES[code][1] if code in CODES else code

@@ -14,9 +14,9 @@ import azure.functions as func
 from mosaic_core import telemetry
 from mosaic_core.domain.errors import QueueUnavailableError, RequestError, StoreUnreachableError
 from mosaic_core.entrypoints.http import answers
-from mosaic_core.entrypoints.http.call import Api, authenticate
+from mosaic_core.entrypoints.http.call import Api, Route, authenticate
 from mosaic_core.entrypoints.http.requests import Request
-from mosaic_core.entrypoints.http.routes import ROUTES, Route
+from mosaic_core.entrypoints.http.routes import ROUTES
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ async def _answered(route: Route, api: Callable[[], Api], request: Request, more
         call = replace(await authenticate(api(), route, request), headers=more)
         return await route.handler(call)
     except RequestError as refusal:
-        log.info("request refused", extra={**told, "status": refusal.status, "code": refusal.code})
+        log.info("request refused", extra={**told, "status": answers.CODES[refusal.code][0], "code": refusal.code})
         return answers.error(refusal, trace_id, accept)
     except QueueUnavailableError:
         log.warning("the queue did not acknowledge", extra=told, exc_info=True)

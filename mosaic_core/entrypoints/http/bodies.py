@@ -25,7 +25,7 @@ from mosaic_core.domain.envelope import (
     Utc,
 )
 from mosaic_core.domain.households import HouseholdKind
-from mosaic_core.domain.lanes import Lane
+from mosaic_core.domain.lanes import LOOKBACK_BOUNDS, Lane
 from mosaic_core.domain.replay import DEFAULT_RATE, HIGHEST_RATE
 from mosaic_core.entrypoints.http import rules
 from mosaic_core.services.batch import INLINE_TRANSACTIONS
@@ -200,7 +200,7 @@ class PostSweep(Body):
 
     household_id: GuidText
     sweep_date: Annotated[Day, Field(strict=False), WithJsonSchema(rules.DAY)] | None = None
-    lookback_days: Annotated[int, Field(ge=7, le=730)] | None = None
+    lookback_days: Annotated[int, Field(ge=LOOKBACK_BOUNDS[0], le=LOOKBACK_BOUNDS[1])] | None = None
     reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
 
 

@@ -1,16 +1,19 @@
-"""What a handler is given: the services, the request, and who calls."""
+"""What a route is, and what its handler is given: the services, the request, and who calls."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Any, Final, Literal, Protocol
+
+import azure.functions as func
+from pydantic import BaseModel
 
 from mosaic_core.domain.errors import RequestError
-from mosaic_core.entrypoints.http.answers import refused
+from mosaic_core.domain.membership import Right
 from mosaic_core.entrypoints.http.requests import Request
 from mosaic_core.ports import Principal, TokenVerifier
 from mosaic_core.services.enqueue import EnqueueService
@@ -22,9 +25,6 @@ from mosaic_core.services.quota import CommandQuota, whole
 from mosaic_core.services.read_models import ReadModels
 from mosaic_core.services.replay.service import ReplayService
 
-if TYPE_CHECKING:
-    from mosaic_core.entrypoints.http.routes import Route
-
 log = logging.getLogger(__name__)
 
 IF_KNOWN_SECONDS: Final = 1.0
@@ -34,6 +34,9 @@ QUOTA: Final = "household-commands"
 """The quota's name in ``RateLimit`` and ``RateLimit-Policy`` (draft-ietf-httpapi-ratelimit-headers-10)."""
 
 PLATFORM_HEADER: Final = "x-ms-client-principal"
+
+PREFIX: Final = "v1/agent"
+"""Of every route; the platform puts host.json's ``routePrefix`` (``api``) before it."""
 
 
 class Access(Enum):
@@ -49,7 +52,8 @@ class Access(Enum):
 class Api(Protocol):
     """The services behind the API, each built when it is first asked for: health is told whatever else cannot be built.
     ``quota`` None: households have none. ``platform_principal`` reads the platform's own header; None where the
-    platform does not authenticate callers, for then anybody can send it."""
+    platform does not authenticate callers, for then anybody can send it. ``openapi`` and ``asyncapi`` are the
+    documents' JSON: they are made from the routes, so no route can make them."""
 
     @property
     def enqueue(self) -> EnqueueService: ...
@@ -71,6 +75,80 @@ class Api(Protocol):
     def platform_principal(self) -> Callable[[str], Principal] | None: ...
     @property
     def quota(self) -> CommandQuota | None: ...
+    def openapi(self) -> str: ...
+    def asyncapi(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query. ``schema`` is its JSON schema."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """``path`` goes below `PREFIX`; its ``{parameters}`` are GUIDs, ``{id}`` any id, ``{lane}`` a lane. ``also`` are
+    answers besides the success that are no errors. ``more_for`` is a role that is shown more by a route for anybody.
+    ``lines`` are the items of a body as JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the
+    codes that only this route has (`codes` adds those that follow from the rest). ``right`` is what the membership has
+    to allow, ``role`` what the token has to carry. ``tagged`` answers carry an ETag, and 304 to who has seen just
+    that."""
+
+    name: str
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    summary: str
+    handler: Callable[[Call], Awaitable[func.HttpResponse]]
+    answer: type[BaseModel] | None
+    description: str = ""
+    access: Access = Access.MEMBER
+    right: Right | None = None
+    role: str | None = None
+    more_for: str | None = None
+    status: int = 200
+    also: Mapping[int, type[BaseModel]] = field(default_factory=dict)
+    location: str = ""
+    body: type[BaseModel] | None = None
+    lines: type[BaseModel] | None = None
+    lines_query: type[BaseModel] | None = None
+    query: tuple[Parameter, ...] = ()
+    errors: tuple[str, ...] = ()
+    tagged: bool = False
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether an ``Idempotency-Key`` is the client's id of what this route enqueues."""
+        return "idempotency_key_reused" in self.errors
+
+    @property
+    def is_paged(self) -> bool:
+        """Whether it tells a list page by page."""
+        return self.method == "GET" and self.answer is not None and "next_cursor" in self.answer.model_fields
+
+    @property
+    def route(self) -> str:
+        """As the platform's HTTP trigger takes it."""
+        return f"{PREFIX}{self.path}"
+
+    @property
+    def codes(self) -> list[str]:
+        """Every error code that this route may answer with."""
+        codes = {"internal_error", *self.errors}
+        if self.access != Access.ANYBODY:
+            codes |= {"member_context_required", "member_context_invalid", "identity_unavailable", "store_unavailable"}
+        if self.access == Access.MEMBER:
+            codes |= {"member_context_ambiguous", "membership_access_denied"}
+        if self.role or self.right:
+            codes.add("role_required")
+        if self.body:
+            codes |= {"validation_failed", "payload_too_large", "unsupported_media_type"}
+        if "{" in self.path or self.query:
+            codes.add("validation_failed")
+        return sorted(codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +199,7 @@ async def authenticate(api: Api, route: Route, request: Request) -> Call:
         return Call(api, request, await _if_known(api, request) if route.more_for else None, route=route)
     principal = await _principal(api, request)
     if route.role is not None and route.role not in principal.roles:
-        raise refused("role_required", f"the role {route.role} is required")
+        raise RequestError("role_required", f"the role {route.role} is required")
     if route.access == Access.TOKEN:
         return Call(api, request, principal, route=route)
     assert route.right is not None, "a member's route names the right that it asks for"
@@ -153,9 +231,9 @@ async def _principal(api: Api, request: Request) -> Principal:
     if authorization:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise refused("member_context_invalid", "the Authorization header is not a bearer token")
+            raise RequestError("member_context_invalid", "the Authorization header is not a bearer token")
         return await api.verifier.verify(token.strip())
     platform = request.headers.get(PLATFORM_HEADER, "").strip()
     if platform and api.platform_principal is not None:
         return api.platform_principal(platform)
-    raise refused("member_context_required", "a bearer token is required")
+    raise RequestError("member_context_required", "a bearer token is required")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import azure.functions as func
 from pydantic import BaseModel
@@ -17,14 +17,12 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.membership import Role
 from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.bodies import PostReason, PostSweep, PutMember
+from mosaic_core.entrypoints.http.call import Call
 from mosaic_core.entrypoints.http.handlers import BASE, accepted
 from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, invalid
 from mosaic_core.services.operators.members import membership
 from mosaic_core.services.operators.sweeping import Sweeping
 from mosaic_core.services.operators.views import ChangedMember
-
-if TYPE_CHECKING:
-    from mosaic_core.entrypoints.http.call import Call
 
 log = logging.getLogger(__name__)
 

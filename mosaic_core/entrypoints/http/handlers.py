@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import azure.functions as func
 
@@ -19,6 +19,7 @@ from mosaic_core.entrypoints.http.bodies import (
     PostIngestion,
     PostMessage,
 )
+from mosaic_core.entrypoints.http.call import Call
 from mosaic_core.entrypoints.http.idempotency import IdempotencyKey
 from mosaic_core.entrypoints.http.requests import JSON, JSON_LINES, MAX_BATCH_BYTES, MAX_BODY_BYTES, json_lines
 from mosaic_core.services.approval_pages import LARGEST_PAGE as APPROVALS
@@ -27,9 +28,6 @@ from mosaic_core.services.enqueue import Enqueued
 from mosaic_core.services.read_models import STREAM_RUNS
 from mosaic_core.services.views import Accepted
 from mosaic_core.services.waiting import MAX_WAIT_SECONDS
-
-if TYPE_CHECKING:
-    from mosaic_core.entrypoints.http.call import Call
 
 BASE = "/api/v1/agent"
 POLL_SECONDS: Final = "1"
@@ -135,15 +133,11 @@ async def health_ready(call: Call) -> func.HttpResponse:
 
 
 async def openapi(call: Call) -> func.HttpResponse:
-    from mosaic_core.entrypoints.openapi import document_text  # made from the routes, which name this handler
-
-    return json_text(HTTPStatus.OK, document_text())
+    return json_text(HTTPStatus.OK, call.api.openapi())
 
 
 async def asyncapi(call: Call) -> func.HttpResponse:
-    from mosaic_core.entrypoints.asyncapi import document_text
-
-    return json_text(HTTPStatus.OK, document_text())
+    return json_text(HTTPStatus.OK, call.api.asyncapi())
 
 
 def _wait(call: Call) -> int:

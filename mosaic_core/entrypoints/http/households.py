@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import azure.functions as func
 
@@ -11,10 +11,8 @@ from mosaic_core.domain.errors import Detail
 from mosaic_core.domain.ids import guid_or_empty
 from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.bodies import PostErasure, PostExport
+from mosaic_core.entrypoints.http.call import Call
 from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, invalid
-
-if TYPE_CHECKING:
-    from mosaic_core.entrypoints.http.call import Call
 
 OPERATOR_ADMIN: Final = "Mosaic.Operator.Admin"
 

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from mosaic_core.domain.envelope import faults
 from mosaic_core.domain.errors import Detail, RequestError
-from mosaic_core.entrypoints.http.answers import refused
 from mosaic_core.entrypoints.http.bodies import BatchReference, ClientId
 from mosaic_core.entrypoints.http.requests import Request, invalid
 
@@ -79,7 +78,7 @@ class IdempotencyKey:
         except RequestError as refusal:
             if self.text is None or refusal.code != "client_reference_conflict":
                 raise
-            raise refused("idempotency_key_reused", f"this {HEADER} already names another request") from refusal
+            raise RequestError("idempotency_key_reused", f"this {HEADER} already names another request") from refusal
 
 
 def _checked(rules: TypeAdapter[str], text: str) -> str:

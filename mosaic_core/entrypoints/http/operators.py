@@ -5,24 +5,22 @@ from __future__ import annotations
 import logging
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import azure.functions as func
 
-from mosaic_core.domain.errors import Detail
+from mosaic_core.domain.errors import Detail, RequestError
 from mosaic_core.domain.ids import clean
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, Severity
 from mosaic_core.entrypoints.http import paging, rules
-from mosaic_core.entrypoints.http.answers import answer, refused
+from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.bodies import PostResolution
+from mosaic_core.entrypoints.http.call import Call
 from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, invalid
 from mosaic_core.services.approval_pages import LARGEST_PAGE as APPROVALS
 from mosaic_core.services.operators.runs import RunFilter
 from mosaic_core.services.operators.signals import Shown, SignalFilter
-
-if TYPE_CHECKING:
-    from mosaic_core.entrypoints.http.call import Call
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +96,7 @@ async def list_approvals(call: Call) -> func.HttpResponse:
 async def get_trace(call: Call) -> func.HttpResponse:
     asked = call.request.text("id", _ID, "id")
     if asked is None:
-        raise refused("not_found", "there is no such route")
+        raise RequestError("not_found", "there is no such route")
     looked(call, "a trace", asked)
     return answer(HTTPStatus.OK, await call.api.operators.traces.of(asked))
 

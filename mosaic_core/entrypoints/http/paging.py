@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import quote, urlencode
 
 import azure.functions as func
@@ -12,10 +12,8 @@ from pydantic import BaseModel
 
 from mosaic_core.entrypoints.http import rules
 from mosaic_core.entrypoints.http.answers import answer
+from mosaic_core.entrypoints.http.call import Call
 from mosaic_core.entrypoints.http.requests import Request
-
-if TYPE_CHECKING:
-    from mosaic_core.entrypoints.http.call import Call
 
 PAGE: Final = 20
 LARGEST_PAGE: Final = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import azure.functions as func
 
@@ -14,16 +14,15 @@ from mosaic_core.domain.replay import ReplayState
 from mosaic_core.entrypoints.http import paging, rules
 from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.bodies import PostReplay
+from mosaic_core.entrypoints.http.call import Call
 from mosaic_core.entrypoints.http.operators import looked
 from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, Request, invalid
 from mosaic_core.services.replay.reads import LetterFilter
 from mosaic_core.services.replay.service import ReplayOrder, Selection
 
-if TYPE_CHECKING:
-    from mosaic_core.entrypoints.http.call import Call
-
 _BASE: Final = "/api/v1/agent"
 _REASON: Final = re.compile(rules.REASON["pattern"].strip("^$"), re.ASCII)
+_ID: Final = re.compile(rules.ID["pattern"].strip("^$"), re.ASCII)
 _PLACE: Final = re.compile(rules.LETTER_CURSOR["pattern"].strip("^$"), re.ASCII)
 
 
@@ -33,6 +32,7 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
         lane=request.choice("lane", Lane),
         code=request.text("code", _REASON, "failure code"),
         reason=request.text("reason", _REASON, "reason of a dead letter"),
+        named=request.text("id", _ID, "id"),
         after=_place(request),
     )
     limit = paging.limit(request)

@@ -20,7 +20,6 @@ from mosaic_core.domain.envelope import TIMES, faults, parse_json
 from mosaic_core.domain.errors import Detail, InvalidJsonError, RequestError
 from mosaic_core.domain.ids import normalise_guid
 from mosaic_core.entrypoints.http.answers import JSON as JSON
-from mosaic_core.entrypoints.http.answers import refused
 
 JSON_LINES: Final = ("application/x-ndjson", "application/jsonl")
 MAX_BODY_BYTES: Final = 192 * 1024
@@ -128,12 +127,14 @@ class Request:
         charset = given.get("charset", "utf-8").strip('"')
         encoding = self.headers.get("content-encoding", "identity").strip().lower()
         if kind not in allowed or charset not in ("utf-8", "utf8") or encoding not in ("identity", ""):
-            raise refused("unsupported_media_type", f"the body has to be {' or '.join(allowed)} in UTF-8, not encoded")
+            raise RequestError(
+                "unsupported_media_type", f"the body has to be {' or '.join(allowed)} in UTF-8, not encoded"
+            )
         return kind
 
     def check_size(self, limit: int) -> None:
         if len(self.body) > limit:
-            raise refused("payload_too_large", f"the body is larger than {limit} bytes")
+            raise RequestError("payload_too_large", f"the body is larger than {limit} bytes")
 
     async def json[M: BaseModel](self, model: type[M]) -> M:
         """The body as ``model``, read as strictly as a queue's message."""
@@ -193,4 +194,4 @@ def _line[M: BaseModel](line: bytes, model: type[M]) -> M:
 
 
 def invalid(details: list[Detail]) -> RequestError:
-    return refused("validation_failed", "the request is not valid", details[:_MAX_DETAILS])
+    return RequestError("validation_failed", "the request is not valid", details[:_MAX_DETAILS])

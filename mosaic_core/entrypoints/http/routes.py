@@ -3,12 +3,7 @@ functions and the OpenAPI document are both made from it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
-
-import azure.functions as func
-from pydantic import BaseModel
+from typing import Final
 
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, Severity
@@ -29,7 +24,7 @@ from mosaic_core.entrypoints.http.bodies import (
     PostSweep,
     PutMember,
 )
-from mosaic_core.entrypoints.http.call import Access, Call
+from mosaic_core.entrypoints.http.call import Access, Parameter, Route
 from mosaic_core.entrypoints.http.paging import LARGEST_PAGE, PAGE
 from mosaic_core.entrypoints.http.rules import TIME
 from mosaic_core.services.approval_pages import LARGEST_PAGE as APPROVALS
@@ -52,82 +47,6 @@ from mosaic_core.services.read_models import STREAM_RUNS
 from mosaic_core.services.replay.views import DeadLetterGroups, DeadLetters, ReplayPlan, Replays, ReplayView
 from mosaic_core.services.views import Accepted, ApprovalList, CommandDetail, ConversationStream, Health, RunDetail
 from mosaic_core.services.waiting import MAX_WAIT_SECONDS
-
-PREFIX: Final = "v1/agent"
-"""Of every route; the platform puts host.json's ``routePrefix`` (``api``) before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of the query. ``schema`` is its JSON schema."""
-
-    name: str
-    description: str
-    schema: Mapping[str, Any]
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """``path`` goes below `PREFIX`; its ``{parameters}`` are GUIDs, ``{id}`` any id, ``{lane}`` a lane. ``also`` are
-    answers besides the success that are no errors. ``more_for`` is a role that is shown more by a route for anybody.
-    ``lines`` are the items of a body as JSON Lines, which then takes ``lines_query`` from the query. ``errors`` are the
-    codes that only this route has (`codes` adds those that follow from the rest). ``right`` is what the membership has
-    to allow, ``role`` what the token has to carry. ``tagged`` answers carry an ETag, and 304 to who has seen just
-    that."""
-
-    name: str
-    method: Literal["GET", "POST", "PUT", "DELETE"]
-    path: str
-    summary: str
-    handler: Callable[[Call], Awaitable[func.HttpResponse]]
-    answer: type[BaseModel] | None
-    description: str = ""
-    access: Access = Access.MEMBER
-    right: Right | None = None
-    role: str | None = None
-    more_for: str | None = None
-    status: int = 200
-    also: Mapping[int, type[BaseModel]] = field(default_factory=dict)
-    location: str = ""
-    body: type[BaseModel] | None = None
-    lines: type[BaseModel] | None = None
-    lines_query: type[BaseModel] | None = None
-    query: tuple[Parameter, ...] = ()
-    errors: tuple[str, ...] = ()
-    tagged: bool = False
-
-    @property
-    def takes_key(self) -> bool:
-        """Whether an ``Idempotency-Key`` is the client's id of what this route enqueues."""
-        return "idempotency_key_reused" in self.errors
-
-    @property
-    def is_paged(self) -> bool:
-        """Whether it tells a list page by page."""
-        return self.method == "GET" and self.answer is not None and "next_cursor" in self.answer.model_fields
-
-    @property
-    def route(self) -> str:
-        """As the platform's HTTP trigger takes it."""
-        return f"{PREFIX}{self.path}"
-
-    @property
-    def codes(self) -> list[str]:
-        """Every error code that this route may answer with."""
-        codes = {"internal_error", *self.errors}
-        if self.access != Access.ANYBODY:
-            codes |= {"member_context_required", "member_context_invalid", "identity_unavailable", "store_unavailable"}
-        if self.access == Access.MEMBER:
-            codes |= {"member_context_ambiguous", "membership_access_denied"}
-        if self.role or self.right:
-            codes.add("role_required")
-        if self.body:
-            codes |= {"validation_failed", "payload_too_large", "unsupported_media_type"}
-        if "{" in self.path or self.query:
-            codes.add("validation_failed")
-        return sorted(codes)
-
 
 _WHICH_CODE: Final = f"Version, commit and package digest for the role `{handlers.OPERATOR_READ}` only."
 _ENQUEUE_ERRORS: Final = (
@@ -428,6 +347,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             _LANE,
             Parameter("code", "Only with this failure code.", rules.REASON),
             Parameter("reason", "Only with this reason of the dead letter.", rules.REASON),
+            Parameter("id", "Only what this id names: a message, command, run or correlation id.", rules.ID),
             paging()[0],
             Parameter("cursor", "`nextCursor` of the page before.", rules.LETTER_CURSOR),
         ),

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from mosaic_core.config.table import APPROVAL_EXPIRY_HOURS
 from mosaic_core.domain.envelope import AgentApprovalDue, AgentApprovalSubmitted, AgentMessagePosted
 from mosaic_core.domain.errors import LaneError
 from mosaic_core.domain.policy_engine import PolicyEngine, default_policy
@@ -34,7 +35,7 @@ class ConversationLane:
     cannot approve it."""
 
     agent: ConversationAgent
-    approval_expiry: timedelta = timedelta(hours=72)
+    approval_expiry: timedelta = timedelta(hours=APPROVAL_EXPIRY_HOURS.default)
     require_other_person: bool = False
     policy: PolicyEngine = field(default_factory=default_policy)
     turnstile: Turnstile = field(default_factory=Turnstile, repr=False, compare=False)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from mosaic_core.agents.categorise import learning_key
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids, signals
 from mosaic_core.domain.approval import APPLIED, Action
@@ -20,6 +19,7 @@ from mosaic_core.domain.records import Annotation, Signal
 from mosaic_core.domain.signals import FINDINGS
 from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE, RECURRING
+from mosaic_core.ledger.categories.categorise import learning_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

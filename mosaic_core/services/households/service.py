@@ -182,7 +182,7 @@ class HouseholdService:
     async def export(
         self, household_id: str, kind: HouseholdKind | None, cursor: str, by: str, reason: str
     ) -> HouseholdPage:
-        """A page of everything. Raises `RequestError` 400 ``validation_failed`` where the cursor is none."""
+        """A page of everything. Raises `RequestError` ``validation_failed`` where the cursor is none."""
         if kind is None:
             log.warning("a household is being exported", extra={"householdId": household_id, "subject": ids.clean(by)})
             await self._note_export(household_id, by, reason)
@@ -196,7 +196,7 @@ class HouseholdService:
                 rows, following = [stored.value.content for stored in page.items], page.cursor
         except (ValueError, TypeError, AttributeError, StoreRefusedError) as error:
             raise RequestError(
-                400, "validation_failed", "the request does not hold", [Detail("cursor", "is no cursor of an answer")]
+                "validation_failed", "the request does not hold", [Detail("cursor", "is no cursor of an answer")]
             ) from error
         kinds = list(HouseholdKind)
         later = kinds[kinds.index(kind) + 1 :]

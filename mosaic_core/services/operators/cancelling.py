@@ -52,14 +52,14 @@ class Cancelling(Worker):
         """The command has ended as cancelled when this returns, but for ``requested``: its owner has not come to see
         the mark yet, and the same request again tells.
 
-        Raises `RequestError`: 404 ``not_found``; 409 ``command_already_ended`` with what it came to,
+        Raises `RequestError`: ``not_found``; ``command_already_ended`` with what it came to,
         ``command_already_cancelled`` where somebody has cancelled it with another word, which stands, and
         ``stored_row_invalid`` where its rows are none that this can end.
         """
         by, reason = by[:120], reason[:500]
         command = await self.stores.commands.read(command_id)
         if command is None:
-            raise RequestError(404, "not_found", "nothing is recorded under this id")
+            raise RequestError("not_found", "nothing is recorded under this id")
         lane = next((lane for lane, name in self.queues.items() if name == command.queue), None)
         envelope = await _envelope(command, lane)
         run_id = ids.run_id(command.queue, command_id)
@@ -143,9 +143,7 @@ class Cancelling(Worker):
         approvals = await self._close_approvals(command, run, first)
         resolved = await self._close_signals(run, first, word)
         if (first, word) != (by, reason):
-            raise RequestError(
-                409, "command_already_cancelled", "the command was cancelled before, and that word stands"
-            )
+            raise RequestError("command_already_cancelled", "the command was cancelled before, and that word stands")
         return CancelledCommand(
             outcome="cancelled" if is_mine else "already_cancelled",
             command_id=command.command_id,
@@ -240,13 +238,13 @@ def _asked_at(decision: Decision) -> tuple[str, str]:
 
 
 def _unusable(why: str) -> RequestError:
-    return RequestError(409, "stored_row_invalid", f"the command cannot be ended: {why}")
+    return RequestError("stored_row_invalid", f"the command cannot be ended: {why}")
 
 
 def _ended_otherwise(run: Run | None) -> RequestError:
     if run is None:
-        return RequestError(409, "command_already_ended", "the command has ended, and its run is gone")
+        return RequestError("command_already_ended", "the command has ended, and its run is gone")
     details = [Detail("status", str(run.status)), Detail("attempt", str(run.attempt))]
     if run.failure_code:
         details.append(Detail("failureCode", run.failure_code))
-    return RequestError(409, "command_already_ended", "the command had ended, or came to its end first", details)
+    return RequestError("command_already_ended", "the command had ended, or came to its end first", details)

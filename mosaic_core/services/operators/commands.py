@@ -31,13 +31,13 @@ class CommandReads:
     async def one(self, command_id: str, operator: str) -> CommandDetail:
         """The command as it is recorded, with what was sent where that came past the API. Who looked is logged.
 
-        Raises `RequestError` 404 ``not_found`` where nothing is recorded under the id.
+        Raises `RequestError` ``not_found`` where nothing is recorded under the id.
         """
         found = await self.stores.commands.read(command_id)
         log.info("an operator looked at a command", extra={"commandId": command_id, "subject": clean(operator)})
         if found is None:
             raise RequestError(
-                404, "not_found", "nothing is recorded under this id; a message that carried it is a dead letter"
+                "not_found", "nothing is recorded under this id; a message that carried it is a dead letter"
             )
         return CommandDetail(
             command_id=found.command_id,

@@ -31,10 +31,10 @@ class MemberChanges:
     async def put(self, wanted: Membership, *, by: str, reason: str) -> ChangedMember:
         """As it is wanted, active; the same again changes nothing.
 
-        Raises `RequestError` 409: ``member_elsewhere`` where subject and user are another household's,
+        Raises `RequestError`: ``member_elsewhere`` where subject and user are another household's,
         ``member_source_invalid``, ``last_member`` where nobody could decide there any more."""
         if (role_of(wanted) == Role.INGEST) != bool(wanted.source):
-            raise RequestError(409, "member_source_invalid", "the role Ingest, and no other, has a source")
+            raise RequestError("member_source_invalid", "the role Ingest, and no other, has a source")
         members = self.stores.members
         for _ in range(_TRIES):
             if await members.insert(wanted):
@@ -45,7 +45,6 @@ class MemberChanges:
             there = stored.value
             if there.household_id != wanted.household_id:
                 raise RequestError(
-                    409,
                     "member_elsewhere",
                     "this subject has this user id in another household; choose another user id",
                 )
@@ -60,12 +59,12 @@ class MemberChanges:
     async def remove(
         self, household_id: str, household_user_id: str, subject: str, *, by: str, reason: str
     ) -> ChangedMember:
-        """Raises `RequestError`: 404 ``not_found`` also for what is another household's, 409 ``last_member``."""
+        """Raises `RequestError`: ``not_found`` also for what is another household's, ``last_member``."""
         members = self.stores.members
         for _ in range(_TRIES):
             stored = await members.read(subject, household_user_id)
             if stored is None or stored.value.household_id != household_id:
-                raise RequestError(404, "not_found", "there is no such membership")
+                raise RequestError("not_found", "there is no such membership")
             there = stored.value
             if there.status == REMOVED:
                 return ChangedMember(is_changed=False, member=_told(there))
@@ -86,7 +85,6 @@ class MemberChanges:
         ]
         if not any(allows(one, Right.DECIDE) for one in others):
             raise RequestError(
-                409,
                 "last_member",
                 "this is the household's last member who can decide; add another one first (members that were written "
                 "by hand count once they are added here)",

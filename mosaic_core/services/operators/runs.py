@@ -88,13 +88,13 @@ class RunReads:
         )
 
     async def one(self, run_id: str) -> OperatorRunDetail:
-        """Raises `RequestError` 404 ``not_found`` where there is no such run."""
+        """Raises `RequestError` ``not_found`` where there is no such run."""
         try:
             stored = await self.stores.runs.read(run_id)
         except StoredRowError as error:
-            raise RequestError(409, "stored_row_invalid", error.rationale, [Detail("runId", run_id)]) from error
+            raise RequestError("stored_row_invalid", error.rationale, [Detail("runId", run_id)]) from error
         if stored is None:
-            raise RequestError(404, "not_found", "there is no such run; no worker has begun it, or the id is another's")
+            raise RequestError("not_found", "there is no such run; no worker has begun it, or the id is another's")
         run = stored.value
         key, stages, signals, decisions = await together(
             self.key(run.queue, run.command_id),

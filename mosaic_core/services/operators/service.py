@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from mosaic_core.domain.lanes import Lane
+from mosaic_core.domain.lanes import LOOKBACK_DAYS, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.ports import Clock, Stores
 from mosaic_core.services.approval_pages import LARGEST_PAGE, page_of
@@ -33,7 +33,7 @@ class OperatorService:
     clock: Clock
     queues: Mapping[Lane, str]
     worker: Callable[[], Worker] | None = None
-    sweep_lookback_days: int = 180
+    sweep_lookback_days: int = LOOKBACK_DAYS
 
     @cached_property
     def commands(self) -> CommandReads:

@@ -87,18 +87,18 @@ class SignalReads:
     async def resolve(self, signal_id: str, *, by: str, note: str) -> ResolvedSignal:
         """Resolved as it was read, by its ETag. The same by the same person again changes nothing.
 
-        Raises `RequestError`: 404 ``not_found``; 409 ``signal_already_resolved`` where somebody has resolved it with
+        Raises `RequestError`: ``not_found``; ``signal_already_resolved`` where somebody has resolved it with
         another word, which stands.
         """
         for _ in range(_TRIES):
             stored = await self.stores.signals.read(signal_id)
             if stored is None:
-                raise RequestError(404, "not_found", "there is no such signal")
+                raise RequestError("not_found", "there is no such signal")
             there = stored.value
             if there.is_resolved:
                 if (there.resolved_by, there.resolution_note) != (by[:120], note[:500]):
                     raise RequestError(
-                        409, "signal_already_resolved", "the signal was resolved before, and that resolution stands"
+                        "signal_already_resolved", "the signal was resolved before, and that resolution stands"
                     )
                 return ResolvedSignal(outcome="already_resolved", signal=telling.signal_of(there))
             resolved = signals_of.resolve(there, by=by, note=note, now=self.clock.now())

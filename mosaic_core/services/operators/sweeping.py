@@ -32,13 +32,13 @@ class Sweeping:
         """``night`` None: today, in UTC. The same night again is the same command. The request is audited before
         anything is enqueued: a sweep whose asking cannot be kept is not begun.
 
-        Raises `RequestError`: 400 ``validation_failed`` for a night to come, 409 ``client_reference_conflict`` and
+        Raises `RequestError`: ``validation_failed`` for a night to come, ``client_reference_conflict`` and
         ``command_rejected``; and as `EnqueueService`.
         """
         now = self.enqueue.clock.now()
         night = night or now.date()
         if night > now.date():
-            raise RequestError(400, "validation_failed", "sweepDate is a night to come: its own sweep would be none")
+            raise RequestError("validation_failed", "sweepDate is a night to come: its own sweep would be none")
         command_id = ids.sweep_command_id(household_id, f"{night:%Y%m%d}")
         days = lookback_days or await self._recorded(command_id) or self.lookback_days
         await record(
@@ -55,7 +55,7 @@ class Sweeping:
         except RequestError as error:
             if error.code not in _REFUSED:
                 raise
-            raise RequestError(error.status, error.code, _REFUSED[error.code], error.details) from None
+            raise RequestError(error.code, _REFUSED[error.code], error.details) from None
 
     async def _recorded(self, command_id: str) -> int | None:
         """How far the night's sweep looks back as it is recorded; None: it is not."""

@@ -50,11 +50,10 @@ class TraceReads:
     runs: RunReads
 
     async def of(self, asked: str) -> Trace:
-        """Raises `RequestError` 404 ``not_found`` where no table knows the id."""
+        """Raises `RequestError` ``not_found`` where no table knows the id."""
         story = await self._find(asked)
         if not story.found_as:
             raise RequestError(
-                404,
                 "not_found",
                 "no table knows this id, as a command's, a message's, a run's, a signal's or a correlation id of one "
                 f"of the newest {SEARCHED} commands",

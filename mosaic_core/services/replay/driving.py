@@ -10,7 +10,13 @@ from typing import Final
 
 from mosaic_core.concurrency import each
 from mosaic_core.domain.envelope import Payload
-from mosaic_core.domain.errors import QueueUnavailableError, StoredRowError, StoreUnreachableError, TransientError
+from mosaic_core.domain.errors import (
+    MosaicError,
+    QueueUnavailableError,
+    StoredRowError,
+    StoreUnreachableError,
+    TransientError,
+)
 from mosaic_core.domain.replay import Replay, ReplayItem, ReplayState
 from mosaic_core.ports import BrowsedMessage, DeadLetterSession, ETag, QueueBrowser
 from mosaic_core.services.browsing import PAGE, browsed
@@ -36,8 +42,10 @@ _CLEAR_UP_SECONDS: Final = 4.0
 _TRIES: Final = 8
 
 
-class StoppedError(Exception):
+class ReplayStoppedError(MosaicError):
     """Somebody else has the operation now, or it runs no more."""
+
+    code = "replay_stopped"
 
 
 class Drive:
@@ -74,7 +82,7 @@ class Drive:
         """The next caller need not wait. Where that fails, the lease ends by itself."""
         try:
             await self._save(lambda there: replace(there, held_until=None, holder=""))
-        except (StoppedError, TransientError):
+        except (ReplayStoppedError, TransientError):
             log.debug("a replay's lease ends by itself")
 
     # ------------------------------------------------------------------------------------------------------- sending
@@ -128,7 +136,7 @@ class Drive:
         await self._complete(gone)
         await self._complete_held()
         if self._replay.state != ReplayState.RUNNING:
-            raise StoppedError
+            raise ReplayStoppedError("somebody else has the replay now, or it runs no more")
 
     def _dead(self, *, after: int, size: int = PAGE) -> AsyncIterator[BrowsedMessage]:
         return browsed(self._browser, self._replay.queue, dead=True, after=after, size=size)
@@ -263,7 +271,7 @@ class Drive:
                 return
             stored = await self._stores.replays.read(self._replay.replay_id)
             if stored is None or stored.value.holder != self._replay.holder:
-                raise StoppedError
+                raise ReplayStoppedError("somebody else has the replay now, or it runs no more")
             if stored.value == changed:
                 self._replay, self._etag = changed, stored.etag  # my own write, whose answer was lost
                 return

@@ -29,6 +29,7 @@ class DeadLetter:
     command_type: str | None
     correlation_id: str | None
     run_id: str | None
+    attempt: int | None
     household_id: str | None
     reason: str
     code: str | None
@@ -42,6 +43,11 @@ class DeadLetter:
         """The same for every dead letter of one lane, reason, code and exception type, whenever it is asked for."""
         return derive("dead-letters", self.lane, self.reason, self.code or "", self.exception_type or "")
 
+    def is_named(self, asked: str) -> bool:
+        """Whether ``asked`` is one of its ids, or its sequence number."""
+        ids = {self.message_id, self.command_id, self.run_id, self.correlation_id, str(self.sequence_number)}
+        return bool(ids & {asked, clean(asked), guid_or_empty(asked) or asked})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -54,6 +60,8 @@ class Group:
     oldest_at: datetime | None
     newest_at: datetime | None
     sample_command_ids: tuple[str, ...]
+    newest_message_id: str
+    rationale: str | None
 
 
 def letter_of(lane: Lane, message: BrowsedMessage) -> DeadLetter:
@@ -71,6 +79,7 @@ def letter_of(lane: Lane, message: BrowsedMessage) -> DeadLetter:
         command_type=clean(head["commandType"]) if "commandType" in head else None,
         correlation_id=clean(correlation) if correlation else None,
         run_id=guid_or_empty(said.get("run")) or None,
+        attempt=_attempt(said),
         household_id=head.get("householdId") or guid_or_empty(message.properties.get("householdId")) or None,
         reason=dead_letters.reason_of(message.reason) or NO_REASON,
         code=said.get("code"),
@@ -94,6 +103,7 @@ def _group(members: list[DeadLetter]) -> Group:
     first = members[0]
     times = [letter.enqueued_at for letter in members if letter.enqueued_at is not None]
     named = dict.fromkeys(letter.command_id for letter in members if letter.command_id is not None)
+    newest = max(members, key=lambda letter: letter.sequence_number)
     return Group(
         group_id=first.group_id,
         lane=first.lane,
@@ -104,6 +114,8 @@ def _group(members: list[DeadLetter]) -> Group:
         oldest_at=min(times, default=None),
         newest_at=max(times, default=None),
         sample_command_ids=tuple(named)[:GROUP_SAMPLES],
+        newest_message_id=newest.message_id,
+        rationale=newest.rationale,
     )
 
 
@@ -111,3 +123,9 @@ def _rationale(said: Mapping[str, str]) -> str | None:
     """Only what begins as the worker's own does is its own."""
     words = said.get("rationale") if "run" in said or "message" in said else None
     return "".join(c if c.isprintable() else " " for c in words) if words else None
+
+
+def _attempt(said: Mapping[str, str]) -> int | None:
+    """None where the worker named none."""
+    text = said.get("attempt", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and int(text) else None

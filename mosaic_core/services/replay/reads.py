@@ -30,10 +30,15 @@ class LetterFilter:
     lane: Lane | None = None
     code: str | None = None
     reason: str | None = None
+    named: str | None = None
     after: tuple[Lane, int] | None = None
 
     def takes(self, letter: DeadLetter) -> bool:
-        return self.code in (None, letter.code) and self.reason in (None, letter.reason)
+        return (
+            self.code in (None, letter.code)
+            and self.reason in (None, letter.reason)
+            and (self.named is None or letter.is_named(self.named))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ class DeadLetterReads:
                 oldest_at_utc=group.oldest_at,
                 newest_at_utc=group.newest_at,
                 sample_command_ids=list(group.sample_command_ids),
+                newest_message_id=group.newest_message_id,
+                rationale=group.rationale,
             )
             for group in letters.grouped(found)
         ]
@@ -114,6 +121,7 @@ class DeadLetterReads:
             command_type=letter.command_type,
             correlation_id=letter.correlation_id,
             run_id=letter.run_id,
+            attempt=letter.attempt,
             household_id=letter.household_id,
             dead_letter_reason=letter.reason,
             code=letter.code,

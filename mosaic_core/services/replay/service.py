@@ -52,7 +52,7 @@ from mosaic_core.ports import (
 )
 from mosaic_core.services.browsing import browsed
 from mosaic_core.services.enqueue import EnqueueService
-from mosaic_core.services.replay.driving import AT_ONCE, BATCH, LEASE, Drive, StoppedError
+from mosaic_core.services.replay.driving import AT_ONCE, BATCH, LEASE, Drive, ReplayStoppedError
 from mosaic_core.services.replay.letters import DeadLetter, letter_of
 from mosaic_core.services.replay.reads import DeadLetterReads
 from mosaic_core.services.replay.sending import ACTION, POLICY, Chosen, Done, Ready, Sending
@@ -184,14 +184,14 @@ class ReplayService:
     async def begin(self, order: ReplayOrder) -> ReplayView:
         """Write down what was chosen; nothing is sent before somebody asks it to advance.
 
-        Raises `RequestError`: 400 ``validation_failed`` where more than one message is meant and ``root_cause`` or the
-        lane's own name in ``confirm_lane`` is missing, or an edit does not hold; 404 ``not_found`` where nothing is
+        Raises `RequestError`: ``validation_failed`` where more than one message is meant and ``root_cause`` or the
+        lane's own name in ``confirm_lane`` is missing, or an edit does not hold; ``not_found`` where nothing is
         meant."""
         edit = _edit_of(order)
         chosen = [one.item async for one in self._choose(order)]
         _check_edit(order, len(chosen))
         if not chosen:
-            raise RequestError(404, "not_found", "no dead letter of this lane, and no command of it, is meant by that")
+            raise RequestError("not_found", "no dead letter of this lane, and no command of it, is meant by that")
         if len(chosen) > 1:
             _check_many(order)
         now, replay_id = self.clock.now(), self.new_id()
@@ -264,7 +264,7 @@ class ReplayService:
     async def _read(self, replay_id: str) -> Stored[Replay]:
         stored = await self.stores.replays.read(replay_id)
         if stored is None:
-            raise RequestError(404, "not_found", "there is no such replay")
+            raise RequestError("not_found", "there is no such replay")
         return stored
 
     # ------------------------------------------------------------------------------------------------------ choosing
@@ -310,7 +310,7 @@ class ReplayService:
             drive.session = await parts.enter_async_context(self.desk.session(held.queue))
             try:
                 await drive.run()
-            except StoppedError:
+            except ReplayStoppedError:
                 pass
             except Exception:
                 await drive.let_go()

@@ -21,6 +21,7 @@ class DeadLetterView(View):
     command_type: str | None
     correlation_id: str | None
     run_id: str | None
+    attempt: int | None = Field(description="The last one; null where the message never was a command's attempt.")
     household_id: str | None
     dead_letter_reason: str
     code: str | None = Field(description="The failure code; null where the worker did not write the description.")
@@ -54,6 +55,8 @@ class DeadLetterGroup(View):
     oldest_at_utc: UtcTime | None
     newest_at_utc: UtcTime | None
     sample_command_ids: list[str]
+    newest_message_id: str
+    rationale: str | None = Field(description="Of the newest: the worker's own words.")
 
 
 class DeadLetterGroups(View):

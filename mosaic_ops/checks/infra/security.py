@@ -224,52 +224,47 @@ def _private(instances: list[Instance], entry: str) -> Iterator[str]:
     """With the private parameter on nothing keeps a public endpoint, and everything has a private one."""
     asked = f"with {PRIVATE}"
     for kind in PUBLIC_NETWORK:
-        for instance in _deployed(instances, kind):
-            for field in instance.at("properties.publicNetworkAccess"):
-                for value in _wrong(field, ("Disabled",), False):
-                    yield (
-                        f"{field.place}: {instance.declaration.name} keeps its public endpoint {asked}:"
-                        f" publicNetworkAccess is {shown(value)}"
-                    )
+        for place, name, value in _unlike(instances, kind, "properties.publicNetworkAccess", "Disabled"):
+            yield f"{place}: {name} keeps its public endpoint {asked}: publicNetworkAccess is {value}"
+    for place, name, value in _unlike(instances, _STORAGE, "properties.networkAcls.defaultAction", "Deny"):
+        yield f"{place}: {name} lets every network in {asked}: defaultAction is {value}"
     for account in _deployed(instances, _STORAGE):
-        for field in account.at("properties.networkAcls.defaultAction"):
-            for value in _wrong(field, ("Deny",), False):
-                yield (
-                    f"{field.place}: {account.declaration.name} lets every network in {asked}:"
-                    f" defaultAction is {shown(value)}"
-                )
         for field in account.at("properties.networkAcls.ipRules"):
-            for value in field.values:
-                if isinstance(value, List) and value.items:
+            for rules in field.values:
+                if isinstance(rules, List) and rules.items:
                     yield f"{field.place}: {account.declaration.name} lets addresses in {asked}: ipRules"
-    for site in _deployed(instances, _SITE):
-        for field in site.at("properties.siteConfig.publicNetworkAccess"):
-            for value in _wrong(field, ("Disabled",), True):
-                yield f"{field.place}: {site.declaration.name} keeps its public endpoint {asked}: it is {shown(value)}"
-    for kind in (f"{_SERVICE_BUS}/networkRuleSets", f"{_EVENT_HUBS}/networkRuleSets"):
-        for rules in _deployed(instances, kind):
-            for path, allowed in (("properties.publicNetworkAccess", "Disabled"), ("properties.defaultAction", "Deny")):
-                for field in rules.at(path):
-                    for value in _wrong(field, (allowed,), path.endswith("publicNetworkAccess")):
-                        yield (
-                            f"{field.place}: {rules.declaration.name} opens its namespace {asked}:"
-                            f" {path} is {shown(value)}"
-                        )
-    for namespace in _deployed(instances, _SERVICE_BUS):
-        for field in namespace.at("sku.name"):
-            for value in _wrong(field, ("Premium",), False):
-                yield (
-                    f"{field.place}: {namespace.declaration.name} is {shown(value)} {asked}: private"
-                    " endpoints want 'Premium'"
-                )
+    path = "properties.siteConfig.publicNetworkAccess"
+    for place, name, value in _unlike(instances, _SITE, path, "Disabled", may_be_absent=True):
+        yield f"{place}: {name} keeps its public endpoint {asked}: it is {value}"
+    yield from _namespaces(instances, asked)
     for site in _deployed(instances, _SITE):
         for field in site.at("properties.virtualNetworkSubnetId"):
-            for value in field.values:
-                if value is None or value == "" or isinstance(value, Missing):
+            for subnet in field.values:
+                if subnet is None or subnet == "" or isinstance(subnet, Missing):
                     yield f"{field.place}: {site.declaration.name} is in no subnet {asked}: it would reach nothing"
     yield from _endpoints(instances, asked)
     for address in _deployed(instances, "Microsoft.Network/publicIPAddresses"):
         yield f"{address.place}: {address.declaration.name} is a public address {asked}"
+
+
+def _namespaces(instances: list[Instance], asked: str) -> Iterator[str]:
+    for kind in (f"{_SERVICE_BUS}/networkRuleSets", f"{_EVENT_HUBS}/networkRuleSets"):
+        for path, allowed in (("properties.publicNetworkAccess", "Disabled"), ("properties.defaultAction", "Deny")):
+            may_be_absent = path.endswith("publicNetworkAccess")
+            for place, name, value in _unlike(instances, kind, path, allowed, may_be_absent=may_be_absent):
+                yield f"{place}: {name} opens its namespace {asked}: {path} is {value}"
+    for place, name, value in _unlike(instances, _SERVICE_BUS, "sku.name", "Premium"):
+        yield f"{place}: {name} is {value} {asked}: private endpoints want 'Premium'"
+
+
+def _unlike(
+    instances: list[Instance], kind: str, path: str, allowed: str, *, may_be_absent: bool = False
+) -> Iterator[tuple[str, str, str]]:
+    """(place, name, value shown) of each deployed resource of the kind whose field is anything but ``allowed``."""
+    for instance in _deployed(instances, kind):
+        for field in instance.at(path):
+            for value in _wrong(field, (allowed,), may_be_absent):
+                yield str(field.place), instance.declaration.name, shown(value)
 
 
 def _endpoints(instances: list[Instance], asked: str) -> Iterator[str]:

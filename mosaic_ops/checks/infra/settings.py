@@ -7,10 +7,7 @@ that the code does not know, is found by the code that would refuse it.
 
 from __future__ import annotations
 
-import ast
-import contextlib
 import difflib
-import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -87,47 +84,16 @@ _NO_SETTINGS: Final = re.compile(r"(Processes|Reconcile|CONNECTIONS|MOSAIC)__\w+
 _MISSPELT_ON_PURPOSE: Final = frozenset({"Lease__Second"})
 
 
-class _Asked(dict[str, str]):
-    """An environment that remembers what it was asked for."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        super().__init__(values)
-        self.names: set[str] = set()
-
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        self.names.add(name)
-        return super().get(name, default)
-
-
 @cache
 def known() -> frozenset[str]:
     """Every setting that the app's code reads."""
-    names: set[str] = set()
-    for provider in ("", "openai", "azure_openai"):
-        asked = _Asked({"Agent__Provider": provider})
-        with contextlib.suppress(ConfigurationError):  # of course: nothing is set
-            Settings.from_env(asked)
-        config.Build.of(asked, Path())
-        names |= asked.names
-    return frozenset(names - set(config.FORBIDDEN_ON_FLEX))
+    return frozenset(set(config.SETTINGS) - set(config.FORBIDDEN_ON_FLEX))
 
 
 @cache
 def defaults() -> dict[str, str]:
-    """The defaults that stand as literals in the reader's calls, as an app setting would spell them."""
-    found: dict[str, str] = {}
-    for node in ast.walk(ast.parse(inspect.getsource(config))):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("whole", "flag", "fraction", "name")
-            and len(node.args) >= 2
-            and isinstance(node.args[0], ast.Constant)
-            and isinstance(node.args[1], ast.Constant)
-        ):
-            value = node.args[1].value
-            found[str(node.args[0].value)] = str(value).lower() if isinstance(value, bool) else str(value)
-    return found
+    """As an app setting would spell them."""
+    return {name: setting.shown for name, setting in config.SETTINGS.items() if setting.shown}
 
 
 def problems(root: Path, files: Mapping[str, BicepFile]) -> list[str]:

@@ -159,9 +159,9 @@ async def item(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
-@app.function_name("item_special")
+@app.function_name("A_special_item")
 @app.route(route="v1/items/special/parts/7", methods=["GET"])
-async def item_special(req: func.HttpRequest) -> func.HttpResponse:
+async def a_special_item(req: func.HttpRequest) -> func.HttpResponse:
     response = func.HttpResponse("special", mimetype="text/plain")
     response.headers.add("Set-Cookie", "a=1; Path=/; HttpOnly; SameSite=Lax")
     response.headers.add("Set-Cookie", "b=2; Secure")

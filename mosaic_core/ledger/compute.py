@@ -1,0 +1,280 @@
+"""The figures: exact sums, counts, averages and rankings over a household's rows. Pure functions, no words.
+
+Each takes rows (`ledgerview.rows_of`) and gives a value with the rows that it came from, so that a model-driven agent
+can call them as tools. Amounts are without sign where rows have one direction; currencies are never added together.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+
+from mosaic_core.domain.ledger import Transaction
+from mosaic_core.ledger.periods import Period
+from mosaic_core.ledger.query import Flow, Group, Query, Subject
+from mosaic_core.ledger.recurring import Series, ended, recurring_series
+from mosaic_core.ledger.rows import Row
+from mosaic_core.ledger.topics import TRANSFERS, insurer
+
+_WHOLE_CURRENCIES: Final = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split())
+
+_FLOWS: Final[dict[Flow, Callable[[Row], bool]]] = {
+    Flow.SPENDING: lambda row: row.spending,
+    Flow.INCOME: lambda row: row.income,
+    Flow.REFUNDS: lambda row: row.refund,
+    Flow.TRANSFERS: lambda row: row.category in TRANSFERS,
+    Flow.TRANSFERS_IN: lambda row: row.category in TRANSFERS and row.amount > 0,
+    Flow.TRANSFERS_OUT: lambda row: row.category in TRANSFERS and row.amount < 0,
+    Flow.MONEY_IN: lambda row: row.amount > 0,
+    Flow.MONEY_OUT: lambda row: row.amount < 0,
+    Flow.WITHOUT_TRANSFERS: lambda row: row.category not in TRANSFERS,
+    Flow.ANY: lambda row: True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """An amount in one currency and the rows behind it."""
+
+    currency: str
+    amount: Decimal
+    rows: tuple[Row, ...]
+
+
+def select(
+    rows: Sequence[Row], query: Query, *, period: Period | None = None, subject: Subject | None = None
+) -> list[Row]:
+    """The rows that the query is about, oldest first: its flow, period, subjects, bounds, currency and account.
+    ``period`` and ``subject`` take the place of the query's own."""
+    span = period or query.period
+    subjects = (subject,) if subject is not None else query.subjects
+    ids = frozenset().union(*(s.ids for s in subjects)) if subjects else None
+    without: frozenset[str] = frozenset().union(*(s.ids for s in query.without)) if query.without else frozenset()
+    wanted = _FLOWS[query.flow]
+    found = []
+    for row in rows:
+        if not span.start <= row.day <= span.end or (ids is not None and row.tx.transaction_id not in ids):
+            continue
+        if row.tx.transaction_id in without or not (wanted(row) or (query.net_of_refunds and row.refund)):
+            continue
+        if query.currency is not None and row.tx.currency != query.currency:
+            continue
+        if query.account_id is not None and row.tx.account_id != query.account_id:
+            continue
+        if query.weekdays and row.day.weekday() not in query.weekdays:
+            continue
+        found.append(row)
+    return found
+
+
+def bounded(rows: Iterable[Row], query: Query) -> list[Row]:
+    """The rows whose amount keeps the query's bounds."""
+
+    def keeps(size: Decimal) -> bool:
+        low, high = query.at_least, query.at_most
+        if query.strictly:
+            return (low is None or size > low) and (high is None or size < high)
+        return (low is None or size >= low) and (high is None or size <= high)
+
+    return [row for row in rows if keeps(row.size)]
+
+
+def totals(rows: Iterable[Row], *, signed: bool = False) -> list[Sum]:
+    """One sum per currency, by code. Unsigned, money out counts positive and money back among it negative."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.tx.currency, []).append(row)
+    result = []
+    for currency in sorted(groups):
+        members = groups[currency]
+        amount = sum((row.amount for row in members), Decimal(0))
+        if not signed and (any(row.amount < 0 for row in members)):
+            amount = -amount
+        result.append(Sum(currency, amount, tuple(members)))
+    return result
+
+
+def spending(rows: Sequence[Row], period: Period, *, ids: frozenset[str] | None = None) -> list[Sum]:
+    """What was spent in a period, transfers left out, refunds not deducted."""
+    return totals(
+        row for row in rows
+        if row.spending and period.start <= row.day <= period.end and (ids is None or row.tx.transaction_id in ids)
+    )  # fmt: skip
+
+
+def largest(rows: Sequence[Row], n: int = 1, *, smallest: bool = False) -> list[Row]:
+    """The ``n`` rows of the largest (smallest) amount per currency, equal ones by day and id."""
+    found = []
+    for group in totals(rows, signed=True):
+        found += sorted(
+            group.rows, key=lambda r: (r.size if smallest else -r.size, r.day, r.tx.transaction_id)
+        )[:n]  # fmt: skip
+    return found
+
+
+def latest(rows: Sequence[Row], n: int = 1, *, first: bool = False) -> list[Row]:
+    """The ``n`` last (first) rows by day, latest (earliest) first."""
+    ordered = sorted(rows, key=lambda r: (r.day, r.tx.transaction_id), reverse=not first)
+    return ordered[:n]
+
+
+def group_key(row: Row, group: Group) -> str:
+    """What the row counts under: a merchant's name, a category, "2026-03", an ISO day, "2026-W09", a weekday."""
+    match group:
+        case Group.MERCHANT:
+            return row.name
+        case Group.CATEGORY:
+            return row.category
+        case Group.MONTH:
+            return f"{row.day:%Y-%m}"
+        case Group.QUARTER:
+            return f"{row.day.year}-Q{(row.day.month - 1) // 3 + 1}"
+        case Group.YEAR:
+            return f"{row.day.year}"
+        case Group.WEEK:
+            year, week, _ = row.day.isocalendar()
+            return f"{year}-W{week:02}"
+        case Group.DAY:
+            return row.day.isoformat()
+        case Group.WEEKDAY:
+            return calendar.day_name[row.day.weekday()]
+
+
+def grouped(rows: Iterable[Row], group: Group) -> dict[str, list[Row]]:
+    """Rows by merchant, category, month and so on. Merchants whose names differ only in case are one."""
+    found: dict[str, list[Row]] = {}
+    folded: dict[str, str] = {}
+    for row in rows:
+        key = group_key(row, group)
+        key = folded.setdefault(key.casefold(), key)
+        found.setdefault(key, []).append(row)
+    return found
+
+
+def rank(
+    rows: Sequence[Row], group: Group, *, by_count: bool = False, ascending: bool = False
+) -> list[tuple[str, Sum]]:
+    """Groups by their amount (or number of rows), largest first, each currency by itself."""
+    entries = [(key, total) for key, members in grouped(rows, group).items() for total in totals(members)]
+    sign = 1 if ascending else -1
+
+    def order(entry: tuple[str, Sum]) -> tuple[str, Decimal | int, Decimal, str]:
+        key, total = entry
+        size = len(total.rows) if by_count else total.amount
+        return total.currency, sign * size, sign * total.amount, key
+
+    return sorted(entries, key=order)
+
+
+def units_in(period: Period, per: str, first: date, last: date) -> Decimal:
+    """How many days, weeks, calendar months, quarters or years the period has within the ledger's days."""
+    start, end = max(period.start, first), min(period.end, last)
+    if end < start:
+        return Decimal(1)
+    months = (end.year - start.year) * 12 + end.month - start.month + 1
+    match per:
+        case "day":
+            return Decimal((end - start).days + 1)
+        case "week":
+            return Decimal((end - start).days + 1) / 7
+        case "quarter":
+            return Decimal((end.year - start.year) * 4 + (end.month - 1) // 3 - (start.month - 1) // 3 + 1)
+        case "year":
+            return Decimal(end.year - start.year + 1)
+        case _:
+            return Decimal(months)
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """The amount in the currency's smallest unit, half up. Amounts of rows are exact already and stay as they are."""
+    exponent = Decimal(1) if currency in _WHOLE_CURRENCIES else Decimal("0.01")
+    try:
+        return amount.quantize(exponent, ROUND_HALF_UP)
+    except ArithmeticError:
+        return amount
+
+
+def widen(query: Query, flow: Flow) -> Query:
+    return replace(query, flow=flow)
+
+
+# ----------------------------------------------------------------------------------------------------------- recurring
+
+
+@dataclass(frozen=True, slots=True)
+class Recurring:
+    """A payment that returns: ``amount`` is what it costs now, ``monthly`` the same spread over months."""
+
+    name: str
+    amount: Decimal
+    currency: str
+    cadence: str
+    monthly: Decimal
+    last: date
+    ids: tuple[str, ...]
+
+
+_MOST_OF_A_BILL: Final = 150
+"""Rows: what has more is no bill, and need not be looked at for a rhythm."""
+_NOT_SUBSCRIPTION: Final = TRANSFERS | {
+    "LOAN_PAYMENTS", "RENT_AND_UTILITIES", "INCOME", "BANK_FEES", "GOVERNMENT_AND_NON_PROFIT",
+}  # fmt: skip
+
+
+def recurring(transactions: Iterable[Transaction], *, as_of: date, kind: str = "subscriptions") -> list[Recurring]:
+    """What recurs and has not ended: ``subscriptions`` (fixed prices; neither
+    rent, loans and taxes nor insurance), ``payments`` (all that
+    goes out), ``income``; dearest per month first."""
+    found = []
+    for series in recurring_series(transactions, as_of=as_of):
+        if series.incoming != (kind == "income") or ended(series, as_of):
+            continue
+        newest = series.occurrences[-1]
+        if newest.category in TRANSFERS:
+            continue
+        if kind == "subscriptions" and (
+            newest.category in _NOT_SUBSCRIPTION
+            or not series.fixed
+            or insurer(f"{newest.name} {newest.tx.description}")
+        ):
+            continue
+        if kind == "payments" and not series.fixed and series.cadence.days < 25:
+            continue
+        found.append(_recurring(series))
+    return sorted(found, key=lambda r: (-r.monthly, r.name))
+
+
+def steady(rows: Sequence[Row], subjects: Sequence[Subject], *, as_of: date) -> bool:
+    """Whether the subjects are bills of a fixed price that go on: most of their rows belong to one such series each."""
+    wanted = frozenset().union(*(subject.ids for subject in subjects)) if subjects else frozenset()
+    own = [row.tx for row in rows if row.tx.transaction_id in wanted and row.amount < 0]
+    if len(own) < 3 or len(own) > _MOST_OF_A_BILL:
+        return False
+    found = [series for series in recurring_series(own, as_of=as_of) if not series.incoming and series.fixed]
+    members = sum(len(series.occurrences) for series in found if series.cadence.days >= 25)
+    return members >= 0.7 * len(own)
+
+
+def _recurring(series: Series) -> Recurring:
+    newest = series.occurrences[-1].tx
+    amount = abs(newest.amount)
+    cadence = series.cadence
+    step = Decimal(str(cadence.step))
+    per_month = amount / step if cadence.monthly else amount * 365 / (12 * step)
+    return Recurring(
+        name=series.name,
+        amount=amount,
+        currency=newest.currency,
+        cadence=cadence.name,
+        monthly=rounded(per_month, newest.currency),
+        last=newest.posted_on,
+        ids=tuple(sorted(charge.tx_id for charge in series.occurrences)),
+    )
+
+
+def days_between(earlier: date, later: date) -> int:
+    return (later - earlier) // timedelta(days=1)

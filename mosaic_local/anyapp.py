@@ -1,0 +1,196 @@
+"""Any function app on the embedded stack: its own ``local.settings.json``, and entities declared by name or by the
+configuration files of Microsoft's emulators.
+
+A value of ``local.settings.json`` that names an emulator (``UseDevelopmentEmulator=true``,
+``UseDevelopmentStorage=true``) becomes the stack's own; every other value is the app's as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_pascal
+
+from mosaic_local.application import Places
+from mosaic_local.broker.config import EventHubConfig, QueueConfig
+from mosaic_local.errors import DeclarationError, LocalSettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class AnyApp:
+    """A folder with function_app.py and host.json, and what it finds on the stack. ``values``, ``cors``,
+    ``cors_credentials``: of its local.settings.json."""
+
+    values: Mapping[str, str]
+    declared_queues: tuple[QueueConfig, ...] = ()
+    declared_hubs: tuple[EventHubConfig, ...] = ()
+    cors: str = ""
+    cors_credentials: bool = False
+
+    @classmethod
+    def read(
+        cls,
+        folder: Path,
+        queues: Iterable[str | QueueConfig] = (),
+        event_hubs: Iterable[EventHubConfig] = (),
+        emulators: Iterable[Path] = (),
+    ) -> AnyApp:
+        """``emulators``: configuration files of Microsoft's Service Bus and Event Hubs emulators. Raises
+        LocalSettingsError and DeclarationError, one line each."""
+        if not (folder / "host.json").is_file():
+            raise LocalSettingsError(f"{folder} is no function app: host.json is missing")
+        file = folder / "local.settings.json"
+        settings = _settings(file) if file.is_file() else {}
+        host = settings.get("Host", {})
+        declared: list[QueueConfig | EventHubConfig] = [entity for path in emulators for entity in emulated(path)]
+        return cls(
+            values={str(name): str(value) for name, value in settings.get("Values", {}).items()},
+            declared_queues=_once(
+                [
+                    *(each if isinstance(each, QueueConfig) else _queue(each) for each in queues),
+                    *(each for each in declared if isinstance(each, QueueConfig)),
+                ]
+            ),
+            declared_hubs=_once([*event_hubs, *(each for each in declared if isinstance(each, EventHubConfig))]),
+            cors=str(host.get("CORS", "")),
+            cors_credentials=bool(host.get("CORSCredentials", False)),
+        )
+
+    def settings(self, places: Places) -> Mapping[str, str]:
+        here = {name: _here(name, value, places) for name, value in self.values.items()}
+        return {"AzureWebJobsStorage": places.storage, **here}
+
+    def queues(self, settings: Mapping[str, str]) -> Sequence[QueueConfig]:
+        return self.declared_queues
+
+    def event_hubs(self) -> Sequence[EventHubConfig]:
+        return self.declared_hubs
+
+    def load(self) -> None:
+        """Nothing: what the app stores, it makes itself."""
+
+    def prepare(self, settings: Mapping[str, str], state_dir: Path) -> None:
+        """Nothing, as ``load``."""
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(file.read_text("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise LocalSettingsError(f"{file} is not readable as JSON ({type(error).__name__}: {error})") from None
+    if not isinstance(read, dict) or not all(isinstance(read.get(part, {}), dict) for part in ("Values", "Host")):
+        raise LocalSettingsError(f"{file}: Values and Host are objects of names and values")
+    if read.get("IsEncrypted"):
+        raise LocalSettingsError(f"{file} is encrypted; run func settings decrypt in {file.parent}")
+    return read
+
+
+def _here(name: str, value: str, places: Places) -> str:
+    parts = dict(part.split("=", 1) for part in value.split(";") if "=" in part)
+    told = {key.strip().lower(): it.strip() for key, it in parts.items()}
+    if told.get("usedevelopmentemulator", "").lower() == "true":
+        entity = told.get("entitypath")
+        return places.messaging + (f"EntityPath={entity};" if entity else "")
+    if told.get("usedevelopmentstorage", "").lower() == "true" or told.get("accountname") == "devstoreaccount1":
+        if not places.storage:
+            raise LocalSettingsError(f"{name} names storage, and the stack was started without: leave out --no-storage")
+        return places.storage
+    return value
+
+
+def _queue(name: str) -> QueueConfig:
+    try:
+        return QueueConfig(name=name)
+    except ValidationError:
+        raise DeclarationError(f"{name!r} is no name for a queue") from None
+
+
+def _once[Entity: (QueueConfig, EventHubConfig)](entities: Sequence[Entity]) -> tuple[Entity, ...]:
+    """The last declaration of a name counts; names are case-insensitive."""
+    return tuple({entity.name.lower(): entity for entity in entities}.values())
+
+
+# ------------------------------------------------------------------------- the files of Microsoft's emulators
+
+
+class _Pascal(BaseModel):
+    model_config = ConfigDict(alias_generator=to_pascal, extra="ignore", frozen=True)
+
+
+class _Properties(_Pascal):
+    dead_lettering_on_message_expiration: bool = False
+    default_message_time_to_live: timedelta = timedelta(days=14)
+    lock_duration: timedelta = timedelta(minutes=1)
+    max_delivery_count: int = 10
+    requires_duplicate_detection: bool = False
+    requires_session: bool = False
+
+
+class _Queue(_Pascal):
+    name: str
+    properties: _Properties = _Properties()
+
+
+class _Group(_Pascal):
+    name: str
+
+
+class _Hub(_Pascal):
+    name: str
+    partition_count: int = 4
+    consumer_groups: list[_Group] = []
+
+
+class _Namespace(_Pascal):
+    queues: list[_Queue] = []
+    topics: list[dict[str, Any]] = []
+    entities: list[_Hub] = []
+
+
+class _UserConfig(_Pascal):
+    namespaces: list[_Namespace] = []
+    namespace_config: list[_Namespace] = []
+
+
+class _Emulator(_Pascal):
+    user_config: _UserConfig
+
+
+def emulated(file: Path) -> list[QueueConfig | EventHubConfig]:
+    """What the configuration file of Microsoft's Service Bus emulator or Event Hubs emulator declares. Raises
+    DeclarationError for what is not readable, and for what the broker has not (topics, sessions)."""
+    try:
+        config = _Emulator.model_validate_json(file.read_bytes()).user_config
+        entities: list[QueueConfig | EventHubConfig] = []
+        for namespace in (*config.namespaces, *config.namespace_config):
+            for topic in namespace.topics:
+                raise DeclarationError(f"{file}: topic {topic.get('Name', '')!r}: the broker has no topics")
+            entities += [_as_queue(queue) for queue in namespace.queues]
+            for hub in namespace.entities:
+                groups = [group.name for group in hub.consumer_groups]
+                entities.append(EventHubConfig(name=hub.name, partitions=hub.partition_count, consumer_groups=groups))
+    except OSError as error:
+        raise DeclarationError(f"{file} cannot be read: {error.strerror or error}") from None
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise DeclarationError(f"{file} is no configuration of an emulator: {faults}") from None
+    return entities
+
+
+def _as_queue(queue: _Queue) -> QueueConfig:
+    told = queue.properties
+    return QueueConfig(
+        name=queue.name,
+        lock_seconds=told.lock_duration.total_seconds(),
+        max_delivery_count=told.max_delivery_count,
+        ttl_seconds=told.default_message_time_to_live.total_seconds(),
+        dead_lettering_on_expiration=told.dead_lettering_on_message_expiration,
+        requires_session=told.requires_session,
+        requires_duplicate_detection=told.requires_duplicate_detection,
+    )

@@ -1,0 +1,18 @@
+"""Findings as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mosaic_ops.ops import show
+from mosaic_ops.ops.findings import Finding
+
+
+def tell_findings(found: Iterable[Finding]) -> None:
+    """A block for each: what is wrong in one line, then what it means, what to do, what to type."""
+    for number, one in enumerate(found, 1):
+        show.line("")
+        show.prose(f"{number}. {one.what}", indent=3, style="bold red" if number == 1 else "bold")
+        for name, text in (("said", one.said), ("means", one.says), ("do", one.do), ("type", one.command)):
+            if text:
+                show.prose(f"   {name:<6} {text}", indent=10)

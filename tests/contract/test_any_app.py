@@ -1,0 +1,151 @@
+"""The embedded stack for others: namespaces for tests, and a function app that is not the product's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from azure.servicebus import ServiceBusClient, ServiceBusMessage
+from azure.servicebus.exceptions import MessagingEntityNotFoundError
+from azure.servicebus.management import ServiceBusAdministrationClient
+
+from mosaic_local.embedded import EmbeddedStack
+from mosaic_local.errors import DeclarationError, PartError
+from mosaic_local.namespaces import Namespace, Namespaces
+
+pytest_plugins = ["mosaic_local.pytest_plugin"]
+ROOT = Path(__file__).resolve().parents[2]
+ORDERS = ROOT / "tests" / "support" / "apps" / "orders"
+
+
+def send(connection: str, queue: str, text: str) -> None:
+    with ServiceBusClient.from_connection_string(connection) as client, client.get_queue_sender(queue) as sender:
+        sender.send_messages(ServiceBusMessage(text))
+
+
+def received(connection: str, queue: str) -> list[str]:
+    with (
+        ServiceBusClient.from_connection_string(connection) as client,
+        client.get_queue_receiver(queue, receive_mode="receiveanddelete") as receiver,
+    ):
+        return [str(message) for message in receiver.receive_messages(10, max_wait_time=1)]
+
+
+def test_namespaces_of_one_process_know_nothing_of_each_other(open_namespace: Callable[..., Namespace]) -> None:
+    one, two = open_namespace(queues=["orders"]), open_namespace(queues=["orders"])
+    send(one.connection_string, "orders", "of the first")
+    send(two.connection_string, "orders", "of the second")
+    assert received(one.connection_string, "orders") == ["of the first"]
+    assert received(two.connection_string, "orders") == ["of the second"]
+    one.close()
+    send(two.connection_string, "orders", "still there")
+    assert received(two.connection_string, "orders") == ["still there"]
+
+
+def test_a_namespace_has_its_own_administration(open_namespace: Callable[..., Namespace]) -> None:
+    namespace = open_namespace()
+    with ServiceBusAdministrationClient.from_connection_string(
+        namespace.administration_connection_string, connection_verify=str(namespace.ca_file)
+    ) as client:
+        client.create_queue("made")
+    send(namespace.connection_string, "made", "one")
+    other = open_namespace()
+    with pytest.raises(MessagingEntityNotFoundError):
+        send(other.connection_string, "made", "one")
+
+
+def test_what_cannot_be_declared_is_told_and_the_process_goes_on(embedded_broker: Namespaces) -> None:
+    with pytest.raises(DeclarationError, match="no namespace"):
+        embedded_broker.open(queues=["no name"])
+    with embedded_broker.open(queues=["fine"]) as namespace:
+        send(namespace.connection_string, "fine", "x")
+        assert received(namespace.connection_string, "fine") == ["x"]
+
+
+def test_a_broker_that_was_killed_is_an_error_at_once() -> None:
+    with Namespaces() as broker:
+        broker.open(queues=["a"])
+        broker._part.kill()
+        with pytest.raises(PartError, match="is gone"):
+            broker.open(queues=["b"])
+
+
+def test_a_strangers_app_runs_with_its_own_settings_and_queue(run_app: Callable[..., EmbeddedStack]) -> None:
+    stack = run_app(ORDERS, queues=["orders"], storage=False)
+    send(stack.settings["Bus"], "orders", "bread")
+
+    def orders() -> tuple[str, str, str | None]:
+        request = urllib.request.Request(f"{stack.api_base_url}/api/orders", headers={"Origin": "https://shop.example"})
+        with closing(urllib.request.urlopen(request)) as answer:
+            headers = answer.headers
+            return answer.read().decode(), headers["Shop"], headers["Access-Control-Allow-Origin"]
+
+    deadline = time.monotonic() + 20
+    while not orders()[0] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert orders() == ("bread", "corner", "https://shop.example")
+    assert "azurite" not in stack.pids
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_package_by_itself_runs_a_strangers_app(tmp_path: Path) -> None:
+    """In an environment of its own, from the package index: nothing of the product is there."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
+    python = tmp_path / "env" / "bin" / "python"
+    install = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        str(ROOT / "mosaic_local"),
+        "pytest",
+    ]
+    subprocess.run(install, check=True, capture_output=True)
+    (tmp_path / "test_orders.py").write_text(
+        "import urllib.request\n"
+        "from pathlib import Path\n"
+        "import pytest\n"
+        "from azure.servicebus import ServiceBusClient, ServiceBusMessage\n"
+        "def test_it(run_app, open_namespace):\n"
+        "    with pytest.raises(ImportError):\n"
+        "        import mosaic_core\n"
+        f"    stack = run_app(Path({str(ORDERS)!r}), queues=['orders'], storage=False)\n"
+        "    assert urllib.request.urlopen(stack.api_base_url + '/api/orders').status == 200\n"
+        "    namespace = open_namespace(queues=['a'])\n"
+        "    with ServiceBusClient.from_connection_string(namespace.connection_string) as client:\n"
+        "        with client.get_queue_sender('a') as sender:\n"
+        "            sender.send_messages(ServiceBusMessage('x'))\n"
+    )
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ran = subprocess.run(
+        [python, "-m", "pytest", "-q", "test_orders.py"], cwd=tmp_path, env=clean, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    told = subprocess.run(
+        [python, "-m", "mosaic_local", "env"], cwd=tmp_path, env=clean, capture_output=True, text=True
+    )
+    assert told.returncode == 3
+    assert "python -m mosaic_local up" in told.stderr
+
+
+def test_the_package_brings_the_library_versions_of_the_checkout() -> None:
+    pinned = dict(
+        line.split(" ")[0].split("==")
+        for line in (ROOT / "requirements-local.txt").read_text().splitlines()
+        if "==" in line
+    )
+    project = tomllib.loads((ROOT / "mosaic_local" / "pyproject.toml").read_text())["project"]
+    exact = dict(each.split("==") for each in project["dependencies"] if "==" in each)
+    assert exact == {name: pinned[name] for name in exact}
+    assert set(exact) == {"azure-functions-runtime", "python-qpid-proton-wheel"}

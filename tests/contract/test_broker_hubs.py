@@ -1,0 +1,200 @@
+"""Event hubs and consumer groups by the administration endpoint: ATOM, as Event Hubs' own service takes it."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from proton import Message
+from proton.utils import LinkDetached
+
+from tests.support.amqp import KEY_NAME, Client, token
+from tests.support.broker import RunningBroker, running_broker
+
+KEY = "secret-for-tests"
+CONFIG = {
+    "sasKeyName": KEY_NAME,
+    "sasKey": KEY,
+    "queues": [{"name": "orders"}],
+    "eventHubs": [{"name": "Readings", "partitions": 2, "consumerGroups": ["dials"]}],
+}
+BUS = "{http://schemas.microsoft.com/netservices/2010/10/servicebus/connect}"
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+class Admin:
+    """Asks as a script would: ATOM over HTTPS with a shared access signature."""
+
+    def __init__(self, broker: RunningBroker) -> None:
+        self.base = f"https://localhost:{broker.admin_port}/"
+        self._context = ssl.create_default_context(cafile=str(broker.ca_file))
+
+    def ask(
+        self, method: str, path: str, description: str = "", update: bool = False, key: str = KEY
+    ) -> tuple[int, ElementTree.Element | None]:
+        content = f'<content type="application/xml">{description}</content>'
+        body = f'<entry xmlns="{ATOM.strip("{}")}">{content}</entry>'
+        headers = {
+            "Authorization": token(self.base + path, key),
+            "Content-Type": "application/atom+xml;type=entry;charset=utf-8",
+        } | ({"If-Match": "*"} if update else {})
+        url = f"{self.base}{path}?timeout=60&api-version=2014-01"
+        request = urllib.request.Request(url, body.encode() if description else None, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=10, context=self._context) as answer:
+                text = answer.read()
+                return answer.status, ElementTree.fromstring(text) if text else None
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, ElementTree.fromstring(refused.read())
+
+    def titles(self, path: str) -> list[str | None]:
+        _, feed = self.ask("GET", path)
+        assert feed is not None
+        return [entry.findtext(f"{ATOM}title") for entry in feed.findall(f"{ATOM}entry")]
+
+
+def hub(inner: str = "") -> str:
+    return f'<EventHubDescription xmlns="{BUS.strip("{}")}">{inner}</EventHubDescription>'
+
+
+def group(inner: str = "") -> str:
+    return f'<ConsumerGroupDescription xmlns="{BUS.strip("{}")}">{inner}</ConsumerGroupDescription>'
+
+
+def fields(answer: ElementTree.Element | None, *names: str) -> list[str | None]:
+    assert answer is not None
+    return [answer.findtext(f".//{BUS}{name}") for name in names]
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
+    with running_broker(tmp_path_factory.mktemp("broker"), **CONFIG) as running:
+        yield running
+
+
+@pytest.fixture
+def admin(broker: RunningBroker) -> Admin:
+    return Admin(broker)
+
+
+def clients(broker: RunningBroker) -> Client:
+    return Client(broker.amqp_port, KEY_NAME, KEY)
+
+
+def test_a_hub_that_was_made_takes_events_and_gives_them_to_the_groups_that_were_made(
+    broker: RunningBroker, admin: Admin
+) -> None:
+    inner = "<MessageRetentionInDays>3</MessageRetentionInDays><UserMetadata>ours</UserMetadata>"
+    status, made = admin.ask("PUT", "Made", hub(f"{inner}<PartitionCount>3</PartitionCount>"))
+    assert status == 201
+    assert fields(made, "PartitionCount", "MessageRetentionInDays", "UserMetadata", "Status") == [
+        "3",
+        "3",
+        "ours",
+        "Active",
+    ]
+    assert admin.ask("PUT", "made/ConsumerGroups/Audit", group("<UserMetadata>who</UserMetadata>"))[0] == 201
+    assert admin.titles("made/consumergroups") == ["$Default", "Audit"]
+    assert fields(admin.ask("GET", "MADE/consumergroups/AUDIT")[1], "UserMetadata") == ["who"]
+    with clients(broker) as client:
+        status_code, told = client.manage("made", "READ", name="made", type="com.microsoft:eventhub")
+        assert (status_code, list(told["partition_ids"].elements)) == (200, ["0", "1", "2"])
+        client.send("made/partitions/2", Message(body=b"e", inferred=True))
+        assert bytes(client.receiver("made/consumergroups/audit/partitions/2").receive(timeout=5).body) == b"e"
+
+
+def test_defaults_are_azures_and_a_change_keeps_what_it_does_not_name(admin: Admin) -> None:
+    status, made = admin.ask("PUT", "plain", hub())
+    assert (status, fields(made, "PartitionCount", "MessageRetentionInDays")) == (201, ["16", "7"])
+    changed = admin.ask("PUT", "Plain", hub("<MessageRetentionInDays>1</MessageRetentionInDays>"), update=True)
+    assert (changed[0], fields(changed[1], "PartitionCount", "MessageRetentionInDays")) == (200, ["16", "1"])
+    assert fields(admin.ask("GET", "plain")[1], "MessageRetentionInDays") == ["1"]
+    assert {"Readings", "plain"} <= set(admin.titles("$Resources/EventHubs"))
+    assert "plain" not in admin.titles("$Resources/queues")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "description", "status"),
+    [
+        ("PUT", "readings", hub("<PartitionCount>4</PartitionCount>"), 409),
+        ("PUT", "orders", hub(), 409),
+        ("PUT", "new", hub("<PartitionCount>0</PartitionCount>"), 400),
+        ("PUT", "new", hub("<PartitionCount>33</PartitionCount>"), 400),
+        ("PUT", "new", hub("<MessageRetentionInDays>8</MessageRetentionInDays>"), 400),
+        ("PUT", "new", hub("<Status>Disabled</Status>"), 400),
+        ("PUT", "new", hub("<CaptureDescription><Enabled>true</Enabled></CaptureDescription>"), 400),
+        ("PUT", "new/part", hub(), 400),
+        ("PUT", "-new", hub(), 400),
+        ("PUT", "new", group(), 400),
+        ("PUT", "readings/consumergroups/x", hub(), 400),
+        ("PUT", "readings/consumergroups/DIALS", group(), 409),
+        ("PUT", "readings/consumergroups/a%20b", group(), 400),
+        ("PUT", "nothing/consumergroups/x", group(), 404),
+        ("GET", "readings/consumergroups/x", "", 404),
+        ("GET", "readings/consumergroups/dials/partitions", "", 400),
+        ("DELETE", "readings/consumergroups/$Default", "", 400),
+        ("DELETE", "readings/consumergroups/x", "", 404),
+        ("DELETE", "nothing", "", 404),
+    ],
+)
+def test_what_is_refused(admin: Admin, method: str, path: str, description: str, status: int) -> None:
+    assert admin.ask(method, path, description)[0] == status
+
+
+def test_the_number_of_partitions_stays_and_a_wrong_key_changes_nothing(admin: Admin) -> None:
+    assert admin.ask("PUT", "readings", hub("<PartitionCount>3</PartitionCount>"), update=True)[0] == 400
+    assert admin.ask("PUT", "nothing", hub(), update=True)[0] == 404
+    assert admin.ask("PUT", "secret", hub(), key="wrong")[0] == 401
+    assert "secret" not in admin.titles("$Resources/eventhubs")
+
+
+def test_what_is_deleted_ends_its_links(broker: RunningBroker, admin: Admin) -> None:
+    assert admin.ask("PUT", "gone", hub("<PartitionCount>1</PartitionCount>"))[0] == 201
+    assert admin.ask("PUT", "gone/consumergroups/g", group())[0] == 201
+    with clients(broker) as client:
+        of_group = client.receiver("gone/consumergroups/g/partitions/0")
+        of_default = client.receiver("gone/consumergroups/$default/partitions/0")
+        assert admin.ask("DELETE", "gone/consumergroups/g")[0] == 200
+        with pytest.raises(LinkDetached, match="deleted"):
+            of_group.receive(timeout=5)
+        assert admin.ask("DELETE", "GONE")[0] == 200
+        with pytest.raises(LinkDetached, match="deleted"):
+            of_default.receive(timeout=5)
+        with pytest.raises(LinkDetached, match="could not be found"):
+            client.send("gone", Message(body=b"e", inferred=True))
+    assert admin.ask("PUT", "gone", hub())[0] == 201
+
+
+@pytest.mark.slow
+def test_what_was_made_is_there_after_a_kill_and_what_was_deleted_is_not(tmp_path: Path) -> None:
+    config = CONFIG | {"stateDir": str(tmp_path / "state")}
+    with running_broker(tmp_path, **config) as broker:
+        admin = Admin(broker)
+        admin.ask("PUT", "Made", hub("<PartitionCount>3</PartitionCount><UserMetadata>ours</UserMetadata>"))
+        admin.ask("PUT", "made/consumergroups/Audit", group())
+        admin.ask("PUT", "readings/consumergroups/later", group())
+        admin.ask("PUT", "deleted", hub())
+        with clients(broker) as client:
+            client.send("made/partitions/2", Message(body=b"kept", inferred=True))
+            client.send("deleted/partitions/2", Message(body=b"lost", inferred=True))
+        assert admin.ask("DELETE", "deleted")[0] == 200
+        broker.kill()
+    with running_broker(tmp_path, **config) as broker:
+        admin = Admin(broker)
+        assert admin.titles("$Resources/eventhubs") == ["Made", "Readings"]
+        assert fields(admin.ask("GET", "made")[1], "PartitionCount", "UserMetadata") == ["3", "ours"]
+        assert admin.titles("made/consumergroups") == ["$Default", "Audit"]
+        assert admin.titles("readings/consumergroups") == ["$Default", "dials", "later"]
+        with clients(broker) as client:
+            kept = client.receiver("made/consumergroups/audit/partitions/2").receive(timeout=5)
+            assert bytes(kept.body) == b"kept"
+        assert admin.ask("PUT", "deleted", hub("<PartitionCount>3</PartitionCount>"))[0] == 201
+        with clients(broker) as client:
+            _, told = client.manage("deleted", "READ", name="deleted", type="com.microsoft:partition", partition="2")
+            assert told["is_partition_empty"] is True

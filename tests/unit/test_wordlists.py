@@ -1,0 +1,31 @@
+"""Lists of words: a group stands for each of its alternatives, and what the topics are called is read as it stands."""
+
+import pytest
+
+from mosaic_core.ledger.topics import PHRASE_TOPICS, TOPICS
+from mosaic_core.ledger.wordlists import phrases
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ("coffee; cafe", ["coffee", "cafe"]),
+        (" coffee ;\n coffee\n shop;", ["coffee", "coffee shop"]),
+        ("take (out|) cash", ["take out cash", "take cash"]),
+        ("(pull|\ndraw) from the (bank|atm)", ["pull from the bank", "pull from the atm", "draw from the bank",
+                                             "draw from the atm"]),
+        ("", []),
+    ],
+)  # fmt: skip
+def test_phrases(block: str, expected: list[str]) -> None:
+    assert phrases(block) == expected
+
+
+def test_each_phrase_of_a_topic_is_found_by_its_pattern() -> None:
+    for words in PHRASE_TOPICS:
+        assert any(pattern.fullmatch(" ".join(words)) for pattern, _ in TOPICS), words
+
+
+def test_topics_are_told_apart_by_their_names() -> None:
+    names = [topic.name for _, topic in TOPICS]
+    assert len(names) == len(set(names))
