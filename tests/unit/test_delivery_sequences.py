@@ -135,7 +135,8 @@ SEQUENCES: dict[str, tuple[Any, Callable[[World], Any], str]] = {
     "the fifth step that fails": (
         Work(("fail", "success")),
         unreadable_at_last,
-        f"{TAKE.removesuffix(' runs.update')} keys.read runs.read signals.read signals.update keys.update settler.dead_letter",
+        f"{TAKE.removesuffix(' runs.update')} keys.read runs.read signals.read signals.update keys.update "
+        "settler.dead_letter",
     ),
     "a duplicate": (Work(("success",)), ended, f"{RESERVE} keys.read settler.complete"),
     "a rejected one again": (Work(("fail",)), ended, f"{RESERVE} keys.read settler.dead_letter"),
