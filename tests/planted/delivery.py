@@ -13,7 +13,6 @@ _FINISH = "mosaic_core/services/delivery/finish.py"
 _ENDING = "mosaic_core/services/delivery/ending.py"
 _TELLING = "mosaic_core/services/delivery/telling.py"
 _STATES = "mosaic_core/services/delivery/states.py"
-_SETTLEMENT = "mosaic_core/domain/settlement.py"
 _DELIVER = "mosaic_core/services/deliver.py"
 _LEASE = "mosaic_core/services/lease.py"
 _RESERVATION = "mosaic_core/domain/reservation.py"
@@ -212,9 +211,9 @@ DEFECTS: Final = (
     ),
     Defect(
         name="the-day-counts-from-the-first-enqueueing",
-        file=_SETTLEMENT,
-        old="    since = min(now, _time(properties, AWAY_SINCE) or now)",
-        new="    since = min(now, _time(properties, FIRST_ENQUEUED) or now)",
+        file=_ENDING,
+        old="    return outage(of.message.properties, of.now())[1] >= STORE_GIVE_UP_SECONDS",
+        new="    return (of.now() - of.message.enqueued_at).total_seconds() >= STORE_GIVE_UP_SECONDS",
         caught_by=(f"{_OUTAGES}test_a_backlog_is_not_given_up_by_the_first_hiccup",),
         what="the backlog of a weekend is given up by the first hiccup",
     ),

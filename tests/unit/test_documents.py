@@ -38,6 +38,14 @@ ANSWERED_AT_ONCE = {
     "resumed_elsewhere",
     "proposal_invalid",
     "too_many_proposals",
+    "answer_cut_short",
+    "budget_spent",
+    "computing_stopped",
+    "identity_refused",
+    "identity_unavailable",
+    "replay_stopped",
+    "subject_unknown",
+    "turn_ended",
 }
 """Codes of errors that no run ends with: told at start or to a caller, or handled within."""
 

@@ -13,7 +13,7 @@ from mosaic_core.domain.envelope import decode
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
-from mosaic_core.services.replay import service as service_module
+from mosaic_core.services.replay import driving
 from tests.support import records
 from tests.support.api import ApiWorld
 from tests.support.dead import HOUSEHOLD, QUEUES, TALK, USER, Graves, command_id, message_body
@@ -427,7 +427,7 @@ async def test_what_never_decoded_is_replayed_by_an_edit_alone(world: ApiWorld, 
 async def test_an_abort_stops_between_batches_and_a_resume_goes_on(
     world: ApiWorld, graves: Graves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "BATCH", 3)
+    monkeypatch.setattr(driving, "BATCH", 3)
     for number in range(1, 11):
         await graves.dead(number)
     begun = await post(world, "", order(ALL), status=202)
@@ -608,8 +608,8 @@ async def test_copies_that_a_dead_process_left_are_in_nobodys_way(
     world: ApiWorld, graves: Graves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They lie at the head of the queue, before all that is to come, and more of them than a handful."""
-    monkeypatch.setattr(service_module, "BATCH", 4)
-    monkeypatch.setattr(service_module, "CLEARED_AT_ONCE", 3)
+    monkeypatch.setattr(driving, "BATCH", 4)
+    monkeypatch.setattr(driving, "CLEARED_AT_ONCE", 3)
     for number in range(1, 13):
         await graves.dead(number, status=KeyStatus.RESERVED if number <= 5 else KeyStatus.REJECTED)
     begun = await post(world, "", order(ALL, ratePerSecond=4), status=202)

@@ -1,12 +1,11 @@
-#!/usr/bin/env python3
-"""protocol.md as a program: a model small enough to explore every interleaving of, and the checks of what is promised.
+"""docs/protocol.md as a program: a model small enough to explore every interleaving of, and the checks of what is promised.
 
-    python3 protocol_model.py                      every default scenario; exit 1 on a violation, with the shortest trace
-    python3 protocol_model.py --list               scenarios and breaks
-    python3 protocol_model.py --scenario overlap   one scenario (repeatable)
-    python3 protocol_model.py --deep               larger bounds, and the scenarios that are too large for every day
-    python3 protocol_model.py --break NAME         one rule of the protocol removed: must end in a violation (exit 1)
-    python3 protocol_model.py --all-breaks         every break in turn; exit 1 where one is not caught
+    python -m tests.model.protocol                      every default scenario; exit 1 on a violation, with the shortest trace
+    python -m tests.model.protocol --list               scenarios and breaks
+    python -m tests.model.protocol --scenario overlap   one scenario (repeatable)
+    python -m tests.model.protocol --deep               larger bounds, and the scenarios that are too large for every day
+    python -m tests.model.protocol --break NAME         one rule of the protocol removed: must end in a violation (exit 1)
+    python -m tests.model.protocol --all-breaks         every break in turn; exit 1 where one is not caught
 
 Modelled. Deliveries and the reconciler, one request at a time: a request is atomic at its server, its sender may die before or after it,
 may lose its answer, may time out before it got there, or after which it lands at any later moment. A process may stand still for any time:
@@ -93,7 +92,7 @@ class Process(NamedTuple):
     msg: int = -1
     hash: str = ""
     n: int = 0  # my attempt
-    count: int = 0  # counted(K) at it
+    count: int = 0  # type: ignore[assignment]  # counted(K) at it
     solo: int = 0  # K's Solo at it: other than 0, the lane runs alone in its process
     out: str = ""  # the outcome in hand
     fin: bool = False  # ... is final
@@ -718,13 +717,14 @@ class Model:
 
     def at_commit(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         """6: K, the commit point of a success."""
-        if not p.etag_k or s.k is None:
+        held = s.k
+        if not p.etag_k or held is None:
             return self.conflict(s, i, p)
         if p.out == "failed" and not p.fin:
-            s, k = self.release(s, s.k, excused=False)
+            s, k = self.release(s, held, excused=False)
             k = k._replace(ahead=True)
         else:
-            k = self.terminal(s.k, "Rejected" if p.out == "failed" else "Completed")
+            k = self.terminal(held, "Rejected" if p.out == "failed" else "Completed")
         t = self.put(s, i, p, "k", k)
         if k.status != "Reserved":
             t = t._replace(
@@ -978,7 +978,7 @@ class Model:
                 yield i, "dies with its neighbour", self.end(s, i), True
             k = s.k
             mine = k is not None and p.etag_k and k.token == p.tok
-            if mine and not k.live and not k.released and p.at in OWNER and p.kind != "late":
+            if k is not None and mine and not k.live and not k.released and p.at in OWNER and p.kind != "late":
                 yield i, "renews the lease", self.put(s, i, p, "k", k._replace(live=True)), False
         if idle is not None:
             for m in s.msgs:

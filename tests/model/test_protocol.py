@@ -1,37 +1,26 @@
-"""docs/protocol_model.py: the protocol explored without a violation; every rule of it missed where it is removed."""
+"""The protocol explored without a violation; every rule of it missed where it is removed."""
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-PATH = Path(__file__).parents[2] / "docs" / "protocol_model.py"
+from tests.model import protocol
+
+ROOT = Path(__file__).resolve().parents[2]
 QUICK_SCENARIOS = ("killer", "busy", "forger")
 QUICK_BREAKS = ("gate-skipped", "outage-counts")
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("protocol_model", PATH)
-    if spec is None or spec.loader is None:
-        raise AssertionError(f"{PATH} is no module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-MODEL = load()
-EVERYDAY = [scenario.name for scenario in MODEL.SCENARIOS if not scenario.deep_only]
+EVERYDAY = [scenario.name for scenario in protocol.SCENARIOS if not scenario.deep_only]
 
 
 def explore(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(PATH), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", protocol.__name__, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("name", QUICK_SCENARIOS)
@@ -42,7 +31,7 @@ def test_a_small_scenario_has_no_violation(name: str) -> None:
 
 @pytest.mark.parametrize("name", QUICK_BREAKS)
 def test_a_rule_that_is_removed_ends_in_a_violation(name: str) -> None:
-    first, _ = MODEL.BREAKS[name]
+    first, _ = protocol.BREAKS[name]
     done = explore("--break", name, "--scenario", first)
     assert done.returncode == 1, done.stdout
     assert "gave up" not in done.stdout
@@ -61,4 +50,4 @@ def test_every_interleaving_keeps_what_is_promised(name: str) -> None:
 def test_every_deliberate_break_is_caught() -> None:
     done = explore("--all-breaks")
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count(" caught in ") == len(MODEL.BREAKS)
+    assert done.stdout.count(" caught in ") == len(protocol.BREAKS)
