@@ -12,10 +12,14 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 # What pytest returns → what this command line promises.
 _EXIT_CODES: Final = {0: 0, 1: 1, 2: 130, 3: 1, 4: 2, 5: 1}
 
-USAGE: Final = """Usage: ./mosaic test [--slow] [pytest arguments]
+USAGE: Final = """Usage: ./mosaic test [--slow] [--coverage] [pytest arguments]
 
-Runs the tests. --slow adds the long ones. Everything else goes to pytest: a path, -k EXPRESSION, -x, --lf, -n 0.
+Runs the tests. --slow adds the long ones. --coverage measures the branches of domain, services and lanes, and fails
+below pyproject.toml's figure. Everything else goes to pytest: a path, -k EXPRESSION, -x, --lf, -n 0.
 All of them run in three processes, file by file; a choice of your own runs in one, unless -n says otherwise."""
+
+COVERAGE: Final = ("--cov", "--cov-config=pyproject.toml", "--cov-report=term:skip-covered")
+"""What is measured, and the least that it may come to, is in pyproject.toml."""
 
 PROCESSES: Final = 3
 """One more than the cores that they are meant for: tests over a stack wait half of their time. A file's tests share
@@ -24,10 +28,11 @@ a stack, so they stay together; the files keep the order of tests/conftest.py.""
 
 def pytest_arguments(arguments: Sequence[str]) -> list[str]:
     """pytest's arguments for ours. A -m of the user's comes last and so wins over ours."""
-    rest = [argument for argument in arguments if argument != "--slow"]
+    rest = [argument for argument in arguments if argument not in ("--slow", "--coverage")]
     everyday = [] if "--slow" in arguments else ["-m", "not slow"]
     spread = [] if rest else ["-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder"]
-    return [*everyday, *spread, *rest]
+    measured = COVERAGE if "--coverage" in arguments else ()
+    return [*everyday, *spread, *measured, *rest]
 
 
 def main(arguments: Sequence[str]) -> int:

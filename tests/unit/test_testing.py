@@ -1,5 +1,6 @@
 """./mosaic test: what pytest is given, and what comes back."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,23 @@ from mosaic_ops.bootstrap.__main__ import keep_bytecode
         (["tests/unit"], ["-m", "not slow", "tests/unit"]),
         (["-k", "kill_burst", "--slow", "-x"], ["-k", "kill_burst", "-x"]),
         (["-m", "e2e"], ["-m", "not slow", "-m", "e2e"]),
+        (
+            ["--coverage"],
+            ["-m", "not slow", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *testing.COVERAGE],
+        ),
+        (["--coverage", "tests/unit"], ["-m", "not slow", *testing.COVERAGE, "tests/unit"]),
     ],
 )
 def test_slow_tests_only_run_where_asked(ours: list[str], pytests: list[str]) -> None:
     assert testing.pytest_arguments(ours) == pytests
+
+
+def test_the_gate_measures_branches_of_the_rooms_that_decide_and_has_one_figure() -> None:
+    coverage = tomllib.loads((testing.ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["coverage"]
+    assert coverage["run"]["branch"] is True
+    assert set(coverage["run"]["source"]) == {f"mosaic_core/{room}" for room in ("domain", "services", "lanes")}
+    assert 80 <= coverage["report"]["fail_under"] <= 100
+    assert "./mosaic test --coverage" in (testing.ROOT / ".ci" / "run").read_text("utf-8")
 
 
 def test_an_unknown_option_is_a_usage_error(capfd: pytest.CaptureFixture[str]) -> None:
