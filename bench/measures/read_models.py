@@ -30,6 +30,7 @@ from mosaic_core.adapters.tables.stores import INDEX, STAGES, lists_of_command
 from mosaic_core.concurrency import each
 from mosaic_core.config import Connection
 from mosaic_core.domain import ids
+from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, KeyStatus, RunStatus, Severity, StageStatus
 from mosaic_core.domain.records import Approval, Command, Key, Run, Signal, Stage
@@ -64,6 +65,9 @@ LANES: Final = (Lane.CONVERSATION, Lane.CONVERSATION, Lane.INGESTION, *Lane)
 
 _BATCH: Final = 100
 _AT_ONCE: Final = 24
+_TRIES: Final = 5
+"""Of a write while the tables are filled: they answer late where a machine has other things to do."""
+
 _HASH: Final = "0" * 64
 _QUESTIONS: Final = {
     "runs": 23,
@@ -220,8 +224,8 @@ class _Filled:
             for partition, listed in lists.items()
             for start in range(0, len(listed), _BATCH)
         ]
-        await each(chunks, lambda chunk: self.tables.tables.insert_all(INDEX, *chunk), at_once=4)
-        await each(enumerate(made, start=self.count), lambda it: self._write(*it), at_once=_AT_ONCE)
+        await each(chunks, lambda it: _again(lambda: self.tables.tables.insert_all(INDEX, *it)), at_once=2)
+        await each(enumerate(made, start=self.count), lambda it: _again(lambda: self._write(*it)), at_once=_AT_ONCE)
         self.count = count
 
     def _run(self, number: int, of: int) -> Run:
@@ -262,6 +266,16 @@ class _Filled:
             await stores.keys.insert(_key(run))
             stage = _stage(run)
             await self.tables.tables.insert(STAGES, encode(run.run_id), "000001-001", rows.encode_stage(stage))
+
+
+async def _again[T](write: Callable[[], Awaitable[T]]) -> T:
+    """An insert that was made unseen finds its row there, which is as good."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await write()
+        except StoreUnreachableError:
+            continue
+    return await write()
 
 
 def _signal(run: Run) -> Signal:
