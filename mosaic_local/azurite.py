@@ -75,11 +75,12 @@ def start(
     on_exit: Callable[[Part, int], None],
     *,
     prepared: bool = True,
+    rows: Path | None = None,
 ) -> Part:
     """Starts it; data in ``folder``, or in memory where that is None. Ready when it answers ``table`` and ``blob``.
 
     ``prepared``: by ``azurite_start.cjs``, so that it looks rows up as Table Storage does; else it is as it comes, and
-    looks through whole tables."""
+    looks through whole tables. ``rows``: what its tables hold from the start, as ``azurite_rows.cjs`` has it."""
     node, script = locate()
     prepare = f"require({json.dumps(str(_PREPARE))})(process.argv[1]);" if prepared else ""
     place = ["--location", str(folder)] if folder is not None else ["--inMemoryPersistence"]
@@ -100,6 +101,8 @@ def start(
         "AZURITE_ACCOUNTS": f"{secrets.storage_account}:{secrets.storage_key}",
         "NODE_COMPILE_CACHE": str(WORK / "cache" / "node"),  # Node 22 and later; ignored by older ones
     }
+    if rows is not None:
+        environment["MOSAIC_AZURITE_ROWS"] = str(rows)
     return Part("azurite", command, log, understand, environment, log.parent, on_exit)
 
 

@@ -31,6 +31,8 @@ module.exports = function (script) {
     // Blobs' metadata in a database server, and with it an object-relational mapper.
     if (process.env.AZURITE_DB === undefined) leaveOut(require.resolve(path.join(folder, "blob/SqlBlobServer")));
     require("./azurite_partitions.cjs")(load);
+    const [rows, [account]] = [process.env.MOSAIC_AZURITE_ROWS, process.env.AZURITE_ACCOUNTS?.split(":") ?? []];
+    if (rows !== undefined) require("./azurite_rows.cjs")(load, rows, account);
   } catch (error) {
     console.error(`Azurite starts as it is, because it ${error.message}`);
   }

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -14,9 +15,11 @@ from typing import Any, Final
 import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
-from azure.data.tables import TableTransactionError, UpdateMode
+from azure.data.tables import EdmType, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
+from mosaic_core.adapters.rows import Row
+from mosaic_core.adapters.tables.writes import encode
 from mosaic_local import azurite as part
 from mosaic_local.state import ROOT
 from mosaic_ops.bootstrap.azurite import version
@@ -306,6 +309,21 @@ def test_a_range_looks_at_its_own_rows_alone() -> None:
     assert [looked for _, looked in alone.values()] == [3000] * len(filters)
     # ten and the one that says that there are more; a partition without a match is looked through
     assert [looked for _, looked in ours.values()] == [11, 11, 100, 3, 3, 0, 111, 0, 2711]
+
+
+async def test_rows_of_a_file_are_there_from_the_start_as_if_they_had_been_inserted(tmp_path: Path) -> None:
+    row: Row = {"At": datetime(2026, 11, 24, 1, 2, 3, 4, UTC), "Wide": 2**40, "Half": 0.5, "Text": "it's", "Yes": True}
+    file = tmp_path / "rows.jsonl"
+    lines = [{"table": "Filled", "row": json.loads(encode("p", str(number), row))} for number in range(3)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    with running_azurite(rows=file) as service:
+        async with TableClient.from_connection_string(service.tables.connection_string, "Filled") as client:
+            await client.create_entity({"PartitionKey": "p", "RowKey": "3", **row, "Wide": (2**40, EdmType.INT64)})
+            found = [dict(entity) async for entity in client.query_entities("PartitionKey eq 'p'")]
+            with pytest.raises(HttpResponseError, match="EntityAlreadyExists"):
+                await client.create_entity({"PartitionKey": "p", "RowKey": "0"})
+    assert [entity.pop("RowKey") for entity in found] == ["0", "1", "2", "3"]
+    assert all(entity == found[3] for entity in found)
 
 
 def test_it_was_tried_with_the_azurite_that_is_installed() -> None:

@@ -26,6 +26,7 @@ from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.entrypoints.openapi import document
 from mosaic_core.services.membership import CHOICE_HEADER
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, Answer, ApiWorld
+from tests.support.examples import examples
 
 DOCUMENT = document()
 BY_NAME = {route.name: route for route in ROUTES}
@@ -225,7 +226,7 @@ def test_fields_too_many_or_missing_are_refused_as_documented(api: Api, name: st
         agreed(api.post(route, body), schema, body)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50, slow=150), deadline=None)
 @given(st.data())
 def test_whatever_a_text_is_document_and_api_agree(api: Api, data: st.DataObject) -> None:
     name, path = data.draw(st.sampled_from(PLACES))
