@@ -175,6 +175,25 @@ def test_what_is_tried_again_by_itself_says_so() -> None:
     )
 
 
+def test_an_app_that_does_not_start_is_the_one_thing_that_is_wrong() -> None:
+    wrong = [part("Lane__DeadlineSeconds", reason="setting_invalid"), part("openai", reason="package_missing")]
+    told = findings.of(Seen(health={"status": "not_started", "dependencies": wrong}, depths=[depth(900)]))
+    assert [one.what for one in told] == [
+        "the app does not start: Lane__DeadlineSeconds (setting_invalid), openai (package_missing)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [("command_not_recorded", "not_recorded"), ("idempotency_hash_mismatch", "idempotency_hash_mismatch")],
+)
+def test_what_a_dead_letter_tells_its_signal_does_not_tell_again(code: str, reason: str) -> None:
+    dead = group(reason, reason=reason)
+    assert len(findings.of(Seen(groups=[dead], signals=[signal(code)]))) == 1
+    [left] = findings.of(Seen(signals=[signal(code)]))
+    assert left.what.startswith(f"1 open signal {code}")
+
+
 def test_a_part_and_a_code_of_a_later_version_are_told_all_the_same() -> None:
     told = findings.of(Seen(health=health(part("newPart", reason="new_reason")), runs=[run("new_code")]))
     assert [one.what for one in told] == ["newPart is down: it new_reason (new_reason)", told[1].what]
