@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from mosaic_local.stack import Stack, StackOptions
+from mosaic_ops import cli
 from tests.e2e.conftest import FAST
 from tests.support.documents import ROOT, Block, blocks, missing
 
@@ -37,8 +38,11 @@ _MARK = "@@ block"
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """One of its own: the documents begin with an empty ledger."""
+    """One of its own: the documents begin with an empty ledger. Its first look at what it builds on is behind it: on a
+    machine that others keep busy, that one may not end in time."""
     with Stack(StackOptions(app_settings=FAST)) as running:
+        code = cli.main(["ops", "wait", "api", "--status", "healthy", "--state", str(running.state_dir)])
+        assert code == 0
         yield running
 
 
