@@ -5,7 +5,7 @@ the safe command to type. Nothing here asks anybody.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -34,6 +34,12 @@ REASONS: Final = {
 
 _TOLD_ELSEWHERE: Final = frozenset({"worker_command_failed", "command_rejected"})
 """Signals of what the runs and the dead letters tell already."""
+
+_OF_DEAD_LETTERS: Final = {
+    "command_not_recorded": "not_recorded",
+    "idempotency_hash_mismatch": "idempotency_hash_mismatch",
+}
+"""Signals that a dead letter of that reason tells already, as long as it lies there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +74,8 @@ class Seen:
 
 def of(seen: Seen) -> list[Finding]:
     """Parts that are away first, then what people did, what fails now, what failed, what is late, what else waits."""
+    if seen.health is not None and seen.health["status"] == "not_started":
+        return [_not_started(seen.health["dependencies"])]
     dependencies = seen.health["dependencies"] if seen.health is not None else []
     down = [one for one in dependencies if one["state"] != "up"]
     failing = _failing(seen.runs)
@@ -83,7 +91,7 @@ def of(seen: Seen) -> list[Finding]:
         *_late(seen.depths, {lane["lane"] for lane in seen.lanes if lane.get("pause")}),
         *_skewed(seen.clock_ahead_seconds),
         *_of_parts([one for one in down if not one["required"]]),
-        *_signals(seen.signals),
+        *_signals(seen.signals, {code for _, code in told}),
     ]
 
 
@@ -92,6 +100,11 @@ def _made(code: str, what: str, *, said: str = "", which: str = "", **ids: str |
     return Finding(
         what=what, says=step.says, do=step.do, command=step.command, section=step.section, said=said, which=which
     )
+
+
+def _not_started(faults: Sequence[Json]) -> Finding:
+    named = ", ".join(f"{one['name']} ({one['reason']})" for one in faults)
+    return _made("not_started", f"the app does not start: {named}")
 
 
 def _of_parts(down: Iterable[Json]) -> list[Finding]:
@@ -179,12 +192,13 @@ def _skewed(ahead: float) -> list[Finding]:
     return [_made("clock_skewed", f"the app's clock is {abs(ahead):.0f} s {way} this machine's")]
 
 
-def _signals(signals: Iterable[Json]) -> list[Finding]:
+def _signals(signals: Iterable[Json], dead: Collection[str]) -> list[Finding]:
     """Of each code that nothing else tells of, one."""
     found: defaultdict[str, list[Json]] = defaultdict(list)
     for signal in signals:
-        if signal["severity"] != "Warning" and signal["signalCode"] not in _TOLD_ELSEWHERE:
-            found[signal["signalCode"]].append(signal)
+        code = signal["signalCode"]
+        if signal["severity"] != "Warning" and code not in _TOLD_ELSEWHERE and _OF_DEAD_LETTERS.get(code) not in dead:
+            found[code].append(signal)
     return [of_signals(code, members) for code, members in found.items()]
 
 

@@ -15,6 +15,7 @@ from mosaic_core.domain.lifecycle import KeyStatus, RunStatus
 from mosaic_local.stack import Stack, StackOptions
 from tests.e2e.conftest import FAST
 from tests.support.live import CONVERSATION, INGESTION, Live, batch, live, message
+from tests.support.planted_faults import DEAD_MODEL, NO_HUB
 from tests.support.proxy import CutProxy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
@@ -108,9 +109,7 @@ async def test_a_drain_costs_a_message_few_deliveries(stack: Stack, worker: Star
 
 async def test_row_telemetry_publish_failed(stack: Stack, worker: Start) -> None:
     """Event Hubs away: the command is neither failed nor delayed, the log has a warning."""
-    key = "SharedAccessKeyName=k;SharedAccessKey=v"  # pragma: allowlist secret
-    nowhere = f"Endpoint=sb://localhost:9;{key};UseDevelopmentEmulator=true;"
-    worker({"EventHubsConnection": nowhere})
+    worker(NO_HUB)
     async with live(stack) as mine:
         sent = await mine.send(CONVERSATION, message())
         journey = await mine.finish(sent, seconds=10)
@@ -131,14 +130,7 @@ async def test_row_telemetry_publish_failed(stack: Stack, worker: Start) -> None
 
 async def test_row_agent_model_not_reachable(stack: Stack, worker: Start) -> None:
     """A provider that is set and does not answer: failed attempts, never the offline agent in silence."""
-    provider = {
-        "Agent__Provider": "openai",
-        "Agent__Endpoint": "http://127.0.0.1:9/v1",
-        "Agent__Model": "a-model",
-        "Agent__ApiKey": "no-key",
-        "Agent__MaxRetries": "0",
-    }
-    worker(provider)
+    worker(DEAD_MODEL)
     async with live(stack) as mine:
         journey = await mine.finish(await mine.send(CONVERSATION, message()), seconds=60)
         assert journey.run is not None

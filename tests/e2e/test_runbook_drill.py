@@ -98,7 +98,6 @@ OTHERS = {
         planted_faults.stranger_sends,
         ("conversation: 1 dead letter not_recorded", "somebody sent past the API"),
         ("find out who may send to the queue",),
-        wrong=2,
     ),
     "a queue is missing": Told(
         planted_faults.queue_missing,
@@ -117,7 +116,9 @@ OTHERS = {
         planted_faults.tables_slow, ("tables is down: it does not answer in time",), ("restore storage",)
     ),
     "a setting is wrong": Told(
-        planted_faults.setting_wrong, ("Lane__DeadlineSeconds",), ("./mosaic ops logs worker --tail 50",)
+        planted_faults.setting_wrong,
+        ("the app does not start: Lane__DeadlineSeconds (setting_invalid)",),
+        ("mend what is named", "./mosaic ops logs worker --tail 50"),
     ),
     "the worker is gone": Told(
         planted_faults.worker_gone,

@@ -580,4 +580,40 @@ DEFECTS: Final = (
         caught_by=("tests/unit/test_delivery_told.py::test_a_command_that_storage_ends_is_told_as_rejected",),
         what="a dead letter without a line, and a stalled key that is none",
     ),
+    Defect(
+        name="a-forgotten-pause-alarms-nobody",
+        file=_WATCH,
+        old='"overdue": lasted > self.pause_alert',
+        new='"overdue": False',
+        caught_by=("tests/unit/test_pauses.py::test_a_pause_that_lasts_longer_than_the_setting_is_told_as_overdue",),
+        what="a lane stays paused for days, and no alert tells",
+    ),
+    Defect(
+        name="two-take-the-last-two-members-out",
+        file="mosaic_core/services/operators/members.py",
+        old="        await self._look_again(there, after, written)\n",
+        new="",
+        caught_by=(
+            "tests/unit/test_member_changes.py::test_two_who_take_the_last_two_out_at_once_do_not_both_succeed",
+        ),
+        what="a household whose approvals nobody can decide any more",
+    ),
+    Defect(
+        name="a-replayed-failure-asks-for-a-person-for-ever",
+        file="mosaic_core/services/replay/service.py",
+        old="            await self._close_signals(replay_of, one, verdict.command_id)\n",
+        new="",
+        caught_by=("tests/unit/test_replay.py::test_what_asked_for_a_person_because_the_original_failed_asks_no_more",),
+        what="the review queue fills with what was mended long ago",
+    ),
+    Defect(
+        name="an-exceptions-text-is-exported",
+        file="mosaic_core/telemetry.py",
+        old='str(error) if isinstance(error, MosaicError) else "(its text is not told)"',
+        new="str(error)",
+        caught_by=(
+            "tests/unit/test_telemetry.py::TestTextsOfExceptions::test_no_log_record_holds_an_exceptions_own_text",
+        ),
+        what="what a household said is in the logs of a deployment",
+    ),
 )

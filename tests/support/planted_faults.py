@@ -20,15 +20,10 @@ from azure.servicebus.aio.management import ServiceBusAdministrationClient
 from mosaic_core.domain.lanes import Lane
 from mosaic_local.stack import Stack, StackOptions
 from mosaic_local.state import ROOT
+from tests.e2e.conftest import FAST
 from tests.support.live import CONVERSATION, INGESTION, SWEEP, Live, batch, guid, live, message
 from tests.support.proxy import CutProxy
 
-FAST: Final = {
-    "Drill__Enabled": "true",
-    "Retry__Seconds": "0.4,0.4,0.5,0.6",
-    "Lease__Seconds": "3",
-    "Lease__RenewSeconds": "1",
-}
 DEAD_MODEL: Final = {
     "Agent__Provider": "openai",
     "Agent__Endpoint": "http://127.0.0.1:9/v1",
@@ -36,6 +31,8 @@ DEAD_MODEL: Final = {
     "Agent__ApiKey": "no-key",
     "Agent__MaxRetries": "0",
 }
+_KEY: Final = "SharedAccessKeyName=k;SharedAccessKey=v"  # pragma: allowlist secret
+NO_HUB: Final = {"EventHubsConnection": f"Endpoint=sb://localhost:9;{_KEY};UseDevelopmentEmulator=true;"}
 KILLER: Final = """import os
 import signal
 
@@ -64,11 +61,6 @@ class Planted:
 
 
 type Fault = Callable[[Path], AbstractAsyncContextManager[Planted]]
-
-
-def _nowhere(name: str) -> str:
-    key = f"SharedAccessKeyName={name};SharedAccessKey=v"
-    return f"Endpoint=sb://localhost:9;{key};UseDevelopmentEmulator=true;"
 
 
 @asynccontextmanager
@@ -152,7 +144,7 @@ async def poison(folder: Path) -> AsyncIterator[Planted]:
 @asynccontextmanager
 async def hub_gone(_: Path) -> AsyncIterator[Planted]:
     """Nothing answers where the event hub should be."""
-    async with _running({"EventHubsConnection": _nowhere("k")}) as running:
+    async with _running(NO_HUB) as running:
         await _a_good_day(running)
         yield Planted(running)
 
