@@ -11,8 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,11 @@ from mosaic_local.host.guard import left_in_hand
 from mosaic_ops.pinning import uv
 from tests.support.amqp import KEY, KEY_NAME, Client
 from tests.support.broker import RunningBroker, running_broker
-from tests.support.host import APPS, ROOT, HostProcess, running_host
+from tests.support.host import APPS, ROOT, HostProcess, running_host, until
 
 pytestmark = pytest.mark.e2e
 
 QUEUES = ("texts", "undeclared", "binaries", "crashing")
-
-
-def until[T](look: Callable[[], T | None], timeout: float = 20.0) -> T:
-    deadline = time.monotonic() + timeout
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"nothing within {timeout} s"
-        time.sleep(0.05)
-    return found
 
 
 class Seen:

@@ -4,7 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from proton.utils import LinkDetached
 from mosaic_local.hubs import declared
 from mosaic_local.stack import Stack, StackOptions
 from tests.support.amqp import Client
+from tests.support.host import until
 
 pytestmark = pytest.mark.e2e
 
@@ -85,15 +86,6 @@ class Echo:
         except urllib.error.HTTPError as refused:
             with refused:
                 return refused.code, refused.headers, refused.read()
-
-
-def until[T](look: Callable[[], T | None], timeout: float = 20.0) -> T:
-    """What ``look`` finds; fails where that stays nothing."""
-    deadline = time.monotonic() + timeout
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"nothing within {timeout} s"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture(scope="module")
