@@ -55,7 +55,7 @@ class HttpServer:
     ) -> None:
         self._guard = guard or Guard()
         self._host, self._invoker, self._prefix = host, invoker, route_prefix
-        self._middlewares = [cors.middleware()] if cors is not None else []
+        self._cors = cors
         self._bounds = bounds or Bounds()
         self._intake = Intake(self._bounds)
         self._routes: list[tuple[HttpTrigger, Function]] = []
@@ -65,7 +65,9 @@ class HttpServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port. Raises OSError where it is taken. Requests get 503 until ``serve``."""
-        app = web.Application(client_max_size=_ADMIN_BODY_BYTES, middlewares=self._middlewares)
+        app = web.Application(client_max_size=_ADMIN_BODY_BYTES)
+        if self._cors is not None:
+            self._cors.install(app)
         app.router.add_get("/admin/functions", self._list_functions)
         app.router.add_post("/admin/functions/{name}", self._run_function)
         app.router.add_get("/admin/host/status", self._status)

@@ -251,15 +251,17 @@ def test_an_app_that_ends_its_process_on_sigterm_loses_what_is_in_flight(
 @pytest.fixture(scope="module")
 def streaming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     settings = {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000000"}
-    with running_host(APPS / "streaming", tmp_path_factory.mktemp("state") / "s", settings) as running:
+    state = tmp_path_factory.mktemp("state")
+    with running_host(APPS / "streaming", state, settings, cors="https://a.example") as running:
         yield running
 
 
 def test_a_streamed_answer_comes_while_it_is_made(streaming: HostProcess) -> None:
     connection = streaming.connect()
-    connection.request("GET", "/api/parts/3")
+    connection.request("GET", "/api/parts/3", headers={"Origin": "https://a.example"})
     answer = connection.getresponse()
     assert (answer.status, answer.headers["X-Streamed"]) == (200, "yes")
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://a.example"
     assert answer.readline() == b"part 0\n"
     assert streaming.ask("/api/go", "POST") == (200, b"gone")  # before that nothing more is made
     assert answer.read() == b"part 1\npart 2\n"
