@@ -136,11 +136,11 @@ class Host:
 
     def _set_log_levels(self) -> None:
         """host.json filters what the worker's root logger lets through, which is INFO and above as on the platform."""
-        levels = self._host_json.log_levels.values()
+        levels = [self._host_json.log_level(""), *self._host_json.log_levels.values()]
         debug = os.environ.get(_DEBUG_SETTING, "").lower() in ("1", "true", "t", "yes", "y")
-        lowest = min([self._host_json.log_level(""), *levels])
-        logging.getLogger().setLevel(max(lowest, logging.DEBUG if debug else logging.INFO))
-        if set(self._host_json.log_levels) - {"default"}:
+        root = max(min(levels), logging.DEBUG if debug else logging.INFO)
+        logging.getLogger().setLevel(root)
+        if any(level > root for level in levels):
             for handler in logging.getLogger().handlers:
                 handler.addFilter(self._wanted)
 

@@ -176,9 +176,12 @@ class HttpServer:
             running.cancel()  # it may wait for a request that never gets there
             if not isinstance(exc, aiohttp.ClientError | TimeoutError | ConnectionError):
                 raise
+            there = request.transport
+            if there is None or there.is_closing():  # who asked has gone
+                return web.Response(status=500)
             log.error("function %s: its answer did not come to an end: %s: %s", function.name, type(exc).__name__, exc)
-            if request.transport is not None and answering.begun:
-                request.transport.abort()  # what was begun must not look like the whole
+            if answering.begun:
+                there.abort()  # what was begun must not look like the whole
             return web.Response(status=500)
         finally:
             await asyncio.gather(running, return_exceptions=True)

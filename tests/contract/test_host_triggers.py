@@ -283,6 +283,16 @@ def test_a_killed_worker_is_started_again_and_its_message_comes_again(echo: Echo
     assert echo.is_gone(message_id)
 
 
+@pytest.mark.slow
+def test_a_worker_that_its_app_ends_is_started_again_whatever_its_exit_code(echo: Echo) -> None:
+    """2 is the host's own word for a refusal, after which nothing is started again; here it is the app's."""
+    before = echo.stack.pids["worker"]
+    message_id = echo.send("crash")
+    until(lambda: echo.deliveries(message_id) == [1, 2])
+    assert echo.is_gone(message_id)
+    assert echo.stack.pids["worker"] != before
+
+
 def test_a_function_beyond_its_time_limit_ends_the_worker_which_is_started_again(echo: Echo) -> None:
     before = echo.stack.pids["worker"]
     message_id = echo.send("hang")  # functionTimeout is 5 s
