@@ -55,7 +55,7 @@ class HttpServer:
     ) -> None:
         self._guard = guard or Guard()
         self._host, self._invoker, self._prefix = host, invoker, route_prefix
-        self._middlewares = [cors.middleware()] if cors is not None else []
+        self._cors = cors
         self._bounds = bounds or Bounds()
         self._intake = Intake(self._bounds)
         self._routes: list[tuple[HttpTrigger, Function]] = []
@@ -65,7 +65,9 @@ class HttpServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port. Raises OSError where it is taken. Requests get 503 until ``serve``."""
-        app = web.Application(client_max_size=_ADMIN_BODY_BYTES, middlewares=self._middlewares)
+        app = web.Application(client_max_size=_ADMIN_BODY_BYTES)
+        if self._cors is not None:
+            self._cors.install(app)
         app.router.add_get("/admin/functions", self._list_functions)
         app.router.add_post("/admin/functions/{name}", self._run_function)
         app.router.add_get("/admin/host/status", self._status)
@@ -174,9 +176,12 @@ class HttpServer:
             running.cancel()  # it may wait for a request that never gets there
             if not isinstance(exc, aiohttp.ClientError | TimeoutError | ConnectionError):
                 raise
+            there = request.transport
+            if there is None or there.is_closing():  # who asked has gone
+                return web.Response(status=500)
             log.error("function %s: its answer did not come to an end: %s: %s", function.name, type(exc).__name__, exc)
-            if request.transport is not None and answering.begun:
-                request.transport.abort()  # what was begun must not look like the whole
+            if answering.begun:
+                there.abort()  # what was begun must not look like the whole
             return web.Response(status=500)
         finally:
             await asyncio.gather(running, return_exceptions=True)

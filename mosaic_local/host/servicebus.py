@@ -20,6 +20,7 @@ from azure.servicebus.amqp import AmqpMessageBodyType
 from azure.servicebus.exceptions import MessageLockLostError
 
 from mosaic_local.host.config import HostJson
+from mosaic_local.host.errors import HostConfigurationError
 from mosaic_local.host.functions import Function, ServiceBusTrigger
 from mosaic_local.host.guard import Guard
 from mosaic_local.host.invocations import Invoker
@@ -86,8 +87,13 @@ class ServiceBusListener:
 
     async def open(self) -> None:
         """Opens the first slots' links without receiving; returns when one stands, or the queue is not reachable: it is
-        then tried again and again while the host runs, as on the platform."""
-        self._client = ServiceBusClient.from_connection_string(self._trigger.connection_string, retry_total=1)
+        then tried again and again while the host runs, as on the platform. Raises HostConfigurationError."""
+        try:
+            self._client = ServiceBusClient.from_connection_string(self._trigger.connection_string, retry_total=1)
+        except ValueError as exc:
+            raise HostConfigurationError(
+                f"function {self._function.name!r}: its connection string is not usable: {exc}"
+            ) from None
         self._add_slots(min(_FIRST_SLOTS, self._host_json.max_concurrent_calls))
         await self._opened.wait()
 

@@ -11,8 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,11 @@ from mosaic_local.host.guard import left_in_hand
 from mosaic_ops.groups import uv
 from tests.support.amqp import KEY, KEY_NAME, Client
 from tests.support.broker import RunningBroker, running_broker
-from tests.support.host import APPS, ROOT, HostProcess, running_host
+from tests.support.host import APPS, ROOT, HostProcess, running_host, until
 
 pytestmark = pytest.mark.e2e
 
 QUEUES = ("texts", "undeclared", "binaries", "crashing")
-
-
-def until[T](look: Callable[[], T | None], timeout: float = 20.0) -> T:
-    deadline = time.monotonic() + timeout
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"nothing within {timeout} s"
-        time.sleep(0.05)
-    return found
 
 
 class Seen:
@@ -260,15 +251,17 @@ def test_an_app_that_ends_its_process_on_sigterm_loses_what_is_in_flight(
 @pytest.fixture(scope="module")
 def streaming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     settings = {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000000"}
-    with running_host(APPS / "streaming", tmp_path_factory.mktemp("state") / "s", settings) as running:
+    state = tmp_path_factory.mktemp("state")
+    with running_host(APPS / "streaming", state, settings, cors="https://a.example") as running:
         yield running
 
 
 def test_a_streamed_answer_comes_while_it_is_made(streaming: HostProcess) -> None:
     connection = streaming.connect()
-    connection.request("GET", "/api/parts/3")
+    connection.request("GET", "/api/parts/3", headers={"Origin": "https://a.example"})
     answer = connection.getresponse()
     assert (answer.status, answer.headers["X-Streamed"]) == (200, "yes")
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://a.example"
     assert answer.readline() == b"part 0\n"
     assert streaming.ask("/api/go", "POST") == (200, b"gone")  # before that nothing more is made
     assert answer.read() == b"part 1\npart 2\n"

@@ -7,13 +7,23 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ROOT / "tests" / "support" / "apps"
+
+
+def until[T](look: Callable[[], T | None], timeout: float = 20.0) -> T:
+    """What ``look`` finds; fails where that stays nothing."""
+    deadline = time.monotonic() + timeout
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"nothing within {timeout} s"
+        time.sleep(0.05)
+    return found
 
 
 class HostProcess:

@@ -48,8 +48,8 @@ class World:
             await asyncio.Event().wait()
         self.now += self.takes.pop(0)
 
-    async def times(self, listener: TimerListener) -> list[str]:
-        listener.start()
+    async def times(self, listener: TimerListener, crashed: bool = False) -> list[str]:
+        listener.start(crashed)
         await asyncio.wait_for(self.enough.wait(), 5)
         assert listener._task is not None
         listener._task.cancel()
@@ -93,6 +93,13 @@ async def test_what_was_missed_while_nothing_ran_is_past_due_and_made_up_for_onc
     world = World(monkeypatch, "2026-11-24T10:22:00", timedelta(0))
     assert await world.times(listener(world, tmp_path, "0 */5 * * * *")) == ["10:22:00", "10:25:00"]
     assert [told["IsPastDue"] for _, told in world.runs] == [True, False]
+
+
+async def test_a_run_in_which_the_app_crashed_was_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    world = World(monkeypatch, "2026-11-24T10:02:00", timedelta(0))
+    await world.times(listener(world, tmp_path, "0 */5 * * * *"))
+    world = World(monkeypatch, "2026-11-24T10:12:00", timedelta(0))
+    assert await world.times(listener(world, tmp_path, "0 */5 * * * *"), crashed=True) == ["10:15:00", "10:20:00"]
 
 
 @pytest.mark.parametrize(
