@@ -129,10 +129,6 @@ def correlation() -> Mapping[str, str | int]:
     return _correlation.get()
 
 
-class _TextHeldBackError(Exception):
-    """What a log line tells of an exception that is none of ours: its type, its places, and not its text."""
-
-
 def told_of(error: BaseException) -> BaseException:
     """The exception as it may leave the process: the same types at the same places. The texts of our own are codes and
     field names; any other's may quote what a household said (a key that is missing, a value that does not parse)."""
@@ -157,9 +153,9 @@ def _told_of(error: BaseException, known: dict[int, BaseException]) -> BaseExcep
 
 
 @cache
-def _alike(name: str, qualified: str, module: str) -> type[_TextHeldBackError]:
+def _alike(name: str, qualified: str, module: str) -> type[Exception]:
     """A class of the same name, so that a log groups by it as before; none of the real one's code runs in it."""
-    return type(name, (_TextHeldBackError,), {"__module__": module, "__qualname__": qualified})
+    return type(name, (Exception,), {"__module__": module, "__qualname__": qualified})
 
 
 def hold_texts_back() -> None:

@@ -600,7 +600,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="a-replayed-failure-asks-for-a-person-for-ever",
-        file="mosaic_core/services/replay/service.py",
+        file="mosaic_core/services/replay/sending.py",
         old="            await self._close_signals(replay_of, one, verdict.command_id)\n",
         new="",
         caught_by=("tests/unit/test_replay.py::test_what_asked_for_a_person_because_the_original_failed_asks_no_more",),
