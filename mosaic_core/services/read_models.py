@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Final
 
 from mosaic_core.concurrency import each, together
-from mosaic_core.domain import approval as approvals_of
 from mosaic_core.domain import ids
 from mosaic_core.domain.assignment import assignee
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.policy import approval as approvals_of
 from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
 from mosaic_core.ports import Clock, ETag, ListedCommand, Stores
 from mosaic_core.services.approval_pages import AT_ONCE, LARGEST_PAGE, page_of, status_of, take

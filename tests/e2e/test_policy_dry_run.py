@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.domain.policy_engine import RULES_FILE
+from mosaic_core.domain.policy.rules import RULES_FILE
 from tests.support.documents import ROOT
 from tests.support.live import ALICE, CONVERSATION, Live, guid, message
 

@@ -13,9 +13,7 @@ from pydantic import ValidationError
 from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import PROPERTY_UNITS, utf16_length
 from mosaic_core.adapters.tables.stores import ENVELOPE_UNITS
-from mosaic_core.domain import approval as approvals
 from mosaic_core.domain import conversation
-from mosaic_core.domain.approval import REQUEST, Action
 from mosaic_core.domain.envelope import (
     GROWTH,
     AgentApprovalSubmitted,
@@ -27,7 +25,9 @@ from mosaic_core.domain.errors import InvalidEnvelopeError, StoredRowError
 from mosaic_core.domain.lanes import CommandType, Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.policy import ImpactClass, normalise
-from mosaic_core.domain.policy_actions import LONGEST_ARGUMENTS, InvalidProposalError, validated
+from mosaic_core.domain.policy import approval as approvals
+from mosaic_core.domain.policy.actions import LONGEST_ARGUMENTS, REQUEST, InvalidProposalError, validated
+from mosaic_core.domain.policy.approval import Action
 from mosaic_core.domain.records import (
     Annotation,
     Approval,

@@ -15,8 +15,8 @@ import pytest
 
 from mosaic_core.bootstrap import Container
 from mosaic_core.config import Settings
-from mosaic_core.domain.approval import due_at
 from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, StageStatus
+from mosaic_core.domain.policy.approval import due_at
 from mosaic_core.ports import RunStore, Stores
 from mosaic_core.services.read_models import ReadModels
 from mosaic_core.services.waiting import (

@@ -1,6 +1,5 @@
-"""Which rows, and which findings, words are about. Pure; what is ambiguous comes back as a question, never as a guess."""
+"""Which rows, and which findings, words are about. Pure; what is ambiguous comes back as a question, not a guess."""
 
-# ruff: noqa: E501 - patterns read worse when they are broken
 from __future__ import annotations
 
 import re
@@ -10,10 +9,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from mosaic_core.agents.offline import phrase
-from mosaic_core.agents.offline.periods import find_periods
-from mosaic_core.agents.offline.qualifiers import take_bounds
-from mosaic_core.agents.offline.reading import TAKEN, Reading, tidy
+from mosaic_core.agents.offline.answers import phrase
+from mosaic_core.agents.offline.reading.marks import TAKEN, Reading
+from mosaic_core.agents.offline.reading.narrowing import take_bounds
+from mosaic_core.agents.offline.reading.periods import find_periods
+from mosaic_core.agents.offline.reading.text import tidy
 from mosaic_core.agents.offline.requests import KINDS
 from mosaic_core.domain.records import OpenFinding
 from mosaic_core.ledger.merchants import Merchants
@@ -59,8 +59,15 @@ class _Words:
     single: bool
 
 
-_NOUNS: Final = "charges? purchases? payments? transactions? orders? rows? bills? spending spend stuff things? items? entries entry transfers? deposits? refunds? subscriptions? costs? expenses? visits? ones? debits? credits? salary salaries wages? pay paychecks? income memberships?"
-_EDGE: Final = rf"(?:all|every|each|both|any|my|our|the|that|this|these|those|of|from|to|at|with|on|for|in|by|and|~|,|last|latest|newest|most recent|recent|everything|anything|whole|entire|a|an|it|them|{'|'.join(_NOUNS.split())})"
+_NOUNS: Final = "|".join(
+    """charges? purchases? payments? transactions? orders? rows? bills? spending spend stuff things? items? entries
+    entry transfers? deposits? refunds? subscriptions? costs? expenses? visits? ones? debits? credits? salary salaries
+    wages? pay paychecks? income memberships?""".split()
+)
+_EDGE: Final = (
+    "(?:all|every|each|both|any|my|our|the|that|this|these|those|of|from|to|at|with|on|for|in|by|and|~|,|last|latest"
+    f"|newest|most recent|recent|everything|anything|whole|entire|a|an|it|them|{_NOUNS})"
+)
 _LEFT: Final = re.compile(rf"^[\s\"',.:-]*(?:{_EDGE}(?![\w'&])[\s\"',.:-]*)+")
 _RIGHT: Final = re.compile(rf"(?:[\s\"',.:-]+{_EDGE}|~)+[\s\"',.:-]*$|[\s\"',.:-]+$")
 _SINGLE: Final = re.compile(r"\b(?:charge|purchase|payment|transaction|order|row|entry|transfer|deposit|refund|one)\b")
