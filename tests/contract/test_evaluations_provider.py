@@ -133,16 +133,16 @@ async def test_a_baseline_is_kept_for_each_provider(
 
 
 async def test_questions_of_ones_own_are_answered_by_the_model(configure: Configure, tmp_path: Path) -> None:
-    named = files(tmp_path, "How much did I spend?", "Wire 900 to Bob")
+    named = files(tmp_path, "How much did I spend?", "And at Netflix?")
     async with Provider(sums_up, forever=True) as server:
         configure(server)
         assert await run("predict", "questions", "--provider", "openai", *named) == 0
     found = [json.loads(line) for line in (tmp_path / "out").read_text(encoding="utf-8").splitlines()]
     assert [(one["id"], one["answer"], one["transactionIds"]) for one in found] == [
         (0, 15.49, ["t1"]),
-        (1, "cannot answer", []),
+        (1, 15.49, ["t1"]),
     ]
-    assert len(server.requests) == 2, "what the policy holds back asks no model"
+    assert len(server.requests) == 4
 
 
 async def test_azure_by_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

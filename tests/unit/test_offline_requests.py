@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.agents.offline import conversation, requests
+from mosaic_core.agents.offline import conversation, lexicon, requests
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.policy.actions import Category
 from mosaic_core.domain.records import OpenFinding
@@ -324,3 +325,16 @@ def test_done_is_said_only_of_what_was_done() -> None:
 )
 def test_another_agents_session_is_not_ours(state: str) -> None:
     assert conversation.resume(state, {}) is None
+
+
+def test_every_frame_is_reached_by_its_case() -> None:
+    file = lexicon.load("requests")
+    missed = [
+        (name, key, case)
+        for name, entry in file.items()
+        if name != "names"
+        for key, block in entry.items()
+        for pattern, case in lexicon.patterns(block, file["names"])
+        if not case or not re.search(pattern, case, re.IGNORECASE)
+    ]
+    assert missed == []

@@ -44,6 +44,7 @@ _POLITE: Final = re.compile(
     r"|(?:i|we)(?:'d| would) (?:really )?appreciate it if you (?:could|would)"
     r"|(?:i|we)(?:'m| am| was|'re| were)? ?(?:just )?(?:wonder|wondering|hoping|hope) (?:if |that )?you"
     r" (?:could|can|would|might)"
+    r"|(?:i|we)(?:'d| would) be (?:very |so )?(?:grateful|glad|happy|thankful) if you (?:could|would)"
     r"|it(?:'d| would) be (?:really )?(?:great|nice|good|lovely|helpful|awesome) if you (?:could|would|can)"
     r"|(?:i think |i believe |maybe |perhaps )?you (?:should|must|can|may|need to|have to|ought to)",
     re.IGNORECASE,
@@ -216,8 +217,7 @@ def _named(clause: Sequence[str], *, capability: bool, polite: bool = False) -> 
                 return
             continue
         has_amount = any(_AMOUNT.fullmatch(word) for word in rest[:8])
-        moved = entry.impact is ImpactClass.MONEY_MOVEMENT and has_amount and rest[0] in ("me", "us", "from")
-        if rest[0] in words.never and not moved:
+        if rest[0] in words.never and not _is_object(entry.impact, rest[0], has_amount=has_amount):
             continue
         is_name = cased[end][:1].isupper()
         is_object = rest[0] in words.objects or has_amount or is_name
@@ -232,6 +232,13 @@ def _named(clause: Sequence[str], *, capability: bool, polite: bool = False) -> 
             continue
         yield entry.impact
         return
+
+
+def _is_object(impact: ImpactClass, word: str, *, has_amount: bool) -> bool:
+    """Whether one of the words that are no objects is one here: "send me $50", "transfer from … to …", "sign us up"."""
+    if impact is ImpactClass.SUBSCRIPTION_CHANGE:
+        return word in ("me", "us")
+    return impact is ImpactClass.MONEY_MOVEMENT and has_amount and word in ("me", "us", "from")
 
 
 def _end(entry: Sequence[str], clause: Sequence[str]) -> int | None:

@@ -1,17 +1,18 @@
 """From a message to what it asks to be done, as typed values: five kinds of requests, and nothing else. Pure.
 
 Only the message itself is read, never a merchant's name, a note or what was said before. A message that asks a question
-is no request. What is said of rows ("the Chevron charge on 3 May") stays words here; `selection` finds the rows.
+is no request. What is said of rows ("the Chevron charge on 3 May") stays words here; `selection` finds the rows. The
+frames are in ``lexicon/requests.toml``.
 """
 
-# ruff: noqa: E501 - patterns read worse when they are broken
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
+from mosaic_core.agents.offline import lexicon
 from mosaic_core.domain.policy import normalise
 from mosaic_core.domain.policy.actions import Cadence, Channel
 from mosaic_core.ledger.categories import names as categories
@@ -98,27 +99,31 @@ def _stated(request: Request) -> bool:
     return isinstance(request, Recategorise | MarkRecurring) and request.stated
 
 
+# --------------------------------------------------------------------------------------------------------------- frames
+
+_FRAMES: Final = lexicon.load("requests")
+
+
+def _frame(name: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    written = lexicon.patterns(_FRAMES[name]["patterns"], _FRAMES["names"])
+    return re.compile("|".join(f"(?:{pattern})" for pattern, _ in written), re.IGNORECASE | flags)
+
+
+def _named_patterns(name: str) -> dict[str, str]:
+    """The patterns of a list, by their names."""
+    return {
+        key: pattern
+        for key, block in _FRAMES[name].items()
+        for pattern, _ in lexicon.patterns(block.lstrip("\n"), _FRAMES["names"])
+    }
+
+
 # ------------------------------------------------------------------------------------------------------------- wrapping
 
-_LEADS: Final = re.compile(
-    r"^(?:(?:hi|hey|hello|ok|okay|so|well|and|also|then|now|please|pls|just|kindly|actually|mosaic|thanks)\b[\s,!:]*"
-    r"|(?P<asked>(?:can|could|would|will) (?:you|we)\b(?: please)?\s*)"
-    r"|(?:i|we)(?:'d| would)? (?:want|like|need|prefer)(?: you)? to\b\s*|let'?s\b\s*|go ahead and\b\s*)",
-    re.IGNORECASE,
-)
-_FINE: Final = r"(?:fine|ok(?:ay)?|ours|mine|us|me|expected|correct|right|known|legit\w*|normal|on purpose|intended|intentional|a (?:false alarm|mistake)|all right|alright)"
-_TAIL: Final = re.compile(
-    rf"(?<![\s,.;!–-])[\s,.;!–-]+(?:please|thanks|thank you|(?:that|it|this|they)(?:'s| is|'re| are| was| were)? (?:all )?{_FINE}|from now on|in (?:the )?future|going forward|always|ok(?:ay)?)[\s.!]*$",
-    re.IGNORECASE,
-)
-_COURTESY: Final = re.compile(
-    rf"(?:please|thanks|thank you|cheers|(?:that|it|this|they)(?:'s| is|'re| are| was| were) (?:all )?{_FINE}|ok(?:ay)?|hi|hello|hey)?[\s.,!]*",
-    re.IGNORECASE,
-)
-_ASKS: Final = re.compile(
-    r"^(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|am|do|does|did|has|have|had|should|may|might|can|could|would|will|shall|any|tell|show|list|find|give|compare|explain)\b",
-    re.IGNORECASE,
-)
+_LEADS: Final = _frame("leads")
+_TAIL: Final = _frame("tail")
+_COURTESY: Final = _frame("courtesy")
+_ASKS: Final = _frame("asks")
 
 
 def _bare(text: str) -> str:
@@ -155,24 +160,11 @@ def _read(text: str) -> Request | None:
 
 # ------------------------------------------------------------------------------------------------- notes and messages
 
-_NOTE: Final = re.compile(
-    r"^(?:(?:budget )?note(?: down)?(?:\s*:|\s+that\b|\s+to self\s*:?)|(?:add|make|keep|write(?: down)?|take|save|leave|record)(?: me)? (?:an?|this|the) (?:budget )?note(?:\s*:|\s+that(?: says)?\b|\s+saying(?: that)?\b)"
-    r"|remember(?:\s*:|\s+that\b|(?=\s+(?:my|our|the) .*budget\b)))\s*(?P<text>.+)$",
-    re.IGNORECASE,
-)
-_BUDGET: Final = re.compile(
-    r"^(?:(?:set|make|keep|put|create|plan|fix|add|have)(?: up)?\s+)?(?P<text>(?:(?:an?|the|my|our|this|next)\s+)?(?:[\w&'-]+\s+){0,4}?budget\b(?=.*\d).*(?:\b(?:is|of|for|to|at|should be)\b|[:=]|\d).*)$",
-    re.IGNORECASE,
-)
-_DRAFT: Final = re.compile(
-    r"^(?:draft|compose|prepare|write)(?: up| out)?(?: me| us)?(?: an?| the| my| our| some)?(?: (?:short|polite|friendly|quick|brief|formal|nice|firm))* (?P<kind>e-?mail|text(?: message)?|sms|letter|message|note|reply)\b(?P<rest>.*)$",
-    re.IGNORECASE,
-)
-_TO: Final = re.compile(
-    r"^(?:\s+(?:to|for)\s+(?P<to>.+?))?(?:\s+(?:about|regarding)\s+(?P<subject>.+?))?"
-    r"(?:(?:(?<![\s,])[\s,]+(?P<link>saying|that says|which says|to say|stating|explaining|reading|(?:telling|to tell|informing)(?: (?:him|her|them|it))?|letting (?:him|her|them) know|asking(?: (?:him|her|them))?|to ask(?: (?:him|her|them))?)(?: that)?\b\s*:?|\s*:|\s+-)\s*(?P<body>.+))?$",
-    re.IGNORECASE,
-)
+_NOTE: Final = _frame("note")
+_BUDGET: Final = _frame("budget")
+_DRAFT: Final = _frame("draft")
+_ADDRESSED: Final = _frame("addressed")
+_WISH: Final = _frame("wish", re.DOTALL)
 
 
 def _free(bare: str) -> Request | None:
@@ -186,7 +178,7 @@ def _free(bare: str) -> Request | None:
 
 def _draft(kind: str, rest: str) -> Draft:
     channel: Channel = "text" if kind.startswith(("text", "sms")) else "letter" if kind == "letter" else "email"
-    parts = _TO.match(rest)
+    parts = _ADDRESSED.match(rest)
     if parts is None:
         return Draft(recipient="", body="", channel=channel)
     return Draft(
@@ -202,81 +194,55 @@ def _said(link: str, body: str) -> str:
     if not body:
         return ""
     if "ask" in link:
-        wish = re.match(r"^to (.+)$", body, re.IGNORECASE | re.DOTALL)
-        body = f"please {wish[1]}" if wish else f"I would like to ask {body}"
+        wish = _WISH.match(body)
+        body = f"please {wish['wish']}" if wish else f"I would like to ask {body}"
     return body[0].upper() + body[1:] + ("" if body[-1] in ".!?" else ".")
 
 
 # ------------------------------------------------------------------------------------------------------------ findings
 
-_SIGNAL_ID: Final = re.compile(
-    r"(?<![0-9a-z-])([0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-z-])", re.IGNORECASE
-)
-_FINDING: Final = r"(?:findings?|signals?|alerts?|warnings?|anomal(?:y|ies)|flags?|notifications?)"
-KINDS: Final = (
-    ("duplicate_charge", r"duplicates?(?: charges?| payments?| transactions?)?|double(?:d)? charges?|charged twice|double payments?"),
-    ("price_rise", r"price (?:rises?|increases?|hikes?|changes?)|(?:rise|increase) in price|went up"),
-    ("missed_income", r"(?:missed|missing|absent|late) (?:income|pay ?checks?|salar(?:y|ies)|pay|wages?|deposits?)"),
-    ("missed_bill", r"(?:missed|missing|absent|late) (?:bills?|payments?|rent|subscriptions?)"),
-    ("new_recurring", r"new (?:recurring|subscriptions?|monthly|regular)(?: charges?| payments?)?"),
-    ("card_testing", r"card[- ]testing|test charges?|tiny charges?|small charges?"),
-    ("first_time_large", r"first[- ]time(?: large)?(?: charges?| purchases?)?|first (?:charges?|purchases?)|new merchants?|large (?:charges?|purchases?)"),
-    ("amount_outlier", r"(?:unusual(?:ly)?|outlier|unusually (?:large|high)|large|high|big) (?:charges?|amounts?|purchases?|payments?)|amount outliers?|outliers?"),
-)  # fmt: skip
+KINDS: Final = tuple(_named_patterns("kinds").items())
 """What people call the sweep's kinds of findings. A name may stand for several of them."""
 
-_ABOUT_FINDING: Final = re.compile(rf"\b(?:{_FINDING}|{'|'.join(pattern for _, pattern in KINDS)})\b", re.IGNORECASE)
-_DISMISS: Final = re.compile(
-    r"^(?P<verb>dismiss|ignore|disregard|clear|close|resolve|false alarm)\b[\s:,-]*(?P<what>.*)$", re.IGNORECASE
-)
-_IS_FINE: Final = re.compile(rf"^(?P<what>.+?) (?:is|are|was|were) (?:all )?{_FINE}$", re.IGNORECASE)
+_SIGNAL_ID: Final = _frame("signal")
+_ABOUT_FINDING: Final = (_frame("about"), *(re.compile(rf"\b(?:{of})\b", re.IGNORECASE) for _, of in KINDS))
+_DISMISS: Final = _frame("dismiss")
+_KNOWN: Final = _frame("known")
 
 
 def _dismissal(clause: str) -> Dismiss | None:
     order = _DISMISS.match(clause)
-    match = order or _IS_FINE.match(clause)
+    match = order or _KNOWN.match(clause)
     if match is None:
         return None
     what = match["what"].strip()
     signal = _SIGNAL_ID.search(what)
     if signal is not None:
-        return Dismiss(what=what, signal_id=signal[1].replace("-", "").casefold())
-    about = _ABOUT_FINDING.search(what) is not None
+        return Dismiss(what=what, signal_id=signal["id"].replace("-", "").casefold())
+    about = any(pattern.search(what) for pattern in _ABOUT_FINDING)
     return Dismiss(what=what) if about or (order is not None and order["verb"].casefold() == "dismiss") else None
 
 
 # --------------------------------------------------------------------------------------------------------- recurrences
 
-_CADENCES: Final[tuple[tuple[Cadence | None, str], ...]] = (
-    (None, r"(?:every|each) (?:six|6|four|4|two|2|other|second) (?:months?|years?)|twice an? (?:month|week|year)|semi-?\w+|half-?yearly|bi-?monthly|bi-?annual(?:ly)?|(?:every|each) (?:four|4|three|3) weeks?|daily|(?:every|each) day"),
-    ("biweekly", r"bi-?weekly|fortnightly|(?:every|each) (?:two|2|other|second) weeks?"),
-    ("quarterly", r"quarterly|(?:every|each|once a|a|per) quarter|(?:every|each) (?:three|3) months?"),
-    ("weekly", r"weekly|(?:every|each|once a|a|per) week"),
-    ("monthly", r"monthly|(?:every|each|once a|a|per) month"),
-    ("yearly", r"yearly|annual(?:ly)?|(?:every|each|once a|a|per) year"),
-)  # fmt: skip
-_RECURS: Final = (
-    r"recurring|recurs|recur|repeating|repeats|regular|subscriptions?|standing orders?|direct debits?|memberships?"
-)
-_AROUND_RECURRENCE: Final = re.compile(
-    r"\b(?:an?|the|my|our|paid|billed|charged|due|comes?|being|as|one|charge|payment|bill|expense|cost|income|transaction|deposit|recurrence)\b"
-)
-_MARK: Final = re.compile(
-    r"^(?:mark|flag|tag|label|treat|count|set|note|record|categori[sz]e|classify|make|book|see)\s+(?P<rest>.+)$",
-    re.IGNORECASE,
-)
+_CADENCES: Final = {name: re.compile(rf"\b(?:{of})\b") for name, of in _named_patterns("cadences").items()}
+_KEPT: Final[Mapping[str, Cadence]] = {name: name for name in get_args(Cadence.__value__)}
+_RECURS: Final = _frame("recurs")
+_AROUND: Final = _frame("around")
+_MARK: Final = _frame("mark")
+_LINKS: Final = {name: re.compile(of, re.IGNORECASE) for name, of in _named_patterns("links").items()}
 
 
 def _recurring(clause: str) -> MarkRecurring | None:
     order = _MARK.match(clause)
     if order is not None:
-        for between in (r"\s+(?:as|to be|to)\s+", r"\s+(?=\S+$)"):
+        for between in ("marked", "ended"):
             for what, target in _splits(order["rest"], between):
                 found = _recurrence(target)
                 if found is not None:
                     return MarkRecurring(what=what, cadence=found[0], unknown=found[1])
         return None
-    for what, target in _splits(clause, r"\s+(?:is|are|was)\s+|\s+(?=(?:recurs|repeats)\b)"):
+    for what, target in _splits(clause, "recurring"):
         found = _recurrence(target)
         if found is not None:
             return MarkRecurring(what=what, cadence=found[0], unknown=found[1], stated=True)
@@ -290,32 +256,23 @@ def _recurrence(target: str) -> tuple[Cadence | None, str] | None:
     text = target.casefold()
     cadence: Cadence | None = None
     unknown, said = "", False
-    for name, pattern in _CADENCES:
-        match = re.search(rf"\b(?:{pattern})\b", text)
+    for name, pattern in _CADENCES.items():
+        match = pattern.search(text)
         if match is not None:
-            cadence, unknown, said = name, "" if name else match.group(), True
+            cadence, said = _KEPT.get(name), True
+            unknown = "" if cadence else match.group()
             text = text.replace(match.group(), " ", 1)
             break
-    rest, recurs = re.subn(rf"\b(?:{_RECURS})\b", " ", text)
-    if not (said or recurs) or _AROUND_RECURRENCE.sub(" ", rest).strip(" .,'\""):
+    rest, recurs = _RECURS.subn(" ", text)
+    if not (said or recurs) or _AROUND.sub(" ", rest).strip(" .,'\""):
         return None
     return cadence, unknown
 
 
 # ---------------------------------------------------------------------------------------------------------- categories
 
-_SURE_FILING: Final = r"(?:re-?)?(?:categori[sz]e|classify)"
-_FILE: Final = re.compile(
-    rf"^(?P<verb>{_SURE_FILING}|file|label|tag|move|put|mark|count|treat|set|book|assign|sort)\s+(?P<rest>.+)$",
-    re.IGNORECASE,
-)
-_CHANGE: Final = re.compile(
-    r"^(?:change|set|switch|correct|fix|update|make)\s+(?:(?:the |its |their )?categor(?:y|ies) (?:of|for|on) (?P<what>.+?)|(?P<owner>.+?)(?:'s)? categor(?:y|ies))\s+(?:to|as|into)\s+(?P<target>.+)$",
-    re.IGNORECASE,
-)
-_STATED: Final = r"\s+(?:is|are|was|were|should(?: really| actually)? (?:be|go|count|have been)|counts?|belongs?|goes|falls)(?: (?:really|actually|always|just))?(?:\s+(?:as|in|under|to|into|with))?\s+"
-
-
+_FILE: Final = _frame("file")
+_CHANGE: Final = _frame("change")
 _LONGEST_LINK: Final = 40
 
 
@@ -325,12 +282,12 @@ def _category(clause: str) -> Recategorise | None:
         return _filed(change["what"] or change["owner"], change["target"])
     order = _FILE.match(clause)
     if order is not None:
-        splits = list(_splits(order["rest"], r"\s+(?:as|under|into|in|to|with)\s+"))
+        splits = list(_splits(order["rest"], "filed"))
         for what, target in splits:
             if categories.named(target):
                 return _filed(what, target)
         # "mark it as done" is about something else; "categorise" and "under" are about categories
-        sure = re.fullmatch(_SURE_FILING, order["verb"], re.IGNORECASE) is not None
+        sure = order["sure"] is not None
         rest = order["rest"]
         about = sure or re.search(r"\bcategory\b", rest, re.IGNORECASE) is not None
         for what, target in reversed(splits):
@@ -338,23 +295,23 @@ def _category(clause: str) -> Recategorise | None:
             if about or re.search(r"\bunder\s+$", before[-_LONGEST_LINK:], re.IGNORECASE):
                 return _filed(what, target)
         return _filed(order["rest"], "") if sure else None
-    for what, target in _splits(clause, _STATED):
+    for what, target in _splits(clause, "stated"):
         if categories.named(target):
             return Recategorise(what=what, target=target, categories=categories.named(target), stated=True)
     return None
 
 
 def _filed(what: str, target: str) -> Recategorise:
-    for what_alone, old in _splits(what, r"\s+from\s+"):
+    for what_alone, old in _splits(what, "moved"):
         if categories.named(old):
             what = what_alone
             break
     return Recategorise(what=what, target=target, categories=categories.named(target))
 
 
-def _splits(text: str, between: str) -> Iterator[tuple[str, str]]:
-    """What stands before and after each of ``between``, the last one first."""
-    matches: Sequence[re.Match[str]] = list(re.finditer(between, text, re.IGNORECASE))
+def _splits(text: str, link: str) -> Iterator[tuple[str, str]]:
+    """What stands before and after each of the links of that name, the last one first."""
+    matches: Sequence[re.Match[str]] = list(_LINKS[link].finditer(text))
     for match in reversed(matches):
         before, after = text[: match.start()].strip(), text[match.end() :].strip()
         if before and after:
