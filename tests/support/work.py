@@ -20,7 +20,7 @@ def steps(function: Callable[[], object]) -> int:
         descriptors.clean_descriptor,
         descriptors.merchant_words,
         categorise._score,
-        rows._looks,
+        rows._text,
         rows._found,
         spelling._corrected,
     ):

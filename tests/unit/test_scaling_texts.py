@@ -255,7 +255,7 @@ def test_the_closest_name_is_the_one_that_going_through_all_of_them_finds(
             (distance(wanted, key), key)
             for one in known._known
             if one.named or not named_only
-            for key in {*one.keys, *(w for w in one.words[:1] if len(w) >= 5 and not named_only)}
+            for key in (one.keys if named_only else one.keys | one.heads)
             if key[0] == wanted[0] and distance(wanted, key) <= (1 if len(wanted) <= 6 else 2)
         ]
         found = known.closest(wanted, named_only=named_only)
@@ -265,8 +265,7 @@ def test_the_closest_name_is_the_one_that_going_through_all_of_them_finds(
             ids = {
                 row.tx.transaction_id
                 for one in known._known
-                if (one.named or not named_only)
-                and key in {*one.keys, *(w for w in one.words[:1] if len(w) >= 5 and not named_only)}
+                if (one.named or not named_only) and key in (one.keys if named_only else one.keys | one.heads)
                 for row in one.rows
             }
             assert found.ids == ids

@@ -58,11 +58,11 @@ def _series(work: Work) -> list[Recurring]:
     if query.subjects:
         # A named merchant or topic may be a bill rather than a subscription.
         wanted = frozenset().union(*(s.ids for s in query.subjects))
-        own = [row.tx for row in work.rows if row.tx.transaction_id in wanted]
+        own = [row for row in work.rows if row.tx_id in wanted]
         kind = "income" if query.flow in (Flow.INCOME, Flow.MONEY_IN) else "payments"
         found = compute.recurring(own, as_of=query.as_of, kind=kind)
     else:
-        found = compute.recurring(work.transactions, as_of=query.as_of, kind=query.recurring_kind)
+        found = compute.recurring(work.rows, as_of=query.as_of, kind=query.recurring_kind)
     return [r for r in found if query.currency is None or r.currency == query.currency]
 
 
@@ -119,8 +119,14 @@ def price_change(work: Work) -> Answer:
         )
     if len({row.tx.currency for row in rows}) > 1:
         return work.several_currencies()
-    fixed = compute.steady(work.rows, query.subjects, as_of=query.as_of)
-    before, now = _prices(rows) if fixed and query.n != 2 else (rows[-2], rows[-1])
+    fixed = compute.steady(work.rows, query.subjects)
+    several = compute.rows_by_series(rows) if fixed else []
+    if len(several) > 1:
+        moved = [own for _, own in several if len({row.size for row in own}) > 1]
+        if len(moved) != 1:
+            return _said_of_each(work, several)
+        rows = moved[0]
+    before, now = compute.prices(rows) if fixed and query.n != 2 else (rows[-2], rows[-1])
     gap = now.size - before.size
     text = (
         f"{phrase.size(before)} on {phrase.day(before.day)}, {phrase.size(now)} on {phrase.day(now.day)}{work.about}."
@@ -137,13 +143,6 @@ def price_change(work: Work) -> Answer:
     return work.say(text, -gap if query.smallest_first else gap, now.tx.currency, [before, now])
 
 
-def _prices(rows: Sequence[Row]) -> tuple[Row, Row]:
-    """The last row and the last one before it at another price; the first row where the price never moved."""
-    now = rows[-1]
-    other = next((row for row in reversed(rows) if row.size != now.size), rows[0])
-    return other, now
-
-
 def _moved_on(work: Work, rows: Sequence[Row], before: Row, now: Row, text: str) -> Answer:
     """The day of the first payment at the price of now, where it moved the way that is asked about."""
     if (now.size >= before.size) if work.query.smallest_first else (now.size <= before.size):
@@ -155,14 +154,23 @@ def _moved_on(work: Work, rows: Sequence[Row], before: Row, now: Row, text: str)
 def _moved(work: Work) -> Answer:
     query = work.query
     by_id = {row.tx.transaction_id: row for row in work.rows}
+    found = compute.recurring(work.rows, as_of=query.as_of, kind=query.recurring_kind)
+    series = [
+        (r.name, sorted((by_id[i] for i in r.ids if i in by_id), key=lambda row: (row.day, row.tx_id))) for r in found
+    ]
+    return _said_of_each(work, series)
+
+
+def _said_of_each(work: Work, series: Sequence[tuple[str, Sequence[Row]]]) -> Answer:
+    """Of which series the price moved the way that is asked about."""
+    query = work.query
     moved: list[tuple[str, Row, Row]] = []
-    for r in compute.recurring(work.transactions, as_of=query.as_of, kind=query.recurring_kind):
-        rows = sorted((by_id[i] for i in r.ids if i in by_id), key=lambda row: (row.day, row.tx.transaction_id))
+    for name, rows in series:
         if len(rows) < 2:
             continue
-        before, now = _prices(rows)
+        before, now = compute.prices(rows)
         if (now.size < before.size) if query.smallest_first else (now.size > before.size):
-            moved.append((r.name, before, now))
+            moved.append((name, before, now))
     used = [row for _, before, now in moved for row in (before, now)]
     lines = [f"{name} from {phrase.size(before)} to {phrase.size(now)}" for name, before, now in moved]
     text = "; ".join(lines) + "." if lines else "None of them."

@@ -112,67 +112,58 @@ _QUARTERS: Final = {
 
 def _day(text: str, as_of: date) -> date | None:
     text = text.replace(".", "")
-    iso = _ISO_DAY.fullmatch(text)
-    american = _SLASHED_DAY.fullmatch(text)
     try:
-        if iso:
-            return date(int(iso[1]), int(iso[2]), int(iso[3]))
-        if american:
-            first, second = int(american[1]), int(american[2])
-            return date(int(american[3]), first if first <= 12 else second, second if first <= 12 else first)
-        name = _MONTH.search(text)
-        day = _NTH.search(text)
+        if match := _ISO_DAY.fullmatch(text):
+            return date(*map(int, match.groups()))
+        if match := _SLASHED_DAY.fullmatch(text):
+            first, second, year = map(int, match.groups())
+            return date(year, first, second) if first <= 12 else date(year, second, first)
+        name, day, said = _MONTH.search(text), _NTH.search(text), _YEAR.search(text)
         if name is None or day is None:
             return None
-        month, year = _MONTHS[name.group().rstrip(".")], _YEAR.search(text)
-        if year:
-            return date(int(year.group()), month, int(day[1]))
-        guess = date(as_of.year, month, int(day[1]))
-        return guess if guess <= as_of else date(as_of.year - 1, month, int(day[1]))
+        guess = date(int(said.group()) if said else as_of.year, _MONTHS[name.group()], int(day[1]))
+        return guess if said or guess <= as_of else guess.replace(year=guess.year - 1)
     except ValueError:
         return None
 
 
 def _named_month(text: str, as_of: date) -> Period | None:
     text = text.replace(".", "").replace(",", "").strip()
-    numeric = _NUMERIC_MONTH.fullmatch(text)
-    if numeric:
+    name = _MONTH.search(text)
+    if _NUMERIC_MONTH.fullmatch(text):
         a, b = map(int, re.split("[-/]", text))
         year, month = (a, b) if a > 12 else (b, a)
         if not 1 <= month <= 12:
             return None
+    elif name is None:
+        return None
     else:
-        name = _MONTH.search(text)
-        if name is None:
-            return None
-        month = _MONTHS[name.group().rstrip(".")]
-        given = _YEAR.search(text)
-        if given:
-            year = int(given.group())
-        elif "last year" in text or "previous year" in text:
-            year = as_of.year - 1
-        elif text.startswith("this ") or "this year" in text:
-            year = as_of.year
-        elif text.startswith("last ") and month == as_of.month:
-            year = as_of.year - 1
-        else:
-            year = as_of.year if month <= as_of.month else as_of.year - 1
-    start, end = month_bounds(year, month)
-    return Period(start, end, f"{calendar.month_name[month]} {year}")
+        month = _MONTHS[name.group()]
+        said = _YEAR.search(text)
+        year = int(said.group()) if said else as_of.year - _years_ago(text, month, as_of)
+    return Period(*month_bounds(year, month), f"{calendar.month_name[month]} {year}")
+
+
+def _years_ago(text: str, month: int, as_of: date) -> int:
+    """How many years ago a month is meant whose year is not said."""
+    if "last year" in text or "previous year" in text:
+        return 1
+    if text.startswith("this ") or "this year" in text:
+        return 0
+    return int(month > as_of.month or (text.startswith("last ") and month == as_of.month))
 
 
 def _rolling(count: int, unit: str, as_of: date) -> Period:
     """The last ``count`` units up to and including today."""
-    if unit.startswith("day"):
-        start = _back(as_of, count - 1)
-    elif unit.startswith("week"):
-        start = _back(as_of, 7 * count - 1)
-    else:
-        months = count * _IN_MONTHS[unit[0]]
-        start = add_months(as_of, -months) + timedelta(days=1)
-    return Period(
-        min(start, as_of), as_of, f"the last {count} {unit}" if count != 1 else f"the last {unit.rstrip('s')}"
-    )
+    start = _before(as_of, count, unit) + timedelta(days=1)
+    label = f"the last {count} {unit}" if count != 1 else f"the last {unit.rstrip('s')}"
+    return Period(min(start, as_of), as_of, label)
+
+
+def _before(day: date, count: int, unit: str) -> date:
+    """The day so many units before."""
+    days = {"d": 1, "w": 7}.get(unit[0])
+    return _back(day, days * count) if days else add_months(day, -count * _IN_MONTHS[unit[0]])
 
 
 def _back(day: date, days: int) -> date:
@@ -219,26 +210,18 @@ def _year_of(text: str | None, as_of: date) -> int | None:
 def _point(text: str, as_of: date) -> Period | None:
     """A single named stretch, as one end of a range."""
     text = text.strip()
-    edge = _EDGE.fullmatch(text)
-    if edge:
+    if edge := _EDGE.fullmatch(text):
         whole = _calendar(edge[2], 0, as_of) if edge[2] in ("year", "month") else _point(edge[2], as_of)
-        if whole is None:
-            return None
-        day = whole.end if edge[1] == "end" else whole.start
-        return Period(day, day, text)
+        day = None if whole is None else whole.end if edge[1] == "end" else whole.start
+        return Period(day, day, text) if day else None
     if text in ("today", "now"):
         return Period(as_of, as_of, "today")
     if text in ("new year", "christmas"):
         year = as_of.year if text == "new year" or (as_of.month, as_of.day) >= (12, 25) else as_of.year - 1
         day = date(year, 1, 1) if text == "new year" else date(year, 12, 25)
         return Period(day, day, text)
-    ago = _AGO.fullmatch(text)
-    if ago:
-        count, unit = number(ago["n"]) or 1, ago["u"]
-        if unit[0] in "dw":
-            day = _back(as_of, count * (7 if unit[0] == "w" else 1))
-        else:
-            day = add_months(as_of, -count * _IN_MONTHS[unit[0]])
+    if ago := _AGO.fullmatch(text):
+        day = _before(as_of, number(ago["n"]) or 1, ago["u"])
         return Period(day, day, text)
     if _DAY.fullmatch(text):
         return _single_day(text, as_of)
@@ -295,15 +278,11 @@ def _season(match: re.Match[str], as_of: date) -> Period:
     month = _SEASONS[match["s"]]
     year = _year_of(match["y"], as_of)
     if year is None:
-        year = as_of.year if (as_of.month >= month) else as_of.year - 1
-        if (
-            match["l"] == "last"
-            and year == as_of.year
-            and as_of <= month_bounds(*_ym(add_months(date(year, month, 1), 2)))[1]
-        ):
+        year = as_of.year - (as_of.month < month)
+        if match["l"] == "last" and year == as_of.year and as_of < add_months(date(year, month, 1), 3):
             year -= 1
     start = date(year, month, 1)
-    return Period(start, month_bounds(*_ym(add_months(start, 2)))[1], f"{match['s']} {year}")
+    return Period(start, _back(add_months(start, 3), 1), f"{match['s']} {year}")
 
 
 def _quarter_named(match: re.Match[str], as_of: date) -> Period:
@@ -331,17 +310,14 @@ def _first_days(match: re.Match[str], as_of: date) -> Period | None:
     """ "The first two weeks of May", "the last three months of 2025"."""
     named = match["p"]
     whole = _calendar("year", -1 if "last" in named else 0, as_of) if named.endswith("year") else _point(named, as_of)
-    count = number(match["n"] or "1")
+    count = min(number(match["n"] or "1") or 0, 400)
     if whole is None or not count:
         return None
-    if match["u"].startswith("month"):
-        if match["w"] in ("first", "opening"):
-            return Period(whole.start, min(whole.end, _back(add_months(whole.start, count), 1)), match.group())
-        return Period(max(whole.start, add_months(whole.end + timedelta(days=1), -count)), whole.end, match.group())
-    size = min(count * (7 if match["u"].startswith("week") else 1) - 1, 400)
     if match["w"] in ("first", "opening"):
-        return Period(whole.start, min(whole.end, whole.start + timedelta(days=size)), match.group())
-    return Period(max(whole.start, whole.end - timedelta(days=size)), whole.end, match.group())
+        end = _back(_before(whole.start, -count, match["u"]), 1)
+        return Period(whole.start, min(whole.end, end), match.group())
+    start = _before(whole.end + timedelta(days=1), count, match["u"])
+    return Period(max(whole.start, start), whole.end, match.group())
 
 
 def _half_of(match: re.Match[str], as_of: date) -> Period:

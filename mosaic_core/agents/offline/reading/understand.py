@@ -74,7 +74,7 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
         periods=len(narrowed.periods),
         ranges=sum(len(period.parts) == 2 for period in narrowed.periods),
         bounded=narrowed.bounds[:2] != (None, None),
-        fixed_series=bool(subjects.asked) and steady(rows, subjects.asked, as_of=as_of),
+        fixed_series=bool(subjects.asked) and steady(rows, subjects.asked),
     )
     meaning, left = decide(facts)
     if left:

@@ -14,7 +14,7 @@ from typing import Final
 
 from mosaic_core.agents.offline.answers import phrase
 from mosaic_core.agents.offline.requests.reading import Dismiss, Draft, MarkRecurring, Note, Recategorise, Request
-from mosaic_core.agents.offline.selection import Chosen, Unclear, amounts_in, choose, finding
+from mosaic_core.agents.offline.requests.selection import Chosen, Unclear, amounts_in, choose, finding
 from mosaic_core.domain.policy import hint
 from mosaic_core.domain.policy.actions import REQUEST, Cadence, InvalidProposalError, request_of, validated
 from mosaic_core.domain.policy.impact import SUMMARY
@@ -149,9 +149,7 @@ def _mark_recurring(request: MarkRecurring, known: Known) -> Plan | Unclear | No
 
 def _own_cadence(chosen: Chosen, known: Known) -> Cadence | None:
     """The rhythm that the rows have by themselves, where they have one that can be kept."""
-    found = {
-        _KEPT_CADENCES.get(s.cadence.name) for s in recurring_series([r.tx for r in chosen.rows], as_of=known.as_of)
-    }
+    found = {_KEPT_CADENCES.get(s.cadence.name) for s in recurring_series(chosen.rows)}
     return found.pop() if len(found) == 1 else None
 
 

@@ -14,7 +14,7 @@ from mosaic_core.agents.offline.reading.marks import TAKEN, Reading
 from mosaic_core.agents.offline.reading.narrowing import take_bounds
 from mosaic_core.agents.offline.reading.periods import find_periods
 from mosaic_core.agents.offline.reading.text import tidy
-from mosaic_core.agents.offline.requests import KINDS
+from mosaic_core.agents.offline.requests.reading import KINDS
 from mosaic_core.domain.records import OpenFinding
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.periods import Period
@@ -272,7 +272,7 @@ def _merchants(rows: Iterable[Row]) -> list[str]:
     """One name for each merchant among the rows."""
     names: dict[str, str] = {}
     for row in rows:
-        names.setdefault("".join(row.words), row.name)
+        names.setdefault(row.merchant, row.name)
     return sorted(names.values())
 
 
