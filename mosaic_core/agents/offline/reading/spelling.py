@@ -60,12 +60,21 @@ def _corrected(word: str) -> str | None:
     for allowed in (1, 2) if len(word) >= 8 else (1,):
         near: list[str] = [
             known for known in _SPELLING
-            if abs(len(known) - len(word)) <= allowed and _opens_alike(known, word) and distance(known, word) <= allowed
+            if abs(len(known) - len(word)) <= allowed and _opens_alike(known, word) and _may_be(known, word)
+            and distance(known, word) <= allowed
         ]  # fmt: skip
         if near:
             # a swap of neighbours is the likeliest slip, then a letter left out
             return min(near, key=lambda known: (sorted(known) != sorted(word), -len(known), known))
     return None
+
+
+def _may_be(known: str, word: str) -> bool:
+    """Of a short word only some slips are likely enough: another letter makes another word of it, and one that says
+    nothing ("aout" is no "about") is gone without a trace."""
+    if len(word) > 4 or sorted(known) == sorted(word):
+        return True
+    return len(known) != len(word) and known not in FILLER
 
 
 def _opens_alike(known: str, word: str) -> bool:
