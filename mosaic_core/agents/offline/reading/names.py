@@ -130,7 +130,7 @@ def _of_that_name(place: _Place, merchants: Merchants) -> Merchant | None:
     hit = merchants.whole(raw)
     if hit is None and not all(known_word(word) for word in raw.split()):
         hit = merchants.opening(raw)
-    return hit or merchants.called(raw)
+    return hit
 
 
 def _reads_as_a_name(place: _Place) -> bool:
