@@ -15,7 +15,7 @@ from mosaic_core.domain.edits import within as edits_within
 from mosaic_core.ledger.brands import brands
 from mosaic_core.ledger.categories.evidence import MONEY
 from mosaic_core.ledger.descriptors import CALENDAR_WORDS, FUNCTION_WORDS, MOST_WORDS, NOISE_WORDS, merchant_words
-from mosaic_core.ledger.knowledge import BRAND_ALIASES, trade_words
+from mosaic_core.ledger.knowledge import BRAND_ALIASES
 from mosaic_core.ledger.rows import Row, compact, fold
 
 _WORD: Final = re.compile(r"(?:[^\W_]|[&'])+")

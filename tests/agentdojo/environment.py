@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from mosaic_ops.pinning import ALONE, uv
+from mosaic_ops.groups import ALONE, uv
 from tests.support.documents import ROOT
 
 PINS: Final = ROOT / ALONE["agentdojo"]

@@ -255,22 +255,14 @@ def test_a_life_with_a_step_left_out_is_none_of_the_model_s() -> None:
             follow(seen[:at] + seen[following:])
 
 
-def every_fault(life: str, kind: Kind) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("life", ["success", "review", "recovery"])
+def test_whatever_goes_wrong_once_the_life_is_one_of_the_model_s(life: str, kind: Kind) -> None:
     for at in range(1, len(each_operation(lambda: Work(LIVES[life]))) + 1):
         try:
             follow(asyncio.run(lived(life, {at: kind})).seen)
         except BaseException as error:
             error.add_note(f"{kind} at operation {at} of {life}")
             raise
-
-
-def test_whatever_answer_is_lost_a_success_is_one_of_the_model_s() -> None:
-    every_fault("success", "lost")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("life", ["success", "review", "recovery"])
-def test_whatever_goes_wrong_once_the_life_is_one_of_the_model_s(life: str, kind: Kind) -> None:
-    every_fault(life, kind)
