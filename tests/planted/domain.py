@@ -72,14 +72,6 @@ DEFECTS: Final = (
         what="the second foreign request under an id is told to nobody",
     ),
     Defect(
-        name="stages-of-attempts-share-an-id",
-        file="mosaic_core/domain/ids.py",
-        old='derive("stage", run, str(attempt), str(order))',
-        new='derive("stage", run, str(attempt) + str(order))',
-        caught_by=("tests/unit/test_ids.py::test_ids_of_different_kinds_do_not_meet",),
-        what="stage 1 of attempt 11 is stage 11 of attempt 1",
-    ),
-    Defect(
         name="the-guid-of-zeros-is-one",
         file="mosaic_core/domain/ids.py",
         old='    if not guid.strip("0"):\n',
