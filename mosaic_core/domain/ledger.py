@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
 REVIEW_BELOW: Final = 0.6
@@ -45,6 +46,19 @@ class Categorisation:
     rationale: str
 
 
+class FindingKind(StrEnum):
+    """What a finding is about. Findings of one day are told in this order."""
+
+    DUPLICATE_CHARGE = "duplicate_charge"
+    AMOUNT_OUTLIER = "amount_outlier"
+    FIRST_TIME_LARGE = "first_time_large"
+    PRICE_RISE = "price_rise"
+    MISSED_INCOME = "missed_income"
+    MISSED_BILL = "missed_bill"
+    NEW_RECURRING = "new_recurring"
+    CARD_TESTING = "card_testing"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Something in the ledger that a person should look at.
@@ -57,7 +71,7 @@ class Finding:
     the last before a gap), so that the same finding keeps its identity when more data has arrived.
     """
 
-    kind: str
+    kind: FindingKind
     transaction_ids: tuple[str, ...]
     date: date
     severity: str

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from mosaic_core.domain import ids, lifecycle
+from mosaic_core.domain.ledger import FindingKind
 from mosaic_core.domain.lifecycle import AttemptOutcome, Severity, SignalState
 from mosaic_core.domain.records import Run, Signal
 
@@ -19,10 +20,7 @@ NOT_SENT: Final = "command_not_sent"
 STALLED: Final = "command_stalled"
 SWEEP_NOT_ENQUEUED: Final = "sweep_enqueue_failed"
 
-FINDINGS: Final = frozenset(
-    "duplicate_charge amount_outlier first_time_large price_rise missed_income missed_bill new_recurring "
-    "card_testing".split()
-)
+FINDINGS: Final = frozenset(kind.value for kind in FindingKind)
 """Signals of the sweep. The runtime's own (a failed command, a waiting approval) are not the household's to dismiss."""
 
 

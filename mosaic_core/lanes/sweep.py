@@ -68,7 +68,7 @@ async def _raise(context: LaneContext, household_id: str, findings: Sequence[Fin
         signal = Signal(
             signal_id=signal_id,
             queue=context.queue,
-            signal_code=finding.kind,
+            signal_code=finding.kind.value,
             severity=Severity(finding.severity),
             summary=finding.explanation[:200],
             requires_human_review=True,

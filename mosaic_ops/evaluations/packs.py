@@ -186,7 +186,7 @@ def anomalies(folder: Path, agents: Agents) -> Evaluation:
             household = simulate(seed, anomalies=planted)
             judge(total, household, predict.all_findings(household.transactions, household.as_of))
     classes = {}
-    for kind in KINDS:
+    for kind in map(str, KINDS):
         expected, found, false = score.by_kind.get(kind, [0, 0, 0])
         false += calm.by_kind.get(kind, [0, 0, 0])[2]
         classes[kind] = Counts(found, false, expected - found)

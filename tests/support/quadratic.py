@@ -14,7 +14,7 @@ from decimal import Decimal
 from itertools import pairwise
 from unittest.mock import patch
 
-from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.domain.ledger import Finding, FindingKind, Transaction
 from mosaic_core.ledger import anomalies, recurring, resolver
 from mosaic_core.ledger.anomalies import purchases
 from mosaic_core.ledger.anomalies.ledgerview import (
@@ -210,7 +210,7 @@ def duplicate_charges(view: LedgerView) -> Iterator[Evident]:
             others = [c for c in rows if c.tx_id not in mine]
             yield Evident(
                 finding=Finding(
-                    kind="duplicate_charge",
+                    kind=FindingKind.DUPLICATE_CHARGE,
                     transaction_ids=tuple(sorted(c.tx_id for c in cluster)),
                     date=last.tx.posted_on,
                     severity="Error"
@@ -314,7 +314,7 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
         usual = math.exp(quantile(rest, 0.95))
         yield Evident(
             finding=Finding(
-                kind="first_time_large",
+                kind=FindingKind.FIRST_TIME_LARGE,
                 transaction_ids=(row.tx_id,),
                 date=row.tx.posted_on,
                 severity="Error" if row.log > limit + math.log(6) else "Warning",
@@ -390,7 +390,7 @@ def card_testing(view: LedgerView) -> Iterator[Evident]:
             continue
         yield Evident(
             finding=Finding(
-                kind="card_testing",
+                kind=FindingKind.CARD_TESTING,
                 transaction_ids=tuple(sorted(c.tx_id for c in burst)),
                 date=burst[0].tx.posted_on,
                 severity="Error",
@@ -509,7 +509,7 @@ def new_recurring(view: LedgerView) -> Iterator[Evident]:
         row = first[0]
         yield Evident(
             finding=Finding(
-                kind="new_recurring",
+                kind=FindingKind.NEW_RECURRING,
                 transaction_ids=tuple(sorted(c.tx_id for c in first)),
                 date=row.tx.posted_on,
                 severity="Warning",

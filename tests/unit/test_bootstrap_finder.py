@@ -1,10 +1,15 @@
 """How ./mosaic finds Python 3.13, on machines made of folders with programs that pretend."""
 
+import os
+import pty
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from mosaic_ops.bootstrap import install_python
 
 LAUNCHER = Path(__file__).resolve().parents[2] / "mosaic"
 
@@ -158,3 +163,126 @@ def test_searches_where_the_environments_python_is_gone(checkout: Path, tmp_path
     (checkout / ".venv" / "mosaic.json").write_text("{}", encoding="utf-8")
     python = pretend_python(tmp_path / "bin" / "python3.13")
     assert chosen(launch(checkout, path=[tmp_path / "bin"])) == python
+
+
+# ----------------------------------------------------------------------------------------------------------- installing
+
+
+@pytest.fixture
+def old(tmp_path: Path, checkout: Path) -> Path:
+    """A folder with a Python of another version, and a uv beside it that installs a Python that pretends."""
+    bootstrap = checkout / "mosaic_ops" / "bootstrap"
+    bootstrap.mkdir(parents=True)
+    shutil.copy(LAUNCHER.parent / "mosaic_ops" / "bootstrap" / "install_python.py", bootstrap)
+    folder = tmp_path / "old"
+    folder.mkdir()
+    program(
+        folder / "python3",
+        f"""case "$1:$2" in
+    -c:*hexversion*) exit 0 ;;
+    -c:*) exit 1 ;;
+esac
+exec "{sys.executable}" "$@"
+""",
+    )
+    pretended = pretend_python(tmp_path / "pretended")
+    program(
+        folder / "uv",
+        f"""[ "$1 $2 $3" = "python install 3.13" ] || exit 1
+[ -z "$UV_FAILS" ] || exit 2
+/bin/mkdir -p "$5/cpython-3.13.9-linux/bin"
+/bin/cp "{pretended}" "$5/cpython-3.13.9-linux/bin/python3.13"
+""",
+    )
+    return folder
+
+
+def program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def is_installed(checkout: Path) -> bool:
+    return any((checkout / ".mosaic" / "python").glob("*/bin/python3.13"))
+
+
+def test_installs_python_where_that_is_wanted(checkout: Path, old: Path) -> None:
+    answer = launch(checkout, "demo", path=[old], MOSAIC_INSTALL_PYTHON="1")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines()[1:] == ["<demo>"]
+    assert is_installed(checkout)
+
+
+def test_takes_what_it_has_installed_the_next_time(checkout: Path, old: Path) -> None:
+    launch(checkout, path=[old], MOSAIC_INSTALL_PYTHON="1")
+    (old / "uv").unlink()
+    assert launch(checkout, path=[old]).returncode == 0
+
+
+@pytest.mark.parametrize("said", [{}, {"MOSAIC_INSTALL_PYTHON": "0"}, {"MOSAIC_INSTALL_PYTHON": ""}])
+def test_installs_nothing_unasked_and_says_how(checkout: Path, old: Path, said: dict[str, str]) -> None:
+    answer = launch(checkout, path=[old], **said)
+    assert answer.returncode == 1
+    assert "MOSAIC_INSTALL_PYTHON=1 ./mosaic" in answer.stderr
+    assert not is_installed(checkout)
+
+
+def test_offers_nothing_without_any_python(checkout: Path, tmp_path: Path) -> None:
+    answer = launch(checkout, path=[], MOSAIC_INSTALL_PYTHON="1")
+    assert answer.returncode == 1
+    assert "MOSAIC_INSTALL_PYTHON" not in answer.stderr
+
+
+def test_says_what_to_do_where_python_cannot_be_fetched(checkout: Path, old: Path) -> None:
+    answer = launch(checkout, path=[old], MOSAIC_INSTALL_PYTHON="1", UV_FAILS="1")
+    assert answer.returncode == 1
+    assert "UV_PYTHON_INSTALL_MIRROR" in answer.stderr
+    assert "apt install python3.13" in answer.stderr
+
+
+def test_uv_comes_from_the_index_in_an_environment_or_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Pythons of some distributions have no venv, those of others no pip."""
+    for works in ("venv", "--target", ""):
+        folder = tmp_path / (works or "neither")
+        asked: list[list[str]] = []
+
+        def run(argv: list[str], works: str = works, asked: list[list[str]] = asked, **_: object) -> object:
+            asked.append(argv)
+            place = Path(argv[-1]) if argv[-2] in ("venv", "--target") else Path(argv[0]).parents[1]
+            if works in argv or ("--quiet" in argv and works == "venv" and "--target" not in argv):
+                (place / "bin").mkdir(parents=True, exist_ok=True)
+                program(place / "bin" / "uv", "")
+                return subprocess.CompletedProcess(argv, 0)
+            return subprocess.CompletedProcess(argv, 1)
+
+        monkeypatch.setattr(subprocess, "run", run)
+        uv = install_python.installed_uv(folder)
+        assert uv == (str(folder / ".mosaic" / "uv" / "bin" / "uv") if works else None)
+        assert all(str(folder / "requirements-bootstrap.txt") in argv for argv in asked if "pip" in argv)
+
+
+def test_says_so_where_uv_cannot_be_had(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(install_python, "installed_uv", lambda _: None)
+    assert install_python.main(["/nowhere"]) == 3
+    assert "uv could not be installed from the package index" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("said", "installs"), [("y", True), ("yes", True), ("n", False), ("", False)])
+def test_a_terminal_is_asked(checkout: Path, old: Path, said: str, installs: bool) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{said}\n".encode())
+        subprocess.run(
+            ["/bin/sh", str(checkout / "mosaic")],
+            env={"PATH": str(old), "HOME": str(checkout)},
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert is_installed(checkout) is installs

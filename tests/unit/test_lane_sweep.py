@@ -17,7 +17,7 @@ from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, NightlyAnomalySweep
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
 from mosaic_core.domain.lanes import CommandType, Lane
-from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.domain.ledger import Finding, FindingKind, Transaction
 from mosaic_core.domain.lifecycle import RunStatus, Severity, StageStatus
 from mosaic_core.domain.records import Signal
 from mosaic_core.domain.settlement import Complete, Reschedule
@@ -280,7 +280,7 @@ async def test_a_night_that_finds_what_is_known_writes_nothing(world: LaneWorld,
 
 def a_missed_bill(day: date, rows: tuple[str, ...] = ()) -> Finding:
     return Finding(
-        kind="missed_bill",
+        kind=FindingKind.MISSED_BILL,
         transaction_ids=rows,
         date=day,
         severity="Warning",

@@ -11,23 +11,14 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
-from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.domain.ledger import Finding, FindingKind, Transaction
 from mosaic_core.ledger.anomalies.ledgerview import LedgerView
 from mosaic_core.ledger.anomalies.purchases import amount_outliers, card_testing, duplicate_charges, first_time_large
 from mosaic_core.ledger.anomalies.rhythms import missed, new_recurring, price_rises
 from mosaic_core.ledger.recurring import find_series
 from mosaic_core.ledger.rows import rows_of
 
-KINDS: Final = (
-    "duplicate_charge",
-    "amount_outlier",
-    "first_time_large",
-    "price_rise",
-    "missed_income",
-    "missed_bill",
-    "new_recurring",
-    "card_testing",
-)
+KINDS: Final = tuple(FindingKind)
 
 
 def find_anomalies(transactions: Iterable[Transaction], *, as_of: date, lookback_days: int) -> list[Finding]:
@@ -44,7 +35,7 @@ def find_anomalies(transactions: Iterable[Transaction], *, as_of: date, lookback
     taken = {
         (tx_id)
         for found in evident
-        if found.finding.kind in ("card_testing", "new_recurring")
+        if found.finding.kind in (FindingKind.CARD_TESTING, FindingKind.NEW_RECURRING)
         for tx_id in found.finding.transaction_ids
     }
     evident += [found for found in amount_outliers(view) if taken.isdisjoint(found.finding.transaction_ids)]

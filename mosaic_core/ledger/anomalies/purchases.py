@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from mosaic_core.computing import unless_stopped
-from mosaic_core.domain.ledger import Finding
+from mosaic_core.domain.ledger import Finding, FindingKind
 from mosaic_core.ledger.anomalies.ledgerview import (
     Evident,
     LedgerView,
@@ -66,7 +66,7 @@ def duplicate_charges(view: LedgerView) -> Iterator[Evident]:
             others = [c for c in rows if c.tx_id not in mine]
             yield Evident(
                 finding=Finding(
-                    kind="duplicate_charge",
+                    kind=FindingKind.DUPLICATE_CHARGE,
                     transaction_ids=tuple(sorted(c.tx_id for c in cluster)),
                     date=last.tx.posted_on,
                     severity="Error"
@@ -208,7 +208,7 @@ def amount_outliers(view: LedgerView) -> Iterator[Evident]:
                 continue
             yield Evident(
                 finding=Finding(
-                    kind="amount_outlier",
+                    kind=FindingKind.AMOUNT_OUTLIER,
                     transaction_ids=(row.tx_id,),
                     date=row.tx.posted_on,
                     severity="Error" if gap > math.log(10) and row.magnitude > _SERIOUS * view.unit else "Warning",
@@ -316,7 +316,7 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
         usual = math.exp(quantile(rest, 0.95))
         yield Evident(
             finding=Finding(
-                kind="first_time_large",
+                kind=FindingKind.FIRST_TIME_LARGE,
                 transaction_ids=(row.tx_id,),
                 date=row.tx.posted_on,
                 severity="Error" if row.log > limit + math.log(6) else "Warning",
@@ -444,7 +444,7 @@ def card_testing(view: LedgerView) -> Iterator[Evident]:
         merchants = {c.merchant for c in burst}
         yield Evident(
             finding=Finding(
-                kind="card_testing",
+                kind=FindingKind.CARD_TESTING,
                 transaction_ids=tuple(sorted(c.tx_id for c in burst)),
                 date=burst[0].tx.posted_on,
                 severity="Error",

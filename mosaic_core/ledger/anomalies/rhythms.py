@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 from mosaic_core.computing import unless_stopped
-from mosaic_core.domain.ledger import Finding
+from mosaic_core.domain.ledger import Finding, FindingKind
 from mosaic_core.ledger.anomalies.ledgerview import Evident, LedgerView, is_pay, is_payment, money, short
 from mosaic_core.ledger.anomalies.ordered import Scatter
 from mosaic_core.ledger.recurring import Series, median
@@ -74,7 +74,7 @@ def price_rises(view: LedgerView) -> Iterator[Evident]:
             old = math.exp(level)
             yield Evident(
                 finding=Finding(
-                    kind="price_rise",
+                    kind=FindingKind.PRICE_RISE,
                     transaction_ids=(row.tx_id,),
                     date=row.tx.posted_on,
                     severity="Warning",
@@ -140,7 +140,11 @@ def missed(view: LedgerView) -> Iterator[Evident]:
             if (
                 not _still_fed(view, rows, due)
                 or firsts.replace(series)
-                or (kind == "missed_bill" and not _is_contract(rows[-1]) and not _too_large_to_end(view, series))
+                or (
+                    kind == FindingKind.MISSED_BILL
+                    and not _is_contract(rows[-1])
+                    and not _too_large_to_end(view, series)
+                )
             ):
                 continue
             yield _absent(view, series, kind, at, (rows[at].ordinal, view.horizon))
@@ -161,7 +165,7 @@ def _was_regular(series: Series, at: int, singles: int) -> bool:
     return kept >= 0.85 * rest or rest - kept <= 1
 
 
-def _expected_kind(view: LedgerView, series: Series) -> str | None:
+def _expected_kind(view: LedgerView, series: Series) -> FindingKind | None:
     rows = series.occurrences
     if series.cadence.days > 100 or len(rows) < _needed(series) + 1:
         return None
@@ -174,14 +178,14 @@ def _expected_kind(view: LedgerView, series: Series) -> str | None:
             # Neither the day nor the amount is kept: work that is paid as it comes.
             return None
         material = series.typical_size >= 2 * view.unit or series.currency != view.currency
-        return "missed_income" if pay and material and not _is_interest(rows[-1]) else None
+        return FindingKind.MISSED_INCOME if pay and material and not _is_interest(rows[-1]) else None
     if not is_payment(rows[-1]) or series.cadence.days < 13:
         return None
     bill = sum(c.usual_category in _CONTRACTS or _is_contract(c) for c in recent) * 2 > len(recent)
     if series.fixed:
-        return "missed_bill"
+        return FindingKind.MISSED_BILL
     strict = len(rows) >= 8 and series.jitter <= 2.5 and sum(step != 1 for step in series.steps) <= 1
-    return "missed_bill" if (bill or strict) and series.cadence.days > 20 else None
+    return FindingKind.MISSED_BILL if (bill or strict) and series.cadence.days > 20 else None
 
 
 def _is_contract(row: Row) -> bool:
@@ -239,12 +243,12 @@ class _Firsts:
         return placed.count(earliest, latest, last.log, alike) > own
 
 
-def _absent(view: LedgerView, series: Series, kind: str, at: int, between: tuple[int, int]) -> Evident:
+def _absent(view: LedgerView, series: Series, kind: FindingKind, at: int, between: tuple[int, int]) -> Evident:
     row = series.occurrences[at]
     due = min(max(series.expected_day(at), between[0] + 1), between[1])
     on = date.fromordinal(due)
     usual = median([c.magnitude for c in series.occurrences[max(0, at - 5) : at + 1]])
-    what = "Income from" if kind == "missed_income" else "The bill of"
+    what = "Income from" if kind == FindingKind.MISSED_INCOME else "The bill of"
     return Evident(
         finding=Finding(
             kind=kind,
@@ -293,7 +297,7 @@ def new_recurring(view: LedgerView) -> Iterator[Evident]:
         row = first[0]
         yield Evident(
             finding=Finding(
-                kind="new_recurring",
+                kind=FindingKind.NEW_RECURRING,
                 transaction_ids=tuple(sorted(c.tx_id for c in first)),
                 date=row.tx.posted_on,
                 severity="Warning",
