@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bench.measures import isolation, lanes, latency, memory, read_models, startup, storage, throughput
+from bench.measures import isolation, lanes, latency, memory, read_models, retention, startup, storage, throughput
 from bench.results import Row
 
 
@@ -27,6 +27,7 @@ CATALOGUE: Final = (
     Measurement(latency.ROWS, latency.measure, "enqueue to Completed on an idle stack"),
     Measurement(lanes.ROWS, lanes.measure, "the lanes' own work"),
     Measurement(read_models.ROWS, read_models.measure, "the read models over many runs"),
+    Measurement(retention.ROWS, retention.measure, "retention over many commands"),
     Measurement(throughput.ROWS, throughput.measure, "throughput against a function that does nothing"),
     Measurement(memory.ROWS, memory.measure, "the worker's memory over many commands"),
     *(

@@ -96,14 +96,12 @@ type Question = Callable[[], Awaitable[object]]
 
 async def measure(quick: bool) -> list[Row]:
     """Requests of one call, which are held to goals; 95th percentiles, and those divided by the ones at `FEW`."""
-    many, calls = int(os.environ.get("MOSAIC_BENCH_RUNS", RUNS)), 10 if quick else CALLS
-    if many <= FEW:
-        raise ValueError(f"MOSAIC_BENCH_RUNS has to be more than {FEW}")
+    many, calls = many_runs(), 10 if quick else CALLS
     now = datetime.now(UTC)
-    async with _tables(FEW, now) as filled:
-        few = await _times(_questions(filled), calls)
-    async with _tables(many, now) as filled:
-        questions = _questions(filled)
+    async with filled(FEW, now) as tables:
+        few = await _times(_questions(tables), calls)
+    async with filled(many, now) as tables:
+        questions = _questions(tables)
         found = await _times(questions, calls)  # first: who asks first lists what older versions left unlisted
         asked = {name: await _requests(questions[name]) for name in _QUESTIONS}
     measured: list[Row] = []
@@ -118,6 +116,14 @@ async def measure(quick: bool) -> list[Row]:
         growth = at_many / at_few
         measured.append(Row(f"read_models_{name}_growth", growth, f"× of {FEW} runs", (growth, growth)))
     return measured
+
+
+def many_runs() -> int:
+    """Raises ValueError."""
+    many = int(os.environ.get("MOSAIC_BENCH_RUNS", RUNS))
+    if many <= FEW:
+        raise ValueError(f"MOSAIC_BENCH_RUNS has to be more than {FEW}")
+    return many
 
 
 def _p95(times: list[float]) -> float:
@@ -143,7 +149,7 @@ async def _requests(ask: Question) -> int:
     return len(sent)
 
 
-def _questions(filled: _Filled) -> dict[str, Question]:
+def _questions(filled: Filled) -> dict[str, Question]:
     stores, tables = filled.tables.stores, filled.tables.tables
     queues = {lane: RULES[lane].default_queue for lane in Lane}
     operators = OperatorService(stores, _Clock(), queues)
@@ -180,14 +186,14 @@ class _Clock:
 
 
 @asynccontextmanager
-async def _tables(runs: int, now: datetime) -> AsyncIterator[_Filled]:
+async def filled(runs: int, now: datetime, *, kept_days: int = KEPT_DAYS) -> AsyncIterator[Filled]:
     """An Azurite of its own with so many runs, in memory: one that writes its rows to a file stops for that every few
     seconds."""
     keys = Secrets("mosaicbench", base64.b64encode(secrets.token_bytes(32)).decode(), "", "")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.jsonl"
         with path.open("wb") as file:
-            newest = await _Rows(file, now).write(runs)
+            newest = await _Rows(file, now, kept_days).write(runs)
         log = Path(folder) / "azurite.log"
         part = azurite.start(None, 0, 0, keys, log, lambda _part, _code: None, rows=path)
         try:
@@ -197,7 +203,7 @@ async def _tables(runs: int, now: datetime) -> AsyncIterator[_Filled]:
             await ensure_tables(tables, blobs)
             opened = open_table_stores(tables, blobs)
             try:
-                yield _Filled(opened, newest)
+                yield Filled(opened, newest)
             finally:
                 await opened.close()
         finally:
@@ -205,7 +211,7 @@ async def _tables(runs: int, now: datetime) -> AsyncIterator[_Filled]:
 
 
 @dataclass
-class _Filled:
+class Filled:
     tables: TableStores
     newest: list[Run]
     asking: str = HOUSEHOLDS[0]
@@ -232,8 +238,8 @@ class _Rows:
     """Runs as workers leave them behind, spread over the last `DAYS`; the newest are the same ones however many there
     are."""
 
-    def __init__(self, file: BinaryIO, now: datetime) -> None:
-        self._now = now
+    def __init__(self, file: BinaryIO, now: datetime, kept_days: int) -> None:
+        self._now, self._kept_days = now, kept_days
         self._service = _Service(file)
         service: Any = self._service
         self._runs, self._keys, self._signals = TableRuns(service), TableKeys(service), TableSignals(service)
@@ -285,7 +291,7 @@ class _Rows:
             await self._signals.insert(_signal(run))
         if number < APPROVALS:
             await self._approvals.insert(_approval(run, self._now))
-        if self._now - run.created_at < timedelta(days=KEPT_DAYS):
+        if self._now - run.created_at < timedelta(days=self._kept_days):
             command = rows.COMMAND.encode(_command(run))
             await self._service.insert(COMMANDS, encode(run.command_id), "command", command)
             await self._keys.insert(_key(run))
