@@ -84,7 +84,8 @@ def depth(waited: float, name: str = "conversation") -> Depth:
     return Depth(lane=name, queue=name, active=2, scheduled=0, dead_lettered=0, oldest_at_utc=ago(waited))
 
 
-PAUSE = {"pausedBy": "olga", "pausedAtUtc": ago(300), "reason": "a bad deploy"}
+def pause() -> dict[str, str]:
+    return {"pausedBy": "olga", "pausedAtUtc": ago(300), "reason": "a bad deploy"}
 
 
 def whats(seen: Seen) -> list[str]:
@@ -108,7 +109,7 @@ def test_the_gravest_comes_first_whatever_else_it_brought() -> None:
     told = whats(
         Seen(
             health=health(part("tables"), part("eventHub", required=False)),
-            lanes=[lane(pause=PAUSE), lane("ingestion", success=1)],
+            lanes=[lane(pause=pause()), lane("ingestion", success=1)],
             runs=[run("lane_timeout")],
             signals=[signal("command_not_sent"), signal("worker_command_failed")],
             groups=[group("store_unreachable", lane="ingestion", newest=900), group("unexpected_error")],
