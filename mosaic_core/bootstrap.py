@@ -71,6 +71,7 @@ from mosaic_core.services.reconciler import Reconciler
 from mosaic_core.services.replay.service import ReplayService
 from mosaic_core.services.retention import Ages, Retention
 from mosaic_core.services.waiting import Waiting
+from mosaic_core.services.worker import Worker
 
 if TYPE_CHECKING:
     from mosaic_core.adapters.identity import JwtVerifier
@@ -158,12 +159,11 @@ class Container:
         return ModelAgent(settings, AppToken(TOKEN_SCOPE, settings.client_id) if settings.uses_identity else None)
 
     @cached_property
-    def delivery(self) -> DeliveryService:
+    def worker(self) -> Worker:
+        """What deliveries, the reconciler and whoever cancels a command work with: the same limits, the same drain."""
         settings = self.settings
-        return DeliveryService(
+        return Worker(
             stores=self.stores,
-            sender=self.sender,
-            settler=self.settler,
             publisher=self.publisher,
             clock=self.clock,
             handlers=self.handlers,
@@ -176,9 +176,14 @@ class Container:
                 delivery=settings.lock_renewal_seconds - _MARGIN_SECONDS,
                 invocation=settings.function_timeout_seconds - _MARGIN_SECONDS,
             ),
-            producers=self.settings.producers,
+            producers=settings.producers,
             drain=self.drain,
-            pauses=Pauses(self.stores.pauses),
+        )
+
+    @cached_property
+    def delivery(self) -> DeliveryService:
+        return DeliveryService(
+            **self.worker.parts(), sender=self.sender, settler=self.settler, pauses=Pauses(self.stores.pauses)
         )
 
     @property
@@ -225,7 +230,7 @@ class Container:
             self.stores,
             self.clock,
             self.settings.queues,
-            publisher=lambda: self.publisher,
+            worker=lambda: self.worker,
             sweep_lookback_days=self.settings.sweep_lookback_days,
         )
 
@@ -333,23 +338,22 @@ class Container:
     @cached_property
     def lanes_watch(self) -> LanesWatch:
         return LanesWatch(
-            browser=self.browser, clock=self.clock, queues=self.settings.queues, pauses=self.stores.pauses
+            browser=self.browser,
+            clock=self.clock,
+            queues=self.settings.queues,
+            pauses=self.stores.pauses,
+            pause_alert=timedelta(seconds=self.settings.pause_alert_seconds),
         )
 
     @cached_property
     def reconciler(self) -> Reconciler:
         settings = self.settings
         return Reconciler(
-            stores=self.stores,
+            **self.worker.parts(),
             browser=self.browser,
-            publisher=self.publisher,
-            clock=self.clock,
             queues=settings.queues,
-            policy_version=POLICY_VERSION,
             function_timeout=settings.function_timeout_seconds,
             stuck_after=timedelta(seconds=settings.reconcile_stuck_after_seconds),
-            limits=DeliveryLimits(lease=settings.lease_seconds, lease_renew=settings.lease_renew_seconds),
-            drain=self.drain,
         )
 
     @cached_property
@@ -388,6 +392,7 @@ def build(environ: Mapping[str, str]) -> Container:
     Raises `ConfigurationError` that names every fault at once. What every message needs is built here: an app that
     cannot build it must not take messages.
     """
+    telemetry.hold_texts_back()
     settings = Settings.from_env(environ, _host_json())
     _quieten()
     _look_for_model_packages(settings)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, Literal
 
-from mosaic_core.domain.approval import expires_soon_at
 from mosaic_core.domain.envelope import iso
 from mosaic_core.domain.ids import derive
+from mosaic_core.domain.policy.approval import expires_soon_at
 from mosaic_core.domain.records import Approval, Signal
 from mosaic_core.domain.signals import FINDINGS
 from mosaic_core.ports import RuntimeEvent

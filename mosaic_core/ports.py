@@ -292,7 +292,7 @@ class ApprovalStore(Protocol):
     is over. The lists are written before the row: one may name what is not there, and nothing is missing from them."""
 
     async def insert(self, approval: Approval) -> ETag | None:
-        """Listed first, as `EXPIRING` at `domain.approval.expires_soon_at`."""
+        """Listed first, as `EXPIRING` at `domain.policy.approval.expires_soon_at`."""
         ...
 
     async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None: ...
@@ -851,9 +851,9 @@ type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 class AgentTurn:
     """What an agent is given for one message: the question as data, never as instructions; the conversation so far
     (role ``user`` or ``assistant``, oldest first); the household's own ledger up to ``as_of``, which is all that its
-    tools can reach. ``specialist`` is what the router made of the question; ``findings`` are the household's open ones
-    where the question is about such, empty otherwise. Ids are for correlation; no tool takes them from the model.
-    ``run_id`` is the run that the session began in: a decision's run goes on with the session of the run that asked."""
+    tools can reach. ``findings`` are the household's open ones where the question is about such, empty otherwise. Ids
+    are for correlation; no tool takes them from the model. ``run_id`` is the run that the session began in: a
+    decision's run goes on with the session of the run that asked."""
 
     question: str
     transactions: Sequence[Transaction]
@@ -863,7 +863,6 @@ class AgentTurn:
     run_id: str
     user_note: str | None = None
     history: Sequence[tuple[str, str]] = ()
-    specialist: str = ""
     findings: Sequence[OpenFinding] = ()
 
 

@@ -3,6 +3,7 @@
 Only ids, codes and counts go in; never a message text, a name or an amount. An id that others set (a message's, a
 correlation's) goes through `ids.clean` here, whatever the caller hands over.
 
+Errors  `hold_texts_back`: of an exception a log line tells type and places; a text only where it is ours.
 Logs    ``with correlated(commandId=…)``: every log line until the end of the block, by whatever logger, carries the
         fields as attributes of the record (`FIELDS` lists them).
 Spans   ``with span("runtime.lane", service=WORKER)``: opentelemetry-api only. Without a configured SDK they cost next
@@ -19,7 +20,7 @@ from contextvars import ContextVar, Token
 from datetime import datetime
 from functools import cache
 from types import MappingProxyType, TracebackType
-from typing import Final, Literal, TypedDict, Unpack
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -126,6 +127,53 @@ class correlated:  # noqa: N801 - a context manager, named as it reads
 def correlation() -> Mapping[str, str | int]:
     """The fields that hold here, by name."""
     return _correlation.get()
+
+
+def told_of(error: BaseException) -> BaseException:
+    """The exception as it may leave the process: the same types at the same places. The texts of our own are codes and
+    field names; any other's may quote what a household said (a key that is missing, a value that does not parse)."""
+    return _told_of(error, {})
+
+
+def _told_of(error: BaseException, known: dict[int, BaseException]) -> BaseException:
+    if id(error) in known:
+        return known[id(error)]
+    kind = type(error)
+    words = str(error) if isinstance(error, MosaicError) else "(its text is not told)"
+    if isinstance(error, BaseExceptionGroup):
+        words = ", ".join(sorted({type(one).__name__ for one in error.exceptions}))
+    told = known[id(error)] = _alike(kind.__name__, kind.__qualname__, kind.__module__)(words)
+    told.__traceback__ = error.__traceback__
+    if error.__cause__ is not None:
+        told.__cause__ = _told_of(error.__cause__, known)
+    if error.__context__ is not None:
+        told.__context__ = _told_of(error.__context__, known)
+    told.__suppress_context__ = error.__suppress_context__
+    return told
+
+
+@cache
+def _alike(name: str, qualified: str, module: str) -> type[Exception]:
+    """A class of the same name, so that a log groups by it as before; none of the real one's code runs in it."""
+    return type(name, (Exception,), {"__module__": module, "__qualname__": qualified})
+
+
+def hold_texts_back() -> None:
+    """From now on no log record of this process holds an exception's own text, whoever logs it and wherever it is
+    exported to. The factory of records is the one place that every handler comes after."""
+    make = logging.getLogRecordFactory()
+    if getattr(make, "holds_texts_back", False):
+        return
+
+    def record(*args: Any, **more: Any) -> logging.LogRecord:
+        made = make(*args, **more)
+        if made.exc_info and made.exc_info[1] is not None:
+            told = told_of(made.exc_info[1])
+            made.exc_info = (type(told), told, told.__traceback__)
+        return made
+
+    record.holds_texts_back = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(record)
 
 
 # --------------------------------------------------------------------------------------------------------------- spans

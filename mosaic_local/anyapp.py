@@ -45,12 +45,11 @@ class AnyApp:
         LocalSettingsError and DeclarationError, one line each."""
         if not (folder / "host.json").is_file():
             raise LocalSettingsError(f"{folder} is no function app: host.json is missing")
-        file = folder / "local.settings.json"
-        settings = _settings(file) if file.is_file() else {}
-        host = settings.get("Host", {})
+        settings = _settings(folder)
+        cors, cors_credentials = _cors(settings)
         declared: list[QueueConfig | EventHubConfig] = [entity for path in emulators for entity in emulated(path)]
         return cls(
-            values={str(name): str(value) for name, value in settings.get("Values", {}).items()},
+            values={str(name): str(value) for name, value in (settings.get("Values") or {}).items()},
             declared_queues=_once(
                 [
                     *(each if isinstance(each, QueueConfig) else _queue(each) for each in queues),
@@ -58,8 +57,8 @@ class AnyApp:
                 ]
             ),
             declared_hubs=_once([*event_hubs, *(each for each in declared if isinstance(each, EventHubConfig))]),
-            cors=str(host.get("CORS", "")),
-            cors_credentials=bool(host.get("CORSCredentials", False)),
+            cors=cors,
+            cors_credentials=cors_credentials,
         )
 
     def settings(self, places: Places) -> Mapping[str, str]:
@@ -79,12 +78,27 @@ class AnyApp:
         """Nothing, as ``load``."""
 
 
-def _settings(file: Path) -> dict[str, Any]:
+def cors_of(folder: Path) -> tuple[str, bool]:
+    """``Host.CORS`` and ``Host.CORSCredentials`` of the app's local.settings.json, as ``func start`` reads them. Raises
+    LocalSettingsError."""
+    return _cors(_settings(folder))
+
+
+def _cors(settings: Mapping[str, Any]) -> tuple[str, bool]:
+    host = settings.get("Host") or {}
+    return str(host.get("CORS") or ""), str(host.get("CORSCredentials") or "").lower() == "true"
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """Of local.settings.json; {} where there is none."""
+    file = folder / "local.settings.json"
+    if not file.is_file():
+        return {}
     try:
         read = json.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise LocalSettingsError(f"{file} is not readable as JSON ({type(error).__name__}: {error})") from None
-    if not isinstance(read, dict) or not all(isinstance(read.get(part, {}), dict) for part in ("Values", "Host")):
+    if not isinstance(read, dict) or not all(isinstance(read.get(part) or {}, dict) for part in ("Values", "Host")):
         raise LocalSettingsError(f"{file}: Values and Host are objects of names and values")
     if read.get("IsEncrypted"):
         raise LocalSettingsError(f"{file} is encrypted; run func settings decrypt in {file.parent}")

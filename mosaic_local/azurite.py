@@ -25,7 +25,7 @@ _FOLLOW_SUPERVISOR = (
     " setTimeout(() => process.exit(3), 5000).unref(); }).resume().unref();"
     " require(process.argv[1]);"
 )
-_PARTITIONS = Path(__file__).with_name("azurite_partitions.cjs")
+_PREPARE = Path(__file__).with_name("azurite_start.cjs")
 _LISTENING = re.compile(r"Azurite (Blob|Table) service is successfully listening at http://[^:]+:(\d+)")
 
 
@@ -74,14 +74,15 @@ def start(
     log: Path,
     on_exit: Callable[[Part, int], None],
     *,
-    by_partition: bool = True,
+    prepared: bool = True,
+    rows: Path | None = None,
 ) -> Part:
     """Starts it; data in ``folder``, or in memory where that is None. Ready when it answers ``table`` and ``blob``.
 
-    ``by_partition``: it looks rows up as Table Storage does (``azurite_partitions.cjs``); else as it does by itself,
-    through whole tables."""
+    ``prepared``: by ``azurite_start.cjs``, so that it looks rows up as Table Storage does; else it is as it comes, and
+    looks through whole tables. ``rows``: what its tables hold from the start, as ``azurite_rows.cjs`` has it."""
     node, script = locate()
-    prepare = f"require({json.dumps(str(_PARTITIONS))})(process.argv[1]);" if by_partition else ""
+    prepare = f"require({json.dumps(str(_PREPARE))})(process.argv[1]);" if prepared else ""
     place = ["--location", str(folder)] if folder is not None else ["--inMemoryPersistence"]
     if folder is not None:
         folder.mkdir(exist_ok=True)
@@ -100,6 +101,8 @@ def start(
         "AZURITE_ACCOUNTS": f"{secrets.storage_account}:{secrets.storage_key}",
         "NODE_COMPILE_CACHE": str(WORK / "cache" / "node"),  # Node 22 and later; ignored by older ones
     }
+    if rows is not None:
+        environment["MOSAIC_AZURITE_ROWS"] = str(rows)
     return Part("azurite", command, log, understand, environment, log.parent, on_exit)
 
 

@@ -11,13 +11,8 @@
  * from it what names both keys; a range is given the entities of its partitions and rows alone, in order. What decides
  * stays Azurite's: its filter is applied to each candidate, its own function pages and makes the continuation, and
  * whatever is not understood here takes Azurite's own path. What is stored and when it is saved is left as it is.
- *
- * Another version of Azurite than the one this was tried with starts unchanged, with a line that says so.
  */
 
-const path = require("node:path");
-
-const VERSION = "3.37.0";
 const KEYS = ["PartitionKey", "RowKey"];
 
 /** The entities of one table, by partition key and row key. True as long as Loki tells of each change. */
@@ -257,18 +252,11 @@ function install(store, read) {
   };
 }
 
-/** @param {string} script Azurite's start script, which is loaded afterwards */
-module.exports = function (script) {
-  try {
-    const load = (name) => require(path.join(path.dirname(script), name));
-    const { version } = load("../../package.json");
-    if (version !== VERSION) throw new Error(`is version ${version}, not ${VERSION}`);
-    const store = load("table/persistence/LokiTableMetadataStore").default.prototype;
-    for (const name of ["getEntityCollection", "queryTableEntities", "decodeContinuationHeader"]) {
-      if (typeof store[name] !== "function") throw new Error(`has no ${name}`);
-    }
-    install(store, reader(load));
-  } catch (error) {
-    console.error(`Azurite looks through whole tables, because it ${error.message}`);
+/** @param {(name: string) => any} load from Azurite's own files, before its start script is loaded */
+module.exports = function (load) {
+  const store = load("table/persistence/LokiTableMetadataStore").default.prototype;
+  for (const name of ["getEntityCollection", "queryTableEntities", "decodeContinuationHeader"]) {
+    if (typeof store[name] !== "function") throw new Error(`has no ${name}`);
   }
+  install(store, reader(load));
 };

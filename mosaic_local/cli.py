@@ -48,9 +48,13 @@ def up(
     state: StateOption = None,
     drill: Annotated[bool, typer.Option("--drill", help="Let commands inject failures (Drill__Enabled).")] = False,
     cors: Annotated[
-        str,
-        typer.Option(help="Origins whose pages may ask, separated by commas (Host.CORS).", show_default=False),
-    ] = "",
+        str | None,
+        typer.Option(
+            help="Origins whose pages may ask, separated by commas; without it Host.CORS of the app's "
+            "local.settings.json.",
+            show_default=False,
+        ),
+    ] = None,
     cors_credentials: Annotated[
         bool, typer.Option("--cors-credentials", help="Those pages may send cookies (Host.CORSCredentials).")
     ] = False,
@@ -66,6 +70,7 @@ def up(
 ) -> None:
     """Serve API, worker and emulators until Ctrl-C, and show what the worker logs. With --state, what is stored
     survives a restart."""
+    from mosaic_local.anyapp import cors_of
     from mosaic_local.following import Following, size
     from mosaic_local.hubs import declared
     from mosaic_local.stack import Stack, StackOptions
@@ -76,6 +81,11 @@ def up(
         hubs = tuple(declared(text) for text in event_hub or ())
     except ValueError as error:
         end(error, EXIT_USAGE)
+    if cors is None:
+        try:
+            cors, cors_credentials = cors_of(folder)
+        except StackError as error:
+            end(error, EXIT_USAGE)
     options = StackOptions(
         app=folder,
         state_dir=state,

@@ -33,6 +33,7 @@ from mosaic_local.issuer import Issuer
 from mosaic_local.process import Part, ReservedPort, describe_exit, json_answers, python_module
 from mosaic_local.signing import AUDIENCE, SigningKey
 from mosaic_local.state import ROOT, Secrets, StateFolder, point_to, unpoint, write_private
+from mosaic_local.testing import BrokerControl
 
 HOST = "127.0.0.1"
 ENVIRONMENT = (
@@ -77,6 +78,8 @@ class Options:
     with_storage: bool = True
     """False: without Azurite, for an app that stores nothing."""
     drain_seconds: float = 20.0
+    testing: bool = False
+    """Whether ``broker_control`` moves the broker's clock and makes faults."""
     stall_seconds: int = 30
     """For how long the worker may stand still until that counts as a crash."""
     cors: str = ""
@@ -193,6 +196,12 @@ class EmbeddedStack:
     def pids(self) -> dict[str, int]:
         """Process ids by part; ``supervisor`` is this process (the issuer lives in it)."""
         return {"supervisor": os.getpid()} | {name: part.pid for name, part in self._parts.items() if part.running}
+
+    @property
+    def broker_control(self) -> BrokerControl:
+        """The broker's time and faults, in a stack for ``testing``."""
+        assert self._places is not None, "the stack is not running"
+        return BrokerControl(self._places.administration, self._ca_file)
 
     def token(self, user: str, *roles: str) -> str:
         """A bearer token of this stack's issuer."""
@@ -345,6 +354,7 @@ class EmbeddedStack:
             "keyFile": str(key),
             "sasKeyName": secrets.sas_key_name,
             "sasKey": secrets.sas_key,
+            "testing": self.options.testing,
             "queues": [queue.model_dump(by_alias=True) for queue in self.application.queues(self.settings)],
             "eventHubs": [hub.model_dump(by_alias=True) for hub in self.application.event_hubs()],
         }

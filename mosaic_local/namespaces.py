@@ -24,6 +24,7 @@ from mosaic_local.broker.config import EventHubConfig, QueueConfig
 from mosaic_local.errors import DeclarationError, PartError
 from mosaic_local.process import Part, json_answers
 from mosaic_local.state import ROOT
+from mosaic_local.testing import BrokerControl
 
 _ANSWER_SECONDS = 30.0
 _KEY_NAME = "RootManageSharedAccessKey"
@@ -39,6 +40,11 @@ class Namespace:
     ca_file: Path
     _owner: Namespaces = field(repr=False)
     _number: int = field(repr=False)
+
+    @property
+    def control(self) -> BrokerControl:
+        """Its time and its faults."""
+        return BrokerControl(self.administration_connection_string, self.ca_file)
 
     def close(self) -> None:
         """Ends its connections; what it holds is gone. Safe to repeat."""
@@ -77,6 +83,7 @@ class Namespaces:
         config: dict[str, Any] = {
             "certFile": str(self._certificate),
             "keyFile": str(self._key),
+            "testing": True,
             "queues": [each.model_dump() if isinstance(each, QueueConfig) else {"name": each} for each in queues],
             "eventHubs": [
                 each.model_dump() if isinstance(each, EventHubConfig) else {"name": each} for each in event_hubs

@@ -1,6 +1,6 @@
 """``./mosaic policy``: the rules on proposed actions, and what a changed file of them would have decided.
 
-Nothing is written anywhere, and no message's text and no action's arguments are printed.
+Proposals are judged, and no sentences. Nothing is written anywhere, and no action's arguments are printed.
 """
 
 from __future__ import annotations
@@ -14,27 +14,18 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from mosaic_core.domain.errors import ConfigurationError, StoreUnreachableError
 from mosaic_core.domain.ids import normalise_guid
 from mosaic_core.domain.lifecycle import Severity
-from mosaic_core.domain.policy_actions import name_of
-from mosaic_core.domain.policy_engine import RULES_FILE, PolicyEngine, default_policy, load
+from mosaic_core.domain.policy.actions import name_of
+from mosaic_core.domain.policy.rules import RULES_FILE, PolicyEngine, default_policy, load
 from mosaic_core.ports import Stores
-from mosaic_core.services.policy_dry_run import (
-    LIMIT,
-    MESSAGE,
-    Comparison,
-    DryRun,
-    Judgement,
-    PolicyDryRun,
-    judge_message,
-    judge_proposal,
-)
 from mosaic_ops import running
 from mosaic_ops.evaluations import jsonlines
 from mosaic_ops.evaluations.jsonlines import InputError
+from mosaic_ops.policy_dry_run import LIMIT, Comparison, DryRun, Judgement, PolicyDryRun, judge_proposal
 from mosaic_ops.running import NotReachableError
 
 EXIT_CHANGED: Final = 1
@@ -45,26 +36,15 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="The policy's
 
 
 class _Line(BaseModel):
-    """One line of ``--in``: a message, or a proposal with what is known of it."""
+    """One line of ``--in``: a proposal with what is known of it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    message: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
-    note: Annotated[str, Field(max_length=600)] | None = None
-    action: Annotated[str, Field(min_length=1, max_length=120)] | None = None
+    action: Annotated[str, Field(min_length=1, max_length=120)]
     arguments: dict[str, Any] = {}
     confidence: Annotated[float, Field(ge=0, le=1)] = 1.0
     rows: Annotated[int, Field(ge=0)] | None = None
     severity: Annotated[Severity, Field(strict=False)] | None = None
-
-    @model_validator(mode="after")
-    def _is_one_of_both(self) -> _Line:
-        if (self.message is None) == (self.action is None):
-            raise ValueError("needs a message, or an action, and not both")
-        other = {"message", "note"} if self.message is None else set(_Line.model_fields) - {"message", "note"}
-        if surplus := sorted(self.model_fields_set & other):
-            raise ValueError(f"{surplus[0]} does not belong to {'an action' if self.message is None else 'a message'}")
-        return self
 
 
 @app.command()
@@ -82,12 +62,13 @@ def dry_run(
     conversation: Annotated[str | None, typer.Option(metavar="ID", help="Only this conversation")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Commands of a conversation, newest first")] = LIMIT,
     source: Annotated[
-        Path | None, typer.Option("--in", metavar="FILE", help="JSON Lines to judge instead of recorded runs; no stack")
+        Path | None,
+        typer.Option("--in", metavar="FILE", help="Proposals to judge instead of recorded ones, JSON Lines; no stack"),
     ] = None,
     state: Annotated[Path | None, typer.Option(file_okay=False, help="The stack's state folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
 ) -> None:
-    """Show what a changed rules file would have decided on the running stack's recorded runs.
+    """Show what a changed rules file would have decided on the running stack's recorded proposals.
 
     Exit 0: nothing would change, 1: something would, 2: a file cannot be used, 3: there is no stack.
     """
@@ -148,11 +129,9 @@ def _lines(source: Path, candidate: PolicyEngine) -> list[tuple[int, Comparison]
     """(line number, what this release's file decides and what the candidate does)."""
 
     def judge(policy: PolicyEngine, line: _Line) -> Judgement:
-        if line.message is not None:
-            return judge_message(policy, line.message, line.note)
         return judge_proposal(
             policy,
-            line.action or "",
+            line.action,
             line.arguments,
             confidence=line.confidence,
             rows=line.rows,
@@ -164,7 +143,7 @@ def _lines(source: Path, candidate: PolicyEngine) -> list[tuple[int, Comparison]
             (
                 number,
                 Comparison(
-                    judged=MESSAGE if line.action is None else name_of(line.action),
+                    judged=name_of(line.action),
                     recorded=judge(default_policy(), line),
                     candidate=judge(candidate, line),
                 ),

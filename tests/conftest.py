@@ -3,14 +3,20 @@ no long file is left over at the end."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Final
 
 import pytest
 
-_ROOT: Final = Path(__file__).parent
+from tests.support.examples import WITH_SLOW
+
 _WAITING: Final = ("e2e", "faults", "contract")
 """The folders whose tests run over processes of their own."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "not slow" not in config.option.markexpr:
+        os.environ[WITH_SLOW] = "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,5 +24,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(item: pytest.Item) -> int:
-    folder = item.path.relative_to(_ROOT).parts[0]
+    folder = item.nodeid.split("/", 2)[1]
     return _WAITING.index(folder) if folder in _WAITING else len(_WAITING)

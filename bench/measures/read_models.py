@@ -1,7 +1,7 @@
 """How long the read models take, by how many runs the tables hold: the services themselves on Azurite's tables.
 
-Azurite looks at every row of a table for a range, and at every row of `AgentRuns` for one of them, which Table Storage
-does not: its own times stand beside each figure, taken in the same moments.
+Azurite finds rows by partition here, as Table Storage does. Its own times stand beside each figure, taken in the same
+moments.
 """
 
 from __future__ import annotations
@@ -11,28 +11,36 @@ import os
 import secrets
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from pathlib import Path
-from typing import Final
+from typing import Any, BinaryIO, Final
 
 from bench import requests
 from bench.results import Row, at_most
 from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import Row as TableRow
-from mosaic_core.adapters.tables import TableStores, ensure_tables, open_table_stores
+from mosaic_core.adapters.tables import TableStores, ensure_tables, open_table_stores, writes
 from mosaic_core.adapters.tables.keys import encode, join
-from mosaic_core.adapters.tables.stores import INDEX, STAGES, lists_of_command
-from mosaic_core.concurrency import each
+from mosaic_core.adapters.tables.stores import (
+    COMMANDS,
+    INDEX,
+    STAGES,
+    TableApprovals,
+    TableKeys,
+    TableRuns,
+    TableSignals,
+    lists_of_command,
+)
 from mosaic_core.config import Connection
 from mosaic_core.domain import ids
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, KeyStatus, RunStatus, Severity, StageStatus
 from mosaic_core.domain.records import Approval, Command, Key, Run, Signal, Stage
+from mosaic_core.ports import ETag
 from mosaic_core.services.approval_pages import take
 from mosaic_core.services.operators.runs import RunFilter
 from mosaic_core.services.operators.service import OperatorService
@@ -49,7 +57,7 @@ CALLS: Final = 30
 PAGE: Final = 20
 DAYS: Final = 30
 KEPT_DAYS: Final = 7
-"""Keys live that long; commands and stages of older runs are left out too, so that many runs can be written at all."""
+"""Keys live that long; commands and stages of older runs are left out too, so that many runs fit in memory."""
 
 HOUSEHOLDS: Final = tuple(f"{number:032x}" for number in range(0xBE0C_0000, 0xBE0C_0032))
 PER_CONVERSATION: Final = 20
@@ -62,8 +70,7 @@ APPROVALS: Final = 20
 LANES: Final = (Lane.CONVERSATION, Lane.CONVERSATION, Lane.INGESTION, *Lane)
 """Whose the runs are, in turn: conversations are most of them."""
 
-_BATCH: Final = 100
-_AT_ONCE: Final = 24
+_READY_SECONDS: Final = 300.0
 _HASH: Final = "0" * 64
 _QUESTIONS: Final = {
     "runs": 23,
@@ -92,14 +99,13 @@ async def measure(quick: bool) -> list[Row]:
     many, calls = int(os.environ.get("MOSAIC_BENCH_RUNS", RUNS)), 10 if quick else CALLS
     if many <= FEW:
         raise ValueError(f"MOSAIC_BENCH_RUNS has to be more than {FEW}")
-    async with _tables() as tables:
-        filled = _Filled(tables, datetime.now(UTC))
-        await filled.up_to(FEW, of=many)
+    now = datetime.now(UTC)
+    async with _tables(FEW, now) as filled:
         few = await _times(_questions(filled), calls)
-        await filled.up_to(many, of=many)
+    async with _tables(many, now) as filled:
         questions = _questions(filled)
+        found = await _times(questions, calls)  # first: who asks first lists what older versions left unlisted
         asked = {name: await _requests(questions[name]) for name in _QUESTIONS}
-        found = await _times(questions, calls)
     measured: list[Row] = []
     for name, times in found.items():
         if name in asked:
@@ -174,19 +180,24 @@ class _Clock:
 
 
 @asynccontextmanager
-async def _tables() -> AsyncIterator[TableStores]:
-    """An Azurite of its own, in memory: one that writes its rows to a file stops for that every few seconds."""
+async def _tables(runs: int, now: datetime) -> AsyncIterator[_Filled]:
+    """An Azurite of its own with so many runs, in memory: one that writes its rows to a file stops for that every few
+    seconds."""
     keys = Secrets("mosaicbench", base64.b64encode(secrets.token_bytes(32)).decode(), "", "")
     with tempfile.TemporaryDirectory() as folder:
-        part = azurite.start(None, 0, 0, keys, Path(folder) / "azurite.log", lambda _part, _code: None)
+        path = Path(folder) / "rows.jsonl"
+        with path.open("wb") as file:
+            newest = await _Rows(file, now).write(runs)
+        log = Path(folder) / "azurite.log"
+        part = azurite.start(None, 0, 0, keys, log, lambda _part, _code: None, rows=path)
         try:
-            table, blob = (int(part.answer(name, azurite.READY_SECONDS)[name]) for name in ("table", "blob"))
+            table, blob = (int(part.answer(name, _READY_SECONDS)[name]) for name in ("table", "blob"))
             found = [azurite.connection_string(keys, blob, table, service) for service in ("Table", "Blob")]
             tables, blobs = (Connection(connection_string=it) for it in found)
             await ensure_tables(tables, blobs)
             opened = open_table_stores(tables, blobs)
             try:
-                yield opened
+                yield _Filled(opened, newest)
             finally:
                 await opened.close()
         finally:
@@ -195,38 +206,49 @@ async def _tables() -> AsyncIterator[TableStores]:
 
 @dataclass
 class _Filled:
-    """Runs as workers leave them behind, spread over the last `DAYS`; written newest first, so that the newest are the
-    same ones however many there are."""
-
     tables: TableStores
-    now: datetime
-    newest: list[Run] = field(default_factory=list)
+    newest: list[Run]
     asking: str = HOUSEHOLDS[0]
-    count: int = 0
 
-    async def up_to(self, count: int, *, of: int) -> None:
-        made = [self._run(number, of) for number in range(self.count, count)]
-        self.newest = self.newest or made[:PER_CONVERSATION]
-        lists: defaultdict[str, dict[str, TableRow]] = defaultdict(dict)
-        for run in made:
-            row: TableRow = {"Queue": run.queue, "CommandId": run.command_id, "HouseholdId": run.household_id}
-            for partition, row_key in lists_of_command(run.household_id, run.queue, run.command_id, run.created_at):
-                lists[partition][row_key] = row
-            of_conversation = join("conversation", run.household_id, run.conversation_id or "")
-            place = join(rows.newest_first(run.created_at), run.queue, run.command_id)
-            lists[of_conversation][place] = {"Queue": run.queue, "CommandId": run.command_id}
-        chunks = [
-            (partition, dict(list(listed.items())[start : start + _BATCH]))
-            for partition, listed in lists.items()
-            for start in range(0, len(listed), _BATCH)
-        ]
-        await each(chunks, lambda chunk: self.tables.tables.insert_all(INDEX, *chunk), at_once=4)
-        await each(enumerate(made, start=self.count), lambda it: self._write(*it), at_once=_AT_ONCE)
-        self.count = count
+
+class _Service:
+    """What the stores send to the tables, as a line each of the file that Azurite begins with."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    async def insert(self, table: str, partition: str, row_key: str, row: TableRow) -> ETag:
+        body = writes.encode(partition, row_key, row)
+        self._file.write(b'{"table":"%s","row":%s}\n' % (table.encode(), body))
+        return "*"
+
+    async def insert_all(self, table: str, partition: str, rows: Mapping[str, TableRow]) -> bool:
+        for row_key, row in rows.items():
+            await self.insert(table, partition, row_key, row)
+        return True
+
+
+class _Rows:
+    """Runs as workers leave them behind, spread over the last `DAYS`; the newest are the same ones however many there
+    are."""
+
+    def __init__(self, file: BinaryIO, now: datetime) -> None:
+        self._now = now
+        self._service = _Service(file)
+        service: Any = self._service
+        self._runs, self._keys, self._signals = TableRuns(service), TableKeys(service), TableSignals(service)
+        self._approvals = TableApprovals(service, lambda: now)
+
+    async def write(self, count: int) -> list[Run]:
+        """The newest conversation's."""
+        made = [self._run(number, count) for number in range(count)]
+        for number, run in enumerate(made):
+            await self._write(number, run)
+        return made[:PER_CONVERSATION]
 
     def _run(self, number: int, of: int) -> Run:
         lane = LANES[number % len(LANES)]
-        queue, begun = RULES[lane].default_queue, self.now - timedelta(days=DAYS) * (number / of)
+        queue, begun = RULES[lane].default_queue, self._now - timedelta(days=DAYS) * (number / of)
         command = ids.derive("bench", str(number))
         is_review, is_failed = number % REVIEWS == 1, number % (10 * REVIEWS) == 2
         return Run(
@@ -251,17 +273,24 @@ class _Filled:
         )
 
     async def _write(self, number: int, run: Run) -> None:
-        stores = self.tables.stores
-        await stores.runs.insert(run)
+        await self._runs.insert(run)
+        row: TableRow = {"Queue": run.queue, "CommandId": run.command_id, "HouseholdId": run.household_id}
+        for partition, row_key in lists_of_command(run.household_id, run.queue, run.command_id, run.created_at):
+            await self._service.insert(INDEX, partition, row_key, row)
+        of_conversation = join("conversation", run.household_id, run.conversation_id or "")
+        place = join(rows.newest_first(run.created_at), run.queue, run.command_id)
+        listed: TableRow = {"Queue": run.queue, "CommandId": run.command_id}
+        await self._service.insert(INDEX, of_conversation, place, listed)
         if run.status == RunStatus.NEEDS_REVIEW:
-            await stores.signals.insert(_signal(run))
+            await self._signals.insert(_signal(run))
         if number < APPROVALS:
-            await stores.approvals.insert(_approval(run, self.now))
-        if self.now - run.created_at < timedelta(days=KEPT_DAYS):
-            await stores.commands.insert(_command(run))
-            await stores.keys.insert(_key(run))
+            await self._approvals.insert(_approval(run, self._now))
+        if self._now - run.created_at < timedelta(days=KEPT_DAYS):
+            command = rows.COMMAND.encode(_command(run))
+            await self._service.insert(COMMANDS, encode(run.command_id), "command", command)
+            await self._keys.insert(_key(run))
             stage = _stage(run)
-            await self.tables.tables.insert(STAGES, encode(run.run_id), "000001-001", rows.encode_stage(stage))
+            await self._service.insert(STAGES, encode(run.run_id), "000001-001", rows.encode_stage(stage))
 
 
 def _signal(run: Run) -> Signal:

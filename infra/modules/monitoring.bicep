@@ -230,6 +230,16 @@ var logAlerts = [
     query: loadTextContent('../monitoring/alerts/oldest-message.kql')
   }
   {
+    name: 'paused-lane'
+    description: 'A lane has been paused for longer than Lane__PauseAlertAfter: its messages wait.'
+    severity: 3
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    queryTimeRange: null
+    dimensions: ofLane
+    query: loadTextContent('../monitoring/alerts/paused-lane.kql')
+  }
+  {
     name: 'review-queue'
     description: 'More signals for a person were raised in an hour than were resolved: 5 failures, or 50 warnings.'
     severity: 3

@@ -18,10 +18,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
-from mosaic_core.domain.approval import expires_soon_at
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ids import clean
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.policy.approval import expires_soon_at
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
     Annotation,

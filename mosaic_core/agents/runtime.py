@@ -52,12 +52,16 @@ class OfflineAgent:
         return AgentReply(answer=said or _NOT_OURS)
 
     async def answer(self, question: str, transactions: Sequence[Transaction], *, as_of: date) -> Answer:
-        def work() -> Answer:
-            from mosaic_core.agents import offline
-
-            return offline.answer(question, transactions, as_of=as_of)
-
-        return await compute(work)
+        """One question outside of any conversation; to an order the answer is what would be proposed."""
+        turn = AgentTurn(
+            question=question,
+            transactions=transactions,
+            as_of=as_of,
+            household_id="",
+            conversation_id="",
+            run_id="",
+        )
+        return (await self.respond(turn)).answer
 
 
 def offline_agent() -> OfflineAgent:

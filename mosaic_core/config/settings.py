@@ -62,6 +62,7 @@ class Settings:
     lease_renew_seconds: int = table.LEASE_RENEW_SECONDS.default
     retry_seconds: tuple[float, ...] = table.RETRY_SECONDS.default
     reconcile_stuck_after_seconds: float = table.STUCK_AFTER.default
+    pause_alert_seconds: float = table.PAUSE_ALERT_AFTER.default
     sweep_hour_utc: int = table.SWEEP_HOUR.default
     sweep_lookback_days: int = table.LOOKBACK_DAYS.default
     sweep_catch_up_nights: int = table.CATCH_UP_NIGHTS.default
@@ -113,6 +114,7 @@ class Settings:
             lease_renew_seconds=env.value(table.LEASE_RENEW_SECONDS),
             retry_seconds=env.value(table.RETRY_SECONDS),
             reconcile_stuck_after_seconds=env.value(_stuck_after(host_json)),
+            pause_alert_seconds=env.value(table.PAUSE_ALERT_AFTER),
             sweep_hour_utc=env.value(table.SWEEP_HOUR),
             sweep_lookback_days=env.value(table.LOOKBACK_DAYS),
             sweep_catch_up_nights=env.value(table.CATCH_UP_NIGHTS),

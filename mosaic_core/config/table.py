@@ -419,6 +419,12 @@ STUCK_AFTER: Final = Setting(
     "how long nothing may be heard of a command before it is ended although nothing says that its message"
     " is gone: the queues' time to live and an hour",
 )
+PAUSE_ALERT_AFTER: Final = Setting(
+    "Lane__PauseAlertAfter",
+    Span(300.0, "an hour"),
+    3600.0,
+    "how long a lane may be paused until the alert `paused-lane` tells of it",
+)
 # a bounded piece each time: what a day leaves behind is removed within the day
 RETENTION_SCHEDULE: Final = Setting(
     "Retention__Schedule",
@@ -638,6 +644,7 @@ TABLE: Final[Mapping[str, tuple[Setting[Any], ...]]] = {
         OUTBOX_SCHEDULE,
         RECONCILE_SCHEDULE,
         STUCK_AFTER,
+        PAUSE_ALERT_AFTER,
         RETENTION_SCHEDULE,
         KEY_DAYS,
         COMMAND_DAYS,

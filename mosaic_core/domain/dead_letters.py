@@ -9,10 +9,40 @@ from typing import Any, Final
 
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.ids import clean, guid_or_empty
+from mosaic_core.domain.records import Key
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_]{1,120}", re.ASCII)
 _UNEXPECTED: Final = re.compile(r"an unexpected (\w{1,100}) ended", re.ASCII)
 _NAMED: Final = frozenset({"run", "correlation", "attempt", "message"})
+
+
+NOT_RECORDED: Final = "not_recorded"
+MISMATCH: Final = "the command id was used before for another request"
+UNRECORDED: Final = "no command is recorded that this message could stand for"
+GIVEN_UP: Final = "storage did not answer for 24 hours"
+EXHAUSTED: Final = "every attempt ended without an outcome; rejected without running again"
+
+
+def of_command(code: str, rationale: str, *, run_id: str, correlation_id: str, attempt: int) -> str:
+    """The description of a command's dead letter."""
+    return f"{code}; run={run_id}; correlation={clean(correlation_id)}; attempt={attempt}; {rationale}"
+
+
+def of_message(code: str, rationale: str, *, message_id: str) -> str:
+    """The description of a dead letter that never decoded."""
+    return f"{code}; message={clean(message_id)}; {rationale}"
+
+
+def why_refused(key: Key, *, first: bool) -> str:
+    """What the broker's explorers show of a message of a rejected command. Who sent it again by hand reads here what to
+    do instead."""
+    if first:
+        return key.resolution_rationale or "rejected"
+    code = (key.resolution_rationale or "rejected").partition(":")[0]
+    return (
+        f"the command was rejected ({code}) and is never executed under this id again; "
+        f"replay it under a new one: ./mosaic ops replay {key.command_id}"
+    )
 
 
 def said(description: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ MosaicError                    code, and a rationale that carries ids and field 
 ├── StoreRefusedError          a bug: storage understood a request and refused it (4xx)
 ├── StoredRowError             a value that no row can hold, or a row that is none of this version's
 ├── IllegalTransitionError     a bug: a state change that the transition table does not know
-├── InvalidProposalError       a proposal whose arguments are not those of its action (domain/policy_actions)
+├── InvalidProposalError       a proposal whose arguments are not those of its action (domain/policy/actions)
 ├── BudgetSpentError           a run with a model has used up what it may (agents/model/budget)
 ├── TurnEndedError             a turn with a model ends without an answer (agents/model/outcomes)
 ├── UnknownSubjectError        the ledger knows nothing by the name that a model asks for (agents/model/tools)

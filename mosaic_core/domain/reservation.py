@@ -1,4 +1,4 @@
-"""What a key and a run mean for the delivery at hand. Pure decisions; `services.deliver` carries them out.
+"""What a key and a run mean for the delivery at hand. Pure decisions; `services.delivery` carries them out.
 
 The words are those of the delivery protocol: K is the idempotency key, R the run, n my attempt. Each function is one
 paragraph of the protocol, "first line that fits".
@@ -6,14 +6,15 @@ paragraph of the protocol, "first line that fits".
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from mosaic_core.domain import lifecycle
+from mosaic_core.domain.envelope import Envelope
 from mosaic_core.domain.errors import StoredRowError
-from mosaic_core.domain.lanes import MAX_ATTEMPTS
+from mosaic_core.domain.lanes import KEY_LIFETIME_DAYS, LEAST_WAIT_SECONDS, MAX_ATTEMPTS
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus
 from mosaic_core.domain.records import Key, Run
 
@@ -146,11 +147,6 @@ def _acquitted(key: Key) -> Key:
 
 
 @dataclass(frozen=True, slots=True)
-class InsertRun:
-    """R is missing: insert it (Running, n)."""
-
-
-@dataclass(frozen=True, slots=True)
 class RollForward:
     """R is final with my hash: do what is left of 5 and 6 with R's own outcome."""
 
@@ -170,8 +166,10 @@ class ResumeFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class KeepResult:
+class KeepResult[E]:
     """My lane has ended in this attempt; never run it twice under one number: go on at 3 with its result."""
+
+    ended: E
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,17 +187,16 @@ class RunAhead:
     """R.Attempt > n: someone deleted a Reserved key by hand, or I am no longer the owner. Re-read K."""
 
 
-type RunVerdict = InsertRun | RollForward | ForeignRun | ResumeFailure | KeepResult | Adopt | RejectExhausted | RunAhead
+type RunVerdict[E] = RollForward | ForeignRun | ResumeFailure | KeepResult[E] | Adopt | RejectExhausted | RunAhead
 
 
-def judge_run(
-    run: Run | None, key: Key, *, request_hash: str, after_conflict: bool = False, lane_ended: bool = False
-) -> RunVerdict:
+def judge_run[E](
+    run: Run, key: Key, *, request_hash: str, after_conflict: bool = False, ended: E | None = None
+) -> RunVerdict[E]:
     """At the run, as owner of ``key``. ``after_conflict``: I am here because of a 409, a 412 or an answer that never
-    came; ``lane_ended``: my lane has already ended under this attempt number."""
+    came; ``ended``: what my lane has come to under this attempt number. Where there is no run it is inserted
+    (Running, n)."""
     n = key.attempt
-    if run is None:
-        return InsertRun()
     if run.is_final:
         if run.attempt_outcome is None:
             raise ValueError(f"run {run.run_id} is final without an outcome")
@@ -208,8 +205,8 @@ def judge_run(
         return RollForward(run.attempt_outcome)
     if after_conflict and run.attempt == n and run.attempt_outcome == AttemptOutcome.FAILED:
         return ResumeFailure()
-    if after_conflict and lane_ended and run.attempt == n and run.attempt_outcome is None:
-        return KeepResult()
+    if after_conflict and ended is not None and run.attempt == n and run.attempt_outcome is None:
+        return KeepResult(ended)
     if run.attempt > n:
         return RunAhead()
     return RejectExhausted() if exhausted(key) else Adopt()
@@ -230,7 +227,80 @@ def is_last(key: Key) -> bool:
     return key.cancel_reason is not None or counted(key) >= MAX_ATTEMPTS
 
 
+def retry_wait(key: Key, waits: Sequence[float], jitter: float) -> timedelta:
+    """After a failed attempt that is not the last: by how many have counted; the last wait repeats."""
+    nth = min(max(counted(key), 1), len(waits))
+    return timedelta(seconds=max(LEAST_WAIT_SECONDS, waits[nth - 1] * jitter))
+
+
+def rejection_reason(*, run_was_there: bool) -> str:
+    """Why the broker keeps the message of a command that ends as rejected. Where K was new and R was not ("the run
+    exists"), the command was rejected before, and its key purged."""
+    return "idempotency_rejected" if run_was_there else "processing_failed"
+
+
 # -------------------------------------------------------------------------------------------- the rows as they change
+
+
+def reserve(
+    *,
+    queue: str,
+    command_id: str,
+    request_hash: str,
+    run_id: str,
+    correlation_id: str,
+    owner_token: str,
+    lease_seconds: int,
+    sequence_number: int,
+    now: datetime,
+) -> Key:
+    """1: the key of a command that nobody has worked on."""
+    return Key(
+        queue=queue,
+        command_id=command_id,
+        request_hash=request_hash,
+        status=KeyStatus.RESERVED,
+        run_id=run_id,
+        correlation_id=correlation_id,
+        attempt=1,
+        excused=0,
+        owner_token=owner_token,
+        lease_seconds=lease_seconds,
+        sequence_number=sequence_number,
+        created_at=now,
+        expires_at=now + timedelta(days=KEY_LIFETIME_DAYS),
+    )
+
+
+def begin(
+    envelope: Envelope,
+    *,
+    run_id: str,
+    queue: str,
+    policy_version: str,
+    attempt: int,
+    trace_parent: str,
+    now: datetime,
+) -> Run:
+    """The run of a command that has none: Running."""
+    return Run(
+        run_id=run_id,
+        household_id=envelope.household_id,
+        conversation_id=envelope.conversation_id,
+        command_id=envelope.command_id,
+        command_type=envelope.command_type,
+        correlation_id=envelope.correlation_id,
+        queue=queue,
+        policy_version=policy_version,
+        request_hash=envelope.request_hash,
+        status=RunStatus.RUNNING,
+        is_final=False,
+        attempt=attempt,
+        created_at=now,
+        last_modified_at=now,
+        replay_of_command_id=envelope.replay_of_command_id,
+        trace_parent=trace_parent,
+    )
 
 
 def adopt(run: Run, key: Key, *, request_hash: str, now: datetime, trace_parent: str) -> Run:
@@ -303,6 +373,28 @@ def _finalise(key: Key, status: KeyStatus, now: datetime, code: str, rationale: 
         resolution_code=code,
         resolution_rationale=rationale,
     )
+
+
+def completion_code(run: Run) -> str:
+    return "needs_review" if run.attempt_outcome == AttemptOutcome.SUCCEEDED_REVIEW else "completed"
+
+
+def commit(key: Key, run: Run, *, now: datetime, otherwise_at: datetime | None = None) -> Key:
+    """6: K as R's outcome says: Completed, Rejected, or released until the next attempt (``otherwise_at`` where R names
+    no time; None: this ends the command, whatever R says of another attempt)."""
+    if run.attempt_outcome != AttemptOutcome.FAILED:
+        return complete(key, now=now, code=completion_code(run), rationale=run.failure_rationale or "done")
+    if run.is_final or otherwise_at is None:
+        return reject(key, now=now, rationale=f"{run.failure_code or 'failed'}: {run.failure_rationale or ''}"[:500])
+    return await_retry(key, run.next_attempt_at or otherwise_at)
+
+
+def commit_foreign(key: Key, run: Run, *, now: datetime) -> Key:
+    """K as a final run of another request has it: terminal, with that request's hash."""
+    key, said = replace(key, request_hash=run.request_hash), "rolled forward from the run of another request"
+    if run.attempt_outcome == AttemptOutcome.FAILED:
+        return reject(key, now=now, rationale=said)
+    return complete(key, now=now, code=completion_code(run), rationale=said)
 
 
 def await_retry(key: Key, next_attempt_at: datetime) -> Key:

@@ -1,11 +1,14 @@
-"""What to do with a message once its delivery is over. Values; `services.deliver` carries them out."""
+"""What to do with a message once its delivery is over. Values; `services.deliver` carries them out. And what a
+copy says of those before it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
+
+from mosaic_core.domain.lanes import LEAST_WAIT_SECONDS, STORE_BACKOFF_MAX_SECONDS
 
 FIRST_ENQUEUED: Final = "firstEnqueuedAtUtc"
 """On every copy: when the command was first put on the queue."""
@@ -56,3 +59,51 @@ class Abandon:
 
 
 type Settlement = Complete | Reschedule | DeadLetter | Abandon
+
+
+# -------------------------------------------------------------------------------------- what the copies before it said
+
+
+def failed_steps(properties: Mapping[str, object]) -> int:
+    """How many deliveries of the message a step has failed before this one."""
+    value = properties.get(FAILED_STEPS, 0)
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def ended_by_storage(properties: Mapping[str, object]) -> tuple[str, ...]:
+    """Owner tokens of attempts that an outage ended, where K could not be told."""
+    return tuple(str(properties.get(STORAGE_ENDED, "")).split())
+
+
+def outage(properties: Mapping[str, object], now: datetime) -> tuple[datetime, float]:
+    """When the outage that a copy waits for began (now, where it waits for none), and how many seconds ago."""
+    since = min(now, _time(properties, AWAY_SINCE) or now)
+    return since, (now - since).total_seconds()
+
+
+def first_enqueued(properties: Mapping[str, object], enqueued_at: datetime) -> datetime:
+    """When the command was first put on the queue, however many copies of it came since."""
+    return _time(properties, FIRST_ENQUEUED) or enqueued_at
+
+
+def _time(properties: Mapping[str, object], name: str) -> datetime | None:
+    """A time that a copy bears; None where it bears none that can be read."""
+    text = properties.get(name)
+    try:
+        moment = datetime.fromisoformat(str(text)) if text else None
+        return moment.astimezone(UTC) if moment is not None and moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+# ------------------------------------------------------------------------------------------------------------ the waits
+
+
+def outage_wait(away: float, jitter: float) -> float:
+    """Seconds until storage is asked again: the longer it has been away, the longer."""
+    return min(STORE_BACKOFF_MAX_SECONDS, max(LEAST_WAIT_SECONDS, away / 2) * jitter)
+
+
+def step_wait(failed: int, waits: Sequence[float], jitter: float) -> float:
+    """Seconds after the ``failed``-th failed step; the last wait repeats."""
+    return waits[min(failed, len(waits)) - 1] * jitter

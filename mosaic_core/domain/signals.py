@@ -9,7 +9,7 @@ from typing import Final
 
 from mosaic_core.domain import ids, lifecycle
 from mosaic_core.domain.ledger import FindingKind
-from mosaic_core.domain.lifecycle import Severity, SignalState
+from mosaic_core.domain.lifecycle import AttemptOutcome, Severity, SignalState
 from mosaic_core.domain.records import Run, Signal
 
 COMMAND_FAILED: Final = "worker_command_failed"
@@ -47,6 +47,23 @@ def recovered(run: Run, *, message_id: str, attempt: int, now: datetime) -> Sign
     """F as a later attempt's success leaves it: resolved, with that attempt's number."""
     failed = command_failed(run, message_id=message_id, attempt=attempt, now=now)
     return resolve(failed, by="runtime", note="recovered", now=now)
+
+
+def failure_after(run: Run, *, attempt: int, message_id: str, now: datetime) -> Signal | None:
+    """5: F as attempt ``attempt`` leaves it with this outcome of its run. A plain success has none; a later one is
+    resolved also where there is none yet, so that a late write of an earlier attempt cannot open it."""
+    if run.attempt_outcome == AttemptOutcome.FAILED:
+        return command_failed(run, message_id=message_id, attempt=attempt, now=now)
+    return recovered(run, message_id=message_id, attempt=attempt, now=now) if attempt > 1 else None
+
+
+def over(there: Signal, signal: Signal) -> Signal | None:
+    """F as it is to be written over the one that is there; None where that one says as much, and is of the same attempt
+    or a later one."""
+    if (there.attempt or 0) >= (signal.attempt or 0) and (not signal.is_resolved or there.is_resolved):
+        return None
+    summary = there.summary if signal.is_resolved else signal.summary
+    return replace(signal, raised_at=there.raised_at, summary=summary)
 
 
 def resolve(signal: Signal, *, by: str, note: str, now: datetime) -> Signal:

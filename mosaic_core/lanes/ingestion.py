@@ -15,7 +15,6 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from mosaic_core.agents.routing import Specialist
 from mosaic_core.computing import INLINE_BYTES, compute, compute_over, unless_stopped
 from mosaic_core.domain.envelope import IngestionCompleted, TransactionLine, explain, parse_json
 from mosaic_core.domain.errors import InvalidJsonError, LaneError
@@ -46,7 +45,7 @@ class IngestionLane:
             stage.succeed("loaded", f"{len(lines)} transactions")
         decided, categorised = await self._categorise(context, payload, lines)
         decided, matched = await self._match_transfers(context, payload.household_id, decided)
-        async with context.log.stage("find_income", f"{Specialist.INCOME}/{EXECUTOR}") as income:
+        async with context.log.stage("find_income", f"income/{EXECUTOR}") as income:
             _tell_income(income, decided)
         async with context.log.stage("write_ledger", EXECUTOR) as stage:
             write = await context.stores.ledger.insert_all(
@@ -84,7 +83,7 @@ class IngestionLane:
     async def _categorise(
         self, context: LaneContext, payload: IngestionCompleted, lines: Sequence[TransactionLine]
     ) -> tuple[list[Transaction], StageDraft]:
-        async with context.log.stage("categorise", f"{Specialist.CATEGORISATION}/{EXECUTOR}") as stage:
+        async with context.log.stage("categorise", f"categorisation/{EXECUTOR}") as stage:
             household = HouseholdContext(learned=await learned_categories(context.stores, payload.household_id))
             transactions = await compute(_categorised, lines, payload.account_id, household)
             self._tell_categories(stage, transactions)
@@ -94,7 +93,7 @@ class IngestionLane:
         self, context: LaneContext, household_id: str, transactions: list[Transaction]
     ) -> tuple[list[Transaction], StageDraft]:
         """Transfers find their other side, in the batch or in what is already in the ledger."""
-        async with context.log.stage("match_transfers", f"{Specialist.TRANSFER_MATCHING}/{EXECUTOR}") as stage:
+        async with context.log.stage("match_transfers", f"transfer_matching/{EXECUTOR}") as stage:
             rows = [t for t in transactions if t.category in TRANSFERS]
             if rows:
                 days, margin = sorted(t.posted_on for t in rows), timedelta(days=WITHIN_DAYS)

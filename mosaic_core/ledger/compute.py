@@ -13,7 +13,6 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.ledger.periods import Period
 from mosaic_core.ledger.query import Flow, Group, Query, Subject
 from mosaic_core.ledger.recurring import Series, ended, recurring_series
@@ -225,19 +224,18 @@ _NOT_SUBSCRIPTION: Final = TRANSFERS | {
 }  # fmt: skip
 
 
-def recurring(transactions: Iterable[Transaction], *, as_of: date, kind: str = "subscriptions") -> list[Recurring]:
-    """What recurs and has not ended: ``subscriptions`` (fixed prices; neither
-    rent, loans and taxes nor insurance), ``payments`` (all that
-    goes out), ``income``; dearest per month first."""
+def recurring(rows: Iterable[Row], *, as_of: date, kind: str = "subscriptions") -> list[Recurring]:
+    """What recurs and has not ended: ``subscriptions`` (fixed prices; neither rent, loans and taxes nor insurance),
+    ``payments`` (all that goes out), ``income``; dearest per month first."""
     found = []
-    for series in recurring_series(transactions, as_of=as_of):
+    for series in recurring_series(rows):
         if series.incoming != (kind == "income") or ended(series, as_of):
             continue
         newest = series.occurrences[-1]
-        if newest.category in TRANSFERS:
+        if newest.usual_category in TRANSFERS:
             continue
         if kind == "subscriptions" and (
-            newest.category in _NOT_SUBSCRIPTION
+            newest.usual_category in _NOT_SUBSCRIPTION
             or not series.fixed
             or insurer(f"{newest.name} {newest.tx.description}")
         ):
@@ -248,15 +246,26 @@ def recurring(transactions: Iterable[Transaction], *, as_of: date, kind: str = "
     return sorted(found, key=lambda r: (-r.monthly, r.name))
 
 
-def steady(rows: Sequence[Row], subjects: Sequence[Subject], *, as_of: date) -> bool:
+def steady(rows: Sequence[Row], subjects: Sequence[Subject]) -> bool:
     """Whether the subjects are bills of a fixed price that go on: most of their rows belong to one such series each."""
     wanted = frozenset().union(*(subject.ids for subject in subjects)) if subjects else frozenset()
-    own = [row.tx for row in rows if row.tx.transaction_id in wanted and row.amount < 0]
+    own = [row for row in rows if row.tx_id in wanted and row.amount < 0]
     if len(own) < 3 or len(own) > _MOST_OF_A_BILL:
         return False
-    found = [series for series in recurring_series(own, as_of=as_of) if not series.incoming and series.fixed]
+    found = [series for series in recurring_series(own) if series.fixed]
     members = sum(len(series.occurrences) for series in found if series.cadence.days >= 25)
     return members >= 0.7 * len(own)
+
+
+def prices(rows: Sequence[Row]) -> tuple[Row, Row]:
+    """The last row of a series and the last one before it at another price; the first row where it never moved."""
+    now = rows[-1]
+    return next((row for row in reversed(rows) if row.size != now.size), rows[0]), now
+
+
+def rows_by_series(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """The rows of each recurring series among them, oldest first, with the series' name."""
+    return [(series.name, list(series.occurrences)) for series in recurring_series(rows)]
 
 
 def _recurring(series: Series) -> Recurring:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from functools import lru_cache
 
 from mosaic_core.ledger.knowledge import BRAND_ALIASES, merchant_type_words
 from mosaic_core.ledger.spelling import fold
 
-_NOT_WORD = re.compile(r"[^0-9a-z&]+")
+_NOT_WORD = re.compile(r"(?:[^\w&]|_)+")
+"""What stands between words, of any script."""
 
 # What banks and processors put in front of a merchant's name. Applied repeatedly: they stack.
 _PREFIXES = re.compile(
@@ -145,7 +147,10 @@ _KEEP_DIGITS = re.compile(
     re.VERBOSE,
 )
 """Names that are or have a number."""
-_LONELY = frozenset("a an and & n of the at in to by".split())
+FUNCTION_WORDS = frozenset("a an and & n of the at in to by".split())
+CALENDAR_WORDS = frozenset(name.lower() for name in (*calendar.day_name, *calendar.month_name) if name)
+MOST_WORDS = 4
+"""Words of a name that identify its merchant."""
 
 
 _LONGEST = 400
@@ -227,7 +232,7 @@ def _merchant_words(description: str) -> tuple[str, ...]:
                 break
             continue
         if any(c.isdigit() for c in raw):
-            compact = re.sub(r"[^0-9a-z]", "", raw)
+            compact = re.sub(r"[\W_]", "", raw)
             if not kept and (
                 _KEEP_DIGITS.match(compact) or (compact[:1].isdigit() and sum(c.isalpha() for c in compact) >= 4)
             ):
@@ -241,10 +246,10 @@ def _merchant_words(description: str) -> tuple[str, ...]:
     words = [w for w in words if w not in _CORPORATE] or words
     meaningful = [w for w in words if w not in NOISE_WORDS] or words
     while len(meaningful) > 1 and (
-        meaningful[-1] in _LONELY or len(meaningful[-1]) == 1 or meaningful[-1] in NOISE_WORDS
+        meaningful[-1] in FUNCTION_WORDS or len(meaningful[-1]) == 1 or meaningful[-1] in NOISE_WORDS
     ):
         meaningful = meaningful[:-1]
-    while len(meaningful) > 1 and meaningful[0] in _LONELY:
+    while len(meaningful) > 1 and meaningful[0] in FUNCTION_WORDS:
         meaningful = meaningful[1:]
     if not meaningful:
         meaningful = [w for w in _NOT_WORD.split(text) if w] or [w for w in _NOT_WORD.split(_folded(description)) if w]
@@ -260,6 +265,10 @@ def clean_descriptor(description: str) -> str:
     words = _merchant_words(description)
     if not words:
         return " ".join(description.split())
+    if len(words) == 1 and words[0] in CALENDAR_WORDS:
+        # "monday.com": without its domain the name would be a day
+        site = re.search(rf"\b{words[0]}\.[a-z]{{2,5}}\b", _folded(description))
+        return site[0].capitalize() if site else words[0].title()
     known = _alias(words)
     return (known or " ".join(words)).title()
 
@@ -298,7 +307,7 @@ def merchant_words(description: str, merchant_name: str | None = None) -> tuple[
     known = _alias(words)
     if known:
         return tuple(known.split())
-    return tuple([w for w in words if len(w) > 1 and w not in _LONELY] or words)[:4]
+    return tuple([w for w in words if len(w) > 1 and w not in FUNCTION_WORDS] or words)[:MOST_WORDS]
 
 
 def merchant_key(description: str, merchant_name: str | None = None) -> str:

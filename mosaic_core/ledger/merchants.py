@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.edits import within as edits_within
-from mosaic_core.ledger.descriptors import merchant_words
-from mosaic_core.ledger.knowledge import BRAND_ALIASES
+from mosaic_core.ledger.brands import brands
+from mosaic_core.ledger.categories.evidence import MONEY
+from mosaic_core.ledger.descriptors import CALENDAR_WORDS, FUNCTION_WORDS, MOST_WORDS, NOISE_WORDS, merchant_words
+from mosaic_core.ledger.knowledge import BRAND_ALIASES, trade_words
 from mosaic_core.ledger.rows import Row, compact, fold
 
-_WORD: Final = re.compile(r"[0-9a-z&']+")
-_TOKEN: Final = re.compile(r"[0-9a-z]+")
+_WORD: Final = re.compile(r"(?:[^\W_]|[&'])+")
+_TOKEN: Final = re.compile(r"[^\W_]+")
+"""Words of any script."""
 _AFTER_ALL: Final = "\U0010ffff"
 _MOST_LOOKED_FOR: Final = 160
 """Different terms of one question that are looked for in all names and texts; nobody's question has as many words that
@@ -25,6 +28,8 @@ are none of the vocabulary. Of more, whole names and openings are found."""
 
 _MOST_OF_A_NAME: Final = 3
 """Merchants: a word in the texts of more is a place or a payment's wording, and names none of them."""
+_LONGEST_OPENING: Final = 6
+"""Words of a descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,50 @@ class Merchant:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """One merchant of the ledger: its keys are its names without spaces and marks."""
+    """One merchant of the ledger. ``openings`` are its names as words, ``keys`` the same without spaces and marks,
+    ``heads`` the long first words. ``named``: the source gave a name. ``proper``: a name of it in a question can mean
+    nothing else but the merchant, as a descriptor's "Interest" or "Bus ticket" might."""
 
-    name: str
-    words: tuple[str, ...]
+    names: frozenset[str]
+    openings: frozenset[tuple[str, ...]]
     keys: frozenset[str]
+    heads: frozenset[str]
     named: bool
+    proper: bool
     rows: tuple[Row, ...]
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether something is bought there: its descriptors say more than what kind of row it is."""
+        return any(row.usual_category not in MONEY for row in self.rows)
+
+    @staticmethod
+    def of(rows: Sequence[Row]) -> _Known:
+        looks = {(row.name, row.words) for row in rows}
+        openings = {w for name, words in looks for w in (words, tuple(_WORD.findall(name.lower())))}
+        keys = {compact(name) for name, _ in looks}
+        # "Monday.com" is identified by a word that means something else in a question
+        keys |= {key for _, words in looks if (key := compact("".join(words))) not in CALENDAR_WORDS}
+        named = any((row.tx.merchant_name or "").strip() for row in rows)
+        return _Known(
+            names=frozenset(name for name, _ in looks),
+            openings=frozenset(openings),
+            keys=frozenset(keys - {""}),
+            heads=frozenset(words[0] for _, words in looks if words and len(words[0]) >= 5),
+            named=named,
+            proper=named or _is_shop(rows, {words for _, words in looks}),
+            rows=tuple(rows),
+        )
+
+
+def _is_shop(rows: Sequence[Row], names: set[tuple[str, ...]]) -> bool:
+    """Whether descriptors alone say that this is a merchant: a chain, or somebody money is spent at whose name has more
+    than words for a trade or a payment."""
+    if any(words in brands() for words in names):
+        return True
+    if any(row.usual_category in MONEY for row in rows):
+        return False
+    return not any(trade_words().issuperset(set(words) - NOISE_WORDS) for words in names)
 
 
 class Merchants:
@@ -52,21 +94,11 @@ class Merchants:
     that go over all names (a slip, a word within a text) are bounded in number."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        groups: dict[tuple[str, tuple[str, ...]], list[Row]] = {}
+        groups: dict[str, list[Row]] = {}
         for row in unless_stopped(rows):
-            groups.setdefault((row.name, row.words), []).append(row)
-        named = {row.name for row in rows if (row.tx.merchant_name or "").strip()}
+            groups.setdefault(row.merchant, []).append(row)
         self._rows = rows
-        self._known = [
-            _Known(
-                name,
-                words,
-                frozenset({compact(name), "".join(words).replace("&", "and")} - {""}),
-                name in named,
-                tuple(members),
-            )
-            for (name, words), members in unless_stopped(groups.items())
-        ]
+        self._known = [_Known.of(members) for members in unless_stopped(groups.values())]
         self._by_key: dict[str, list[_Known]] = {}
         for known in self._known:
             for key in known.keys:
@@ -78,7 +110,9 @@ class Merchants:
     def _all_words(self) -> frozenset[str]:
         texts = {row.text for row in self._rows}
         return frozenset(
-            w for text in (*texts, *(known.name.lower() for known in self._known)) for w in _WORD.findall(text)
+            w
+            for text in (*texts, *(name.lower() for known in self._known for name in known.names))
+            for w in _WORD.findall(text)
         )
 
     def words(self) -> frozenset[str]:
@@ -88,18 +122,55 @@ class Merchants:
     @cached_property
     def name_words(self) -> frozenset[str]:
         """Every word of the merchants' names, without accents and apostrophes."""
-        return frozenset(w for known in self._known for w in fold(known.name).lower().replace("'", "").split())
+        return frozenset(
+            w for known in self._known for name in known.names for w in fold(name).lower().replace("'", "").split()
+        )
 
     def whole(self, text: str) -> Merchant | None:
-        """The merchant whose whole name this is; a name that only a descriptor gave does not count."""
+        """The merchant whose whole name this is, or the chain of that name, of whatever words it is made. What a
+        descriptor calls a payment, a fee or a trade does not count."""
 
         def look() -> Merchant | None:
-            found = [known for known in self._by_key.get(compact(text), ()) if known.named]
-            if not found and text.endswith(("'s", "s'")):
-                found = [known for known in self._by_key.get(compact(text)[:-1], ()) if known.named]
+            for key in _ways(text):
+                if found := [known for known in self._by_key.get(key, ()) if known.proper]:
+                    return _merchant(found, exact=True)
+            words = tuple(text.split())
+            found = self._starting(words, "") if len(words) > 1 and words in brands() else []
             return _merchant(found, exact=True) if found else None
 
         return self._once(("whole", text), look)
+
+    def called(self, text: str) -> Merchant | None:
+        """The merchant of that name, be it words for a trade or a payment as well: by its cleaned name, or by how its
+        descriptors open ("99 Cents Only"). What is a kind of rows has no name ("ATM withdrawal", "payroll")."""
+
+        def look() -> Merchant | None:
+            found = [known for known in self._by_key.get(compact(text), ()) if known.named or known.is_paid]
+            said = tuple(_WORD.findall(text.lower()))
+            if not found and len(said) > 1:
+                found = [self._known[number] for number in self._descriptors.get(said, ())]
+            return _merchant(found, exact=True) if found else None
+
+        return self._once(("called", text), look)
+
+    @cached_property
+    def _descriptors(self) -> dict[tuple[str, ...], list[int]]:
+        """The openings of the descriptors of merchants without a name, as far as they hold all words that identify the
+        merchant, and whose they are."""
+        found: dict[tuple[str, ...], list[int]] = {}
+        for number, known in enumerate(unless_stopped(self._known)):
+            if known.named or not known.is_paid:
+                continue
+            for text, own in {(row.tx.description.lower(), row.words) for row in known.rows}:
+                words = tuple(_WORD.findall(text))[:_LONGEST_OPENING]
+                for length in range(2, len(words) + 1):
+                    if own and set(own).issubset(words[:length]):
+                        found.setdefault(words[:length], []).append(number)
+        return {words: [*dict.fromkeys(numbers)] for words, numbers in found.items()}
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(name for known in self._known for name in known.names)
 
     def opening(self, text: str) -> Merchant | None:
         """The merchant whose name, or a descriptor's, opens with these words; two at least."""
@@ -123,7 +194,8 @@ class Merchants:
         if not 2 <= len(key) <= 60:
             return None
         # A chain's other spellings, of the whole term: "netflix password" is no Netflix.
-        keys = {key, compact(BRAND_ALIASES.get(term, "") if " " in term else "".join(merchant_words(term)))} - {""}
+        other = BRAND_ALIASES.get(term, "") if " " in term else "".join(merchant_words(term) if term.isascii() else ())
+        keys = {key, compact(other)} - {""}
         whole = [known for k in sorted(keys) for known in self._by_key.get(k, ())]
         if whole:
             return _merchant(whole, exact=True)
@@ -154,13 +226,7 @@ class Merchants:
     @cached_property
     def _openings(self) -> tuple[list[tuple[str, ...]], list[int]]:
         """The words of all names, sorted, and whose they are."""
-        pairs = sorted(
-            {
-                (words, number)
-                for number, known in enumerate(self._known)
-                for words in (known.words, tuple(_WORD.findall(known.name.lower())))
-            }
-        )
+        pairs = sorted({(words, number) for number, known in enumerate(self._known) for words in known.openings})
         return [words for words, _ in pairs], [number for _, number in pairs]
 
     @cached_property
@@ -201,7 +267,7 @@ class Merchants:
         if not few or not self._may_look_for(wanted):
             return []
         pattern = re.compile(
-            r"(?<![0-9a-z])" + r"[^0-9a-z]+".join(re.escape(word) for word in wanted) + r"(?:'?s)?(?![0-9a-z])"
+            r"(?<![^\W_])" + r"[\W_]+".join(re.escape(word) for word in wanted) + r"(?:'?s)?(?![^\W_])"
         )
         hits: list[Row] = []
         names: set[str] = set()
@@ -219,11 +285,7 @@ class Merchants:
 
     @cached_property
     def _all_shapes(self) -> _Shapes:
-        return _shapes(
-            (key, number)
-            for number, known in enumerate(self._known)
-            for key in (*known.keys, *(w for w in known.words[:1] if len(w) >= 5))
-        )
+        return _shapes((key, number) for number, known in enumerate(self._known) for key in known.keys | known.heads)
 
     def closest(self, key: str, *, named_only: bool = False) -> Merchant | None:
         """The merchant whose key is one slip from ``key``, two where it is long."""
@@ -271,6 +333,20 @@ def _letters(key: str) -> int:
 def find_merchant(term: str, rows: Sequence[Row]) -> Merchant | None:
     """`Merchants.find` for a single look."""
     return Merchants(rows).find(term)
+
+
+def _ways(text: str) -> Iterator[str]:
+    """The keys that a name may stand under: as it is, without a genitive's "s", without what descriptors lose
+    ("ross dress for less", "forever 21")."""
+    bare = text.removesuffix("'s") if text.endswith("'s") else text.removesuffix("'")
+    yield compact(text)
+    yield compact(bare)
+    words = bare.split()
+    if tuple(words) in brands():
+        yield compact("".join(merchant_words(bare)))
+    kept = [word for word in words if word not in NOISE_WORDS | FUNCTION_WORDS]
+    if 1 < len(kept) < len(words):
+        yield compact("".join(kept[:MOST_WORDS]))
 
 
 def _merchant(found: Iterable[_Known], *, exact: bool) -> Merchant:

@@ -1,20 +1,24 @@
-"""The ledger as the offline agent looks at it: rows with category, merchant and searchable text. Pure."""
+"""A ledger's rows, each with its category, its merchant and its searchable text: the one view of a row. Pure."""
 
 from __future__ import annotations
 
+import calendar
+import math
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
+from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.ledger.categories.categorise import categorise
-from mosaic_core.ledger.descriptors import clean_descriptor, merchant_words
+from mosaic_core.ledger.descriptors import clean_descriptor
+from mosaic_core.ledger.resolver import Identity, resolve
 from mosaic_core.ledger.topics import TRANSFERS, Topic, card_payment
 
 NOT_REFUND: Final = TRANSFERS | {"INCOME", "LOAN_PAYMENTS"}
@@ -22,18 +26,36 @@ NOT_SPENDING: Final = TRANSFERS | {"INCOME"}
 _CARD_CATEGORIES: Final = TRANSFERS | {"LOAN_PAYMENTS"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One transaction. ``name`` is the merchant as a person writes it, ``words`` identify it, ``text`` is everything
-    that may be searched, lower case. ``category`` is never empty. ``own_card`` says that a credit card's bill was paid,
-    which moves money between own accounts: what was bought with the card is the spending."""
+    """One transaction as both agents and all analyses see it.
+
+    ``merchant`` is equal for all rows of one merchant of the ledger, ``name`` is the merchant as a person writes it,
+    ``words`` identify it, ``text`` is everything that may be searched, lower case. ``category`` is never empty;
+    ``usual_category`` is what most rows of the merchant in that direction are, so that noise in one descriptor changes
+    no analysis. ``own_card`` says that a credit card's bill was paid, which moves money between own accounts: what was
+    bought with the card is the spending.
+
+    For statistics: ``magnitude`` is the amount without sign as a float (0 and infinity say nothing), ``log`` its
+    natural logarithm, ``ordinal`` the day's number, ``months`` the day in months, of whatever length.
+    """
 
     tx: Transaction
     category: str
+    usual_category: str
+    merchant: str
     name: str
     words: tuple[str, ...]
     text: str
-    own_card: bool = False
+    own_card: bool
+    magnitude: float
+    log: float
+    ordinal: int
+    months: float
+
+    @property
+    def tx_id(self) -> str:
+        return self.tx.transaction_id
 
     @property
     def amount(self) -> Decimal:
@@ -46,6 +68,20 @@ class Row:
     @property
     def day(self) -> date:
         return self.tx.posted_on
+
+    @property
+    def incoming(self) -> bool:
+        return self.tx.amount > 0
+
+    @property
+    def measurable(self) -> bool:
+        """Whether the amount can be compared with others at all."""
+        return 0 < self.magnitude < math.inf
+
+    @property
+    def own_transfer(self) -> bool:
+        """Whether the source says that the other side is another account."""
+        return bool(self.tx.counterparty_account_id) and self.tx.counterparty_account_id != self.tx.account_id
 
     @property
     def spending(self) -> bool:
@@ -68,8 +104,18 @@ def rows_of(transactions: Iterable[Transaction], as_of: date) -> list[Row]:
     for tx in sorted(transactions, key=_order):
         if tx.posted_on <= as_of and tx.amount.is_finite():
             unique.setdefault(tx.transaction_id, tx)
-    known = _names_by_descriptor(unique.values())
-    return [_row(tx, known) for tx in unique.values()]
+    identities = resolve(unique.values())
+    categories = {tx_id: tx.category or categorise(tx).category for tx_id, tx in unless_stopped(unique.items())}
+    votes: dict[tuple[str, bool], Counter[str]] = defaultdict(Counter)
+    for tx_id, tx in unique.items():
+        votes[(identities[tx_id].merchant, tx.amount > 0)][categories[tx_id]] += bool(tx.amount)
+    usual = {
+        key: min(counted, key=lambda category: (-counted[category], category)) for key, counted in votes.items()
+    }  # fmt: skip
+    return [
+        _row(tx, identity := identities[tx_id], categories[tx_id], usual[(identity.merchant, tx.amount > 0)])
+        for tx_id, tx in unless_stopped(unique.items())
+    ]
 
 
 def _order(tx: Transaction) -> tuple[object, ...]:
@@ -78,20 +124,27 @@ def _order(tx: Transaction) -> tuple[object, ...]:
     return (*identity, amount, tx.description, tx.merchant_name or "", tx.category)
 
 
-def _row(tx: Transaction, known: Mapping[tuple[str, ...], str]) -> Row:
-    name, words, text = _looks(tx.description, tx.merchant_name)
-    if not (tx.merchant_name or "").strip() and words in known:
-        name = known[words]
-        text = f"{name.lower()} {text}"
-    category = tx.category or categorise(tx).category
+def _row(tx: Transaction, identity: Identity, category: str, usual_category: str) -> Row:
+    text = _text(tx.description, tx.merchant_name, identity.name, identity.words)
+    magnitude = abs(float(tx.amount))
     return Row(
         tx=tx,
         category=category,
-        name=name or "unnamed",
-        words=words,
+        usual_category=usual_category,
+        merchant=identity.merchant,
+        name=identity.name,
+        words=identity.words,
         text=text,
         own_card=category in _CARD_CATEGORIES and card_payment(text),
+        magnitude=magnitude,
+        log=math.log(magnitude) if magnitude else -math.inf,
+        ordinal=tx.posted_on.toordinal(),
+        months=_in_months(tx.posted_on),
     )
+
+
+def _in_months(day: date) -> float:
+    return day.year * 12 + day.month - 1 + (day.day - 1) / calendar.monthrange(day.year, day.month)[1]
 
 
 _LONGEST_TEXT: Final = 2_000
@@ -99,23 +152,9 @@ _LONGEST_TEXT: Final = 2_000
 
 
 @lru_cache(maxsize=8192)
-def _looks(description: str, merchant_name: str | None) -> tuple[str, tuple[str, ...], str]:
-    """(name, identifying words, searchable text)"""
-    name = " ".join((merchant_name or "").split()) or clean_descriptor(description)
-    words = merchant_words(description, merchant_name)
-    text = fold(f"{merchant_name or ''} {description} {name} {' '.join(words)}".lower())
-    return name, words, text[:_LONGEST_TEXT]
-
-
-def _names_by_descriptor(transactions: Iterable[Transaction]) -> dict[tuple[str, ...], str]:
-    """What the source calls the merchant of a descriptor, for rows of it that came without a name."""
-    named: dict[tuple[str, ...], Counter[str]] = {}
-    for tx in transactions:
-        name = " ".join((tx.merchant_name or "").split())
-        if name:
-            for words in {merchant_words(tx.description), merchant_words(tx.description, tx.merchant_name)} - {()}:
-                named.setdefault(words, Counter())[name] += 1
-    return {words: min(names, key=lambda n: (-names[n], n)) for words, names in named.items()}
+def _text(description: str, merchant_name: str | None, name: str, words: tuple[str, ...]) -> str:
+    told = f"{name} {merchant_name or ''} {description} {clean_descriptor(description)} {' '.join(words)}"
+    return fold(told.lower())[:_LONGEST_TEXT]
 
 
 def in_topic(row: Row, topic: Topic) -> bool:
@@ -137,4 +176,5 @@ def fold(text: str) -> str:
 
 
 def compact(text: str) -> str:
-    return re.sub(r"[^0-9a-z]", "", fold(text).lower().replace("&", "and"))
+    """Letters and digits of any script, lower case, without accents."""
+    return re.sub(r"[\W_]", "", fold(text.casefold()).replace("&", "and"))

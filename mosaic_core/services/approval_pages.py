@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from mosaic_core.concurrency import each
-from mosaic_core.domain import approval as approvals_of
 from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.policy import approval as approvals_of
 from mosaic_core.domain.records import Approval
 from mosaic_core.ports import Stores
 

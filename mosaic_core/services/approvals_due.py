@@ -22,10 +22,10 @@ from typing import Final, Protocol
 from mosaic_core import notices
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids, lifecycle, signals
-from mosaic_core.domain.approval import due_at
 from mosaic_core.domain.errors import TransientError
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, Severity
 from mosaic_core.domain.policy import POLICY_VERSION
+from mosaic_core.domain.policy.approval import due_at
 from mosaic_core.domain.records import Approval, Signal
 from mosaic_core.ports import (
     EXPIRING,

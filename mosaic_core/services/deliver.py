@@ -1,23 +1,21 @@
 """The delivery service: decode a message, execute its command by the protocol, and settle it.
 
-The protocol's steps are in `delivery`; this is what stands around them.
+The protocol's lines are in `delivery`; this is what stands around them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, TypedDict
 
 from mosaic_core import telemetry
 from mosaic_core.computing import INLINE_BYTES, compute_over
-from mosaic_core.domain import ids, signals
+from mosaic_core.domain import dead_letters, ids, signals
 from mosaic_core.domain.envelope import Envelope, decode, iso
 from mosaic_core.domain.errors import PoisonError, StoreUnreachableError
 from mosaic_core.domain.lanes import LEAST_WAIT_SECONDS, MAX_ATTEMPTS, STORE_GIVE_UP_SECONDS, Lane
@@ -32,22 +30,19 @@ from mosaic_core.domain.settlement import (
     DeadLetter,
     Reschedule,
     Settlement,
-)
-from mosaic_core.lanes.context import LaneHandler, describe
-from mosaic_core.ports import Clock, CommandSender, EventPublisher, IncomingMessage, OutgoingMessage, Settler, Stores
-from mosaic_core.services.company import Company
-from mosaic_core.services.delivery import (
-    DRAINS_OF_A_MESSAGE,
-    MAX_UNANSWERED,
-    Delivery,
     failed_steps,
     first_enqueued,
     outage,
     outage_wait,
+    step_wait,
 )
-from mosaic_core.services.drain import Drain
-from mosaic_core.services.limits import DeliveryLimits
+from mosaic_core.lanes.context import describe
+from mosaic_core.ports import CommandSender, IncomingMessage, OutgoingMessage, Settler
+from mosaic_core.services import delivery
+from mosaic_core.services.company import Company
+from mosaic_core.services.limits import DRAINS_OF_A_MESSAGE, MAX_UNANSWERED
 from mosaic_core.services.pauses import Pauses, wait_of
+from mosaic_core.services.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -62,24 +57,13 @@ _CROWDED_SECONDS: Final = (2.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryService:
-    """Executes deliveries. Stateless: one for all lanes, any number of deliveries at once. ``producers`` are the lanes
-    that take what comes past the API."""
+class DeliveryService(Worker):
+    """Executes deliveries. Stateless: one for all lanes, any number of deliveries at once."""
 
-    stores: Stores
     sender: CommandSender
     settler: Settler
-    publisher: EventPublisher
-    clock: Clock
-    handlers: Mapping[Lane, LaneHandler]
-    policy_version: str
-    limits: DeliveryLimits = field(default_factory=DeliveryLimits)
-    producers: Collection[Lane] = frozenset()
-    drain: Drain = field(default_factory=Drain)
     pauses: Pauses | None = None
     company: Company = field(default_factory=Company)
-    jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
-    new_token: Callable[[], str] = lambda: uuid.uuid4().hex
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def deliver(self, lane: Lane, message: IncomingMessage) -> Settlement:
@@ -120,12 +104,12 @@ class DeliveryService:
         try:
             return await decide(lane, message)
         except Exception as error:
-            failed = failed_steps(message) + 1
+            failed = failed_steps(message.properties) + 1
             log.exception("a delivery failed", extra={"failedSteps": failed})
             code, rationale = describe(error)
             if failed >= MAX_ATTEMPTS:
                 return await self._refuse(message, PoisonError(f"{code}: {rationale}", code="processing_failed"))
-            wait = self.limits.retry[min(failed, len(self.limits.retry)) - 1] * self.jitter()
+            wait = step_wait(failed, self.limits.retry, self.jitter())
             later = self._untouched(message, wait, "step_failed")
             return replace(later, marks={**later.marks, FAILED_STEPS: failed})
 
@@ -162,7 +146,7 @@ class DeliveryService:
         ):
             async with self.company.place() as place:
                 if place.enter() or await self.drain.pause(place.take(self.limits.company)):
-                    settlement = await Delivery(self, lane, message, envelope, place).run()
+                    settlement = await delivery.deliver(self, lane, message, envelope, place)
                 else:
                     settlement = self._untouched(message, self._crowded_wait(message), "suspect_at_work")
             span.set_attribute("mosaic.settlement", type(settlement).__name__)
@@ -177,8 +161,8 @@ class DeliveryService:
         except PoisonError as poison:
             return _refused(message, poison)
         async with self.company.place() as place:
-            delivery = Delivery(self, lane, message, envelope, place)
-            return await delivery.end_as_failed("queue_unavailable", "its retry could not be sent in any delivery")
+            code, rationale = "queue_unavailable", "its retry could not be sent in any delivery"
+            return await delivery.end_at_last(self, lane, message, envelope, place, code=code, rationale=rationale)
 
     async def _refuse(self, message: IncomingMessage, poison: PoisonError) -> Settlement:
         """A message that never decodes: a signal for a person, and the dead-letter queue on the first delivery."""
@@ -202,7 +186,7 @@ class DeliveryService:
                 log.exception("the signal of a refused message cannot be stored")
                 break
         else:
-            since, away = outage(message, self._after(message, 0.0))
+            since, away = outage(message.properties, self._after(message, 0.0))
             if away < STORE_GIVE_UP_SECONDS:
                 due = self._after(message, outage_wait(away, self.jitter()))
                 return Reschedule(due, "store_unreachable", {AWAY_SINCE: iso(since)})
@@ -290,7 +274,7 @@ class DeliveryService:
     def _crowded_wait(self, message: IncomingMessage) -> float:
         """The longer it has waited, the longer it waits: those that are at work have to end first."""
         least, most = _CROWDED_SECONDS
-        waited = (self._after(message, 0.0) - first_enqueued(message)).total_seconds()
+        waited = (self._after(message, 0.0) - first_enqueued(message.properties, message.enqueued_at)).total_seconds()
         return min(most, max(least, waited / 4)) * self.jitter()
 
     def _after(self, message: IncomingMessage, seconds: float) -> datetime:
@@ -330,4 +314,5 @@ def _trace_of(message: IncomingMessage) -> _TraceOf:
 
 
 def _refused(message: IncomingMessage, poison: PoisonError) -> DeadLetter:
-    return DeadLetter(poison.code, f"{poison.code}; message={ids.clean(message.message_id)}; {poison.rationale}")
+    said = dead_letters.of_message(poison.code, poison.rationale, message_id=message.message_id)
+    return DeadLetter(poison.code, said)

@@ -37,7 +37,7 @@ from mosaic_core.domain.envelope import (
 from mosaic_core.domain.errors import Detail, MosaicError, RequestError, StoredRowError, StoreUnreachableError
 from mosaic_core.domain.lanes import CommandType, Lane, lane_of
 from mosaic_core.domain.lifecycle import KeyStatus
-from mosaic_core.domain.policy import assess_message
+from mosaic_core.domain.policy import hint
 from mosaic_core.domain.records import Command, Key, OutboxEntry
 from mosaic_core.ports import Clock, CommandSender, EventPublisher, Stored, Stores
 from mosaic_core.services.batch import Batch
@@ -99,14 +99,14 @@ class EnqueueService:
         """Raises `RequestError`: ``client_reference_conflict`` where ``client_id`` already names another request,
         ``command_rejected`` where it names one that was rejected."""
         size = normal_length(message) + normal_length(user_note or "")
-        assessment = await compute_over(size, INLINE_CHARACTERS, assess_message, message, user_note)
+        named = await compute_over(size, INLINE_CHARACTERS, hint, message, user_note or "")
         payload = AgentMessagePosted(
             household_id=caller.household_id,
             conversation_id=conversation_id,
             household_user_id=caller.household_user_id,
             message=message,
             user_note=user_note,
-            policy_disposition=assessment.disposition,
+            policy_disposition=PolicyDisposition.APPROVAL_REQUIRED if named else PolicyDisposition.ADVISORY_ONLY,
         )
         return await self._of_conversation(CommandType.AGENT_MESSAGE_POSTED, payload, caller, client_id)
 

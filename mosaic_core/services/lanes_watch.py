@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from mosaic_core.concurrency import each
+from mosaic_core.config import table
 from mosaic_core.domain.errors import MosaicError, QueueUnavailableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.ports import Clock, PauseStore, QueueBrowser
@@ -30,12 +31,14 @@ PAGES: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanesWatch:
-    """``queues`` are the real names."""
+    """``queues`` are the real names; a pause that lasts longer than ``pause_alert`` is told as overdue, which the alert
+    ``paused-lane`` waits for."""
 
     browser: QueueBrowser
     clock: Clock
     queues: Mapping[Lane, str]
     pauses: PauseStore | None = None
+    pause_alert: timedelta = timedelta(seconds=table.PAUSE_ALERT_AFTER.default)
 
     async def tick(self) -> dict[Lane, float | None]:
         """Seconds that the oldest message of each lane has waited or been at work; 0.0 for an empty queue, None for
@@ -65,8 +68,9 @@ class LanesWatch:
             log.warning("a lane's pause cannot be read", extra={**told, "rationale": error.rationale})
             return
         if stored is not None and stored.value.is_paused:
-            seconds = (self.clock.now() - stored.value.changed_at).total_seconds()
-            log.warning(PAUSED, extra={**told, "pausedSeconds": round(max(0.0, seconds))})
+            lasted = self.clock.now() - stored.value.changed_at
+            seconds = round(max(0.0, lasted.total_seconds()))
+            log.warning(PAUSED, extra={**told, "pausedSeconds": seconds, "overdue": lasted > self.pause_alert})
 
     async def _oldest(self, queue: str) -> datetime | None:
         """When the oldest message was enqueued that waits or is at work now; copies that are not due yet do not count.

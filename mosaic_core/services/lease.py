@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lifecycle import KeyStatus
@@ -16,8 +17,19 @@ from mosaic_core.ports import ETag, KeyStore
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A key that this delivery owns, with the ETag to write it by. ``sure``: an answer has said so; otherwise it may be
+    another's. ``since`` is on the monotonic clock."""
+
+    key: Key
+    etag: ETag
+    sure: bool = True
+    since: float = field(default_factory=lambda: time.monotonic(), compare=False)
+
+
 class Lease:
-    """A key that this delivery owns, with the ETag to write it by.
+    """Keeps a key that this delivery owns, and follows its ETag.
 
     `hold` renews it in the background. A renewal that loses the race re-reads the key: still this delivery's ▶ take its
     ETag and go on; another's ▶ ``on_lost`` is called, once. An unreachable store is tried again until the lease has
@@ -25,18 +37,25 @@ class Lease:
     its ETag.
     """
 
-    def __init__(self, keys: KeyStore, key: Key, etag: ETag, *, renew_seconds: float) -> None:
+    def __init__(
+        self, keys: KeyStore, key: Key, etag: ETag, *, renew_seconds: float, since: float | None = None
+    ) -> None:
         self._keys = keys
         self._renew_seconds = renew_seconds
-        self._taken = time.monotonic()
+        self._taken = time.monotonic() if since is None else since
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.key = key
         self.etag = etag
         self.lost = False
         self.unrenewed = False
-        self.cancelled = False
         """Lost because storage did not answer, as far as is known to nobody else."""
+        self.cancelled = False
+
+    @property
+    def held(self) -> Held:
+        """As it was renewed last."""
+        return Held(self.key, self.etag, since=self._taken)
 
     def hold(self, on_lost: Callable[[], object], on_cancelled: Callable[[], object] = lambda: None) -> None:
         """Begin to renew; costs nothing for a lane that ends before the first renewal. ``on_cancelled`` is called,

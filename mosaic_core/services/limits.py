@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from mosaic_core.config import table
 from mosaic_core.domain.lanes import (
@@ -11,6 +12,18 @@ from mosaic_core.domain.lanes import (
     SOLITUDE_SECONDS,
     THREADS_SECONDS,
 )
+
+MAX_UNANSWERED: Final = 3
+"""Requests of one delivery that may go unanswered before the tables count as away."""
+
+TRIES_TO_EXCUSE: Final = 3
+"""How often the key is told that an attempt does not count, before that is left to the copy."""
+
+TRIES_TO_END: Final = 3
+"""How often the end of a run that others write to meanwhile is tried."""
+
+DRAINS_OF_A_MESSAGE: Final = 5
+"""Deliveries of one message after which a drain sends a copy, which begins to count anew, instead of giving it back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Final
 
 from mosaic_core.concurrency import each, together
-from mosaic_core.domain import approval as approvals_of
 from mosaic_core.domain import ids
 from mosaic_core.domain.assignment import assignee
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.policy import approval as approvals_of
 from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
 from mosaic_core.ports import Clock, ETag, ListedCommand, Stores
 from mosaic_core.services.approval_pages import AT_ONCE, LARGEST_PAGE, page_of, status_of, take
@@ -33,7 +33,7 @@ from mosaic_core.services.views import (
     SignalView,
     StageView,
 )
-from mosaic_core.services.waiting import Look, Seen, Waited, Waiting, entity_tag
+from mosaic_core.services.waiting import Look, Seen, Waited, Waiting, Written
 
 STREAM_RUNS: Final = 50
 STREAM_LOOKED_AT: Final = 200
@@ -81,7 +81,7 @@ class ReadModels:
 
         Raises `RequestError` ``not_found`` where this household has no such conversation.
         """
-        return (await self._see_stream(household_id, conversation_id, since, limit, after)).answer
+        return (await self._see_stream(household_id, conversation_id, since, limit, after)).written.answer
 
     async def stream_at_change(
         self,
@@ -126,8 +126,7 @@ class ReadModels:
             next_cursor=listed.following,
         )
         return Seen(
-            stream,
-            entity_tag(stream, without={"as_of_utc"}),
+            Written.of(stream, without={"as_of_utc"}),
             self._look_at_stream(household_id, conversation_id, after, listed, _next_over(undecided, as_of)),
             is_news=since is not None and bool(stream.runs),
         )
@@ -155,7 +154,7 @@ class ReadModels:
         self, household_id: str, status: ApprovalStatus | None, *, limit: int = LARGEST_PAGE, after: str = ""
     ) -> ApprovalList:
         """A page of those that are in ``status`` now; None: of all."""
-        return (await self._see_approvals(household_id, status, (), limit, after)).answer
+        return (await self._see_approvals(household_id, status, (), limit, after)).written.answer
 
     async def approvals_at_change(
         self,
@@ -183,7 +182,7 @@ class ReadModels:
         now = self.clock.now()
         page = await page_of(self.stores, household_id, status, now, limit=limit, after=after)
         found = ApprovalList(approvals=[_approval(one, now) for one in page.approvals], next_cursor=page.following)
-        return Seen(found, entity_tag(found, without=set()), self._look_at_approvals(household_id, pending, now))
+        return Seen(Written.of(found), self._look_at_approvals(household_id, pending, now))
 
     def _run(
         self, run: Run, stages: Sequence[Stage], undecided: Sequence[Approval], *, rows_shown: int | None

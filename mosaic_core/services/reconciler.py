@@ -8,11 +8,9 @@ of both and leaves the rest to the next; any number of ticks may run at once, be
 from __future__ import annotations
 
 import logging
-import random
 import re
-import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
@@ -28,23 +26,17 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Command, Key, OutboxEntry
 from mosaic_core.domain.settlement import Complete, DeadLetter
-from mosaic_core.lanes.context import LaneHandler
 from mosaic_core.ports import (
     BrowsedMessage,
-    Clock,
-    EventPublisher,
-    IncomingMessage,
     ListedSignal,
     QueueBrowser,
     Stored,
     StoredKey,
-    Stores,
 )
 from mosaic_core.services.browsing import browsed
-from mosaic_core.services.drain import Drain
 from mosaic_core.services.followed import STALLED_AFTER
-from mosaic_core.services.limits import DeliveryLimits
-from mosaic_core.services.reconciliation import Reconciliation
+from mosaic_core.services.reconciliation import end_command
+from mosaic_core.services.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -144,25 +136,15 @@ class _Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reconciler:
+class Reconciler(Worker):
     """``queues`` are the lanes' real names; ``function_timeout`` is the host's limit for an invocation (seconds), and
     ``stuck_after`` how long a command may stay without a word before it is ended although nothing says that its message
     is gone: longer than any message lives."""
 
-    stores: Stores
     browser: QueueBrowser
-    publisher: EventPublisher
-    clock: Clock
     queues: Mapping[Lane, str]
-    policy_version: str
     function_timeout: float = 600.0
     stuck_after: timedelta = timedelta(seconds=table.STUCK_AFTER.default)
-    limits: DeliveryLimits = field(default_factory=DeliveryLimits)
-    drain: Drain = field(default_factory=Drain)
-    handlers: Mapping[Lane, LaneHandler] = field(default_factory=dict)
-    producers: Collection[Lane] = frozenset()
-    jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
-    new_token: Callable[[], str] = lambda: uuid.uuid4().hex
 
     async def tick(self) -> ReconcileReport:
         """Raises `StoreUnreachableError` where not even the list of commands can be read."""
@@ -327,28 +309,21 @@ class Reconciler:
 
     async def _end(self, lane: Lane, queue: str, candidate: _Candidate) -> ReconcileReport:
         """Never raises: one command that cannot be ended stops no other."""
-        now, record = self.clock.now(), candidate.record
-        message = IncomingMessage(
-            queue=queue,
-            body=record.envelope.encode(),
-            lock_token="",
-            message_id=candidate.message_id,
-            sequence_number=candidate.sequence_number,
-            delivery_count=1,
-            enqueued_at=now,
-            correlation_id=candidate.envelope.correlation_id,
-        )
+        record = candidate.record
         extra = {"commandId": record.command_id, "queue": queue, "code": candidate.code}
         try:
-            settlement = await Reconciliation(
+            settlement = await end_command(
                 self,
                 lane,
-                message,
-                candidate.envelope,
+                queue,
                 record,
+                candidate.envelope,
+                candidate.key,
+                message_id=candidate.message_id,
+                sequence_number=candidate.sequence_number,
                 code=candidate.code,
                 rationale=candidate.rationale,
-            ).end(candidate.key)
+            )
             match settlement:
                 case DeadLetter():
                     log.error("a command that nothing would have ended is rejected", extra=extra)

@@ -10,9 +10,9 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from pydantic import BaseModel
 
@@ -40,12 +40,29 @@ type Look = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen[T: BaseModel]:
-    """An answer, what stands for its content (an entity tag), and how to look whether it has changed since.
-    ``is_news``: it holds what changed since a time that the caller named, so there is nothing to wait for."""
+class Written[T: BaseModel]:
+    """An answer with its JSON text, and what stands for its content: an entity tag."""
 
     answer: T
+    text: str
     tag: str
+
+    @classmethod
+    def of(cls, answer: T, *, without: Set[str] = frozenset()) -> Self:
+        """Written once, for both: a weak tag of the content but for the fields that are another's in each answer."""
+        content = answer.model_dump_json(by_alias=True, exclude=set(without))
+        tag = f'W/"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
+        own = answer.model_dump_json(by_alias=True, include=set(without)) if without else "{}"
+        parts = [part for part in (own[1:-1], content[1:-1]) if part]
+        return cls(answer, f"{{{','.join(parts)}}}", tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen[T: BaseModel]:
+    """An answer, and how to look whether it has changed since. ``is_news``: it holds what changed since a time that
+    the caller named, so there is nothing to wait for."""
+
+    written: Written[T]
     look: Look
     is_news: bool = False
 
@@ -55,16 +72,9 @@ class Waited[T: BaseModel]:
     """What there is after a wait. ``is_known``: the caller has seen just that. ``retry_after``: seconds to stay away,
     where there was no place to wait in."""
 
-    answer: T
-    tag: str
+    written: Written[T]
     is_known: bool = False
     retry_after: int | None = None
-
-
-def entity_tag(answer: BaseModel, *, without: set[str]) -> str:
-    """A weak tag of an answer's content, but for the fields that are another's in each answer."""
-    content = answer.model_dump_json(by_alias=True, exclude=without)
-    return f'W/"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
 
 
 def is_same_tag(seen: str, tag: str) -> bool:
@@ -99,7 +109,7 @@ class Waiting:
         that is the change. Without one it is what changes from this call on, unless the answer is news already.
         """
         found = await read()
-        first = found.tag
+        first = found.written.tag
         news = not is_same_tag(seen, first) if seen else found.is_news
         if news or not seconds or self.drain.draining:
             return self._waited(found, seen)
@@ -108,7 +118,7 @@ class Waiting:
         self._taken[household_id] += 1
         try:
             end, pause = self.monotonic() + seconds, FIRST_LOOK_SECONDS
-            while found.tag == first and not self.drain.draining and (left := end - self.monotonic()) > 0:
+            while found.written.tag == first and not self.drain.draining and (left := end - self.monotonic()) > 0:
                 await self.drain.pause(self.sleep(min(pause, left)))
                 pause = min(pause * _GROWTH, LONGEST_PAUSE_SECONDS)
                 over = self.monotonic() >= end or self.drain.draining
@@ -122,5 +132,5 @@ class Waiting:
         return self._waited(found, seen)
 
     def _waited[T: BaseModel](self, found: Seen[T], seen: str, retry_after: int | None = None) -> Waited[T]:
-        known = bool(seen) and is_same_tag(seen, found.tag)
-        return Waited(found.answer, found.tag, is_known=known, retry_after=retry_after)
+        known = bool(seen) and is_same_tag(seen, found.written.tag)
+        return Waited(found.written, is_known=known, retry_after=retry_after)

@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import TypeAdapter, ValidationError
 
+from mosaic_local.broker import control
 from mosaic_local.broker.admin_hubs import GROUPS, HubAdmin
 from mosaic_local.broker.atom import BUS, RefusedError, description, error, feed, moment, text, wrap, xml
 from mosaic_local.broker.config import ENTITY_NAME
@@ -57,6 +58,8 @@ async def start_admin(
     """Serves on a socket that listens already, until `stack` closes."""
     admin = _Admin(entities)
     app = web.Application(middlewares=[admin.guard], client_max_size=_MAX_BODY)
+    if entities.testing:
+        control.add_routes(app, entities)
     app.router.add_get("/$Resources/{kind}", admin.list_entities)
     app.router.add_get("/$namespaceinfo", admin.namespace)
     app.router.add_get("/{name:.+}", admin.get)

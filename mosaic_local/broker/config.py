@@ -56,6 +56,8 @@ class BrokerConfig(_Model):
     key_file: Path | None = None
     sas_key_name: str | None = None
     sas_key: str | None = None
+    testing: bool = False
+    """Whether the administration endpoint moves the clock and makes faults (`broker/control.py`)."""
     queues: list[QueueConfig] = []
     event_hubs: list[EventHubConfig] = []
 

@@ -41,6 +41,7 @@ class Connection(Peer, asyncio.Protocol):
         self._socket: asyncio.Transport | None = None
         self._paused = False
         self._closing = False
+        self._silent = self._late = False
         self._collector = Collector()
         self._proton = proton.Connection()
         self._proton.collect(self._collector)
@@ -154,8 +155,20 @@ class Connection(Peer, asyncio.Protocol):
     def flush(self) -> None:
         """Sends what proton has ready; called when everything that it follows from is committed."""
         socket = self._socket
-        if socket is None or self._paused:
+        if socket is None or self._paused or self._silent or self._late:
             return
+        if delay := self.entities.faults.delay():
+            self._late = True
+            asyncio.get_running_loop().call_later(delay, self._flush_late)
+            return
+        self._send_pending(socket)
+
+    def _flush_late(self) -> None:
+        self._late = False
+        if self._socket is not None and not self._paused and not self._silent:
+            self._send_pending(self._socket)
+
+    def _send_pending(self, socket: asyncio.Transport) -> None:
         try:
             while not self._paused and (pending := self._engine.pending()) > 0:
                 out = self._wire.outgoing(bytes(self._engine.peek(pending)))
@@ -168,8 +181,12 @@ class Connection(Peer, asyncio.Protocol):
         except Exception as error:
             self._drop(f"cannot send: {error}")
 
+    def fall_silent(self) -> None:
+        self._silent = True
+        if self._socket is not None:
+            self._socket.pause_reading()
+
     def abort(self) -> None:
-        """Cuts the connection without sending what is waiting."""
         self._closing = True
         if self._socket is not None:
             self._socket.abort()

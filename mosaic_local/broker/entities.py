@@ -20,15 +20,12 @@ from mosaic_local.broker.config import BrokerConfig, EventHubConfig, QueueConfig
 from mosaic_local.broker.content import MAX_PROPERTIES, Content
 from mosaic_local.broker.errors import EntityDisabledError, NotFoundError, SizeExceededError
 from mosaic_local.broker.eventhub import EventHub, Group, HubSettings, Partition, Retention
+from mosaic_local.broker.faults import Faults
 from mosaic_local.broker.journal import Journal, StoredHub, StoredQueue
 from mosaic_local.broker.queue import DEAD_LETTERS, Message, Queue, Settings
 from mosaic_local.broker.sas import Verifier
 
 log = logging.getLogger("mosaic.broker")
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Refusable(Protocol):
@@ -103,10 +100,10 @@ class QueueEntity:
         deadlines = [d for d in (self.main.next_deadline(), self.dead.next_deadline()) if d is not None]
         return min(deadlines, default=None)
 
-    def deliver(self, queue: Queue) -> None:
+    def deliver(self, queue: Queue, now: int) -> None:
         """One message to each link in turn, while there are messages and credit is left."""
         links = list(self.sources[queue])
-        now, without_credit = now_ms(), 0
+        without_credit = 0
         while queue.has_ready and without_credit < len(links):
             link = links[self._next % len(links)]
             self._next += 1
@@ -154,6 +151,9 @@ class Entities:
         self.verifier = Verifier(config.sas_key_name, config.sas_key or "") if config.sas_key_name else None
         self.queues: dict[str, QueueEntity] = {}
         self.hubs: dict[str, HubEntity] = {}
+        self.testing = config.testing
+        self.faults = Faults()
+        self._ahead = 0
         self._ids = itertools.count(1)
         self._touched: dict[QueueEntity, None] = {}
         self._written: dict[tuple[HubEntity, int], None] = {}
@@ -161,6 +161,19 @@ class Entities:
         self._turn_due = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._restore(config)
+
+    def now(self) -> int:
+        """The broker's time, milliseconds since 1970."""
+        return time.time_ns() // 1_000_000 + self._ahead
+
+    def advance(self, milliseconds: int) -> None:
+        """Time jumps forward: what falls due meanwhile (locks, schedules, times to live) is due at once. Connections,
+        their heartbeats and their tokens go by the machine's clock as before."""
+        self._ahead += milliseconds
+        for entity in self.queues.values():
+            if entity.timer is not None:
+                entity.timer.cancel()
+            self._due(entity)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -186,7 +199,7 @@ class Entities:
     # -- changes ---------------------------------------------------------------------------------------------------
 
     def create_queue(self, shown: str, settings: Settings) -> QueueEntity:
-        now = now_ms()
+        now = self.now()
         entity = QueueEntity(StoredQueue(shown, settings, now, now, 0), self.journal, self._next_id)
         self.journal.write_queue(entity.stored())
         self.queues[entity.name] = entity
@@ -195,7 +208,7 @@ class Entities:
     def update_queue(self, entity: QueueEntity, settings: Settings) -> None:
         """New settings; links that they no longer allow are detached."""
         self.journal.commit()
-        entity.settings, entity.updated = settings, now_ms()
+        entity.settings, entity.updated = settings, self.now()
         self.journal.write_queue(entity.stored())
         refused = EntityDisabledError(f"queue {entity.shown} is {settings.status.value}")
         for queue, sources in entity.sources.items():
@@ -220,7 +233,7 @@ class Entities:
             link.refuse(gone)
 
     def create_hub(self, shown: str, settings: HubSettings) -> HubEntity:
-        now = now_ms()
+        now = self.now()
         self.journal.write_hub(shown.lower(), now)
         hub = EventHub(shown, settings.partitions, (), now, recorder=self.journal)
         hub.settings = settings
@@ -230,7 +243,7 @@ class Entities:
 
     def update_hub(self, entity: HubEntity, settings: HubSettings) -> None:
         """The number of partitions stays."""
-        entity.hub.settings, entity.hub.updated = settings, now_ms()
+        entity.hub.settings, entity.hub.updated = settings, self.now()
         self.journal.write_hub_definition(entity.hub)
 
     def delete_hub(self, entity: HubEntity) -> None:
@@ -243,7 +256,7 @@ class Entities:
 
     def put_group(self, entity: HubEntity, shown: str, metadata: str | None) -> Group:
         """Makes a consumer group, or changes the one of this name."""
-        now = now_ms()
+        now = self.now()
         group = entity.hub.groups.setdefault(shown.lower(), Group(shown, now, now))
         group.metadata, group.updated = metadata, now
         self.journal.write_hub_definition(entity.hub)
@@ -268,13 +281,13 @@ class Entities:
         for content in contents:
             if len(content.application) + len(content.properties) > MAX_PROPERTIES:
                 raise SizeExceededError(f"the properties of a message are larger than {MAX_PROPERTIES} bytes")
-        now = now_ms()
+        now = self.now()
         sequences = [entity.main.put(content.with_message_id(), now).sequence for content in contents]
         self.touch(entity)
         return sequences
 
     def publish(self, entity: HubEntity, partition: Partition, contents: list[Content]) -> None:
-        now = now_ms()
+        now = self.now()
         for content in contents:
             partition.append(content, now)
         self._written[entity, partition.index] = None
@@ -304,7 +317,7 @@ class Entities:
         for entity in touched:
             for queue, sources in entity.sources.items():
                 if sources:
-                    entity.deliver(queue)
+                    entity.deliver(queue, self.now())
         for hub, index in written:
             for reader in list(hub.readers[index]):
                 _guarded(reader)
@@ -331,12 +344,12 @@ class Entities:
             if entity.timer_at <= deadline:
                 return
             entity.timer.cancel()
-        delay = max(deadline - now_ms(), 0) / 1000 + 0.001
+        delay = max(deadline - self.now(), 0) / 1000 + 0.001
         entity.timer, entity.timer_at = self._loop.call_later(delay, self._due, entity), deadline
 
     def _due(self, entity: QueueEntity) -> None:
         entity.timer = None
-        now = now_ms()
+        now = self.now()
         entity.main.tick(now)
         entity.dead.tick(now)
         self.touch(entity)
@@ -348,7 +361,7 @@ class Entities:
 
     def _restore(self, config: BrokerConfig) -> None:
         stored = self.journal.queues()
-        now = now_ms()
+        now = self.now()
         for queue in config.queues:
             old = stored.get(queue.name.lower())
             settings = _settings(queue)

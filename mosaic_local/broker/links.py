@@ -11,7 +11,7 @@ from proton import Condition, Delivery, Terminus, symbol
 
 from mosaic_local.broker import management
 from mosaic_local.broker.content import Content, last_enqueued, owned, split_batch
-from mosaic_local.broker.entities import HubEntity, QueueEntity, now_ms
+from mosaic_local.broker.entities import HubEntity, QueueEntity
 from mosaic_local.broker.errors import (
     BrokerError,
     LinkStolenError,
@@ -23,6 +23,7 @@ from mosaic_local.broker.errors import (
     SizeExceededError,
 )
 from mosaic_local.broker.eventhub import Partition
+from mosaic_local.broker.faults import Fault
 from mosaic_local.broker.paths import path_of
 from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.queue import Message, Queue
@@ -177,7 +178,12 @@ class QueueTarget(Target):
 
     def accept(self, raw: bytes, batch: bool) -> None:
         contents = [Content.decode(one) for one in (split_batch(raw) if batch else (raw,))]
+        faults = self.connection.entities.faults
+        if faults.strikes(Fault.DUPLICATE, self.entity.name):
+            contents = [content.with_message_id() for content in contents] * 2
         self.connection.entities.send(self.entity, contents)
+        if faults.strikes(Fault.SEND_UNANSWERED, self.entity.name):
+            self.connection.abort()
 
     def closed(self) -> None:
         if self in self.entity.targets:
@@ -224,6 +230,11 @@ class QueueSource(Endpoint):
         self.connection.entities.touch(self.entity)
 
     def send(self, message: Message) -> None:
+        faults = self.connection.entities.faults
+        if faults.strikes(Fault.CUT, self.entity.name):
+            self.connection.abort()
+        elif faults.strikes(Fault.SILENT, self.entity.name):
+            self.connection.fall_silent()
         token = message.token or os.urandom(16)
         delivery = self.link.delivery(token)
         self.link.stream(message.encode())
@@ -246,8 +257,14 @@ class QueueSource(Endpoint):
         if token is None or not (state or delivery.settled):
             return
         delivery.token = None
+        faults, name = self.connection.entities.faults, self.entity.name
+        if faults.strikes(Fault.SETTLEMENT_LOST, name):
+            self.connection.abort()
+            return
         if state:
             try:
+                if faults.strikes(Fault.LOCK_LOST, name):
+                    self.queue.lose(token, self.connection.entities.now())
                 settled = self._settle(token, state, delivery.remote)
                 if not settled:
                     raise LockLostError("the lock supplied is invalid: it ran out, or the message was settled before")
@@ -256,11 +273,13 @@ class QueueSource(Endpoint):
                 delivery.local.condition = condition_of(error)
                 delivery.update(Delivery.REJECTED)
         delivery.settle()
+        if faults.strikes(Fault.SETTLEMENT_UNANSWERED, name):
+            self.connection.abort()
         self.connection.entities.touch(self.entity)
         self.connection.changed()
 
     def _settle(self, token: bytes, state: int, remote: Any) -> bool:
-        now = now_ms()
+        now = self.connection.entities.now()
         if state == Delivery.ACCEPTED:
             return self.queue.complete(token, now)
         if state == Delivery.RELEASED:
@@ -316,7 +335,9 @@ class HubSource(Endpoint):
             events = self.partition.read(self.position, min(credit, 100))
             last = b""
             if events and self.tells_last:
-                last = last_enqueued(self.partition.next - 1, self.partition.last_enqueued, now_ms())
+                last = last_enqueued(
+                    self.partition.next - 1, self.partition.last_enqueued, self.connection.entities.now()
+                )
             for event in events:
                 delivery = link.delivery(os.urandom(16))
                 link.stream(event.content.for_hub(event.sequence, event.enqueued, last))

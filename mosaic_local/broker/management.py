@@ -12,7 +12,7 @@ from typing import Any
 from proton import UNDESCRIBED, Array, Data, Message, int32, symbol, timestamp
 
 from mosaic_local.broker.content import Content, owned
-from mosaic_local.broker.entities import Entities, QueueEntity, now_ms
+from mosaic_local.broker.entities import Entities, QueueEntity
 from mosaic_local.broker.errors import (
     ArgumentError,
     BrokerError,
@@ -23,6 +23,7 @@ from mosaic_local.broker.errors import (
     NotImplementedByBrokerError,
     SizeExceededError,
 )
+from mosaic_local.broker.faults import Fault
 from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.queue import Queue
 
@@ -131,22 +132,24 @@ def _execute(connection: Peer, path: str, request: Request) -> Any:
         connection.entities.touch(entity)
 
 
-def _renew(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
-    now = now_ms()
+def _renew(entities: Entities, _: QueueEntity, queue: Queue, body: Body) -> Any:
+    now = entities.now()
     until = [queue.renew(_token(token), now) for token in body["lock-tokens"]]
     if None in until:
         raise LockLostError("the lock supplied is invalid: it ran out, or the message was settled before")
     return {"expirations": Array(UNDESCRIBED, Data.TIMESTAMP, *(timestamp(one) for one in until))}
 
 
-def _dispose(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
+def _dispose(entities: Entities, entity: QueueEntity, queue: Queue, body: Body) -> Any:
     if body.get("session-id"):
         raise NotImplementedByBrokerError("sessions are not implemented by this broker")
-    now, status = now_ms(), str(body["disposition-status"])
+    now, status = entities.now(), str(body["disposition-status"])
     properties = plain(body.get("properties-to-modify"))
     reason, description = text(body.get("deadletter-reason")), text(body.get("deadletter-description"))
     settled = True
     for token in map(_token, list(body["lock-tokens"])):
+        if entities.faults.strikes(Fault.LOCK_LOST, entity.name):
+            queue.lose(token, now)
         if status == "completed":
             settled &= queue.complete(token, now)
         elif status == "abandoned":
@@ -176,12 +179,12 @@ def _peek(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
     return {"messages": found} if found else 204
 
 
-def _receive_deferred(_: Entities, entity: QueueEntity, queue: Queue, body: Body) -> Any:
+def _receive_deferred(entities: Entities, entity: QueueEntity, queue: Queue, body: Body) -> Any:
     entity.check_receive(queue)
     sequences = [int(number) for number in body["sequence-numbers"]]
     lock = int(body["receiver-settle-mode"]) == 1
     tokens = [os.urandom(16) for _ in sequences] if lock else None
-    found = queue.receive_deferred(sequences, tokens, now_ms())
+    found = queue.receive_deferred(sequences, tokens, entities.now())
     if found is None:
         raise MessageNotFoundError("a message with this sequence number is not there, not deferred, or locked")
     return {

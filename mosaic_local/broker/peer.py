@@ -33,6 +33,14 @@ class Peer(ABC):
         """Something was handed to proton that is to be sent at the end of the turn."""
 
     @abstractmethod
+    def abort(self) -> None:
+        """Cuts the connection without sending what is waiting."""
+
+    @abstractmethod
+    def fall_silent(self) -> None:
+        """Nothing more goes out, and what comes in is not read: a peer that is gone without a word."""
+
+    @abstractmethod
     def asks_for_last(self, link: Any) -> bool:
         """Whether the receiver on this link wants to be told the last enqueued event of its partition."""
 

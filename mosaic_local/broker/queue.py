@@ -297,7 +297,7 @@ class Queue:
         """Does what has fallen due: locks that ran out, scheduled messages, ends of times to live."""
         while self._timers and self._timers[0][0] <= now:
             when, _, message = heapq.heappop(self._timers)
-            if message.timer != when or self._messages.get(message.sequence) is not message:
+            if self._is_stale(when, message):
                 continue
             message.timer = -1
             if message.token is not None:
@@ -317,7 +317,13 @@ class Queue:
 
     def next_deadline(self) -> int | None:
         """When `tick` has something to do at the earliest."""
+        while self._timers and self._is_stale(self._timers[0][0], self._timers[0][2]):
+            heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
+
+    def _is_stale(self, when: int, message: Message) -> bool:
+        """Of a timer: its message is gone, or waits for another time now."""
+        return message.timer != when or self._messages.get(message.sequence) is not message
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -364,6 +370,12 @@ class Queue:
         message.token, message.locked_until = token, now + self.settings.lock_ms
         self._locked[token] = message
         self._watch(message)
+
+    def lose(self, token: bytes, now: int) -> None:
+        """The lock runs out now, whatever was left of it."""
+        message = self._locked.get(token)
+        if message is not None:
+            message.locked_until = now
 
     def _unlock(self, token: bytes, now: int) -> Message | None:
         message = self._locked.pop(token, None)

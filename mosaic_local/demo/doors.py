@@ -91,7 +91,12 @@ class Doors:
 
     async def left(self) -> int:
         """How many messages are still in the queues, scheduled and locked ones included."""
-        return sum(map(len, await asyncio.gather(*(self._peek(queue, None) for queue in queues()))))
+        return len(await self.waiting())
+
+    async def waiting(self) -> list[tuple[str, ServiceBusReceivedMessage]]:
+        """(queue, message) of every message that is still in a queue, scheduled and locked ones included."""
+        found = await asyncio.gather(*(self._peek(queue, None) for queue in queues()))
+        return [(queue, message) for queue, part in zip(queues(), found, strict=True) for message in part]
 
     async def _peek(self, queue: str, part: ServiceBusSubQueue | None) -> list[ServiceBusReceivedMessage]:
         """Every message of the queue, or of its dead letters."""

@@ -70,6 +70,7 @@ class _Process:
         self._exit = 0
         self._stop_requested = False
         self._ended = threading.Event()
+        self._wakeup: tuple[socket.socket, socket.socket] | None = None
 
     def run(self) -> int:
         from mosaic_local.telemetry import Telemetry
@@ -121,7 +122,7 @@ class _Process:
     def _watch_signals(self) -> None:
         """The host stops on SIGTERM whatever handler the app has put in the place of ours: the interpreter writes each
         signal's number to a socket before any handler runs."""
-        ours, theirs = socket.socketpair()
+        ours, theirs = self._wakeup = socket.socketpair()
         for end in (ours, theirs):
             end.setblocking(False)
         before: list[int] = []

@@ -16,6 +16,9 @@ from mosaic_local.host.errors import HostConfigurationError
 _PERCENT = re.compile(r"%([^%]+)%")
 _TIMESPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,7}))?")
 
+_COMMENT = re.compile(r'(?P<text>"(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.S)
+"""What the platform's reader of JSON passes over; a text may hold the same signs."""
+
 _OVERRIDE = re.compile(r"AzureFunctionsJobHost(?:__|:)(?P<path>.+)", re.IGNORECASE)
 
 # Every host.json key that this host knows. False: accepted and without effect here, since it steers something that
@@ -127,7 +130,7 @@ class HostJson:
 
         Raises HostConfigurationError naming every key that is unknown or has an unusable value."""
         try:
-            raw = json.loads(path.read_text("utf-8"))
+            raw = json.loads(_COMMENT.sub(lambda found: found["text"] or "", path.read_text("utf-8-sig")))
         except FileNotFoundError:
             raise HostConfigurationError(f"there is no host.json beside the function app ({path})") from None
         except ValueError as exc:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 from yarl import URL
 
 from mosaic_local.host.errors import HostConfigurationError
@@ -41,27 +41,23 @@ class Cors:
             raise HostConfigurationError("CORS: any origin (*) with credentials is not allowed; name the origins")
         return cls(frozenset({ANY} if ANY in wanted else {origin.lower() for origin in wanted}), credentials)
 
-    def middleware(self) -> Middleware:
-        """For all that the host answers, its own endpoints and errors included."""
+    def install(self, app: web.Application) -> None:
+        """For all that the host answers, its own endpoints, errors and streams included."""
 
         @web.middleware
-        async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
-            origin = request.headers.get("Origin")
-            if origin is None:
+        async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if not _is_preflight(request):
                 return await handler(request)
-            if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-                answer: web.StreamResponse = web.Response(status=204)
-                self._allow(origin, answer, request)
-                return answer
-            try:
-                answer = await handler(request)
-            except web.HTTPException as refused:
-                self._allow(origin, refused)
-                raise
-            self._allow(origin, answer)
+            answer = web.Response(status=204)
+            self._allow(request.headers["Origin"], answer, request)
             return answer
 
-        return cors
+        async def prepare(request: web.Request, answer: web.StreamResponse) -> None:
+            if "Origin" in request.headers and not _is_preflight(request):
+                self._allow(request.headers["Origin"], answer)
+
+        app.middlewares.append(preflight)
+        app.on_response_prepare.append(prepare)
 
     def _allow(self, origin: str, answer: web.StreamResponse, preflight: web.Request | None = None) -> None:
         """Nothing is said to an origin that is not allowed: its browser keeps the answer from the page."""
@@ -76,6 +72,11 @@ class Cors:
             if wanted := preflight.headers.get("Access-Control-Request-Headers"):
                 answer.headers["Access-Control-Allow-Headers"] = wanted
             answer.headers["Access-Control-Allow-Methods"] = preflight.headers["Access-Control-Request-Method"]
+
+
+def _is_preflight(request: web.BaseRequest) -> bool:
+    headers = request.headers
+    return request.method == "OPTIONS" and "Origin" in headers and "Access-Control-Request-Method" in headers
 
 
 def _is_origin(text: str) -> bool:

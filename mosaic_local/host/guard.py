@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
 import signal
 import socket
@@ -17,17 +18,46 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-_REQUEST, _ANSWERED, _HELD, _SETTLED, _FILE = b"R", b"A", b"H", b"S", b"F"
+_REQUEST, _ANSWERED, _FILE = b"R", b"A", b"F"
 _MAX_RECORD = 4096
+_SLOTS, _SLOT_BYTES = 4096, 512
 _ANSWER = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _FILE_NAME = "in-hand.json"
+
+
+class InHand:
+    """Records in memory that both processes see: one is put and taken back without a word to the other."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _SLOTS * _SLOT_BYTES)
+        self._free = list(range(_SLOTS))
+
+    def put(self, record: bytes) -> int | None:
+        """Its slot; None where there is no room, and nothing is kept."""
+        if not self._free or len(record) > _SLOT_BYTES - 2:
+            return None
+        slot = self._free.pop()
+        at = slot * _SLOT_BYTES
+        self._memory[at + 2 : at + 2 + len(record)] = record
+        self._memory[at : at + 2] = len(record).to_bytes(2, "big")  # last: from now on it counts
+        return slot
+
+    def take_back(self, slot: int) -> None:
+        self._memory[slot * _SLOT_BYTES : slot * _SLOT_BYTES + 2] = b"\0\0"
+        self._free.append(slot)
+
+    def records(self) -> list[bytes]:
+        memory = self._memory
+        starts = range(0, _SLOTS * _SLOT_BYTES, _SLOT_BYTES)
+        sizes = ((at + 2, int.from_bytes(memory[at : at + 2], "big")) for at in starts)
+        return [memory[at : at + size] for at, size in sizes if size]
 
 
 class Guard:
     """The host's side. Without the other (not on Linux, or it is gone) nothing is told, and nothing fails."""
 
-    def __init__(self, channel: socket.socket | None = None) -> None:
-        self._channel = channel
+    def __init__(self, channel: socket.socket | None = None, in_hand: InHand | None = None) -> None:
+        self._channel, self._in_hand = channel, in_hand
         self._requests = 0
 
     @contextlib.contextmanager
@@ -42,11 +72,15 @@ class Guard:
         finally:
             answering.begins()
 
-    def held(self, queue: str, token: str) -> None:
-        self._tell(_HELD + json.dumps([queue, token]).encode())
-
-    def settled(self, queue: str, token: str) -> None:
-        self._tell(_SETTLED + json.dumps([queue, token]).encode())
+    @contextlib.contextmanager
+    def held(self, queue: str, token: str) -> Iterator[None]:
+        """While this message is in hand."""
+        slot = self._in_hand.put(json.dumps([queue, token]).encode()) if self._in_hand is not None else None
+        try:
+            yield
+        finally:
+            if slot is not None and self._in_hand is not None:
+                self._in_hand.take_back(slot)
 
     def writes_to(self, state_dir: Path) -> None:
         self._tell(_FILE + str(state_dir / _FILE_NAME).encode())
@@ -68,11 +102,11 @@ class Answering:
 
     def __init__(self, guard: Guard, number: bytes) -> None:
         self._guard, self.number = guard, number
-        self._begun = False
+        self.begun = False
 
     def begins(self) -> None:
-        if not self._begun:
-            self._begun = True
+        if not self.begun:
+            self.begun = True
             self._guard._tell(_ANSWERED + self.number)
 
 
@@ -94,28 +128,30 @@ def start() -> Guard:
     if sys.platform != "linux":  # no sockets with records there
         return Guard()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    in_hand = InHand()
     if os.fork() == 0:
         ours.close()
-        _stand_by(theirs)
+        _stand_by(theirs, in_hand)
     theirs.close()
-    return Guard(ours)
+    # A process that the app forks must not keep the channel open after this one has crashed.
+    os.register_at_fork(after_in_child=ours.close)
+    return Guard(ours, in_hand)
 
 
-def _stand_by(channel: socket.socket) -> NoReturn:
+def _stand_by(channel: socket.socket, in_hand: InHand) -> NoReturn:
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1):  # whoever reads the host's output must see its end
             os.dup2(nothing, descriptor)
-        _watch(channel)
+        _watch(channel, in_hand)
     finally:
         os._exit(0)
 
 
-def _watch(channel: socket.socket) -> None:
+def _watch(channel: socket.socket, in_hand: InHand) -> None:
     waiting: dict[bytes, int] = {}
-    in_hand: dict[bytes, None] = {}
     file: Path | None = None
     while True:
         record, descriptors, _, _ = socket.recv_fds(channel, _MAX_RECORD, 1)
@@ -126,15 +162,11 @@ def _watch(channel: socket.socket) -> None:
             waiting[rest] = descriptors[0]
         elif kind == _ANSWERED and rest in waiting:
             os.close(waiting.pop(rest))
-        elif kind == _HELD:
-            in_hand[rest] = None
-        elif kind == _SETTLED:
-            in_hand.pop(rest, None)
         elif kind == _FILE:
             file = Path(os.fsdecode(rest))
-    if file is not None and in_hand:
+    if file is not None and (left := in_hand.records()):
         with contextlib.suppress(OSError):
-            file.write_bytes(b"[" + b",".join(in_hand) + b"]")
+            file.write_bytes(b"[" + b",".join(left) + b"]")
     for descriptor in waiting.values():
         with contextlib.suppress(OSError), socket.socket(fileno=descriptor) as connection:
             connection.send(_ANSWER)

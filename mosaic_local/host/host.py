@@ -17,7 +17,7 @@ from mosaic_local.host.intake import Bounds, body_bytes
 from mosaic_local.host.invocations import Invoker
 from mosaic_local.host.servicebus import ServiceBusListener
 from mosaic_local.host.settlement import Settlement
-from mosaic_local.host.timers import TimerListener
+from mosaic_local.host.timers import TIMERS, TimerListener
 from mosaic_local.host.worker import Worker
 
 log = logging.getLogger("Host.General")
@@ -114,6 +114,13 @@ class Host:
         )
         metadata = await asyncio.wrap_future(load)
         self._functions = read_functions(metadata, self._host_json, os.environ)
+        if self._worker.http_uri:
+            try:
+                await self._http.forward_to(self._worker.http_uri)
+            except TimeoutError:
+                raise HostError(
+                    f"the web server of the app's HTTP extension does not answer at {self._worker.http_uri}"
+                ) from None
         for function in self._functions:
             if function.disabled:
                 log.warning("function %s is disabled by an app setting", function.name)
@@ -123,17 +130,17 @@ class Host:
                 )
             elif isinstance(function.trigger, TimerTrigger):
                 self._timers[function.name] = TimerListener(
-                    function, function.trigger, self._config.state_dir, self._invoker
+                    function, function.trigger, self._config.state_dir, self._invoker, self._guard
                 )
         await asyncio.gather(*(listener.open() for listener in self._queues.values()))
 
     def _set_log_levels(self) -> None:
         """host.json filters what the worker's root logger lets through, which is INFO and above as on the platform."""
-        levels = self._host_json.log_levels.values()
+        levels = [self._host_json.log_level(""), *self._host_json.log_levels.values()]
         debug = os.environ.get(_DEBUG_SETTING, "").lower() in ("1", "true", "t", "yes", "y")
-        lowest = min([self._host_json.log_level(""), *levels])
-        logging.getLogger().setLevel(max(lowest, logging.DEBUG if debug else logging.INFO))
-        if len(set(levels)) > 1:
+        root = max(min(levels), logging.DEBUG if debug else logging.INFO)
+        logging.getLogger().setLevel(root)
+        if any(level > root for level in levels):
             for handler in logging.getLogger().handlers:
                 handler.addFilter(self._wanted)
 
@@ -148,17 +155,17 @@ class Host:
     def go(self) -> None:
         """Lets every trigger fire."""
         self.state = "Running"
-        self._left = asyncio.create_task(self._abandon_left())
+        left = left_in_hand(self._config.state_dir)
+        self._abandoning = asyncio.create_task(self._abandon_left(left))
         self._http.serve(self._functions)
         for queue in self._queues.values():
             queue.start()
-        for timer in self._timers.values():
-            timer.start()
+        for name, timer in self._timers.items():
+            timer.start(crashed=(TIMERS, name) in left)
         log.info("host running: %d functions, HTTP on port %d", len(self._functions), self.http_port)
 
-    async def _abandon_left(self) -> None:
-        """What the process before this one had in hand when it crashed."""
-        left = left_in_hand(self._config.state_dir)
+    async def _abandon_left(self, left: list[tuple[str, str]]) -> None:
+        """The messages that the process before this one had in hand when it crashed."""
         for queue in self._queues.values():
             tokens = [token for name, token in left if name == queue.name]
             if tokens:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable
 from email.utils import formatdate
 from typing import Any, Protocol
 
+import aiohttp
 from aiohttp import web
 from yarl import URL
 
 from mosaic_local.host.cors import Cors
+from mosaic_local.host.forwarding import Forwarder
 from mosaic_local.host.functions import Function, HttpTrigger, TimerTrigger
-from mosaic_local.host.guard import Guard
+from mosaic_local.host.guard import Answering, Guard
 from mosaic_local.host.intake import Bounds, Intake, RefusedError
-from mosaic_local.host.invocations import Counts, Invoker
+from mosaic_local.host.invocations import Counts, Invoker, new_id
 from mosaic_local.host.messages import InvocationResponse, RpcHttp, RpcHttpCookie, RpcTraceContext, TypedData
 from mosaic_local.host.worker import WorkerExitedError
 
@@ -52,16 +55,19 @@ class HttpServer:
     ) -> None:
         self._guard = guard or Guard()
         self._host, self._invoker, self._prefix = host, invoker, route_prefix
-        self._middlewares = [cors.middleware()] if cors is not None else []
+        self._cors = cors
         self._bounds = bounds or Bounds()
         self._intake = Intake(self._bounds)
         self._routes: list[tuple[HttpTrigger, Function]] = []
+        self._forwarder: Forwarder | None = None
         self._runner: web.AppRunner | None = None
         self._began = time.monotonic()
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port. Raises OSError where it is taken. Requests get 503 until ``serve``."""
-        app = web.Application(client_max_size=_ADMIN_BODY_BYTES, middlewares=self._middlewares)
+        app = web.Application(client_max_size=_ADMIN_BODY_BYTES)
+        if self._cors is not None:
+            self._cors.install(app)
         app.router.add_get("/admin/functions", self._list_functions)
         app.router.add_post("/admin/functions/{name}", self._run_function)
         app.router.add_get("/admin/host/status", self._status)
@@ -88,9 +94,16 @@ class HttpServer:
         """From now on requests reach these functions."""
         self._routes = [(f.trigger, f) for f in functions if isinstance(f.trigger, HttpTrigger) and not f.disabled]
 
+    async def forward_to(self, address: str) -> None:
+        """Requests are answered by the worker's own web server. Raises TimeoutError where that does not come up."""
+        self._forwarder = Forwarder(address, self._bounds)
+        await self._forwarder.open()
+
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._forwarder is not None:
+            await self._forwarder.close()
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         if self._host.state != "Running":
@@ -105,9 +118,13 @@ class HttpServer:
         return web.Response(status=404)
 
     async def _invoke(self, request: web.Request, function: Function, params: dict[str, str]) -> web.StreamResponse:
+        connection = request.transport.get_extra_info("socket") if request.transport is not None else None
         try:
+            if self._forwarder is not None:
+                async with self._intake.place():
+                    with self._guard.request(connection) as answering:
+                        return await self._stream(self._forwarder, request, function, params, answering)
             async with self._intake.taken(request) as body:
-                connection = request.transport.get_extra_info("socket") if request.transport is not None else None
                 with self._guard.request(connection):
                     return await self._run(request, function, params, body)
         except RefusedError as refused:
@@ -139,6 +156,36 @@ class HttpServer:
         except WorkerExitedError:
             return web.Response(status=500)
         return _answer(response)
+
+    async def _stream(
+        self,
+        forwarder: Forwarder,
+        request: web.Request,
+        function: Function,
+        params: dict[str, str],
+        answering: Answering,
+    ) -> web.StreamResponse:
+        """The request goes to the worker's web server, which waits for the invocation, and its answer back."""
+        invocation_id = new_id()
+        trace = RpcTraceContext(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
+        data = TypedData(http=RpcHttp(params=params))
+        running = asyncio.create_task(self._invoker.run(function, data, trace=trace, invocation_id=invocation_id))
+        try:
+            answer = await forwarder.forward(request, invocation_id, answering)
+        except BaseException as exc:
+            running.cancel()  # it may wait for a request that never gets there
+            if not isinstance(exc, aiohttp.ClientError | TimeoutError | ConnectionError):
+                raise
+            there = request.transport
+            if there is None or there.is_closing():  # who asked has gone
+                return web.Response(status=500)
+            log.error("function %s: its answer did not come to an end: %s: %s", function.name, type(exc).__name__, exc)
+            if answering.begun:
+                there.abort()  # what was begun must not look like the whole
+            return web.Response(status=500)
+        finally:
+            await asyncio.gather(running, return_exceptions=True)
+        return answer
 
     async def _list_functions(self, request: web.Request) -> web.Response:
         return web.json_response([self._describe(request.url, function) for function in self._host.functions])

@@ -74,14 +74,20 @@ class Intake:
         body does not come in time, 429 where too much is going on."""
         async with AsyncExitStack() as held:
             body = await self._body(request, held)
-            if self._outstanding >= self._bounds.outstanding:
-                raise RefusedError(429, "Too many requests are outstanding.", retry_after=1)
-            self._outstanding += 1
-            try:
-                async with self._at_work:
-                    yield body
-            finally:
-                self._outstanding -= 1
+            async with self.place():
+                yield body
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """A place at work until the context ends, with nothing read. Raises `RefusedError`: 429."""
+        if self._outstanding >= self._bounds.outstanding:
+            raise RefusedError(429, "Too many requests are outstanding.", retry_after=1)
+        self._outstanding += 1
+        try:
+            async with self._at_work:
+                yield
+        finally:
+            self._outstanding -= 1
 
     async def _body(self, request: web.BaseRequest, held: AsyncExitStack) -> bytes:
         declared = request.content_length or 0

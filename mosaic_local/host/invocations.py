@@ -30,6 +30,11 @@ class Counts:
         return self.started - self.succeeded - self.failed
 
 
+def new_id() -> str:
+    """A name, not a secret: from the OS it would cost a system call and a turn of the interpreter lock."""
+    return str(uuid.UUID(int=random.getrandbits(128), version=4))
+
+
 class Invoker:
     """Runs functions on the worker. ``on_timeout`` is called once with the function and invocation that outlived the
     limit."""
@@ -59,12 +64,13 @@ class Invoker:
         data: TypedData,
         trigger_metadata: dict[str, TypedData] | None = None,
         trace: RpcTraceContext | None = None,
+        invocation_id: str = "",
     ) -> InvocationResponse:
-        """Runs one function to its end; its failure is in the response."""
+        """Runs one function to its end; its failure is in the response. ``invocation_id``: of `new_id`, where somebody
+        has to know it before."""
         counts = self.counts.setdefault(function.name, Counts())
         counts.started += 1
-        # A name, not a secret: from the OS it would cost a system call and a turn of the interpreter lock.
-        invocation_id = str(uuid.UUID(int=random.getrandbits(128), version=4))
+        invocation_id = invocation_id or new_id()
         began = time.perf_counter()
         limit = None
         if self._timeout is not None:

@@ -36,6 +36,8 @@ class Schedule:
     def parse(cls, text: str) -> Schedule:
         """Raises ValueError that names the field. Time spans are refused: they work on dedicated plans only."""
         parts = text.split()
+        if ":" in text:
+            raise ValueError(f"the schedule {text!r} is a time span, which works on dedicated plans only; use NCRONTAB")
         if len(parts) == len(_FIELDS) - 1:
             parts = ["0", *parts]
         if len(parts) != len(_FIELDS):

@@ -20,11 +20,13 @@ from azure.servicebus.amqp import AmqpMessageBodyType
 from azure.servicebus.exceptions import MessageLockLostError
 
 from mosaic_local.host.config import HostJson
+from mosaic_local.host.errors import HostConfigurationError
 from mosaic_local.host.functions import Function, ServiceBusTrigger
 from mosaic_local.host.guard import Guard
 from mosaic_local.host.invocations import Invoker
 from mosaic_local.host.messages import RpcTraceContext, TypedData
 from mosaic_local.host.settlement import InFlight, Settlement
+from mosaic_local.host.worker import WorkerExitedError
 
 log = logging.getLogger("Host.Triggers.ServiceBus")
 
@@ -85,8 +87,13 @@ class ServiceBusListener:
 
     async def open(self) -> None:
         """Opens the first slots' links without receiving; returns when one stands, or the queue is not reachable: it is
-        then tried again and again while the host runs, as on the platform."""
-        self._client = ServiceBusClient.from_connection_string(self._trigger.connection_string, retry_total=1)
+        then tried again and again while the host runs, as on the platform. Raises HostConfigurationError."""
+        try:
+            self._client = ServiceBusClient.from_connection_string(self._trigger.connection_string, retry_total=1)
+        except ValueError as exc:
+            raise HostConfigurationError(
+                f"function {self._function.name!r}: its connection string is not usable: {exc}"
+            ) from None
         self._add_slots(min(_FIRST_SLOTS, self._host_json.max_concurrent_calls))
         await self._opened.wait()
 
@@ -205,7 +212,8 @@ class ServiceBusListener:
                         continue
                     if self._idle == 0:
                         self._add_slots(self._host_json.max_concurrent_calls - len(self._slots))
-                    await self._handle(receiver, message)
+                    with self._guard.held(self._trigger.queue, str(message.lock_token)):
+                        await self._handle(receiver, message)
                 finally:
                     self._holding -= 1
 
@@ -229,7 +237,6 @@ class ServiceBusListener:
         token = str(message.lock_token)
         entry = InFlight(receiver, message)
         self._settlement.in_flight[token] = entry
-        self._guard.held(self._trigger.queue, token)
         renewal = _Renewal(entry, self._host_json.max_auto_lock_renewal)
         succeeded = False
         try:
@@ -241,6 +248,8 @@ class ServiceBusListener:
                 _trace_context(properties),
             )
             succeeded = response.succeeded
+        except WorkerExitedError:
+            await self.halt()  # or this dying process would be given it again
         except Exception as exc:  # this message's fault or this invocation's, and no other's
             log.error(
                 "function %s: the message %s (sequence number %s) was not handled: %s: %s",
@@ -270,7 +279,6 @@ class ServiceBusListener:
                         exc,
                     )
                 self._settlement.in_flight.pop(token, None)
-                self._guard.settled(self._trigger.queue, token)
 
     def _data(self, message: ServiceBusReceivedMessage) -> TypedData:
         """The body as the trigger's data type has it: text unless that says binary. Bytes that are no UTF-8 are lost

@@ -9,10 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mosaic_local.host.functions import Function, TimerTrigger
+from mosaic_local.host.guard import Guard
 from mosaic_local.host.invocations import Invoker
 from mosaic_local.host.messages import TypedData
 
 log = logging.getLogger("Host.Triggers.Timer")
+
+TIMERS = "$timers"
+"""Where the guard keeps the names of those that run; no queue's name begins so."""
 
 _NEVER = "0001-01-01T00:00:00+00:00"
 
@@ -23,8 +27,16 @@ class TimerListener:
 
     Only monitored schedules are remembered over a restart and tell the function their status."""
 
-    def __init__(self, function: Function, trigger: TimerTrigger, state_dir: Path, invoker: Invoker) -> None:
+    def __init__(
+        self,
+        function: Function,
+        trigger: TimerTrigger,
+        state_dir: Path,
+        invoker: Invoker,
+        guard: Guard | None = None,
+    ) -> None:
         self._function, self._trigger, self._invoker = function, trigger, invoker
+        self._guard = guard or Guard()
         self._path = state_dir / "timers" / f"{function.name}.json"
         self._last: datetime | None = None
         self._next: datetime | None = None
@@ -37,8 +49,10 @@ class TimerListener:
     def listening(self) -> bool:
         return self._task is not None and not self._task.done()
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"{self._function.name}-timer")
+    def start(self, crashed: bool = False) -> None:
+        """``crashed``: this function was running when the process before this one crashed. That was a run, as on the
+        platform, whose host goes on."""
+        self._task = asyncio.create_task(self._run(crashed), name=f"{self._function.name}-timer")
 
     def run_now(self) -> None:
         """One run by hand, whatever the schedule; the schedule is not changed by it."""
@@ -53,9 +67,11 @@ class TimerListener:
                 self._task.cancel()
         await asyncio.gather(*self._by_hand, return_exceptions=True)
 
-    async def _run(self) -> None:
+    async def _run(self, crashed: bool) -> None:
         now = datetime.now(UTC)
         self._load()
+        if crashed:
+            self._advance(now)
         past_due = self._monitored and self._next is not None and self._next < now
         if self._next is None:
             self._next = self._trigger.schedule.next_after(now)
@@ -87,7 +103,8 @@ class TimerListener:
             "IsPastDue": past_due,
         }
         async with self._turn:
-            await self._invoker.run(self._function, TypedData(json=json.dumps(info)))
+            with self._guard.held(TIMERS, self._function.name):
+                await self._invoker.run(self._function, TypedData(json=json.dumps(info)))
 
     def _status(self) -> dict[str, str | None]:
         last = self._last.isoformat() if self._last else _NEVER

@@ -51,6 +51,8 @@ class Worker:
         self._invoked: dict[str, str] = {}
         self._answers: set[asyncio.Future[InvocationResponse]] = set()
         self._exited = False
+        self.http_uri = ""
+        """Where an extension's web server takes HTTP requests; "": they come as invocations."""
 
     def current_function(self) -> str | None:
         """The function that the caller's code runs in, on whatever thread; None outside of one."""
@@ -79,6 +81,7 @@ class Worker:
             self._wrap(worker_init_request=WorkerInitRequest(_HOST_VERSION, str(self._app)))
         )
         self._check(init.result)
+        self.http_uri = str(init.capabilities.get("HttpUri", ""))
         found = await runtime.functions_metadata_request(self._wrap())
         self._check(found.result)
         functions: list[RpcFunctionMetadata] = list(found.function_metadata_results or ())
@@ -102,7 +105,7 @@ class Worker:
         trace: RpcTraceContext | None = None,
     ) -> InvocationResponse:
         """Runs one function and returns what the worker answers. Raises WorkerExitedError, and nothing for what the
-        function does else."""
+        function does else. Cancelled, it cancels the function."""
         if self._exited:
             raise WorkerExitedError
         request = InvocationRequest(
@@ -117,9 +120,12 @@ class Worker:
         self._answers.add(answer)
         answer.add_done_callback(self._answers.discard)
 
+        begun: list[asyncio.Task[None]] = []
+
         def start() -> None:
             # A task of its own per invocation: the worker attaches the trace context to it.
             task = self._loop.create_task(run())
+            begun.append(task)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -139,7 +145,11 @@ class Worker:
                 self._invoked.pop(invocation_id, None)
 
         self._loop.call_soon_threadsafe(start)
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in begun])
+            raise
 
     def fail_all(self) -> None:
         """On the host's loop: the worker's has ended; no invocation comes to an end by itself."""

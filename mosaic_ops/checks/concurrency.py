@@ -41,7 +41,7 @@ ALLOWED: Final[Mapping[tuple[str, str, str], str]] = {
     ("mosaic_core/bootstrap.py", "drain_at_exit", "run_coroutine_threadsafe"): (
         "the interpreter ends: it waits for the last delivery and closes the links"
     ),
-    ("mosaic_core/services/delivery.py", "Delivery._step_lane", "ensure_future"): (
+    ("mosaic_core/services/delivery/lane.py", "_attend", "ensure_future"): (
         "the lane's own task, so that a drain or a lost lease ends the lane and not the delivery; waited for there"
     ),
     ("mosaic_core/computing.py", "compute", "shield"): "a thread cannot be cut off: it is told to stop, and waited for",

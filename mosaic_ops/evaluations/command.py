@@ -106,7 +106,7 @@ def predict(
     source: Annotated[Path, typer.Option("--in", metavar="FILE", help="JSON Lines to predict on")],
     target: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the predictions go, JSON Lines")],
     ledger: Annotated[
-        Path | None, typer.Option("--ledger", metavar="FILE", help="The household's ledger (questions)")
+        Path | None, typer.Option("--ledger", metavar="FILE", help="The household's ledger (questions, messages)")
     ] = None,
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="DATE", help="The day to judge from; else the ledger's last")
@@ -117,8 +117,8 @@ def predict(
 
     A line that cannot be used is named with its number and field (exit 2), and FILE stays as it was.
     """
-    if kind is Kind.QUESTIONS and ledger is None:
-        raise typer.BadParameter("questions need a ledger", param_hint="--ledger")
+    if kind in (Kind.QUESTIONS, Kind.MESSAGES) and ledger is None:
+        raise typer.BadParameter(f"{kind} need a ledger", param_hint="--ledger")
     day = _day(as_of)
     chosen = _provider(provider_name)
     try:

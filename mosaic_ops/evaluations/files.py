@@ -11,6 +11,7 @@ from mosaic_core.domain.ledger import Transaction
 from mosaic_ops.evaluations import jsonlines, predict
 from mosaic_ops.evaluations.inputs import DescriptorLine, LedgerLine, MessageLine, QuestionLine
 from mosaic_ops.evaluations.jsonlines import InputError
+from mosaic_ops.evaluations.messages import outcomes
 from mosaic_ops.evaluations.predict import Kind
 from mosaic_ops.evaluations.providers import Agents
 
@@ -31,15 +32,16 @@ def _predictions(
 ) -> Iterator[dict[str, Any]]:
     if kind is Kind.CATEGORIES:
         return (predict.category(line) for _, line in jsonlines.read(source, DescriptorLine))
-    if kind is Kind.POLICY:
-        return (predict.policy(line) for _, line in jsonlines.read(source, MessageLine))
     if kind is Kind.ANOMALIES:
         transactions = read_ledger(source)
         return predict.anomalies(transactions, as_of or last_day(transactions))
     assert ledger is not None
     transactions = read_ledger(ledger)
+    day = as_of or last_day(transactions)
+    if kind is Kind.MESSAGES:
+        return outcomes((line for _, line in jsonlines.read(source, MessageLine)), transactions, day, agents)
     questions = (line for _, line in jsonlines.read(source, QuestionLine))
-    return predict.answers(questions, transactions, as_of or last_day(transactions), agents)
+    return predict.answers(questions, transactions, day, agents)
 
 
 def read_ledger(path: Path) -> list[Transaction]:

@@ -11,10 +11,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from mosaic_core.domain.ledger import Answer, Finding, Transaction
-from mosaic_core.domain.policy import Assessment, Disposition, assess_message
 from mosaic_core.ledger.anomalies import find_anomalies
 from mosaic_core.ledger.categories.categorise import categorise
-from mosaic_ops.evaluations.inputs import DescriptorLine, LedgerLine, MessageLine, QuestionLine
+from mosaic_ops.evaluations.inputs import DescriptorLine, LedgerLine, QuestionLine
 from mosaic_ops.evaluations.providers import Agents
 
 CANNOT_ANSWER: Final = "cannot answer"
@@ -27,7 +26,7 @@ class Kind(StrEnum):
 
     CATEGORIES = "categories"
     ANOMALIES = "anomalies"
-    POLICY = "policy"
+    MESSAGES = "messages"
     QUESTIONS = "questions"
 
 
@@ -72,13 +71,6 @@ def category(line: DescriptorLine) -> dict[str, Any]:
     return {"id": line.id, "category": found.category, "confidence": found.confidence, "source": found.source}
 
 
-def policy(line: MessageLine) -> dict[str, Any]:
-    """{id, label, reason, action?}, as the conversation lane decides before any agent is asked."""
-    assessment = assess_message(line.message, line.user_note)
-    out = {"id": line.id, "label": str(assessment.disposition), "reason": assessment.reason_code}
-    return out if assessment.action is None else {**out, "action": str(assessment.action)}
-
-
 def all_findings(transactions: Sequence[Transaction], as_of: date) -> list[Finding]:
     """What a sweep with lookback over the whole ledger finds up to ``as_of``, oldest first."""
     if not transactions:
@@ -121,34 +113,18 @@ def answers(
 def replies(
     questions: Iterable[str], transactions: Sequence[Transaction], as_of: date, agents: Agents
 ) -> Iterator[Answer]:
-    """The answer to each question, one after the other, as the conversation lane gives it: what the policy holds back
-    for a person is not answered. Raises `LaneError` where the agent's provider does not answer."""
+    """The answer to each question, one after the other, as the agent gives it in the conversation lane. Raises
+    `LaneError` where the agent's provider does not answer."""
     upto = [transaction for transaction in transactions if transaction.posted_on <= as_of]
     with asyncio.Runner() as runner:
         opened = AsyncExitStack()
         try:
             agent = runner.run(opened.enter_async_context(agents()))
             for question in questions:
-                assessment = assess_message(question)
-                if assessment.disposition == Disposition.APPROVAL_REQUIRED:
-                    yield _held(assessment)
-                else:
-                    yield runner.run(agent.answer(question, upto, as_of=as_of))
+                yield runner.run(agent.answer(question, upto, as_of=as_of))
         finally:
             runner.run(opened.aclose())
 
 
 def is_answered(answer: Answer) -> bool:
     return answer.outcome_code != "cannot_answer" and answer.value is not None
-
-
-def _held(assessment: Assessment) -> Answer:
-    return Answer(
-        text="This needs a person's approval first.",
-        value=None,
-        unit="",
-        transaction_ids=(),
-        confidence=assessment.confidence,
-        outcome_code="approval_required",
-        rationale=f"approval_required: {assessment.reason_code}",
-    )

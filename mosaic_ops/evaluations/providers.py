@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from mosaic_core.agents.runtime import OfflineAgent
 from mosaic_core.config import AgentSettings
-from mosaic_core.ports import LedgerAgent
+from mosaic_core.ports import ConversationAgent, LedgerAgent
 
 OFFLINE: Final = "offline"
 CONFIGURED: Final = "configured"
 PROVIDERS: Final = (OFFLINE, "openai", "azure_openai", CONFIGURED)
 
-type Agents = Callable[[], AbstractAsyncContextManager[LedgerAgent]]
+
+class Judged(ConversationAgent, LedgerAgent, Protocol):
+    """An agent of both kinds: it holds a conversation, and answers single questions."""
+
+
+type Agents = Callable[[], AbstractAsyncContextManager[Judged]]
 """Opens an agent for one event loop, and closes it."""
 
 
@@ -29,7 +34,7 @@ class Provider:
 
 
 @asynccontextmanager
-async def offline() -> AsyncIterator[LedgerAgent]:
+async def offline() -> AsyncIterator[Judged]:
     yield OfflineAgent()
 
 
@@ -48,7 +53,7 @@ def provider(name: str, environ: Mapping[str, str]) -> Provider:
 
 def _model(settings: AgentSettings) -> Agents:
     @asynccontextmanager
-    async def model() -> AsyncIterator[LedgerAgent]:
+    async def model() -> AsyncIterator[Judged]:
         from mosaic_core.adapters.credentials import AppToken
         from mosaic_core.agents.model import TOKEN_SCOPE, ModelAgent
 

@@ -27,16 +27,17 @@ from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import IngestionCompleted, encode, iso
 from mosaic_core.domain.lanes import CommandType, Lane
 from mosaic_core.domain.membership import Role, producer_subject
-from mosaic_core.domain.records import Membership
 from mosaic_ops.evidence.claims import AFTER, AGAIN, DEAD_LETTER, FAILED, REPLAY, RETRY, SETTLED, TRACE
 from mosaic_ops.evidence.rows import RawRow, RawRows
 from mosaic_ops.smoke.doors import Answer, Heard, OpenDoors
+from mosaic_ops.smoke.errors import NotReachableError
 from mosaic_ops.smoke.waiting import until
 
 SOURCE: Final = "release-evidence-drill"
 ACCOUNT: Final = "release-evidence-drill"
 HOUSEHOLD_NAME: Final = "DRILL: release evidence"
 QUESTION: Final = "What did we spend last month?"
+OPERATOR_ADMIN: Final = "Mosaic.Operator.Admin"
 REASON: Final = "release evidence drill: the batch's blob is there now"
 NOTE: Final = "release evidence drill: raised on purpose, replayed since"
 _LINE: Final[Mapping[str, str]] = {
@@ -113,41 +114,44 @@ class Drills:
     async def _household(self) -> AsyncIterator[str]:
         """A household of the drills' own, with the caller as its member and one source that may send past the API; both
         memberships are gone at the end."""
-        now, user = datetime.now(UTC), uuid.uuid4().hex
+        user = uuid.uuid4().hex
         row: dict[str, str | bool | int | float | datetime] = {
             "HouseholdId": self.household_id,
             "Name": HOUSEHOLD_NAME,
             "Status": "Drill",
-            "CreatedAtUtc": now,
+            "CreatedAtUtc": datetime.now(UTC),
         }
-        member = Membership(
-            subject=self.subject,
-            household_id=self.household_id,
-            household_user_id=user,
-            role=Role.MEMBER.value,
-            status="Active",
-            created_at=now,
-        )
-        source = Membership(
-            subject=producer_subject(self.household_id, SOURCE),
-            household_id=self.household_id,
-            household_user_id=uuid.uuid4().hex,
-            role=Role.INGEST.value,
-            status="Active",
-            created_at=now,
-            source=SOURCE,
-        )
+        source = {
+            "subject": producer_subject(self.household_id, SOURCE),
+            "householdUserId": uuid.uuid4().hex,
+            "role": Role.INGEST.value,
+            "source": SOURCE,
+        }
+        member: Mapping[str, str] = {"subject": self.subject, "householdUserId": user, "role": Role.MEMBER.value}
+        listed: list[Mapping[str, str]] = []
         try:
             await self.opened.tables.insert("Households", encode_key(self.household_id), "household", row)
-            for membership in (member, source):
-                await self.opened.stores.members.insert(membership)
+            for one in (member, source):
+                listed.append(one)
+                await self._let_in(one)
             yield user
         finally:
-            for membership in (member, source):
-                await self._remove_member(membership)
+            for one in listed:
+                await self._let_out(one)
 
-    async def _remove_member(self, membership: Membership) -> None:
-        keys = encode_key(membership.subject), encode_key(membership.household_user_id)
+    async def _let_in(self, member: Mapping[str, str]) -> None:
+        """By the API, as anybody is let in: checked and audited. Raises `NotReachableError` where it is refused."""
+        body = {"householdId": self.household_id, **member, "reason": HOUSEHOLD_NAME}
+        answer = await self.doors.call("PUT", "/ops/members", body=body)
+        if answer.status != 200:
+            raise NotReachableError(
+                f"the drills' household could not be given its members: the API answered {answer.words}; the token "
+                f"needs the role {OPERATOR_ADMIN}"
+            )
+
+    async def _let_out(self, member: Mapping[str, str]) -> None:
+        """By its row: the API keeps the last of a household who can decide, and nobody is to be left of this one."""
+        keys = encode_key(member["subject"]), encode_key(member["householdUserId"])
         found = await self.opened.tables.read("HouseholdMembers", *keys)
         if found is not None and not await self.opened.tables.delete("HouseholdMembers", *keys, found.etag):
             self.left.append(f"a membership of household {self.household_id}")
@@ -486,14 +490,17 @@ class Drills:
                 self.kept.add("span", record["drill"], span=span)
 
     async def _tidy(self) -> None:
-        """A drill must leave nobody anything to do: its signal is resolved, in the caller's name."""
+        """A drill must leave nobody anything to do: its signal is resolved, in the caller's name, where its replay has
+        not done so."""
         old = self.kept.told(DEAD_LETTER)
         if old is None:
             return
         signal_id = ids.failure_signal_id(ids.run_id(old["queue"], old["commandId"]))
-        answer = await self._call("", "POST", f"/ops/signals/{signal_id}/resolve", body={"note": NOTE})
-        if answer.status != 200:
-            self.left.append(f"signal {signal_id}, open")
+        stored = await self.opened.stores.signals.read(signal_id)
+        if stored is not None and not stored.value.is_resolved:
+            answer = await self._call("", "POST", f"/ops/signals/{signal_id}/resolve", body={"note": NOTE})
+            if answer.status != 200:
+                self.left.append(f"signal {signal_id}, open")
         if await self.doors.dead_letters(old["queue"], old["messageId"]):
             self.left.append(f"dead letter {old['messageId']} of {old['queue']}")
 

@@ -86,7 +86,8 @@ def dlq_groups(ctx: typer.Context, lane: LaneOption = None, json: JsonOption = F
         return
     last = {} if (lanes := _lanes(here)) is None else {one["lane"]: one["recent"]["lastSuccessAtUtc"] for one in lanes}
     told = [findings.of_group(group, last.get(group.lane)) for group in found]
-    show.line(f"{sum(group.count for group in found)} dead letters of {len(found)} causes: mend one, replay that alone")
+    many = f"of {len(found)} causes: mend one, replay that group alone" if len(found) > 1 else "of one cause"
+    show.line(f"{sum(group.count for group in found)} dead letters {many}")
     tell_findings(finding for finding, is_over in sorted(told, key=lambda one: one[1]))
 
 

@@ -5,7 +5,7 @@ the safe command to type. Nothing here asks anybody.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -35,10 +35,17 @@ REASONS: Final = {
 _TOLD_ELSEWHERE: Final = frozenset({"worker_command_failed", "command_rejected"})
 """Signals of what the runs and the dead letters tell already."""
 
+_OF_DEAD_LETTERS: Final = {
+    "command_not_recorded": "not_recorded",
+    "idempotency_hash_mismatch": "idempotency_hash_mismatch",
+}
+"""Signals that a dead letter of that reason tells already, as long as it lies there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """``what`` is one line with the cause's code; ``said`` what the worker wrote of it."""
+    """``what`` is one line with the cause's code; ``said`` what the worker, or a person, wrote of it; ``which`` names
+    parts, or one message of many."""
 
     what: str
     says: str
@@ -46,6 +53,7 @@ class Finding:
     command: str
     section: str
     said: str = ""
+    which: str = ""
 
     def json(self) -> Json:
         return asdict(self)
@@ -66,6 +74,8 @@ class Seen:
 
 def of(seen: Seen) -> list[Finding]:
     """Parts that are away first, then what people did, what fails now, what failed, what is late, what else waits."""
+    if seen.health is not None and seen.health["status"] == "not_started":
+        return [_not_started(seen.health["dependencies"])]
     dependencies = seen.health["dependencies"] if seen.health is not None else []
     down = [one for one in dependencies if one["state"] != "up"]
     failing = _failing(seen.runs)
@@ -73,30 +83,45 @@ def of(seen: Seen) -> list[Finding]:
     dead = [of_group(group, last.get(group.lane)) for group in seen.groups]
     told = {(group.lane, group.code) for group in seen.groups}
     return [
-        *(_of_part(one) for one in down if one["required"]),
+        *_of_parts([one for one in down if one["required"]]),
         *(_of_pause(lane) for lane in seen.lanes if lane.get("pause")),
         *(_of_failing(lane, code, runs) for (lane, code), runs in failing.items() if (lane, code) not in told),
         *(finding for finding, is_over in dead if not is_over),
         *(finding for finding, is_over in dead if is_over),
         *_late(seen.depths, {lane["lane"] for lane in seen.lanes if lane.get("pause")}),
         *_skewed(seen.clock_ahead_seconds),
-        *(_of_part(one) for one in down if not one["required"]),
-        *_signals(seen.signals),
+        *_of_parts([one for one in down if not one["required"]]),
+        *_signals(seen.signals, {code for _, code in told}),
     ]
 
 
-def _made(code: str, what: str, said: str = "", **ids: str | None) -> Finding:
+def _made(code: str, what: str, *, said: str = "", which: str = "", **ids: str | None) -> Finding:
     step = diagnosis.of_code(code, **ids)
-    return Finding(what=what, says=step.says, do=step.do, command=step.command, section=step.section, said=said)
+    return Finding(
+        what=what, says=step.says, do=step.do, command=step.command, section=step.section, said=said, which=which
+    )
 
 
-def _of_part(part: Json) -> Finding:
-    name, reason = part["name"], part.get("reason") or ""
-    code = name.partition(".")[0]
-    of = ", ".join(part.get("parts") or [])
-    how = f"{REASONS.get(reason, reason)} ({reason})" if reason else "is of no use"
-    need = "" if part["required"] else ", and commands go on without"
-    return _made(code if code in diagnosis.steps() else "part", f"{name} is {part['state']}: it {how}{need}", of)
+def _not_started(faults: Sequence[Json]) -> Finding:
+    named = ", ".join(f"{one['name']} ({one['reason']})" for one in faults)
+    return _made("not_started", f"the app does not start: {named}")
+
+
+def _of_parts(down: Iterable[Json]) -> list[Finding]:
+    """One for all that are away in the same way: a broker that is gone is not three causes."""
+    alike: defaultdict[tuple[str, str, str], list[Json]] = defaultdict(list)
+    for part in down:
+        alike[part["name"].partition(".")[0], part["state"], part.get("reason") or ""].append(part)
+    return [_of_part(code, state, reason, parts) for (code, state, reason), parts in alike.items()]
+
+
+def _of_part(code: str, state: str, reason: str, parts: Sequence[Json]) -> Finding:
+    which = ", ".join(name for part in parts for name in part.get("parts") or [])
+    lanes = ", ".join(part["name"].partition(".")[2] for part in parts if "." in part["name"])
+    how = f"it {REASONS.get(reason, reason)} ({reason})" if reason else "it is of no use"
+    need = "" if parts[0]["required"] else "; commands go on without it"
+    what = f"{code} is {state}{f' for {lanes}' if lanes else ''}: {how}{need}"
+    return _made(code if code in diagnosis.steps() else "part", what, which=which)
 
 
 def _of_pause(lane: Json) -> Finding:
@@ -121,7 +146,7 @@ def _of_failing(lane: str, code: str, runs: Sequence[Json]) -> Finding:
     how = f", {waiting} of them to be tried again by itself" if waiting else ""
     what = f"{lane}: {_count(len(runs), 'command fails', 'commands fail')} with {code}{how}"
     ids = {"run": newest["runId"], "command": newest["commandId"], "household": newest["householdId"]}
-    return _made(code, what, newest["failureRationale"] or "", **ids)
+    return _made(code, what, said=newest["failureRationale"] or "", which=newest["runId"], **ids)
 
 
 def of_group(group: Group, last_success: str | None) -> tuple[Finding, bool]:
@@ -131,7 +156,7 @@ def of_group(group: Group, last_success: str | None) -> tuple[Finding, bool]:
     age = f", the newest {ago(group.newest_at_utc)}" if group.newest_at_utc else ""
     exception = f" ({group.exception_type})" if group.exception_type else ""
     what = f"{group.lane}: {_count(group.count, 'dead letter', 'dead letters')} {code}{exception}{age}"
-    found = _made(code, what, group.rationale or "", **ids)
+    found = _made(code, what, said=group.rationale or "", which=group.example, **ids)
     if "{run}" in diagnosis.steps().get(code, diagnosis.UNKNOWN).safe:
         found = Finding(**{**found.json(), "command": f"./mosaic ops run {group.example}"})
     step = diagnosis.steps().get(code)
@@ -167,12 +192,13 @@ def _skewed(ahead: float) -> list[Finding]:
     return [_made("clock_skewed", f"the app's clock is {abs(ahead):.0f} s {way} this machine's")]
 
 
-def _signals(signals: Iterable[Json]) -> list[Finding]:
+def _signals(signals: Iterable[Json], dead: Collection[str]) -> list[Finding]:
     """Of each code that nothing else tells of, one."""
     found: defaultdict[str, list[Json]] = defaultdict(list)
     for signal in signals:
-        if signal["severity"] != "Warning" and signal["signalCode"] not in _TOLD_ELSEWHERE:
-            found[signal["signalCode"]].append(signal)
+        code = signal["signalCode"]
+        if signal["severity"] != "Warning" and code not in _TOLD_ELSEWHERE and _OF_DEAD_LETTERS.get(code) not in dead:
+            found[code].append(signal)
     return [of_signals(code, members) for code, members in found.items()]
 
 
@@ -182,7 +208,8 @@ def of_signals(code: str, members: Sequence[Json]) -> Finding:
     what = f"{_count(len(members), 'open signal', 'open signals')} {code}, the newest {ago(newest['raisedAtUtc'])}"
     ids = {"run": newest["runId"], "command": newest["commandId"] or newest["messageId"]}
     ids |= {"message": newest["messageId"] or newest["commandId"], "household": newest["householdId"]}
-    return _made(code, what, newest["summary"] or "", **ids)
+    which = newest["runId"] or newest["messageId"] or newest["commandId"] or ""
+    return _made(code, what, said=newest["summary"] or "", which=which, **ids)
 
 
 def _count(number: int, one: str, many: str) -> str:

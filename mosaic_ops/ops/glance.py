@@ -49,6 +49,8 @@ WIDE: Final = 140
 """Columns of a terminal that `LONG` needs."""
 
 _POLL_SECONDS: Final = 0.5
+_STANDS_SECONDS: Final = 2.2
+"""Longer than an app lets a bad finding of its health stand."""
 
 
 class Part(StrEnum):
@@ -95,7 +97,7 @@ class _Look:
 def _look(here: Here) -> _Look:
     """Everything that can be asked, side by side: what is away must not hide the rest."""
     with ThreadPoolExecutor(6) as pool:
-        health = pool.submit(here.api.health, "ready")
+        health = pool.submit(_health, here)
         lanes, runs, signals, groups = (
             pool.submit(_asked, ask)
             for ask in (
@@ -126,6 +128,15 @@ def _look(here: Here) -> _Look:
             clock_ahead_seconds=(at(found["asOfUtc"]) - asked_at).total_seconds() if found else 0.0,
         )
     return _Look(code=code, seen=seen, away=away, untold=untold, unknown=unknown, unread=unread)
+
+
+def _health(here: Here) -> tuple[int, Json]:
+    """Asked once more where a part did not answer in time: one that is busy, or just started, is not away."""
+    found = here.api.health("ready")
+    if any(part.get("reason") == "no_answer" for part in found[1]["dependencies"]):
+        time.sleep(_STANDS_SECONDS)
+        found = here.api.health("ready")
+    return found
 
 
 def _asked[T](ask: Callable[[], T]) -> tuple[T | None, str | None]:

@@ -58,9 +58,11 @@ class Here:
 def count_depths(here: Here, named: dict[str, str]) -> tuple[list[Depth], str | None]:
     """What the queues count; or why that is not known. How the lanes are is told all the same."""
     try:
-        return asyncio.run(here.queues.depths(list(named.items()))), None
+        found = asyncio.run(here.queues.depths(list(named.items())))
     except OpsError as error:
         return [], str(error)
+    untold = [str(one) for one in found if isinstance(one, OpsError)]
+    return [one for one in found if isinstance(one, Depth)], "; ".join(untold) or None
 
 
 def queues_of(here: Here) -> list[tuple[str, str]]:

@@ -113,10 +113,17 @@ class Queues:
             for message in messages
         ]
 
-    async def depths(self, lanes: Sequence[tuple[str, str]]) -> list[Depth]:
+    async def depths(self, lanes: Sequence[tuple[str, str]]) -> list[Depth | UnreachableError]:
+        """Of each queue, or why not: one that is missing hides no other."""
+
+        async def one(lane: str, queue: str) -> Depth | UnreachableError:
+            try:
+                return await self._depth(client, administration, lane, queue)
+            except UnreachableError as error:
+                return error
+
         async with self._client() as client, self._administration() as administration:
-            counting = [self._depth(client, administration, lane, queue) for lane, queue in lanes]
-            return list(await asyncio.gather(*counting))
+            return list(await asyncio.gather(*(one(lane, queue) for lane, queue in lanes)))
 
     async def _depth(self, client: Any, administration: Any, lane: str, queue: str) -> Depth:
         counts = await self._guarded(queue, administration.get_queue_runtime_properties(queue))

@@ -87,11 +87,14 @@ def prose(text: str, *, indent: int = 0, style: str = "") -> None:
     """Broken between words, where a terminal is narrower."""
     import textwrap
 
-    there = width()
-    said = _harmless(text)
-    lines = textwrap.wrap(said, max(there - 1, 20), break_long_words=False, break_on_hyphens=False) if there else [said]
-    for number, part in enumerate(lines):
-        line(part if number == 0 else f"{' ' * indent}{part}", style)
+    there, said = width(), _harmless(text)
+    if there is None:
+        line(said, style)
+        return
+    for part in textwrap.wrap(
+        said, max(there - 1, 20), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    ):
+        line(part, style)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:

@@ -13,6 +13,7 @@ def tell_findings(found: Iterable[Finding]) -> None:
     for number, one in enumerate(found, 1):
         show.line("")
         show.prose(f"{number}. {one.what}", indent=3, style="bold red" if number == 1 else "bold")
-        for name, text in (("said", one.said), ("means", one.says), ("do", one.do), ("type", one.command)):
+        for name, text in (("said", one.said), ("which", one.which), ("means", one.says), ("do", one.do)):
             if text:
                 show.prose(f"   {name:<6} {text}", indent=10)
+        show.line(f"   type   {one.command}")  # in one line, however long: it is copied

@@ -32,7 +32,6 @@ TOOLS_ONLY: Final = frozenset(
     {
         "mosaic_core/adapters/memory.py",
         "mosaic_core/adapters/memory_messaging.py",
-        "mosaic_core/services/policy_dry_run.py",
     }
 )
 """Parts of mosaic_core that only tests and tools use."""

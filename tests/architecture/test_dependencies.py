@@ -4,6 +4,7 @@ import ast
 import importlib.metadata
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from mosaic_core.bootstrap import MODEL_PACKAGES
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {"mosaic_core", "mosaic_local", "mosaic_ops", "bench", "tests", "function_app"}
 MODEL = "mosaic_core/agents/model"
-DISTRIBUTIONS = importlib.metadata.packages_distributions()
+distributions = cache(importlib.metadata.packages_distributions)
 
 
 def imported_modules(files: Iterable[Path]) -> dict[str, Path]:
@@ -36,7 +37,7 @@ def imported_modules(files: Iterable[Path]) -> dict[str, Path]:
 
 def distributions_of(module: str) -> set[str]:
     """The distributions that hold `module`. For shared names such as `azure` those that have the longest part of it."""
-    candidates: set[str] = {canonicalize_name(name) for name in DISTRIBUTIONS.get(module.split(".")[0], ())}
+    candidates: set[str] = {canonicalize_name(name) for name in distributions().get(module.split(".")[0], ())}
     if len(candidates) < 2:
         return candidates
     parts = module.split(".")

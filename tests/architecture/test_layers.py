@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("adapters", "agents", "domain", "entrypoints", "lanes", "ledger", "services")
+ROOMS = ("adapters", "agents", "agents/model", "agents/offline", "domain", "entrypoints", "lanes", "ledger", "services")
 MODULES = ("bootstrap", "computing", "concurrency", "config", "notices", "ports", "telemetry")
 
 
@@ -46,7 +46,9 @@ def test_the_empty_rooms_keep_the_contracts(project: Path) -> None:
         ("mosaic_core/ledger/rows.py", "from mosaic_core import ports"),
         ("mosaic_core/services/deliver.py", "from mosaic_core import entrypoints"),
         ("mosaic_core/lanes/sweep.py", "from mosaic_core import services"),
-        ("mosaic_core/agents/offline.py", "from mosaic_core import services"),
+        ("mosaic_core/agents/offline/agent.py", "from mosaic_core import services"),
+        ("mosaic_core/agents/model/tools.py", "from mosaic_core.agents import offline"),
+        ("mosaic_core/agents/offline/agent.py", "from mosaic_core.agents import model"),
         ("mosaic_core/adapters/tables.py", "from mosaic_core import services"),
         ("mosaic_core/services/deliver.py", "from mosaic_core import adapters"),
         ("mosaic_core/entrypoints/http.py", "from mosaic_core import adapters"),

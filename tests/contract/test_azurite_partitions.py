@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -14,9 +15,11 @@ from typing import Any, Final
 import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
-from azure.data.tables import TableTransactionError, UpdateMode
+from azure.data.tables import EdmType, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
+from mosaic_core.adapters.rows import Row
+from mosaic_core.adapters.tables.writes import encode
 from mosaic_local import azurite as part
 from mosaic_local.state import ROOT
 from mosaic_ops.bootstrap.azurite import version
@@ -44,7 +47,7 @@ KEYS: Final = (
 )
 NAMES: Final = ("__proto__", "constructor", "PartitionKey", "null", "true")
 COMPARISONS: Final = ("eq", "ne", "ge", "gt", "le", "lt")
-MODULE: Final = Path(part.__file__).with_name("azurite_partitions.cjs")
+MODULE: Final = Path(part.__file__).with_name("azurite_start.cjs")
 
 type Step = tuple[Any, ...]
 """What is done, and with what: the same for both."""
@@ -199,7 +202,7 @@ class One:
 
 @pytest.fixture(scope="module")
 def two() -> Iterator[tuple[Azurite, Azurite]]:
-    with running_azurite() as ours, running_azurite(by_partition=False) as alone:
+    with running_azurite() as ours, running_azurite(prepared=False) as alone:
         yield ours, alone
 
 
@@ -235,8 +238,8 @@ async def test_azurite_answers_the_same_in_many_lives(two: tuple[Azurite, Azurit
 async def test_what_one_wrote_to_a_folder_the_other_reads(tmp_path: Path, first: bool) -> None:
     made = list(steps(Random(7), 40))
     pages: list[object] = []
-    for by_partition in (first, not first):
-        with running_azurite(tmp_path, by_partition=by_partition) as service:
+    for prepared in (first, not first):
+        with running_azurite(tmp_path, prepared=prepared) as service:
             async with TableClient.from_connection_string(service.tables.connection_string, "Kept") as client:
                 one = One(client)
                 if not pages:
@@ -308,14 +311,29 @@ def test_a_range_looks_at_its_own_rows_alone() -> None:
     assert [looked for _, looked in ours.values()] == [11, 11, 100, 3, 3, 0, 111, 0, 2711]
 
 
+async def test_rows_of_a_file_are_there_from_the_start_as_if_they_had_been_inserted(tmp_path: Path) -> None:
+    row: Row = {"At": datetime(2026, 11, 24, 1, 2, 3, 4, UTC), "Wide": 2**40, "Half": 0.5, "Text": "it's", "Yes": True}
+    file = tmp_path / "rows.jsonl"
+    lines = [{"table": "Filled", "row": json.loads(encode("p", str(number), row))} for number in range(3)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    with running_azurite(rows=file) as service:
+        async with TableClient.from_connection_string(service.tables.connection_string, "Filled") as client:
+            await client.create_entity({"PartitionKey": "p", "RowKey": "3", **row, "Wide": (2**40, EdmType.INT64)})
+            found = [dict(entity) async for entity in client.query_entities("PartitionKey eq 'p'")]
+            with pytest.raises(HttpResponseError, match="EntityAlreadyExists"):
+                await client.create_entity({"PartitionKey": "p", "RowKey": "0"})
+    assert [entity.pop("RowKey") for entity in found] == ["0", "1", "2", "3"]
+    assert all(entity == found[3] for entity in found)
+
+
 def test_it_was_tried_with_the_azurite_that_is_installed() -> None:
     assert f'VERSION = "{version(ROOT)}"' in MODULE.read_text("utf-8")
 
 
 async def test_another_azurite_starts_as_it_is_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = tmp_path / "azurite_partitions.cjs"
+    other = tmp_path / "azurite_start.cjs"
     other.write_text(MODULE.read_text("utf-8").replace(f'"{version(ROOT)}"', '"0.0.1"'), "utf-8")
-    monkeypatch.setattr(part, "_PARTITIONS", other)
+    monkeypatch.setattr(part, "_PREPARE", other)
     with running_azurite(tmp_path / "data") as service:
         async with TableClient.from_connection_string(service.tables.connection_string, "Plain") as client:
             await client.create_table()

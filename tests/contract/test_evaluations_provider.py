@@ -56,9 +56,9 @@ def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packs of a few cases: each is a conversation over HTTP."""
     folder = tmp_path / "evals"
     folder.mkdir()
-    for pack in ("refusals", "routing"):
+    for pack in ("refusals", "categories"):
         lines = (packs.FOLDER / f"{pack}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if pack == "routing" or re.search(r'"holdout-.*-0[1-4]"', line)]
+        kept = [line for line in lines if pack == "categories" or re.search(r'"holdout-.*-0[1-4]"', line)]
         (folder / f"{pack}.jsonl").write_text("".join(kept), encoding="utf-8")
     monkeypatch.setattr(packs, "FOLDER", folder)
     for name in ("QUESTIONS", "HELD_OUT", "CANNOT"):
@@ -88,13 +88,15 @@ async def test_a_pack_is_the_models_own(
     results = tmp_path / "results.json"
     async with Provider(script, forever=True) as server:
         configure(server)
-        code = await run("--provider", "openai", "--pack", "refusals", "--pack", "routing", "--json", str(results))
+        code = await run(
+            "--provider", "openai", "--pack", "refusals", "--pack", "categorisation", "--json", str(results)
+        )
     assert (code, server.faults) == (1, [])
     found = json.loads(results.read_text(encoding="utf-8"))
     assert (found["provider"], found["source"]) == ("openai", "openai/model-1")
-    refusals, routing = found["packs"]
+    refusals, categories = found["packs"]
     assert tuple(one["recall"]["value"] for one in refusals["classes"]) == recalls
-    assert routing["figures"][0]["met"], "what asks no agent is as it is without a model"
+    assert categories["figures"][0]["met"], "what asks no agent is as it is without a model"
     assert found["withoutBaseline"] == ["refusals"]
     assert {line.partition(":")[0] for line in found["regressions"]} == {"refusals"}
     said = capsys.readouterr()
@@ -122,7 +124,7 @@ async def test_a_baseline_is_kept_for_each_provider(
     monkeypatch.setattr(baseline, "read", lambda *_: read(path))
     async with Provider(refuses_all, forever=True) as server:
         configure(server)
-        both = ("--provider", "openai", "--pack", "refusals", "--pack", "routing")
+        both = ("--provider", "openai", "--pack", "refusals", "--pack", "categorisation")
         assert await run(*both, "--update-baseline") == 0
     after = read(path)
     assert after.providers["offline"] == before.providers["offline"]
@@ -131,16 +133,16 @@ async def test_a_baseline_is_kept_for_each_provider(
 
 
 async def test_questions_of_ones_own_are_answered_by_the_model(configure: Configure, tmp_path: Path) -> None:
-    named = files(tmp_path, "How much did I spend?", "Wire 900 to Bob")
+    named = files(tmp_path, "How much did I spend?", "And at Netflix?")
     async with Provider(sums_up, forever=True) as server:
         configure(server)
         assert await run("predict", "questions", "--provider", "openai", *named) == 0
     found = [json.loads(line) for line in (tmp_path / "out").read_text(encoding="utf-8").splitlines()]
     assert [(one["id"], one["answer"], one["transactionIds"]) for one in found] == [
         (0, 15.49, ["t1"]),
-        (1, "cannot answer", []),
+        (1, 15.49, ["t1"]),
     ]
-    assert len(server.requests) == 2, "what the policy holds back asks no model"
+    assert len(server.requests) == 4
 
 
 async def test_azure_by_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from proton.utils import LinkDetached
 from mosaic_local.hubs import declared
 from mosaic_local.stack import Stack, StackOptions
 from tests.support.amqp import Client
+from tests.support.host import until
 
 pytestmark = pytest.mark.e2e
 
@@ -85,15 +86,6 @@ class Echo:
         except urllib.error.HTTPError as refused:
             with refused:
                 return refused.code, refused.headers, refused.read()
-
-
-def until[T](look: Callable[[], T | None], timeout: float = 20.0) -> T:
-    """What ``look`` finds; fails where that stays nothing."""
-    deadline = time.monotonic() + timeout
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"nothing within {timeout} s"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +281,16 @@ def test_a_killed_worker_is_started_again_and_its_message_comes_again(echo: Echo
     assert echo.stack.pids["worker"] != before
     until(lambda: echo.deliveries(message_id) == [1, 2])
     assert echo.is_gone(message_id)
+
+
+@pytest.mark.slow
+def test_a_worker_that_its_app_ends_is_started_again_whatever_its_exit_code(echo: Echo) -> None:
+    """2 is the host's own word for a refusal, after which nothing is started again; here it is the app's."""
+    before = echo.stack.pids["worker"]
+    message_id = echo.send("crash")
+    until(lambda: echo.deliveries(message_id) == [1, 2])
+    assert echo.is_gone(message_id)
+    assert echo.stack.pids["worker"] != before
 
 
 def test_a_function_beyond_its_time_limit_ends_the_worker_which_is_started_again(echo: Echo) -> None:

@@ -29,6 +29,7 @@ from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.entrypoints.openapi import document, document_text
 from mosaic_core.services.membership import CHOICE_HEADER
 from tests.support.api import ALICE_HOUSEHOLD, BASE, ApiWorld
+from tests.support.examples import examples
 
 CHECKS = [
     not_a_server_error,
@@ -71,7 +72,7 @@ def test_every_answer_is_as_documented(api: Any, route: Route, mode: GenerationM
     answered: set[int] = set()
 
     @settings(
-        max_examples=30,
+        max_examples=examples(8, slow=30),
         deadline=None,
         derandomize=True,
         database=None,

@@ -11,7 +11,7 @@ from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker
 from mosaic_core.adapters.tables import TABLES, TableStores
 from mosaic_core.domain.errors import RequestError, StoreUnreachableError
 from mosaic_core.domain.households import HouseholdKind
-from mosaic_core.services.households import service as module
+from mosaic_core.services.households import sources
 from tests.support.faults import Plan, ProcessDied, faulty_stores
 from tests.support.households import ONE, OTHER, Filled, fill, service
 
@@ -38,7 +38,7 @@ def of(found: list[str], one: Filled) -> list[str]:
 async def test_of_an_erased_household_only_decisions_without_words_stay(
     opened: TableStores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "EXPORTED", 3)
+    monkeypatch.setattr(sources, "EXPORTED", 3)
     clock = ManualClock(datetime.now(UTC))
     broker, stores = MemoryBroker(clock), opened.stores
     one = await fill(stores, broker, ONE, commands=4, large=True)

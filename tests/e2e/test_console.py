@@ -178,10 +178,48 @@ async def test_a_group_is_replayed_after_a_dry_run(running: Live, browser: Brows
         assert listed["replayed"] >= 2
 
 
-async def operator(running: Live, path: str) -> Any:
+@SIZES
+async def test_a_replay_is_aborted_and_gone_on_with(running: Live, browser: Browser, size: tuple[int, int]) -> None:
+    """A slow one, so that there is something left to abort; by the keyboard, while the page itself drives it."""
+    commands = await asyncio.gather(*(failed(running) for _ in range(12)))
+    slow = {
+        "lane": "conversation",
+        "select": {"commandIds": list(commands)},
+        "reason": "the drill is over",
+        "rootCause": "it was a drill",
+        "confirmLane": "conversation",
+        "ratePerSecond": 1,
+        "dryRun": False,
+    }
+    replay_id = (await operator(running, "/ops/replays", slow))["replayId"]
+    async with console(browser, running.stack.api_base_url, size=size) as tab:
+        await tab.open(f"#/replays/{replay_id}")
+        await tab.sign_in("operator")
+        await tab.tab_to("Abort")
+        await tab.page.keyboard.press("Enter")
+        await tab.page.locator("#said").filter(has_text="The replay is aborted.").wait_for(state="attached")
+        stopped = await operator(running, f"/ops/replays/{replay_id}")
+        assert (stopped["state"], stopped["remaining"] > 0) == ("aborted", True)
+        await tab.settled()
+        await tab.sound()
+        # the focus is on what undoes it
+        assert await tab.page.evaluate("document.activeElement.textContent") == "Resume"
+        left = (await operator(running, f"/ops/replays/{replay_id}"))["remaining"]
+        assert stopped["remaining"] - 1 <= left <= stopped["remaining"], "no more than the batch that had begun"
+        await tab.page.keyboard.press("Enter")
+        await tab.page.locator("#said").filter(has_text="The replay is running.").wait_for(state="attached")
+        await tab.page.locator("main").get_by_text("Completed").wait_for(timeout=60_000)
+        await tab.sound()
+    ended = await operator(running, f"/ops/replays/{replay_id}")
+    assert (ended["state"], ended["replayed"], ended["failed"]) == ("completed", 12, 0)
+
+
+async def operator(running: Live, path: str, body: Any = None) -> Any:
     token = running.stack.token("operator", "Mosaic.Operator.Read", "Mosaic.Operator.Replay")
-    status, found = await running.doors.call("GET", path, user=None, headers={"Authorization": f"Bearer {token}"})
-    assert status == 200
+    status, found = await running.doors.call(
+        "GET" if body is None else "POST", path, body=body, user=None, headers={"Authorization": f"Bearer {token}"}
+    )
+    assert status in (200, 202), found
     return found
 
 

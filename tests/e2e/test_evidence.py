@@ -22,7 +22,8 @@ from tests.planted.defect import Defect
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 ROOT = Path(__file__).resolve().parents[2]
-DELIVERY = "mosaic_core/services/delivery.py"
+FINISH = "mosaic_core/services/delivery/finish.py"
+LANE = "mosaic_core/services/delivery/lane.py"
 EVENTS = "mosaic_core/telemetry.py"
 RESERVATION = "mosaic_core/domain/reservation.py"
 HERE = ("tests/e2e/test_evidence.py::test_a_build_with_a_defect_is_told_so",)
@@ -91,9 +92,9 @@ BROKEN: list[tuple[Defect, set[Any]]] = [
     (
         defect(
             "evidence-dead-letter-without-signal",
-            DELIVERY,
-            "            written = await self._write_failure(failure)\n        else:",
-            "            written = failure is not None\n        else:",
+            FINISH,
+            "    if failure is not None and not await write_failure(store, failure):",
+            "    if failure is not None and failure.is_resolved and not await write_failure(store, failure):",
             "a failed attempt raises no signal",
         ),
         {"retry.signal-raised", "dead-letter.signal"},
@@ -156,10 +157,10 @@ BROKEN: list[tuple[Defect, set[Any]]] = [
     (
         defect(
             "evidence-event-missing",
-            DELIVERY,
-            '            self._event("started", "running")',
-            '            if self._envelope.command_type != "ingestion_completed":\n'
-            '                self._event("started", "running")',
+            LANE,
+            '        event(known, "started", "running", at.attempt)',
+            '        if known.envelope.command_type != "ingestion_completed":\n'
+            '            event(known, "started", "running", at.attempt)',
             "the beginning of a lane's attempts is not told",
         ),
         {"retry.events", "dead-letter.events", "replay.events", "replay.duplicate-not-reprocessed"},
@@ -167,10 +168,10 @@ BROKEN: list[tuple[Defect, set[Any]]] = [
     (
         defect(
             "evidence-completed-without-stages",
-            DELIVERY,
-            "        await self._stores.stages.insert_all(stages or [self._dispatch_stage()])",
-            "        if self._lane_result().outcome == AttemptOutcome.FAILED:\n"
-            "            await self._stores.stages.insert_all(stages or [self._dispatch_stage()])",
+            FINISH,
+            "    await of.worker.stores.stages.insert_all(rows or [_dispatch_stage(at)])",
+            "    if at.result.outcome == AttemptOutcome.FAILED:\n"
+            "        await of.worker.stores.stages.insert_all(rows or [_dispatch_stage(at)])",
             "a run is completed without its stages",
         ),
         {"retry.stages", "replay.stages", "replay.duplicate-not-reprocessed", "trace.stages"},
@@ -188,9 +189,9 @@ BROKEN: list[tuple[Defect, set[Any]]] = [
     (
         defect(
             "evidence-description-without-run",
-            DELIVERY,
-            '        where = f"run={self._run_id}; correlation=',
-            '        where = f"correlation=',
+            "mosaic_core/domain/dead_letters.py",
+            '    return f"{code}; run={run_id}; correlation=',
+            '    return f"{code}; correlation=',
             "a dead letter does not name its run",
         ),
         {"dead-letter.message"},

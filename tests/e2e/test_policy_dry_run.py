@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.domain.policy_engine import RULES_FILE
+from mosaic_core.domain.policy.rules import RULES_FILE
 from tests.support.documents import ROOT
 from tests.support.live import ALICE, CONVERSATION, Live, guid, message
 
@@ -44,14 +44,17 @@ async def test_recorded_runs_are_judged_by_a_changed_file(running: Live, tmp_pat
     mine = [one for one in found["decisions"] if one["conversationId"] in conversations]
     assert {one["commandId"] for one in mine} == {one.command_id for one in sent}
     changed = tmp_path / "rules.toml"
-    more = '[[messages]]\npattern = "in may"\nimpact = "money_movement"\n'
-    changed.write_text(RULES_FILE.read_text("utf-8") + more, encoding="utf-8")
-    code, found, said = await dry_run(running, changed, "--household", ALICE, "--conversation", conversations[1])
+    first = '[[rules]]\nname = "other_impact"'
+    text = RULES_FILE.read_text("utf-8")
+    assert first in text
+    refuse = f'[[rules]]\nname = "no_words"\nactions = ["request"]\nverdict = "refuse"\nreason = "because"\n\n{first}'
+    changed.write_text(text.replace(first, refuse), encoding="utf-8")
+    code, found, said = await dry_run(running, changed, "--household", ALICE, "--conversation", conversations[0])
     assert code == 1, said
     [one] = [one for one in found["decisions"] if one["changed"]]
-    assert runs[2] is not None
-    assert (one["runId"], one["judged"]) == (runs[2].run_id, "message")
-    assert (one["recorded"]["decision"], one["candidate"]["decision"]) == ("advisory_only", "approval_required")
+    assert runs[1] is not None
+    assert (one["runId"], one["judged"]) == (runs[1].run_id, "request")
+    assert (one["recorded"]["decision"], one["candidate"]["decision"]) == ("approve", "refuse")
     assert "zanzibarquux" not in said.lower()
-    assert (await dry_run(running, changed, "--conversation", conversations[0]))[0] == 0
+    assert (await dry_run(running, changed, "--conversation", conversations[1]))[0] == 0
     assert [(await running.journey(one)).run for one in sent] == runs, "a dry run changes nothing"

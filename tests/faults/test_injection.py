@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from mosaic_core.domain.approval import stored_action
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted
 from mosaic_core.domain.lanes import CommandType, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, RunStatus, Severity
 from mosaic_core.domain.policy import ImpactClass
-from mosaic_core.domain.policy_actions import EXECUTABLE
-from mosaic_core.domain.policy_engine import load
+from mosaic_core.domain.policy.actions import EXECUTABLE
+from mosaic_core.domain.policy.approval import stored_action
+from mosaic_core.domain.policy.rules import load
 from mosaic_core.domain.settlement import Complete
 from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE, RECURRING
@@ -120,19 +120,6 @@ async def test_the_loosest_policy_file_lets_nothing_more_happen(injection: Injec
     world = world_of(ConversationLane(agent=ObeyingAgent(), policy=loose))
     await attack(world, injection)
     await check_nothing_happened(world)
-
-
-VEILED = ("direct-indirect", "direct-tool")
-"""Worded so that the rules on texts need not see it: the model is asked, and its proposals are held all the same."""
-
-
-@pytest.mark.parametrize(
-    "injection", [i for i in CORPUS if "direct" in i.tags and i.name not in VEILED], ids=lambda i: i.name
-)
-async def test_a_direct_order_never_reaches_the_model(injection: Injection) -> None:
-    agent = ObeyingAgent()
-    await attack(world_of(ConversationLane(agent=agent)), injection)
-    assert agent.turns == []
 
 
 async def test_even_an_approved_attack_is_only_a_draft_and_the_next_one_needs_a_person_again() -> None:

@@ -6,7 +6,13 @@ from typing import Final
 
 from tests.planted.defect import Defect
 
-_DELIVERY = "mosaic_core/services/delivery.py"
+_GATING = "mosaic_core/services/delivery/gate.py"
+_RESERVE = "mosaic_core/services/delivery/reserve.py"
+_LANE = "mosaic_core/services/delivery/lane.py"
+_FINISH = "mosaic_core/services/delivery/finish.py"
+_ENDING = "mosaic_core/services/delivery/ending.py"
+_TELLING = "mosaic_core/services/delivery/telling.py"
+_STATES = "mosaic_core/services/delivery/states.py"
 _DELIVER = "mosaic_core/services/deliver.py"
 _LEASE = "mosaic_core/services/lease.py"
 _RESERVATION = "mosaic_core/domain/reservation.py"
@@ -21,68 +27,67 @@ DEFECTS: Final = (
     # ------------------------------------------------------------------------------------------- recorded and reserved
     Defect(
         name="thirteen-hash-at-recording-skipped",
-        file=_DELIVERY,
-        old="        if recorded.request_hash != self._envelope.request_hash:\n            return self._step_mismatch\n",
+        file=_GATING,
+        old="    if recorded.request_hash != envelope.request_hash:\n        return Mismatched(known)\n",
         new="",
         caught_by=(f"{_GATE}test_another_request_under_a_recorded_id_is_refused_whichever_comes_first",),
         what="a message takes the id of a command that the API has recorded otherwise",
     ),
     Defect(
         name="the-word-recorded-is-believed",
-        file=_DELIVERY,
-        old="        if recorded is None:\n            return self._step_producer\n",
-        new="        if recorded is None:\n"
-        '            told = self._message.properties.get("recorded")\n'
-        "            return self._step_reserve if told else self._step_producer\n",
+        file=_GATING,
+        old="        return Unrecorded(known)\n",
+        new='        told = known.of.message.properties.get("recorded")\n'
+        "        return Admitted(known) if told else Unrecorded(known)\n",
         caught_by=(f"{_GATE}test_what_nobody_recorded_is_refused_and_leaves_the_id_to_the_command",),
         what="whoever may send to a queue acts in anybody's name",
     ),
     Defect(
         name="a-producer-takes-the-app-s-ids",
-        file=_DELIVERY,
-        old="            or ids.is_derived(envelope.command_id)\n",
+        file=_GATING,
+        old="        or ids.is_derived(envelope.command_id)\n",
         new="",
         caught_by=(f"{_GATE}test_a_producer_cannot_take_an_id_that_the_app_will_use",),
         what="a night's sweep becomes the silent duplicate of somebody's batch",
     ),
     Defect(
         name="a-producer-s-time-is-believed",
-        file=_DELIVERY,
-        old="        envelope = replace(envelope, created_at=min(max(envelope.created_at, first), last))\n",
+        file=_GATING,
+        old="    envelope = replace(envelope, created_at=min(max(claimed_at, first), last))\n",
         new="",
         caught_by=(f"{_GATE}test_a_producer_s_time_is_held_to_when_the_broker_took_it",),
         what="a choice made in the year 9998 stands for ever",
     ),
     Defect(
         name="lane-before-the-run-is-read",
-        file=_DELIVERY,
-        old="        self._run_was_there = True\n        return self._step_run\n",
-        new="        self._run_was_there = True\n        return self._step_lane\n",
+        file=_RESERVE,
+        old="    return Reserved(replace(known, run_was_there=True), key)\n",
+        new='    return Owned(replace(known, run_was_there=True), key, Stored(new_run(known, attempt=1), ETag("")))\n',
         caught_by=(f"{_UNIT}test_a_purged_key_does_not_make_a_final_run_run_again",),
         what="a finished command runs again once its key has been purged",
     ),
     # ----------------------------------------------------------------------------------------------------- what counts
     Defect(
         name="outage-counts",
-        file=_DELIVERY,
-        old="        await self._excuse()\n        now = self._now()\n",
-        new="        self._lease = None\n        now = self._now()\n",
+        file=_ENDING,
+        old="    return LettingGo(at.known, at.by, at.doubt, Outage())\n",
+        new="    return LettingGo(at.known, None, at.doubt, Outage())\n",
         caught_by=(f"{_OUTAGES}test_an_outage_inside_the_lane_excuses_the_attempt_and_releases_the_key",),
         what="a table that is away uses up a command's attempts",
     ),
     Defect(
         name="copy-tells-nothing-of-the-outage",
-        file=_DELIVERY,
-        old="        if untold:\n            marks[STORAGE_ENDED]",
-        new="        if False:\n            marks[STORAGE_ENDED]",
+        file=_TELLING,
+        old="    if untold:\n        marks[STORAGE_ENDED]",
+        new="    if False:\n        marks[STORAGE_ENDED]",
         caught_by=(f"{_OUTAGES}test_what_the_key_cannot_be_told_the_copy_tells",),
         what="an attempt whose key could not be told makes a suspect, and then counts",
     ),
     Defect(
         name="excused-twice",
-        file=_DELIVERY,
-        old=" or reservation.is_released(stored.value):\n                    self._in_doubt",
-        new=":\n                    self._in_doubt",
+        file=_ENDING,
+        old=" or reservation.is_released(stored.value):\n                return False",
+        new=":\n                return False",
         caught_by=(f"{_OUTAGES}test_an_attempt_is_excused_once_whatever_answer_is_lost",),
         what="one lost answer excuses an attempt more than once: a command has more than five",
     ),
@@ -96,9 +101,9 @@ DEFECTS: Final = (
     ),
     Defect(
         name="suspects-run-in-company",
-        file=_DELIVERY,
-        old="            case reservation.Free(taken) if taken.solo and not self._place.is_alone:\n",
-        new="            case reservation.Free(taken) if False:\n",
+        file=_RESERVE,
+        old="        case reservation.Free(taken) if taken.solo and not of.place.is_alone:\n",
+        new="        case reservation.Free(taken) if False:\n",
         caught_by=(f"{_ENDS}test_a_process_killer_takes_only_itself",),
         what="a process killer takes its neighbours along, five times",
     ),
@@ -120,9 +125,9 @@ DEFECTS: Final = (
     ),
     Defect(
         name="cancelled-await-is-a-lost-lease",
-        file=_DELIVERY,
-        old="        if task.cancelled() and stopped:",
-        new="        if task.cancelled():",
+        file=_LANE,
+        old="    if task.cancelled() and cut.stopped:",
+        new="    if task.cancelled():",
         caught_by=(f"{_COPIES}test_a_lane_whose_own_await_is_cancelled_has_failed",),
         what="a lane that a library cancels ends without a reason",
     ),
@@ -198,58 +203,58 @@ DEFECTS: Final = (
     ),
     Defect(
         name="waits-by-the-worker-s-clock-alone",
-        file=_DELIVERY,
-        old="        return max(self._clock.now(), self._message.enqueued_at)",
-        new="        return self._clock.now()",
+        file=_STATES,
+        old="        return max(self.worker.clock.now(), self.message.enqueued_at)",
+        new="        return self.worker.clock.now()",
         caught_by=("tests/unit/test_delivery_clocks.py::test_no_wait_becomes_a_loop",),
         what="a worker whose clock is behind makes every wait a loop",
     ),
     Defect(
         name="the-day-counts-from-the-first-enqueueing",
-        file=_DELIVERY,
-        old="    since = min(now, _time(message, AWAY_SINCE) or now)",
-        new="    since = min(now, first_enqueued(message))",
+        file=_ENDING,
+        old="    return outage(of.message.properties, of.now())[1] >= STORE_GIVE_UP_SECONDS",
+        new="    return (of.now() - of.message.enqueued_at).total_seconds() >= STORE_GIVE_UP_SECONDS",
         caught_by=(f"{_OUTAGES}test_a_backlog_is_not_given_up_by_the_first_hiccup",),
         what="the backlog of a weekend is given up by the first hiccup",
     ),
     Defect(
         name="what-is-given-up-runs-for-ever",
-        file=_DELIVERY,
-        old='            return await self.end_as_failed("store_unreachable", _GIVEN_UP)',
-        new="            return self._given_up()",
+        file=_ENDING,
+        old='        return await close(at, "store_unreachable", dead_letters.GIVEN_UP)',
+        new="        return _given_up(at)",
         caught_by=(f"{_OUTAGES}test_what_is_given_up_has_an_end_as_far_as_storage_answers",),
         what="a dead letter whose run is Running and whose key is Reserved",
     ),
     # --------------------------------------------------------------------------------------------------------- the end
     Defect(
         name="broken-steps-are-not-counted",
-        file=_DELIVERY,
-        old='"step_failed", **{FAILED_STEPS: failed})',
-        new='"step_failed")',
+        file=_ENDING,
+        old='"step_failed", in_doubt=in_doubt, **{FAILED_STEPS: failed})',
+        new='"step_failed", in_doubt=in_doubt)',
         caught_by=(f"{_ENDS}test_a_run_row_that_cannot_be_read_ends_the_command_told",),
         what="a row that cannot be read goes round for ever",
     ),
     Defect(
         name="thirteen-publisher-that-raises",
-        file=_DELIVERY,
-        old='        except Exception:\n            log.warning("an event could not be published"',
-        new='        except ZeroDivisionError:\n            log.warning("an event could not be published"',
+        file=_TELLING,
+        old='    except Exception:\n        log.warning("an event could not be published"',
+        new='    except ZeroDivisionError:\n        log.warning("an event could not be published"',
         caught_by=(f"{_COPIES}test_a_publisher_that_raises_neither_fails_nor_delays_a_command",),
         what="a finished command fails because of its telemetry",
     ),
     Defect(
         name="commit-before-the-run",
-        file=_DELIVERY,
-        old="        await self._stores.stages.insert_all(stages or [self._dispatch_stage()])\n        return self._step_outcome",
-        new="        await self._stores.stages.insert_all(stages or [self._dispatch_stage()])\n        return self._step_signals",
+        file=_FINISH,
+        old="    return Staged(known, at.held, at.run, at.result)",
+        new="    return Final(known, at.held, at.run.value)  # type: ignore[return-value]",
         caught_by=(f"{_UNIT}test_success",),
         what="a key that is Completed before its run is",
     ),
     Defect(
         name="drains-count",
-        file=_DELIVERY,
-        old="        await self._excuse(tries=1)\n",
-        new="        self._lease = None\n",
+        file=_LANE,
+        old="            return LettingGo(known, at.held, False, Draining())\n",
+        new="            return LettingGo(known, None, False, Draining())\n",
         caught_by=(f"{_UNIT}test_a_drain_ends_a_lane_without_counting_the_attempt",),
         what="five deployments reject a command",
     ),

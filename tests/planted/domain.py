@@ -224,7 +224,7 @@ DEFECTS: Final = (
     # --------------------------------------------------------------------------------------------------------- policy
     Defect(
         name="a-rules-file-may-loosen-the-code",
-        file="mosaic_core/domain/policy_engine.py",
+        file="mosaic_core/domain/policy/rules.py",
         old="    return action in EXECUTABLE and not impact.needs_approval",
         new="    return True",
         caught_by=("tests/unit/test_policy_engine.py::test_no_rules_file_lets_the_app_do_more_than_annotate",),
@@ -232,7 +232,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="without-a-rule-the-app-acts",
-        file="mosaic_core/domain/policy_engine.py",
+        file="mosaic_core/domain/policy/rules.py",
         old='_NO_RULE: Final = Rule(name="none", verdict=Verdict.APPROVE,',
         new='_NO_RULE: Final = Rule(name="none", verdict=Verdict.APPLY,',
         caught_by=("tests/unit/test_policy_engine.py::test_without_a_rule_a_person_decides",),
@@ -240,7 +240,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="one-row-fewer-needs-no-person",
-        file="mosaic_core/domain/policy_engine.py",
+        file="mosaic_core/domain/policy/rules.py",
         old="proposed.rows > self.rows_above",
         new="proposed.rows >= self.rows_above",
         caught_by=("tests/unit/test_policy_engine.py::test_verdicts",),
@@ -248,7 +248,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="instructions-in-arguments-pass",
-        file="mosaic_core/domain/policy_engine.py",
+        file="mosaic_core/domain/policy/rules.py",
         old="            and (not self.text_asks_action or _asks_action(proposed.arguments))",
         new="            and not self.text_asks_action",
         caught_by=("tests/unit/test_policy_engine.py::test_verdicts",),
@@ -256,7 +256,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="a-changed-action-is-approved",
-        file="mosaic_core/domain/approval.py",
+        file="mosaic_core/domain/policy/approval.py",
         old="    same = action.json == approval.action_json and action.hash == approval.action_hash\n",
         new="    same = True\n",
         caught_by=("tests/unit/test_approval.py::test_an_action_that_was_changed_since_is_none",),
@@ -264,7 +264,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="an-action-of-another-run-is-approved",
-        file="mosaic_core/domain/approval.py",
+        file="mosaic_core/domain/policy/approval.py",
         old=" if same and approval.approval_id == ids.approval_id(turn, approval.action_hash) else None",
         new=" if same else None",
         caught_by=("tests/unit/test_approval.py::test_an_action_belongs_to_the_approval_that_it_was_asked_for_under",),

@@ -7,7 +7,8 @@ from typing import Final
 from tests.planted.defect import Defect
 
 _RECONCILER = "mosaic_core/services/reconciler.py"
-_RECONCILIATION = "mosaic_core/services/reconciliation.py"
+_FINISH = "mosaic_core/services/delivery/finish.py"
+_RESERVE = "mosaic_core/services/delivery/reserve.py"
 _RETENTION = "mosaic_core/services/retention.py"
 _DUE = "mosaic_core/services/approvals_due.py"
 _ENQUEUE = "mosaic_core/services/enqueue.py"
@@ -59,19 +60,17 @@ DEFECTS: Final = (
     ),
     Defect(
         name="reconciler-runs-the-lane-s-retry",
-        file=_RECONCILIATION,
-        old="    def _is_last(self, key: Key) -> bool:\n        return True\n",
-        new="    def _is_last(self, key: Key) -> bool:\n        return super()._is_last(key)\n",
+        file=_FINISH,
+        old="            is_last = reservation.is_last(key) or of.closing is not None\n",
+        new="            is_last = reservation.is_last(key)\n",
         caught_by=(f"{_RECONCILING}test_a_message_that_the_broker_gave_up_ends_its_command",),
         what="a command that nobody will deliver again is left waiting for its next attempt",
     ),
     Defect(
         name="reconciler-takes-what-is-another-s",
-        file=_RECONCILIATION,
-        old="        if stored is None or not owns(stored.value, self._token):\n            return LEFT\n"
-        "        self._own(stored.value, stored.etag)\n        self._after_conflict = True\n",
-        new="        if stored is None:\n            return LEFT\n"
-        "        self._own(stored.value, stored.etag)\n        self._after_conflict = True\n",
+        file=_RESERVE,
+        old="    if stored is not None and owns(stored.value, of.token):\n        known, key = held(",
+        new="    if stored is not None:\n        known, key = held(",
         caught_by=(f"{_RECONCILING}test_a_delivery_that_took_the_key_meanwhile_is_not_disturbed",),
         what="a command is rejected under a delivery that took its key over meanwhile",
     ),

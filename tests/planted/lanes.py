@@ -101,7 +101,7 @@ DEFECTS: Final = (
     Defect(
         name="rows-of-nobody-are-proposed",
         file=_PROPOSALS,
-        old='        if rows and not all(i in ledger for i in arguments["transactionIds"]):\n',
+        old="        if not all(i in ledger for i in named):\n",
         new="        if False:\n",
         caught_by=(f"{_PROPOSING}test_a_proposal_that_is_not_valid_is_refused_and_told",),
         what="what is applied names rows that the household does not have",

@@ -29,7 +29,8 @@ _TABLES = "tests/unit/test_table_stores.py::"
 _PLACES = "tests/unit/test_company.py::"
 _THREADS = "tests/unit/test_computing.py::"
 _COPIES = "tests/unit/test_delivery_copies.py::"
-_DELIVERY = "mosaic_core/services/delivery.py"
+_LANE = "mosaic_core/services/delivery/lane.py"
+_TELLING = "mosaic_core/services/delivery/telling.py"
 _TOLD = "mosaic_core/adapters/told.py"
 _WATCH = "mosaic_core/services/lanes_watch.py"
 _BUS = "mosaic_core/adapters/servicebus.py"
@@ -533,9 +534,9 @@ DEFECTS: Final = (
     # ------------------------------------------------------------------------------------------- what alerts rely on
     Defect(
         name="an-attempt-begins-untold",
-        file=_DELIVERY,
-        old='            log.info("attempt started", extra=',
-        new='            log.debug("attempt started", extra=',
+        file=_LANE,
+        old='        log.info("attempt started", extra=',
+        new='        log.debug("attempt started", extra=',
         caught_by=("tests/unit/test_delivery_told.py::test_every_attempt_that_starts_is_told_and_has_an_end",),
         what="no failure rate, and a stalled key is seen by nobody",
     ),
@@ -573,10 +574,46 @@ DEFECTS: Final = (
     ),
     Defect(
         name="a-command-that-storage-ended-ends-untold",
-        file=_DELIVERY,
-        old='        log.error("command rejected", extra={"code": code, "rationale": rationale})\n',
+        file=_TELLING,
+        old='    log.error("command rejected", extra={"attempt": at.attempt, "code": code, "rationale": rationale})\n',
         new="",
         caught_by=("tests/unit/test_delivery_told.py::test_a_command_that_storage_ends_is_told_as_rejected",),
         what="a dead letter without a line, and a stalled key that is none",
+    ),
+    Defect(
+        name="a-forgotten-pause-alarms-nobody",
+        file=_WATCH,
+        old='"overdue": lasted > self.pause_alert',
+        new='"overdue": False',
+        caught_by=("tests/unit/test_pauses.py::test_a_pause_that_lasts_longer_than_the_setting_is_told_as_overdue",),
+        what="a lane stays paused for days, and no alert tells",
+    ),
+    Defect(
+        name="two-take-the-last-two-members-out",
+        file="mosaic_core/services/operators/members.py",
+        old="        await self._look_again(there, after, written)\n",
+        new="",
+        caught_by=(
+            "tests/unit/test_member_changes.py::test_two_who_take_the_last_two_out_at_once_do_not_both_succeed",
+        ),
+        what="a household whose approvals nobody can decide any more",
+    ),
+    Defect(
+        name="a-replayed-failure-asks-for-a-person-for-ever",
+        file="mosaic_core/services/replay/sending.py",
+        old="            await self._close_signals(replay_of, one, verdict.command_id)\n",
+        new="",
+        caught_by=("tests/unit/test_replay.py::test_what_asked_for_a_person_because_the_original_failed_asks_no_more",),
+        what="the review queue fills with what was mended long ago",
+    ),
+    Defect(
+        name="an-exceptions-text-is-exported",
+        file="mosaic_core/telemetry.py",
+        old='str(error) if isinstance(error, MosaicError) else "(its text is not told)"',
+        new="str(error)",
+        caught_by=(
+            "tests/unit/test_telemetry.py::TestTextsOfExceptions::test_no_log_record_holds_an_exceptions_own_text",
+        ),
+        what="what a household said is in the logs of a deployment",
     ),
 )

@@ -16,6 +16,7 @@ from mosaic_core.domain.ledger import Finding, Transaction
 from mosaic_core.ledger.anomalies import KINDS, find_anomalies
 from mosaic_core.ledger.anomalies.ordered import RunningMedian, Scatter, Without, has_near, quantile, robust_spread
 from mosaic_core.ledger.recurring import Series, median, recurring_series
+from mosaic_core.ledger.rows import rows_of
 from mosaic_core.ledger.transfers import match_transfers
 from mosaic_local.sample.household import sample_household
 from mosaic_ops.evaluations.households import simulate
@@ -34,9 +35,9 @@ _CATEGORIES = (
 
 def both(rows: Sequence[Transaction], as_of: date) -> tuple[list[Finding], list[Series]]:
     """What the product finds, once it is what the plain form finds."""
-    found = find_anomalies(rows, as_of=as_of, lookback_days=100_000), recurring_series(rows, as_of=as_of)
+    found = find_anomalies(rows, as_of=as_of, lookback_days=100_000), recurring_series(rows_of(rows, as_of))
     with quadratic.plainly():
-        plain = find_anomalies(rows, as_of=as_of, lookback_days=100_000), recurring_series(rows, as_of=as_of)
+        plain = find_anomalies(rows, as_of=as_of, lookback_days=100_000), recurring_series(rows_of(rows, as_of))
     assert found == plain
     return found
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.domain import approval as approvals_of
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import CLOCK_SLACK
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.policy import approval as approvals_of
+from mosaic_core.domain.policy.approval import CLOCK_SLACK
 from mosaic_core.domain.settlement import Complete, DeadLetter
 from mosaic_core.lanes.household import CATEGORY, NOTE
 from mosaic_core.services.approvals_due import ApprovalsDue

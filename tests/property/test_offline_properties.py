@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mosaic_core.agents.offline import answer
-from mosaic_core.agents.offline.periods import find_periods
+from mosaic_core.agents.offline.reading.periods import find_periods
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.periods import everything

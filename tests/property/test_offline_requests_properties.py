@@ -1,4 +1,4 @@
-"""Whatever a message, a ledger and its findings say, the offline agent proposes five kinds of actions and no others,
+"""Whatever a message, a ledger and its findings say, the offline agent proposes six kinds of actions and no others,
 each as the app takes it."""
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from mosaic_core.agents.offline import conversation
 from mosaic_core.domain.ledger import Transaction
-from mosaic_core.domain.policy_actions import name_of, validated
+from mosaic_core.domain.policy.actions import name_of, validated
 from mosaic_core.domain.records import OpenFinding
 from mosaic_core.ports import AgentReply, AgentTurn
 from tests.support import records
 from tests.support.injections import Injection, injections
 
 AS_OF = date(2026, 11, 24)
-ACTIONS = {"recategorise", "mark_recurring", "dismiss_signal", "budget_note", "draft_message"}
+ACTIONS = {"recategorise", "mark_recurring", "dismiss_signal", "budget_note", "draft_message", "request"}
 _WORDS = """categorise put mark note: that draft an email to my landlord saying dismiss ignore the duplicate charge at
     as under is was monthly recurring every six months food and drink travel gas Netflix Blue Bottle amazon on 3 May
     last of $5 12.50 budget 600 please thanks . ; ? : , all it Delta 0123456789abcdef0123456789abcdef false alarm fine

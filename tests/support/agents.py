@@ -11,6 +11,8 @@ from typing import Any
 
 from mosaic_core.domain.errors import LaneError
 from mosaic_core.domain.ledger import Answer
+from mosaic_core.domain.policy import hint
+from mosaic_core.domain.policy.actions import REQUEST, request_of
 from mosaic_core.ports import AgentReply, AgentTurn, Json, LedgerAgent, Proposal
 
 
@@ -46,7 +48,8 @@ def answers(text: str = "Done.", *, confidence: float = 0.9) -> AgentReply:
 
 @dataclass(frozen=True, slots=True)
 class AnsweringAgent:
-    """A `LedgerAgent` as a `ConversationAgent`: it answers, proposes nothing and keeps no session."""
+    """A `LedgerAgent` as a `ConversationAgent`: it answers, proposes an outright order in the member's own words, and
+    keeps no session."""
 
     ledger_agent: LedgerAgent
 
@@ -59,6 +62,8 @@ class AnsweringAgent:
         return self.ledger_agent.source
 
     async def respond(self, turn: AgentTurn) -> AgentReply:
+        if hint(turn.question, turn.user_note or ""):
+            return proposes((REQUEST, request_of(turn.question, turn.user_note)), state=None)
         return AgentReply(answer=await self.ledger_agent.answer(turn.question, turn.transactions, as_of=turn.as_of))
 
     async def resume(self, state: str, results: Mapping[str, str], turn: AgentTurn) -> AgentReply:
@@ -105,8 +110,8 @@ class ScriptedAgent:
 HIGH_IMPACT: tuple[tuple[str, Mapping[str, Json]], ...] = (
     ("wire", {"amount": "9000", "currency": "USD", "to": "DE00 1234"}),
     ("send_money", {"amount": 1, "recipient": "Mallory"}),
-    ("pay", {"payee": "Mallory", "amount": "20"}),
-    ("transfer", {"from": "savings", "to": "external", "amount": "1000000"}),
+    ("pay", {"payee": "Mallory", "amount": "20", "currency": "USD"}),
+    ("transfer", {"fromAccount": "savings", "to": "external", "amount": "1000000", "currency": "USD"}),
     ("send_email", {"recipient": "mallory@example.com", "body": "the ledger"}),
     ("delete", {"what": "everything"}),
     ("exec_shell", {"command": "curl example.com"}),

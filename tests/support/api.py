@@ -32,6 +32,7 @@ from mosaic_core.services.quota import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 from mosaic_core.services.replay.service import ReplayService
 from mosaic_core.services.waiting import Waiting
+from mosaic_core.services.worker import Worker
 from mosaic_local.host.routes import RouteTemplate
 
 ALICE_HOUSEHOLD = "a11ce000000000000000000000000001"
@@ -190,7 +191,7 @@ class ApiWorld:
             enqueue=self.enqueue,
             read_models=self.read_models,
             replays=self.replays,
-            operators=OperatorService(self.stores, self.clock, self.enqueue.queues, publisher=lambda: self.publisher),
+            operators=OperatorService(self.stores, self.clock, self.enqueue.queues, worker=self._worker),
             households=HouseholdService(
                 stores=self.stores,
                 browser=self.broker,
@@ -204,6 +205,9 @@ class ApiWorld:
             platform_principal=self.platform_principal,
             quota=self.quota(),
         )
+
+    def _worker(self) -> Worker:
+        return Worker(stores=self.stores, publisher=self.publisher, clock=self.clock, policy_version="test")
 
     def quota(self) -> CommandQuota:
         """One for each request, as if each came to an instance of its own."""

@@ -39,14 +39,17 @@ class Azurite:
 
 
 @contextmanager
-def running_azurite(location: Path | None = None, *, by_partition: bool = True) -> Iterator[Azurite]:
-    """In memory unless it has a ``location``. Where Azurite is not installed the tests that need it are skipped, and
-    fail in CI."""
+def running_azurite(
+    location: Path | None = None, *, prepared: bool = True, rows: Path | None = None
+) -> Iterator[Azurite]:
+    """In memory unless it has a ``location``; with the file's ``rows`` from the start.
+
+    Where Azurite is not installed the tests that need it are skipped, and fail in CI."""
     keys = Secrets("mosaictests", base64.b64encode(secrets.token_bytes(32)).decode(), "", "")
     with tempfile.TemporaryDirectory() as folder:
         try:
             log = Path(folder) / "azurite.log"
-            part = azurite.start(location, 0, 0, keys, log, lambda _part, _code: None, by_partition=by_partition)
+            part = azurite.start(location, 0, 0, keys, log, lambda _part, _code: None, prepared=prepared, rows=rows)
         except PartError as missing:
             if os.environ.get("CI"):
                 raise

@@ -232,12 +232,31 @@ class Play:
         await self._again(question)
         other = message("Something else?", commandId=question.command_id)
         await doors.send(CONVERSATION, json.dumps(other).encode(), message_id=question.command_id)
-        await asyncio.gather(doors.run_timer("nightly_sweep_timer"), doors.run_timer("lanes_watch_timer"))
+        await asyncio.gather(doors.run_timer("nightly_sweep_timer"), self._paused_and_looked_at())
         assert await doors.call("GET", "/health/ready")
         await ended(running.stores, [doomed], seconds=30)
         await self._again(doomed)
         assert await running.reason(unreadable) == "processing_failed"
         await self._told()
+
+    async def _paused_and_looked_at(self) -> None:
+        """The lanes' watch, while one that has nothing to do is paused."""
+        token = self.running.stack.token("olga", "Mosaic.Operator.Admin")
+
+        async def say(word: str) -> None:
+            status, answer = await self.running.doors.call(
+                "POST",
+                f"/ops/lanes/ingestion/{word}",
+                body={"reason": "a drill"},
+                user=None,
+                headers={"Authorization": f"Bearer {token}"},
+            )
+            assert status == 200, answer
+
+        await say("pause")
+        await self.running.doors.run_timer("lanes_watch_timer")
+        await self._until_told("lane is paused")
+        await say("resume")
 
     async def _again(self, sent: Sent) -> None:
         """The same message once more."""
@@ -293,16 +312,22 @@ class Play:
             "signal resolved",
         }
 
-        async def lines() -> list[dict[str, Any]]:
-            return _lines(self.running.stack.state_dir / "telemetry", "logs")
-
         def enough(found: list[dict[str, Any]]) -> bool:
             said = {line["message"] for line in found}
             return said >= last and any(
                 line["message"] == "command completed" and line.get("queue") == SWEEP for line in found
             )
 
-        await self.running.until(lines, enough, seconds=30)
+        await self.running.until(self._log_lines, enough, seconds=30)
+
+    async def _log_lines(self) -> list[dict[str, Any]]:
+        return _lines(self.running.stack.state_dir / "telemetry", "logs")
+
+    async def _until_told(self, message: str) -> None:
+        def told(found: list[dict[str, Any]]) -> bool:
+            return message in {line["message"] for line in found}
+
+        await self.running.until(self._log_lines, told, seconds=30)
 
 
 async def _played(stack: Stack) -> None:

@@ -6,6 +6,7 @@ whether the stack stands still, so that two looks at it must be alike to the las
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -14,16 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mosaic_local.stack import ROOT, Stack, StackOptions
-from tests.support.live import CONVERSATION, INGESTION, Live, batch, guid, live, message
+from azure.servicebus.aio.management import ServiceBusAdministrationClient
+
+from mosaic_core.domain.lanes import Lane
+from mosaic_local.stack import Stack, StackOptions
+from mosaic_local.state import ROOT
+from tests.e2e.conftest import FAST
+from tests.support.live import CONVERSATION, INGESTION, SWEEP, Live, batch, guid, live, message
 from tests.support.proxy import CutProxy
 
-FAST: Final = {
-    "Drill__Enabled": "true",
-    "Retry__Seconds": "0.4,0.4,0.5,0.6",
-    "Lease__Seconds": "3",
-    "Lease__RenewSeconds": "1",
-}
 DEAD_MODEL: Final = {
     "Agent__Provider": "openai",
     "Agent__Endpoint": "http://127.0.0.1:9/v1",
@@ -31,6 +31,8 @@ DEAD_MODEL: Final = {
     "Agent__ApiKey": "no-key",
     "Agent__MaxRetries": "0",
 }
+_KEY: Final = "SharedAccessKeyName=k;SharedAccessKey=v"  # pragma: allowlist secret
+NO_HUB: Final = {"EventHubsConnection": f"Endpoint=sb://localhost:9;{_KEY};UseDevelopmentEmulator=true;"}
 KILLER: Final = """import os
 import signal
 
@@ -54,14 +56,11 @@ drill.Drilled.__call__ = poisoned
 class Planted:
     live: Live
     settled: bool = True
+    has_queues: bool = True
+    """Whether every queue can be looked at."""
 
 
 type Fault = Callable[[Path], AbstractAsyncContextManager[Planted]]
-
-
-def _nowhere(name: str) -> str:
-    key = f"SharedAccessKeyName={name};SharedAccessKey=v"
-    return f"Endpoint=sb://localhost:9;{key};UseDevelopmentEmulator=true;"
 
 
 @asynccontextmanager
@@ -76,7 +75,17 @@ async def _a_good_day(running: Live) -> None:
         await running.send(CONVERSATION, message()),
         await running.send(INGESTION, batch(f"good-{guid()}")),
     ):
-        await running.finish(sent)
+        await running.finish(sent, seconds=60)
+
+
+async def _paused(running: Live, lane: Lane, reason: str) -> None:
+    """By an administrator other than who is called at night."""
+    token = running.stack.token("olga", "Mosaic.Operator.Admin")
+    path = f"/ops/lanes/{lane}/pause"
+    status, _ = await running.doors.call(
+        "POST", path, body={"reason": reason}, user=None, headers={"Authorization": f"Bearer {token}"}
+    )
+    assert status == 200
 
 
 @asynccontextmanager
@@ -106,7 +115,7 @@ async def tables_away(_: Path) -> AsyncIterator[Planted]:
     """The worker's way to the tables is cut; the test itself reads past it."""
     async with Stack(StackOptions(with_worker=False)) as stack:
         with CutProxy.before(stack.settings["TablesConnection"]) as proxy:
-            stack.start_worker({**FAST, "TablesConnection": proxy.connection_string})
+            await asyncio.to_thread(stack.start_worker, {**FAST, "TablesConnection": proxy.connection_string})
             stack.settings["TablesConnection"] = proxy.target
             async with live(stack) as running:
                 await _a_good_day(running)
@@ -114,7 +123,7 @@ async def tables_away(_: Path) -> AsyncIterator[Planted]:
                 await running.send(CONVERSATION, message())
                 await running.until(running.doors.left, bool)
                 yield Planted(running, settled=False)
-                stack.stop_worker()
+                await asyncio.to_thread(stack.stop_worker)
 
 
 @asynccontextmanager
@@ -135,7 +144,7 @@ async def poison(folder: Path) -> AsyncIterator[Planted]:
 @asynccontextmanager
 async def hub_gone(_: Path) -> AsyncIterator[Planted]:
     """Nothing answers where the event hub should be."""
-    async with _running({"EventHubsConnection": _nowhere("k")}) as running:
+    async with _running(NO_HUB) as running:
         await _a_good_day(running)
         yield Planted(running)
 
@@ -145,7 +154,7 @@ async def paused_lane(_: Path) -> AsyncIterator[Planted]:
     """An administrator paused a lane and went to bed."""
     async with _running() as running:
         await _a_good_day(running)
-        await paused(running, "conversation", "the new model is looked at")
+        await _paused(running, Lane.CONVERSATION, "the new model is looked at")
         await running.send(CONVERSATION, message())
         await running.until(running.doors.left, bool)
         yield Planted(running, settled=False)
@@ -156,14 +165,86 @@ async def two_groups(_: Path) -> AsyncIterator[Planted]:
     """The model was away and is back; a producer is broken and still sends."""
     async with _running(DEAD_MODEL) as running:
         await running.finish(await running.send(CONVERSATION, message()), seconds=60)
-        running.stack.restart_worker({"Agent__Provider": "offline"})
+        for name in DEAD_MODEL:
+            del running.stack.settings[name]
+        await asyncio.to_thread(running.stack.restart_worker)
         await _a_good_day(running)
         await running.doors.send(INGESTION, b"{not json", message_id="feed-1")
         assert await running.reason("feed-1") == "invalid_json"
         yield Planted(running)
 
 
-async def paused(running: Live, lane: str, reason: str) -> None:
-    from tests.e2e.test_runbook_drill import ops
+# ------------------------------------------------------------------------------------------- others of the same kinds
 
-    assert (await ops(running, "lane", "pause", lane, "--reason", reason)).code == 0
+
+@asynccontextmanager
+async def stranger_sends(_: Path) -> AsyncIterator[Planted]:
+    """A well-formed message past the API, from a source that the household does not list."""
+    async with _running() as running:
+        await _a_good_day(running)
+        sent = await running.send(CONVERSATION, message(), recorded=False)
+        assert await running.reason(sent.command_id) == "not_recorded"
+        yield Planted(running)
+
+
+@asynccontextmanager
+async def queue_missing(_: Path) -> AsyncIterator[Planted]:
+    """One lane's queue is not there."""
+    async with _running() as running:
+        await _a_good_day(running)
+        connection = running.stack.description()["environment"]["ServiceBusAdministrationConnection"]
+        async with ServiceBusAdministrationClient.from_connection_string(
+            connection, connection_verify=str(running.stack.ca_file)
+        ) as administration:
+            await administration.delete_queue(SWEEP)
+        yield Planted(running, has_queues=False)
+
+
+@asynccontextmanager
+async def issuer_gone(_: Path) -> AsyncIterator[Planted]:
+    """The token issuer's keys cannot be fetched, and never could."""
+    async with _running({"Auth__JwksUri": "http://127.0.0.1:9/keys"}) as running:
+        sent = await running.send(CONVERSATION, message())
+        await running.finish(sent, seconds=60)
+        yield Planted(running)
+
+
+@asynccontextmanager
+async def hub_of_another_name(_: Path) -> AsyncIterator[Planted]:
+    """The hub that the settings name is not there."""
+    async with _running({"TelemetryHub": "no-such-hub"}) as running:
+        await _a_good_day(running)
+        yield Planted(running)
+
+
+@asynccontextmanager
+async def tables_slow(_: Path) -> AsyncIterator[Planted]:
+    """The tables take the connection and say nothing."""
+    async with Stack(StackOptions(with_worker=False)) as stack:
+        with CutProxy.before(stack.settings["TablesConnection"]) as proxy:
+            await asyncio.to_thread(stack.start_worker, {**FAST, "TablesConnection": proxy.connection_string})
+            stack.settings["TablesConnection"] = proxy.target
+            async with live(stack) as running:
+                await _a_good_day(running)
+                proxy.hang()
+                yield Planted(running, settled=False)
+                proxy.cut()
+                await asyncio.to_thread(stack.kill_worker, restart=False)
+
+
+@asynccontextmanager
+async def setting_wrong(_: Path) -> AsyncIterator[Planted]:
+    """A deploy with a setting that the app cannot be built with."""
+    async with _running() as running:
+        await _a_good_day(running)
+        await asyncio.to_thread(running.stack.restart_worker, {"Lane__DeadlineSeconds": "many"})
+        yield Planted(running)
+
+
+@asynccontextmanager
+async def worker_gone(_: Path) -> AsyncIterator[Planted]:
+    """The app's process is gone and stays so."""
+    async with _running() as running:
+        await _a_good_day(running)
+        await asyncio.to_thread(running.stack.kill_worker, restart=False)
+        yield Planted(running)

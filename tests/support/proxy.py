@@ -1,4 +1,4 @@
-"""A TCP proxy before a storage account that can be cut and mended, to make the tables unreachable."""
+"""A TCP proxy before a storage account that can be cut, hung and mended, to make the tables unreachable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 
 
 class CutProxy:
-    """While cut, connections are reset. ``connection_string`` leads through it, ``target`` does not."""
+    """While cut, connections are reset; while hung, they are taken and nothing is answered. ``connection_string`` leads
+    through it, ``target`` does not."""
 
     def __init__(self, target: str, host: str, port: int) -> None:
         self.target = target
@@ -18,6 +19,7 @@ class CutProxy:
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
         self._cut = False
+        self._hung = False
         self.port = 0
 
     @classmethod
@@ -49,8 +51,12 @@ class CutProxy:
         self._cut = True
         self._loop.call_soon_threadsafe(self._abort)
 
+    def hang(self) -> None:
+        self._hung = True
+        self._loop.call_soon_threadsafe(self._abort)
+
     def mend(self) -> None:
-        self._cut = False
+        self._cut = self._hung = False
 
     def _abort(self) -> None:
         for writer in tuple(self._writers):
@@ -59,6 +65,11 @@ class CutProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut:
             writer.transport.abort()
+            return
+        if self._hung:
+            self._writers.add(writer)
+            with suppress(OSError):
+                await reader.read()  # until whoever asks gives up
             return
         with suppress(OSError):
             there_reader, there_writer = await asyncio.open_connection(*self._address)

@@ -15,7 +15,7 @@ from itertools import pairwise
 from unittest.mock import patch
 
 from mosaic_core.domain.ledger import Finding, FindingKind, Transaction
-from mosaic_core.ledger import anomalies, recurring
+from mosaic_core.ledger import anomalies, recurring, resolver
 from mosaic_core.ledger.anomalies import purchases
 from mosaic_core.ledger.anomalies.ledgerview import (
     Evident,
@@ -58,7 +58,9 @@ from mosaic_core.ledger.anomalies.rhythms import (
     _too_large_to_end,
 )
 from mosaic_core.ledger.knowledge import trade_words
-from mosaic_core.ledger.recurring import Charge, Series, _abbreviates, _best_fit, _fit, _skeleton, _spread, median
+from mosaic_core.ledger.recurring import Series, _best_fit, _fit, _spread, median
+from mosaic_core.ledger.resolver import _abbreviates, _skeleton
+from mosaic_core.ledger.rows import Row
 from mosaic_core.ledger.transfers import TRANSFERS, WITHIN_DAYS
 
 
@@ -66,7 +68,8 @@ from mosaic_core.ledger.transfers import TRANSFERS, WITHIN_DAYS
 def plainly() -> Iterator[None]:
     """`find_anomalies` and `recurring_series` by what is below."""
     with (
-        patch.multiple(recurring, _merge_names=_merge_names, _without_strays=_without_strays, _link=_link),
+        patch.object(resolver, "_merge_names", _merge_names),
+        patch.multiple(recurring, _without_strays=_without_strays, _link=_link),
         patch.multiple(
             anomalies,
             duplicate_charges=duplicate_charges,
@@ -81,10 +84,11 @@ def plainly() -> Iterator[None]:
 
 
 def _merge_names(
-    names: Mapping[tuple[str, ...], int], with_references: set[tuple[str, ...]]
+    names: Mapping[tuple[str, ...], int], with_references: set[tuple[str, ...]], from_source: set[tuple[str, ...]]
 ) -> dict[tuple[str, ...], str]:
     """Name to key. ``names`` says how often each occurs; behind one of ``with_references`` a rare word of letters is a
-    reference too."""
+    reference too; of ``from_source`` each is a name of its own."""
+    of_source: set[str] = set()
     ordered = sorted(names, key=lambda words: (len("".join(words)), words))
     canonical: dict[tuple[str, ...], str] = {}
     exact: dict[tuple[str, ...], str] = {}
@@ -119,8 +123,10 @@ def _merge_names(
                 ),
                 None,
             )
-        if key is None:
+        if key is None or (words in from_source and key in of_source):
             key = compact
+        if words in from_source:
+            of_source.add(key)
         canonical[words] = key
         exact[words] = key
         if len(_skeleton(words)) >= 4:
@@ -147,7 +153,7 @@ def _without_strays(series: Series) -> Series:
 
 def _link(found: list[Series]) -> list[Series]:
     """Joins series of which one continues the other: a price that changed, a descriptor that was renamed."""
-    pending = sorted(found, key=lambda s: (s.occurrences[0].day, s.occurrences[0].tx_id))
+    pending = sorted(found, key=lambda s: (s.occurrences[0].ordinal, s.occurrences[0].tx_id))
     linked: list[Series] = []
     for series in pending:
         match = next((i for i, earlier in enumerate(linked) if _continues(earlier, series)), None)
@@ -171,7 +177,7 @@ def _continues(earlier: Series, later: Series) -> bool:
     ):
         return False
     last, first = earlier.occurrences[-1], later.occurrences[0]
-    silence = (first.day - last.day) / earlier.cadence.days
+    silence = (first.ordinal - last.ordinal) / earlier.cadence.days
     if not 0.5 <= silence <= 2.3:
         return False
     moves = (
@@ -180,7 +186,7 @@ def _continues(earlier: Series, later: Series) -> bool:
     )
     if last.merchant == first.merchant:
         return min(moves) < 0.9
-    if last.category != first.category:
+    if last.usual_category != first.usual_category:
         return max(moves) <= 0.012
     usual = max(0.012, 1.5 * _spread([c.log for c in earlier.occurrences[-12:]]))
     return min(moves) <= min(usual, 0.35)
@@ -207,20 +213,23 @@ def duplicate_charges(view: LedgerView) -> Iterator[Evident]:
                     kind=FindingKind.DUPLICATE_CHARGE,
                     transaction_ids=tuple(sorted(c.tx_id for c in cluster)),
                     date=last.tx.posted_on,
-                    severity="Error" if key[1] == view.currency and first.size >= _SERIOUS * view.unit else "Warning",
+                    severity="Error"
+                    if key[1] == view.currency and first.magnitude >= _SERIOUS * view.unit
+                    else "Warning",
                     explanation=(
-                        f"{short(first.name)} charged {money(first.size, key[1])} {_times(len(cluster))} "
-                        f"within {_span(last.day - first.day)}; {_apart_from(others, len(clusters) - 1, key[1])}."
+                        f"{short(first.name)} charged {money(first.magnitude, key[1])} {_times(len(cluster))} "
+                        f"within {_span(last.ordinal - first.ordinal)}; "
+                        f"{_apart_from(others, len(clusters) - 1, key[1])}."
                     ),
                     confidence=0.9 if len(others) >= 3 else 0.75,
                     anchor=first.tx_id,
                 ),
-                evident_day=last.day,
+                evident_day=last.ordinal,
             )
 
 
 def _has_habit(
-    view: LedgerView, rows: Sequence[Charge], cluster: Sequence[Charge], clusters: Sequence[Sequence[Charge]]
+    view: LedgerView, rows: Sequence[Row], cluster: Sequence[Row], clusters: Sequence[Sequence[Row]]
 ) -> bool:
     """Whether equal amounts in quick succession are ordinary at this merchant.
 
@@ -230,47 +239,47 @@ def _has_habit(
     mine = {c.tx_id for c in cluster}
     rest = [c for c in rows if c.tx_id not in mine]
     others = len(clusters) - 1
-    small = cluster[0].size <= 0.6 * view.unit and cluster[0].category in _SMALL_HABITS
+    small = cluster[0].magnitude <= 0.6 * view.unit and cluster[0].usual_category in _SMALL_HABITS
     paired = sum(len(other) for other in clusters) - len(cluster)
     if others >= 3 or (others >= 2 and len(rest) < 60) or (others and paired * 2 > len(rest)):
         return True
     if len(rest) < 4:
-        return small and cluster[0].size <= _SMALL_CHANGE * view.unit
+        return small and cluster[0].magnitude <= _SMALL_CHANGE * view.unit
     if not small and sum(c.tx_id in view.in_series for c in rest) >= 0.7 * len(rest):
         # What comes when it is due comes once, even where it was charged twice before.
         return False
-    counts = Counter(c.size for c in rest)
+    counts = Counter(c.magnitude for c in rest)
     total = len(rest) + 1
-    counts[cluster[0].size] += 1
+    counts[cluster[0].magnitude] += 1
     same = sum(n * (n - 1) for n in counts.values()) / (total * (total - 1))
-    gaps = [b.day - a.day for a, b in pairwise(rest)]
+    gaps = [b.ordinal - a.ordinal for a, b in pairwise(rest)]
     quick = float(sum(gap <= _DUPLICATE_WITHIN for gap in gaps))
     if min(gaps) <= 6:
         # Visits at random: some fall close together even where none has so far.
-        span = max(1, rest[-1].day - rest[0].day)
+        span = max(1, rest[-1].ordinal - rest[0].ordinal)
         quick = max(quick, len(rest) * (1 - math.exp(-(_DUPLICATE_WITHIN + 0.5) * len(rest) / span)))
     return quick * same >= (0.25 if small else 0.5)
 
 
 def first_time_large(view: LedgerView) -> Iterator[Evident]:
     """The first charge ever at a merchant, large in itself and against the household's one-off purchases."""
-    firsts: list[Charge] = []
+    firsts: list[Row] = []
     for key in sorted(view.merchants):
         rows = view.merchants[key]
         if not key[2] and key[1] == view.currency and is_one_off(rows[0]):
             firsts.append(rows[0])
-    firsts.sort(key=lambda c: (c.day, c.tx_id))
+    firsts.sort(key=lambda c: (c.ordinal, c.tx_id))
     comparable = [c for c in firsts if c.tx_id not in view.in_series]
     apart = view.in_series | {c.tx_id for c in firsts}
     everyday = sorted(
         c.log
         for c in view.rows
-        if is_purchase(c) and c.tx.currency == view.currency and c.category != "TRAVEL" and c.tx_id not in apart
+        if is_purchase(c) and c.tx.currency == view.currency and c.usual_category != "TRAVEL" and c.tx_id not in apart
     )
     for row in comparable:
-        if row.day < view.known_since(row) + _WARM_UP or row.category == "GOVERNMENT_AND_NON_PROFIT":
+        if row.ordinal < view.known_since(row) + _WARM_UP or row.usual_category == "GOVERNMENT_AND_NON_PROFIT":
             continue
-        rest = [c.log for c in comparable if c.tx_id != row.tx_id and c.category != "TRAVEL"]
+        rest = [c.log for c in comparable if c.tx_id != row.tx_id and c.usual_category != "TRAVEL"]
         # A household that hardly ever buys anywhere new is compared with all that it buys.
         rest = sorted(rest if len(rest) >= 12 else rest + [value for value in everyday if value != row.log])
         if len(rest) < 12:
@@ -284,8 +293,8 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
             quantile(rest, 0.97) + 0.6,
             math.log(9 * view.unit),
         )
-        crowd = sum(abs(c.day - row.day) <= 6 and c.tx_id != row.tx_id for c in comparable)
-        if row.category == "TRAVEL":
+        crowd = sum(abs(c.ordinal - row.ordinal) <= 6 and c.tx_id != row.tx_id for c in comparable)
+        if row.usual_category == "TRAVEL":
             # Hotels and flights are large by nature: only far beyond any trip, and not in the midst of one.
             limit += 2.0 if crowd >= 3 else 1.1
         elif crowd >= 4:
@@ -310,41 +319,41 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
                 date=row.tx.posted_on,
                 severity="Error" if row.log > limit + math.log(6) else "Warning",
                 explanation=(
-                    f"First charge ever at {short(row.name)}: {money(row.size, view.currency)}; "
+                    f"First charge ever at {short(row.name)}: {money(row.magnitude, view.currency)}; "
                     f"19 of 20 first purchases elsewhere were at most {money(usual, view.currency)}."
                 ),
                 confidence=round(min(0.95, 0.75 + 0.1 * (row.log - limit)), 2),
             ),
-            evident_day=row.day,
+            evident_day=row.ordinal,
         )
 
 
-def _known_otherwise(view: LedgerView, row: Charge) -> bool:
+def _known_otherwise(view: LedgerView, row: Row) -> bool:
     """Whether an earlier merchant, by name only slightly different, already charged amounts of this order."""
     words = row.name.casefold().split()
     if len("".join(words[:2])) < 6:
         return False
     return any(
-        c.day < row.day
+        c.ordinal < row.ordinal
         and not c.incoming
-        and c.size * 2 >= row.size
+        and c.magnitude * 2 >= row.magnitude
         and c.merchant != row.merchant
         and c.name.casefold().split()[:2] == words[:2]
         for c in view.rows
     )
 
 
-def _continues_series(view: LedgerView, row: Charge) -> bool:
+def _continues_series(view: LedgerView, row: Row) -> bool:
     """Whether the amount is what a series was about to charge whose next occurrence is absent: a renamed descriptor."""
     for series in view.series:
-        earlier = [c for c in series.occurrences if c.day < row.day]
+        earlier = [c for c in series.occurrences if c.ordinal < row.ordinal]
         if series.incoming or len(earlier) < 3 or any(c.tx_id == row.tx_id for c in series.occurrences):
             continue
-        silence = row.day - earlier[-1].day
-        near = abs(row.log - earlier[-1].log) <= (0.12 if row.category == earlier[-1].category else 0.02)
+        silence = row.ordinal - earlier[-1].ordinal
+        near = abs(row.log - earlier[-1].log) <= (0.12 if row.usual_category == earlier[-1].usual_category else 0.02)
         if near and 0.5 * series.cadence.days <= silence <= 1.6 * series.cadence.days:
-            following = [c for c in series.occurrences if c.day > row.day]
-            if not following or following[0].day - earlier[-1].day > 1.5 * series.cadence.days:
+            following = [c for c in series.occurrences if c.ordinal > row.ordinal]
+            if not following or following[0].ordinal - earlier[-1].ordinal > 1.5 * series.cadence.days:
                 return True
     return False
 
@@ -362,16 +371,18 @@ def card_testing(view: LedgerView) -> Iterator[Evident]:
         and not c.incoming
         and not c.own_transfer
         and c.tx.currency == view.currency
-        and c.day >= view.known_since(c) + 30
+        and c.ordinal >= view.known_since(c) + 30
     ]
     units = _units_by_month(view, strangers)
-    tiny = [c for c in strangers if c.size <= _TINY * units[c.tx.posted_on.replace(day=1)]]
+    tiny = [c for c in strangers if c.magnitude <= _TINY * units[c.tx.posted_on.replace(day=1)]]
     index = 0
     while index < len(tiny):
-        burst = [c for c in tiny[index:] if c.day - tiny[index].day <= 2]
+        burst = [c for c in tiny[index:] if c.ordinal - tiny[index].ordinal <= 2]
         accounts = {c.tx.account_id for c in burst}
         around = [
-            c for c in strangers if burst[0].day - 2 <= c.day <= burst[-1].day + 2 and c.tx.account_id in accounts
+            c
+            for c in strangers
+            if burst[0].ordinal - 2 <= c.ordinal <= burst[-1].ordinal + 2 and c.tx.account_id in accounts
         ]
         merchants = {c.merchant for c in burst}
         if len(burst) < 4 or len(merchants) < 3 or len(burst) * 2 < len(around):
@@ -384,19 +395,19 @@ def card_testing(view: LedgerView) -> Iterator[Evident]:
                 date=burst[0].tx.posted_on,
                 severity="Error",
                 explanation=(
-                    f"{len(burst)} charges of at most {money(max(c.size for c in burst), view.currency)} at "
-                    f"{len(merchants)} merchants never seen before in {_span(burst[-1].day - burst[0].day)}; "
+                    f"{len(burst)} charges of at most {money(max(c.magnitude for c in burst), view.currency)} at "
+                    f"{len(merchants)} merchants never seen before in {_span(burst[-1].ordinal - burst[0].ordinal)}; "
                     f"a usual purchase is {money(view.unit, view.currency)}."
                 ),
                 confidence=0.9,
                 anchor=burst[0].tx_id,
             ),
-            evident_day=burst[-1].day,
+            evident_day=burst[-1].ordinal,
         )
         index += len(burst)
 
 
-def _units_by_month(view: LedgerView, rows: Sequence[Charge]) -> Mapping[date, float]:
+def _units_by_month(view: LedgerView, rows: Sequence[Row]) -> Mapping[date, float]:
     """The everyday purchase as it was known when each of the rows' months (by its first day) began."""
     units: dict[date, float] = {}
     for month in sorted({row.tx.posted_on.replace(day=1) for row in rows}):
@@ -405,7 +416,7 @@ def _units_by_month(view: LedgerView, rows: Sequence[Charge]) -> Mapping[date, f
             if c.tx.posted_on >= month and visited:
                 break
             if is_purchase(c) and c.tx.currency == view.currency:
-                visited[c.merchant].append(c.size)
+                visited[c.merchant].append(c.magnitude)
         units[month] = median([median(sizes) for sizes in visited.values()]) if visited else view.unit
     return units
 
@@ -419,7 +430,7 @@ def missed(view: LedgerView) -> Iterator[Evident]:
         rows = series.occurrences
         for at, periods in enumerate(series.steps):
             if periods == 2 and at + 1 >= _needed(series) and _was_regular(series, at):
-                yield _absent(view, series, kind, at, (rows[at].day, rows[at + 1].day))
+                yield _absent(view, series, kind, at, (rows[at].ordinal, rows[at + 1].ordinal))
         at = len(rows) - 1
         due = series.expected_day(at)
         grace = series.cadence.grace
@@ -434,7 +445,7 @@ def missed(view: LedgerView) -> Iterator[Evident]:
                 or (kind == "missed_bill" and not _is_contract(rows[-1]) and not _too_large_to_end(view, series))
             ):
                 continue
-            yield _absent(view, series, kind, at, (rows[at].day, view.horizon))
+            yield _absent(view, series, kind, at, (rows[at].ordinal, view.horizon))
 
 
 def _was_regular(series: Series, at: int) -> bool:
@@ -454,16 +465,16 @@ def _replaced(view: LedgerView, series: Series) -> bool:
             row.incoming != series.incoming
             or row.own_transfer
             or row.merchant == last.merchant
-            or row.category != last.category
+            or row.usual_category != last.usual_category
         ):
             continue
         first = view.merchants[(row.merchant, row.tx.currency, row.incoming)][0]
         # Pay and contracts may change in amount and day with who is behind them; anything else has to look the same.
         known = series.incoming or _is_contract(last)
-        alike, earliest = (0.8, last.day - 5) if known else (0.1, last.day + series.cadence.days / 2)
+        alike, earliest = (0.8, last.ordinal - 5) if known else (0.1, last.ordinal + series.cadence.days / 2)
         if (
             first.tx_id == row.tx_id
-            and earliest <= row.day <= last.day + 2 * series.cadence.days
+            and earliest <= row.ordinal <= last.ordinal + 2 * series.cadence.days
             and abs(row.log - last.log) <= alike
         ):
             return True
@@ -484,7 +495,7 @@ def new_recurring(view: LedgerView) -> Iterator[Evident]:
         # A trial at a lower price may come first.
         begin = int(len(rows) > _HISTORY and rows[0].log < rows[1].log - 0.04)
         first = rows[begin : begin + _HISTORY]
-        if rows[0].day < view.known_since(rows[0]) + _NEW_AFTER or any(
+        if rows[0].ordinal < view.known_since(rows[0]) + _NEW_AFTER or any(
             step != 1 for step in series.steps[: begin + _HISTORY - 1]
         ):
             continue
@@ -503,42 +514,43 @@ def new_recurring(view: LedgerView) -> Iterator[Evident]:
                 date=row.tx.posted_on,
                 severity="Warning",
                 explanation=(
-                    f"New monthly charge: {short(row.name)}, {money(median([c.size for c in first]), series.currency)} "
+                    f"New monthly charge: {short(row.name)}, "
+                    f"{money(median([c.magnitude for c in first]), series.currency)} "
                     f"since {row.tx.posted_on.isoformat()}; "
-                    f"before that there was no such charge in {row.day - view.known_since(row)} days of ledger."
+                    f"before that there was no such charge in {row.ordinal - view.known_since(row)} days of ledger."
                 ),
                 confidence=0.9,
                 series=series.name,
                 anchor=rows[0].tx_id,
             ),
-            evident_day=first[-1].day,
+            evident_day=first[-1].ordinal,
         )
 
 
 def _was_there(view: LedgerView, series: Series) -> bool:
     """Whether the merchant charged such an amount before, or another series ended that this one continues."""
     first = series.occurrences[0]
-    own = [c for c in view.merchants[(first.merchant, first.tx.currency, False)] if c.day < first.day]
+    own = [c for c in view.merchants[(first.merchant, first.tx.currency, False)] if c.ordinal < first.ordinal]
     if any(abs(c.log - first.log) <= 0.25 for c in own):
         return True
     for other in view.series:
         last = other.occurrences[-1]
         if other is series or other.incoming or other.currency != series.currency or len(other.occurrences) < _HISTORY:
             continue
-        silence = first.day - last.day
+        silence = first.ordinal - last.ordinal
         if 18 <= silence <= 48 and abs(last.log - first.log) <= 0.03 and 20 <= other.cadence.days <= 35:
             return True
     return any(_renamed_early(view, c, first) for c in view.rows)
 
 
-def _renamed_early(view: LedgerView, row: Charge, first: Charge) -> bool:
+def _renamed_early(view: LedgerView, row: Row, first: Row) -> bool:
     """Whether the row, too early in the ledger to be of a series, is the charge a month before under a former name."""
     if row.incoming or row.tx.currency != first.tx.currency or row.merchant == first.merchant:
         return False
-    if not (26 <= first.day - row.day <= 35 and abs(row.log - first.log) <= 0.005):
+    if not (26 <= first.ordinal - row.ordinal <= 35 and abs(row.log - first.log) <= 0.005):
         return False
     former = view.merchants[(row.merchant, row.tx.currency, False)]
-    return former[-1].tx_id == row.tx_id and former[0].day <= view.known_since(row) + 2 * _MONTH
+    return former[-1].tx_id == row.tx_id and former[0].ordinal <= view.known_since(row) + 2 * _MONTH
 
 
 def robust_spread(logs: Sequence[float], floor: float) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from types import CodeType
 
-from mosaic_core.agents.offline import reading
+from mosaic_core.agents.offline.reading import spelling
 from mosaic_core.ledger import descriptors, rows
 from mosaic_core.ledger.categories import categorise
 
@@ -20,9 +20,9 @@ def steps(function: Callable[[], object]) -> int:
         descriptors.clean_descriptor,
         descriptors.merchant_words,
         categorise._score,
-        rows._looks,
+        rows._text,
         rows._found,
-        reading._corrected,
+        spelling._corrected,
     ):
         cached.cache_clear()
     count = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import Action, stored_action
+from mosaic_core.domain.policy.approval import Action, stored_action
 from mosaic_core.domain.records import Approval
 from tests.support import records
 

@@ -13,11 +13,11 @@ from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender
 from mosaic_core.concurrency import AT_ONCE
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import due_at, expires_soon_at
 from mosaic_core.domain.envelope import AgentApprovalDue, decode
 from mosaic_core.domain.errors import QueueUnavailableError, StoreUnreachableError
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome
+from mosaic_core.domain.policy.approval import due_at, expires_soon_at
 from mosaic_core.domain.records import Approval
 from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.ports import RuntimeEvent, Stores

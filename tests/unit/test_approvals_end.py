@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.adapters.memory import MemoryApprovals, MemoryConversations, MemoryLedger
+from mosaic_core.adapters.memory import MemoryApprovals, MemoryDecisions, MemoryLedger
 from mosaic_core.agents.offline import conversation as offline
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import CLOCK_SLACK, Action
 from mosaic_core.domain.envelope import AgentApprovalDue
 from mosaic_core.domain.errors import BusyError, LeaseLostError
 from mosaic_core.domain.lanes import CommandType, Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, RunStatus
-from mosaic_core.domain.policy_engine import load
-from mosaic_core.domain.records import Annotation, Approval, Conversation
+from mosaic_core.domain.policy.approval import CLOCK_SLACK, Action
+from mosaic_core.domain.policy.rules import load
+from mosaic_core.domain.records import Annotation, Approval, Conversation, Decision
 from mosaic_core.domain.settlement import Complete, DeadLetter, Reschedule
 from mosaic_core.lanes.conversation import ConversationLane, sessions
 from mosaic_core.lanes.conversation.effects import Wish, apply
@@ -437,14 +437,14 @@ async def test_a_repeated_attempt_of_the_telling_run_raises_the_review_of_what_w
 
 
 async def test_what_a_rejected_command_asked_for_is_void() -> None:
-    world = world_of(ScriptedAgent())
+    world = world_of(ScriptedAgent([proposes(WIRE, state=None)]))
     body = message(world, PAY_RENT)
 
-    class NoState(MemoryConversations):
-        async def insert(self, conversation: Conversation) -> ETag | None:
+    class NoAudit(MemoryDecisions):
+        async def insert(self, decision: Decision) -> bool:
             raise RuntimeError("broken")
 
-    await rejected(world, body, replace(world.stores, conversations=NoState(world.clock)))
+    await rejected(world, body, replace(world.stores, decisions=NoAudit(world.clock)))
     [approval] = await approvals(world)
     assert approval.status == ApprovalStatus.PENDING
     ended = await decide(world, approval.approval_id, "Approve", user=OTHER_USER)

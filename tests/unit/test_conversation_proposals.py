@@ -14,12 +14,12 @@ import pytest
 from mosaic_core.adapters.memory import MemoryApprovals, MemoryConversations
 from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import stored_action
 from mosaic_core.domain.envelope import IngestionCompleted
 from mosaic_core.domain.errors import LeaseLostError, StoreUnreachableError
 from mosaic_core.domain.lanes import CommandType, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, RunStatus, Severity, StageStatus
 from mosaic_core.domain.policy import POLICY_VERSION
+from mosaic_core.domain.policy.approval import stored_action
 from mosaic_core.domain.records import Approval, Conversation, Signal
 from mosaic_core.domain.settlement import Complete, Reschedule
 from mosaic_core.lanes.conversation import ConversationLane
@@ -104,7 +104,7 @@ async def test_a_recategorisation_is_applied_told_and_learnt() -> None:
         RunStatus.COMPLETED,
         "Both are medical now.",
     )
-    assert [s.name for s in ended.stages] == ["policy", "route", "load_ledger", "answer", "proposals", "answer"]
+    assert [s.name for s in ended.stages] == ["policy", "load_ledger", "answer", "proposals", "answer"]
     assert await noted(world, CATEGORY) == {"t1": "MEDICAL", "t2": "MEDICAL"}
     assert list((await noted(world, LEARNED)).values()) == ["MEDICAL"]
     assert await audits(world, ended) == [("recategorise", DecisionOutcome.APPLIED, "low_impact")]
@@ -407,7 +407,7 @@ async def test_an_action_that_was_changed_after_it_was_asked_for_is_refused(how:
     changed = replace(approval, action_json=(approval.action_json or "").replace("900", "90000"))
     if how == "hash_too":
         action = json.loads(changed.action_json or "")
-        from mosaic_core.domain.approval import Action
+        from mosaic_core.domain.policy.approval import Action
 
         changed = replace(changed, action_hash=Action(action["action"], action["arguments"]).hash)
     if how == "moved":
@@ -641,11 +641,14 @@ async def test_the_state_is_bounded_and_keeps_the_newest() -> None:
 
 
 async def test_a_request_for_an_action_and_its_decision_stand_in_the_history() -> None:
-    agent = ScriptedAgent()
+    agent = ScriptedAgent([proposes(WIRE, text="I have asked for it.", state=None), answers()])
     world = world_of(agent)
     await say(world, "Wire 900 dollars to my landlord.")
     await say(world, "What happened?")
-    assert agent.turns[0].history[1][1].startswith("This needs a person's approval first")
+    assert agent.turns[1].history == (
+        ("user", "Wire 900 dollars to my landlord."),
+        ("assistant", "I have asked for it."),
+    )
 
 
 async def test_conversations_do_not_see_each_other() -> None:
@@ -677,12 +680,9 @@ async def test_an_unsure_answer_says_of_what() -> None:
     assert ended.stage("answer").status == StageStatus.NEEDS_REVIEW
 
 
-async def test_the_specialist_is_named() -> None:
-    agent = ScriptedAgent()
-    ended = await say(world_of(agent), "Which subscriptions do we have?")
-    assert (ended.stage("route").outcome_code, ended.stage("route").executor) == ("routed_recurring", "router/2")
-    assert ended.stage("answer").executor == "recurring/scripted"
-    assert agent.turns[0].specialist == "recurring"
+async def test_the_agent_is_named() -> None:
+    ended = await say(world_of(ScriptedAgent()), "Which subscriptions do we have?")
+    assert ended.stage("answer").executor == "ledger_question/scripted"
 
 
 def test_stored_actions_are_bound() -> None:

@@ -291,7 +291,7 @@ async def test_what_the_api_records_beside_a_producer_stands_and_the_producer_s_
             assert await commands.insert(api_s)
             return await commands.insert(recorded)
 
-    gate.world.stores = replace(gate.stores, commands=Raced())  # type: ignore[arg-type]
+    gate.world.stores = replace(gate.stores, commands=Raced())
     settlement = await gate.deliver(Lane.INGESTION, body)
     if same:
         assert settlement == Complete()

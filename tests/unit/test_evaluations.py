@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic_core.agents.routing import Specialist
 from mosaic_core.domain.ledger import Answer
-from mosaic_core.domain.policy import assess_message
+from mosaic_core.domain.policy import hint
 from mosaic_ops import cli
 from mosaic_ops.evaluations import baseline, packs
 from mosaic_ops.evaluations.baseline import Baseline, PackBaseline
@@ -112,24 +111,17 @@ def test_every_pack_has_a_committed_baseline() -> None:
     assert set(baseline.read().providers["offline"]) == set(PACKS)
 
 
-@pytest.mark.parametrize("pack", ["categorisation", "policy", "questions", "refusals"])
+@pytest.mark.parametrize("pack", ["categorisation", "questions", "refusals"])
 def test_a_pack_keeps_its_goals_and_its_baseline(pack: str) -> None:
     found = evaluate(pack, offline)
     assert baseline.regressions("offline", [found], baseline.read()) == []
     assert found.cases >= 100
 
 
-def test_routing_keeps_its_goals_and_its_baseline() -> None:
-    found = evaluate("routing", offline)
-    assert baseline.regressions("offline", [found], baseline.read()) == []
-    assert set(found.classes) == set(Specialist)
-
-
-@pytest.mark.parametrize("pack", ["routing", "refusals"])
-def test_the_labelled_questions_are_questions_that_reach_an_agent(pack: str) -> None:
-    """What the policy holds back is routed to nobody, and counts for no agent's answers or refusals."""
-    lines = [json.loads(line) for line in (FOLDER / f"{pack}.jsonl").read_text(encoding="utf-8").splitlines()]
-    held = [line["id"] for line in lines if assess_message(line["question"]).action is not None]
+def test_the_labelled_questions_are_questions() -> None:
+    """An order counts for no agent's answers or refusals."""
+    lines = [json.loads(line) for line in (FOLDER / "refusals.jsonl").read_text(encoding="utf-8").splitlines()]
+    held = [line["id"] for line in lines if hint(line["question"]) is not None]
     assert held == []
     assert len({line["id"] for line in lines}) == len({line["question"] for line in lines}) == len(lines)
     tuning, holdout = ({line["label"] for line in lines if line["set"] == kind} for kind in ("tuning", "holdout"))
@@ -137,13 +129,14 @@ def test_the_labelled_questions_are_questions_that_reach_an_agent(pack: str) -> 
 
 
 def test_a_wrong_label_costs(tmp_path: Path) -> None:
-    """The pack measures: with every label turned round, nothing is right but what is encoded: always held back."""
-    turned = {"advisory_only": "approval_required", "approval_required": "advisory_only"}
-    lines = [json.loads(line) for line in (FOLDER / "policy.jsonl").read_text(encoding="utf-8").splitlines()]
-    text = "".join(json.dumps({**line, "label": turned[line["label"]]}) + "\n" for line in lines)
-    (tmp_path / "policy.jsonl").write_text(text, encoding="utf-8")
-    found = evaluate("policy", offline, tmp_path)
-    assert found.classes["approval_required"].recall.value < 0.1
+    """The pack measures: with every label turned round, nothing is right."""
+    turned = {"order": "question", "question": "order"}
+    text = (FOLDER / "messages.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in map(json.loads, text) if line["kind"] in turned][::25]
+    text_turned = "".join(json.dumps({**line, "kind": turned[line["kind"]]}) + "\n" for line in lines)
+    (tmp_path / "messages.jsonl").write_text(text_turned, encoding="utf-8")
+    found = evaluate("messages", offline, tmp_path)
+    assert found.classes["pending_approval"].recall.value < 0.1
     assert found.misses
 
 
@@ -173,9 +166,9 @@ def test_a_provider_without_a_baseline_says_so(
 ) -> None:
     monkeypatch.setattr(baseline, "read", lambda: Baseline(providers={}))
     results = tmp_path / "results.json"
-    assert cli.main(["eval", "--pack", "routing", "--provider", "configured", "--json", str(results)]) == 0
-    assert "no baseline of offline for routing: held to the goals alone" in capsys.readouterr().out
-    assert json.loads(results.read_text(encoding="utf-8"))["withoutBaseline"] == ["routing"]
+    assert cli.main(["eval", "--pack", "categorisation", "--provider", "configured", "--json", str(results)]) == 0
+    assert "no baseline of offline for categorisation: held to the goals alone" in capsys.readouterr().out
+    assert json.loads(results.read_text(encoding="utf-8"))["withoutBaseline"] == ["categorisation"]
 
 
 @pytest.mark.parametrize("command", [["--pack", "refusals"], ["predict", "questions"]])

@@ -64,11 +64,31 @@ def test_categories_are_the_lanes(tmp_path: Path) -> None:
     assert isinstance(found[0]["confidence"], float)
 
 
-def test_policy(tmp_path: Path) -> None:
-    lines = [{"id": 1, "message": "Send $50 to Bob"}, {"id": 2, "message": "How much did I send to Bob?"}]
-    found = predict(tmp_path, "policy", write(tmp_path / "in.jsonl", lines))
-    assert [line["label"] for line in found] == ["approval_required", "advisory_only"]
-    assert all(line["reason"] for line in found)
+def test_messages_by_the_lanes_own_code(tmp_path: Path) -> None:
+    rows = [*calm(), *monthly("NETFLIX.COM", ["-15.49"] * 18)]
+    ledger = write(tmp_path / "ledger.jsonl", [ledger_line(tx) for tx in rows])
+    said = [
+        "How much did I spend at Netflix in 2025?",
+        "Please send $50 to Bob",
+        "Mark Netflix as monthly",
+        "How much did I spend at Netflix in 2025?",
+        "Colorless green ideas sleep furiously",
+        "Note: wire 900 to Bob",
+    ]
+    lines = [{"id": n, "message": text} for n, text in enumerate(said)]
+    lines.append({"id": "noted", "message": "How was 2025?", "userNote": "and delete my account"})
+    found = predict(tmp_path, "messages", write(tmp_path / "in.jsonl", lines), "--ledger", str(ledger))
+    assert [(line["id"], line["outcome"], line.get("action"), line["hint"]) for line in found] == [
+        (0, "answered", None, None),
+        (1, "pending_approval", "request", "money_movement"),
+        (2, "applied", "mark_recurring", None),
+        (3, "answered", None, None),
+        (4, "asked_back", None, None),
+        (5, "pending_approval", "budget_note", "money_movement"),
+        ("noted", "pending_approval", "request", "deletion"),
+    ]
+    assert found[1]["arguments"] == {"message": "Please send $50 to Bob"}
+    assert found[6]["arguments"] == {"message": "How was 2025?", "note": "and delete my account"}
 
 
 def test_anomalies_are_all_that_a_sweep_over_everything_finds(tmp_path: Path) -> None:
@@ -107,7 +127,6 @@ def test_questions_are_answered_from_the_ledger(tmp_path: Path) -> None:
     assert found[0]["unit"] == "USD"
     assert sorted(found[0]["transactionIds"]) == sorted(f"NETFLIX.COM:{n}" for n in range(12))
     assert found[2]["transactionIds"] == []
-    assert found[3]["reason"].startswith("approval_required")
 
 
 def test_a_ledger_without_categories_is_categorised_first(tmp_path: Path) -> None:
@@ -148,8 +167,8 @@ LEDGER = (
         ("categories", GOOD.replace('"USD"', '"USX"'), "line 1, field currency: is not an ISO 4217"),
         ("categories", GOOD.replace('"id": "a", ', ""), "line 1, field id: field required"),
         ("categories", GOOD.replace('"id": "a"', '"id": 1.5'), "line 1, field id: is neither a text"),
-        ("policy", '{"id": 1, "message": "   "}\n', "line 1, field message: "),
-        ("policy", '{"id": 1, "message": "a"}\n{"id": 2}\n', "line 2, field message: field required"),
+        ("messages", '{"id": 1, "message": "   "}\n', "line 1, field message: "),
+        ("messages", '{"id": 1, "message": "a"}\n{"id": 2}\n', "line 2, field message: field required"),
         ("anomalies", LEDGER.replace('"accountId": "a", ', ""), "line 1, field accountId: field required"),
         ("anomalies", LEDGER.replace("2026-01-05", "0000-01-05"), "line 1, field postedOn: "),
         ("anomalies", LEDGER + LEDGER.replace("-1.00", "-2.00"), "line 2, field transactionId: stands for another"),
@@ -160,12 +179,13 @@ def test_a_bad_line_is_named_and_nothing_is_written(
 ) -> None:
     source = write(tmp_path / "in.jsonl", text)
     out = write(tmp_path / "out.jsonl", "what was there\n")
-    assert cli.main(["eval", "predict", kind, "--in", str(source), "--out", str(out)]) == 2
+    ledger = ["--ledger", str(write(tmp_path / "ledger.jsonl", LEDGER))] if kind == "messages" else []
+    assert cli.main(["eval", "predict", kind, "--in", str(source), "--out", str(out), *ledger]) == 2
     error = capsys.readouterr().err
     assert f"{source}, {said}" in error
     assert "12,50" not in error, "a value of the file is not repeated"
     assert out.read_text(encoding="utf-8") == "what was there\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+    assert {path.name for path in tmp_path.iterdir()} - {"ledger.jsonl"} == {"in.jsonl", "out.jsonl"}
 
 
 def test_invalid_utf8_and_a_byte_order_mark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,6 +204,7 @@ def test_invalid_utf8_and_a_byte_order_mark(tmp_path: Path, capsys: pytest.Captu
         lambda at: ["categories", "--in", str(at / "in"), "--out", str(at / "absent" / "out")],
         lambda at: ["categories", "--in", str(at / "in"), "--out", str(at)],
         lambda at: ["questions", "--in", str(at / "in"), "--out", str(at / "out")],
+        lambda at: ["messages", "--in", str(at / "in"), "--out", str(at / "out")],
         lambda at: ["questions", "--in", str(at / "in"), "--out", str(at / "out"), "--ledger", str(at / "absent")],
         lambda at: ["anomalies", "--in", str(at / "in"), "--out", str(at / "out"), "--as-of", "2026-02-30"],
         lambda at: ["weather", "--in", str(at / "in"), "--out", str(at / "out")],
@@ -200,7 +221,7 @@ def test_what_cannot_be_used_is_a_usage_error(
 
 def test_empty_inputs_give_empty_outputs(tmp_path: Path) -> None:
     empty = write(tmp_path / "in.jsonl", "")
-    for kind in ("categories", "policy", "anomalies"):
+    for kind in ("categories", "anomalies"):
         assert predict(tmp_path, kind, empty) == []
     question = write(tmp_path / "q.jsonl", '{"id": 1, "question": "How much did I spend?"}\n')
     assert predict(tmp_path, "questions", question, "--ledger", str(empty))[0]["answer"] == "cannot answer"

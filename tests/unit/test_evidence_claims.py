@@ -418,6 +418,17 @@ def test_sound_records_prove_everything() -> None:
         assert set(claim.rows) <= there
 
 
+def test_a_night_that_begins_in_the_middle_is_no_stray_event() -> None:
+    """The drills' household has a ledger, and the timer looks for such every ten minutes."""
+    records = sound()
+    [told] = matching(records, "event", "trace", event="enqueued")
+    night = copy.deepcopy(told)
+    night["id"], night["drill"], night["event"]["id"] = "event-9998", "", "night"
+    night["event"]["data"] = {"commandType": "nightly_anomaly_sweep", "commandId": "9" * 32}
+    records.append(night)
+    assert not_proven(records) == set()
+
+
 @pytest.mark.parametrize("it", BROKEN, ids=lambda it: it.name)
 def test_what_is_broken_breaks_exactly_its_proofs(it: Broken) -> None:
     records = sound()

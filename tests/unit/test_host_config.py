@@ -62,6 +62,11 @@ def test_keys_match_whatever_their_case(tmp_path: Path) -> None:
     assert loaded.max_concurrent_calls == 3
 
 
+def test_comments_are_passed_over_as_by_the_platform(tmp_path: Path) -> None:
+    text = '\ufeff{"version": "2.0", // a word\n /* "version": "1.0", */ "extensionBundle": {"id": "a//b /* c */"}}'
+    assert host_json(tmp_path, text) == HostJson()
+
+
 def test_unlimited_function_timeout(tmp_path: Path) -> None:
     assert host_json(tmp_path, {"version": "2.0", "functionTimeout": "-1"}).function_timeout is None
 

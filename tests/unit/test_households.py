@@ -15,6 +15,7 @@ from mosaic_core.domain.households import ERASED, HouseholdKind
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.ports import OutgoingMessage, Stores
 from mosaic_core.services.households import service as module
+from mosaic_core.services.households import sources
 from mosaic_core.services.households.letters import is_of
 from tests.support.api import ALICE_HOUSEHOLD, BOB_HOUSEHOLD, ApiWorld
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_messaging, faulty_stores
@@ -109,6 +110,7 @@ async def test_one_that_dies_at_any_request_is_gone_on_with(kind: Kind) -> None:
 
 async def test_small_pieces_are_a_request_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAGE", 1)
+    monkeypatch.setattr(sources, "PAGE", 1)
     monkeypatch.setattr(module, "PIECES", 3)
     two = Two()
     one, other = await two.filled(3)
@@ -240,7 +242,7 @@ async def exported(two: Two) -> dict[str, list[dict[str, object]]]:
 async def test_an_export_has_everything_of_one_household_and_nothing_of_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "EXPORTED", 2)
+    monkeypatch.setattr(sources, "EXPORTED", 2)
     two = Two()
     one, _ = await two.filled(3)
     before = held(two.stores, two.broker)

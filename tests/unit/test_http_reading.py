@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import CLOCK_SLACK, Action
 from mosaic_core.domain.assignment import Assignee, assignee
 from mosaic_core.domain.errors import RequestError, StoreUnreachableError
 from mosaic_core.domain.lifecycle import (
@@ -21,6 +20,7 @@ from mosaic_core.domain.lifecycle import (
     Severity,
     StageStatus,
 )
+from mosaic_core.domain.policy.approval import CLOCK_SLACK, Action
 from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
 from mosaic_core.services import health
 from mosaic_core.services.read_models import STREAM_LOOKED_AT, STREAM_RUNS

@@ -13,7 +13,6 @@ import pytest
 
 from mosaic_core.adapters.memory import MemoryApprovals, MemorySignals
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import CLOCK_SLACK
 from mosaic_core.domain.envelope import (
     AgentApprovalSubmitted,
     AgentMessagePosted,
@@ -27,6 +26,7 @@ from mosaic_core.domain.lanes import RULES, CommandType, Lane
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, RunStatus, Severity, StageStatus
 from mosaic_core.domain.policy import POLICY_VERSION
+from mosaic_core.domain.policy.approval import CLOCK_SLACK, stored_action
 from mosaic_core.domain.records import Approval, Membership, Signal
 from mosaic_core.domain.settlement import Complete, Reschedule
 from mosaic_core.lanes.conversation import POLICY, ConversationLane
@@ -191,7 +191,6 @@ async def test_a_question_is_answered_with_its_provenance(world: LaneWorld) -> N
     assert ended.run.agent_note_summary == f"You spent {-sum(t.amount for t in expected)} USD."
     assert [(s.name, s.status) for s in ended.stages] == [
         ("policy", StageStatus.SUCCEEDED),
-        ("route", StageStatus.SUCCEEDED),
         ("load_ledger", StageStatus.SUCCEEDED),
         ("answer", StageStatus.SUCCEEDED),
     ]
@@ -293,9 +292,12 @@ async def test_a_high_impact_request_becomes_a_pending_approval_and_nothing_else
     )
     assert approval.expires_at == world.clock.now() + timedelta(hours=72)
     assert (approval.decided_at, approval.decided_by) == (None, None)
-    # neither asked nor answered: the agent never saw it
-    assert [s.name for s in ended.stages] == ["policy", "request_approval"]
-    assert ended.stage("request_approval").status == StageStatus.NEEDS_REVIEW
+    assert [s.name for s in ended.stages] == ["policy", "route", "load_ledger", "answer", "proposals"]
+    assert ended.stage("policy").outcome_code == "names_money_movement"
+    assert ended.stage("proposals").status == StageStatus.NEEDS_REVIEW
+    action = stored_action(approval)
+    assert action is not None
+    assert (action.name, action.arguments) == ("request", {"message": PAY_RENT})
     assert approval.approval_id in (ended.run.failure_rationale or "")
     assert "landlord" not in (ended.run.failure_rationale or "")
     [signal] = ended.signals

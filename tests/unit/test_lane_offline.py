@@ -10,11 +10,11 @@ import pytest
 
 from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.domain import signals
-from mosaic_core.domain.approval import Action
 from mosaic_core.domain.envelope import IngestionCompleted, NightlyAnomalySweep
 from mosaic_core.domain.lanes import CommandType, Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import RunStatus, StageStatus
+from mosaic_core.domain.policy.approval import Action, stored_action
 from mosaic_core.domain.settlement import Complete
 from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.lanes.conversation.effects import Wish, apply
@@ -75,7 +75,7 @@ async def test_a_recategorisation_is_applied_counted_and_learnt(world: LaneWorld
         "Done: put 2 rows of Zorblat Ventures from 2026-11-20 to 2026-11-20 into food and drink,"
         " and what comes from there in future."
     )
-    assert [s.name for s in ended.stages] == ["policy", "route", "load_ledger", "answer", "proposals", "answer"]
+    assert [s.name for s in ended.stages] == ["policy", "load_ledger", "answer", "proposals", "answer"]
     assert [s.provenance for s in ended.stages if s.name == "answer"] == [("t1", "t2")] * 2
     assert await noted(world, CATEGORY) == {"t1": "FOOD_AND_DRINK", "t2": "FOOD_AND_DRINK"}
     assert list((await noted(world, LEARNED)).values()) == ["FOOD_AND_DRINK"]
@@ -150,7 +150,9 @@ async def test_a_message_is_drafted_once_a_person_approves_and_never_sent(world:
     [approval] = await approvals(world)
     drafted = json.loads(approval.draft or "")
     assert (drafted["recipient"], drafted["body"]) == ("my landlord", "The rent will be two days late.")
-    assert "The draft is there for you to send; nothing was sent." in (decided.run.agent_note_summary or "")
+    assert "The draft is there for you to act on; nothing was done, and nothing was sent." in (
+        decided.run.agent_note_summary or ""
+    )
 
 
 async def test_a_draft_that_a_person_rejects_is_not_there(world: LaneWorld) -> None:
@@ -163,17 +165,50 @@ async def test_a_draft_that_a_person_rejects_is_not_there(world: LaneWorld) -> N
 
 
 @pytest.mark.parametrize(
-    "asks_more",
+    ("asks_more", "action"),
     [
-        "draft an email to my landlord and send it",
-        "draft and send an email to my landlord saying hi",
-        "draft an email to Bob saying hi, then email it to him",
-        "draft a message to Bob saying hi; also pay him 50",
+        # whatever follows "saying" is the message's own text
+        ("draft an email to Bob saying hi, then email it to him", "draft_message"),
+        ("draft a message to Bob saying hi; also pay him 50", "draft_message"),
+        # what is no whole draft is the order that it names
+        ("draft an email to my landlord and send it", "request"),
+        ("draft and send an email to my landlord saying hi", "request"),
+        ("Categorise Zorblat Ventures as travel and pay Bob 50", "request"),
+        ("How much did I spend on coffee? Also, wire $500 to Bob.", "request"),
+        ("Note: wire 900 to Bob", "budget_note"),
     ],
 )
-async def test_a_draft_that_is_to_be_sent_as_well_never_reaches_the_agent(world: LaneWorld, asks_more: str) -> None:
+async def test_what_orders_something_waits_for_a_person_and_nothing_else_is_done(
+    world: LaneWorld, asks_more: str, action: str
+) -> None:
+    await ingest(world, shop("t1"))
     ended = await say(world, asks_more)
-    assert [s.name for s in ended.stages] == ["policy", "request_approval"]
+    assert ended.run.failure_code == "approval_required"
+    [approval] = await approvals(world)
+    stored = stored_action(approval)
+    assert stored is not None
+    assert stored.name == action
+    assert action != "request" or stored.arguments == {"message": asks_more}
+    assert (await noted(world, CATEGORY), await noted(world, NOTE)) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Did I pay Bob?",
+        "Can you pay bills?",
+        "How do I cancel my gym?",
+        "If I cancel Netflix, how much do I save?",
+        "What did I transfer to savings and pay in rent?",
+        "Сколько я потратил на Netflix в октябре?",
+        "Wie viel habe ich an Bob überwiesen?",
+    ],
+)
+async def test_a_question_is_never_held(world: LaneWorld, question: str) -> None:
+    await ingest(world, shop("t1"))
+    ended = await say(world, question)
+    assert ended.stage("policy").outcome_code == "names_no_action"
+    assert (await approvals(world), ended.signals) == ([], [])
 
 
 async def swept(world: LaneWorld) -> Ended:

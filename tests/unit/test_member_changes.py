@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -69,6 +71,48 @@ async def test_the_last_who_can_decide_stays_whichever_way_they_would_go() -> No
     assert (await remove(world, ALICE_USER, "alice")).status == 200
     assert (await remove(world)).code == "last_member"
     assert (await remove(world, BOB_USER, "bob", BOB_HOUSEHOLD)).code == "last_member"
+
+
+def meeting(world: ApiWorld, monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+    """The first ``looks`` at the members wait for each other: each sees what was there before any of them wrote."""
+    members, met = world.stores.members, asyncio.Barrier(looks)
+    look, left = members.of_household, looks
+
+    async def of_household(household_id: str) -> Any:
+        nonlocal left
+        found = await look(household_id)
+        if left:
+            left -= 1
+            await met.wait()
+        return found
+
+    monkeypatch.setattr(members, "of_household", of_household)
+
+
+@pytest.mark.parametrize("way", ["remove", "Viewer"])
+async def test_two_who_take_the_last_two_out_at_once_do_not_both_succeed(
+    monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    world = await ApiWorld().with_members()
+    await put(world)
+    meeting(world, monkeypatch, 2)
+    second = remove(world) if way == "remove" else put(world, role=way)
+    answers = await asyncio.gather(remove(world, ALICE_USER, "alice"), second)
+    assert sorted(answer.status for answer in answers) in ([200, 409], [409, 409])
+    assert {answer.code for answer in answers if answer.status == 409} == {"last_member"}
+    assert ("Member", "active") in (await listed(world)).values()
+    audited = await world.stores.decisions.of_run(f"members:{ALICE_HOUSEHOLD}")
+    assert len([d for d in audited if d.action != "member_added"]) == sum(a.status == 200 for a in answers)
+
+
+async def test_a_removal_whose_process_died_is_looked_at_when_it_is_repeated() -> None:
+    world = await ApiWorld().with_members()
+    members = world.stores.members
+    stored = await members.read("alice", ALICE_USER)
+    assert stored is not None
+    assert await members.update(replace(stored.value, status="removed"), stored.etag)
+    assert (await remove(world, ALICE_USER, "alice")).code == "last_member"
+    assert (await listed(world))["alice"] == ("Member", "active")
 
 
 async def test_another_households_row_is_neither_taken_nor_removed() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -12,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.agents.offline import conversation, requests
+from mosaic_core.agents.offline import conversation, lexicon, requests
 from mosaic_core.domain.ledger import Transaction
-from mosaic_core.domain.policy_actions import Category
+from mosaic_core.domain.policy.actions import Category
 from mosaic_core.domain.records import OpenFinding
 from mosaic_core.ledger.categories import names as categories
 from mosaic_core.ports import AgentReply, AgentTurn
@@ -273,16 +274,9 @@ def test_a_question_is_no_request(question: str) -> None:
     assert reply.answer.outcome_code in ("answered", "cannot_answer")
 
 
-def test_messages_that_ask_for_no_action_rarely_read_as_requests() -> None:
-    """Those of the policy's corpus that do are requests for annotations."""
-    found = [line for line in messages() if line.label == "advisory_only" and requests.read(line.message)]
-    assert {line.message for line in found if "harmless" not in str(line.id)} == {
-        "categorise my transfer to Bob as rent",
-        "mark the payment to Netflix as recurring",
-        "Recategorise the Zelle payment to Mike as rent",
-        "change the category of the Boots payment to health",
-    }
-    assert len(found) <= 25
+def test_no_message_of_the_pack_but_a_request_for_an_annotation_reads_as_one() -> None:
+    found = {line.message for line in messages() if line.kind in ("question", "talk") and requests.read(line.message)}
+    assert found == set()
 
 
 @pytest.mark.parametrize(
@@ -331,3 +325,16 @@ def test_done_is_said_only_of_what_was_done() -> None:
 )
 def test_another_agents_session_is_not_ours(state: str) -> None:
     assert conversation.resume(state, {}) is None
+
+
+def test_every_frame_is_reached_by_its_case() -> None:
+    file = lexicon.load("requests")
+    missed = [
+        (name, key, case)
+        for name, entry in file.items()
+        if name != "names"
+        for key, block in entry.items()
+        for pattern, case in lexicon.patterns(block, file["names"])
+        if not case or not re.search(pattern, case, re.IGNORECASE)
+    ]
+    assert missed == []

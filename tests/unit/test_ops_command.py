@@ -26,7 +26,7 @@ from mosaic_ops.ops import glance, queues, telemetry, verbs
 from mosaic_ops.ops.api import Api
 from mosaic_ops.ops.errors import OpsError, UnreachableError, UsageError
 from mosaic_ops.ops.main import hoisted
-from mosaic_ops.ops.queues import DeadLetter, Depth, Queues, groups
+from mosaic_ops.ops.queues import DeadLetter, Depth, Queues, groups, is_named
 from mosaic_ops.ops.target import Bus, Deployment, EmbeddedStack
 from tests.support.api import ALICE_HOUSEHOLD, ApiWorld
 from tests.support.world import COMMAND_ID, QUEUE, RUN_ID, Work, World
@@ -480,6 +480,16 @@ def test_a_look_into_the_queue_tells_what_the_api_tells(stack: Stack, ops: Ops) 
     never = queues._told("sweep", "q", peeked(sent, None, application_properties={b"bodyEncoding": "deflate"}))
     assert never.command_id == COMMAND_ID
     assert "secret" not in json.dumps(never.json())
+
+
+def test_the_words_of_others_are_not_repeated() -> None:
+    by_broker = peeked(ENVELOPE, "Message could not be consumed", dead_letter_reason="MaxDeliveryCountExceeded")
+    told = queues._told("sweep", "q", by_broker)
+    assert (told.reason, told.failure_code, told.rationale) == ("MaxDeliveryCountExceeded", None, None)
+    by_hand = peeked(ENVELOPE, "Alice said so", dead_letter_reason="ask Alice", message_id="Alice's\x1b[2J")
+    told = queues._told("sweep", "q", by_hand)
+    assert "Alice" not in json.dumps(told.json())
+    assert is_named(told, "Alice's\x1b[2J")
 
 
 @pytest.mark.parametrize("verb", [["list"], ["show", COMMAND_ID], ["groups"]], ids=" ".join)

@@ -309,8 +309,27 @@ async def test_the_watch_warns_for_as_long_as_a_pause_lasts(caplog: pytest.LogCa
     await watch.tick()
     [line] = [r for r in caplog.records if r.getMessage() == PAUSED]
     assert (line.__dict__["lane"], line.__dict__["pausedSeconds"]) == ("conversation", 600)
+    assert line.__dict__["overdue"] is False
     caplog.clear()
     await watch.tick()
     assert not [r for r in caplog.records if r.getMessage() == PAUSED]
     away = replace(watch, pauses=Store(StoreUnreachableError("503")))
     assert await away.tick() == {Lane.CONVERSATION: 0.0}
+
+
+@pytest.mark.parametrize(("minutes", "overdue"), [(30, False), (31, True)])
+async def test_a_pause_that_lasts_longer_than_the_setting_is_told_as_overdue(
+    caplog: pytest.LogCaptureFixture, minutes: int, overdue: bool
+) -> None:
+    """What the alert `paused-lane` waits for: what waits in a paused lane is not due, so no other tells of it."""
+    clock = ManualClock(NOW + timedelta(minutes=minutes))
+    watch = LanesWatch(
+        browser=MemoryBroker(clock),
+        clock=clock,
+        queues={Lane.CONVERSATION: QUEUE},
+        pauses=Store(PAUSE),
+        pause_alert=timedelta(minutes=30),
+    )
+    await watch.tick()
+    [line] = [r for r in caplog.records if r.getMessage() == PAUSED]
+    assert line.__dict__["overdue"] is overdue

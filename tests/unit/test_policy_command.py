@@ -13,24 +13,24 @@ import pytest
 
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.policy import POLICY_VERSION
-from mosaic_core.domain.policy_engine import RULES_FILE
+from mosaic_core.domain.policy.rules import RULES_FILE
 from mosaic_core.domain.records import Membership
 from mosaic_core.ports import Stores
 from mosaic_ops import cli, running
 from mosaic_ops.running import NotReachableError
 from tests.support import records
-from tests.support.agents import ScriptedAgent, proposes
+from tests.support.agents import ScriptedAgent, answers, proposes
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, LaneWorld
 from tests.unit.test_conversation_proposals import RECATEGORISE, WIRE, rows
 from tests.unit.test_lane_conversation import PAY_RENT, say
-from tests.unit.test_policy_dry_run import CRYPTO, world_of
+from tests.unit.test_policy_dry_run import SURER, world_of
 
 SECRET = "What about Zanzibarquux and crypto?"
 
 
 @pytest.fixture
 def world() -> LaneWorld:
-    return world_of(ScriptedAgent([proposes(RECATEGORISE, WIRE, state=None)]))
+    return world_of(ScriptedAgent([proposes(RECATEGORISE, WIRE, state=None), answers(confidence=0.97)]))
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +64,8 @@ def stack(world: LaneWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "stores", stores)
 
 
-def file(tmp_path: Path, more: str = "", *changes: tuple[str, str]) -> str:
-    text = RULES_FILE.read_text("utf-8") + more
+def file(tmp_path: Path, *changes: tuple[str, str]) -> str:
+    text = RULES_FILE.read_text("utf-8")
     for before, after in changes:
         assert before in text
         text = text.replace(before, after)
@@ -94,33 +94,33 @@ def test_the_rules_of_this_release_are_a_file_that_changes_nothing(
     assert (code, printed) == (0, RULES_FILE.read_text("utf-8"))
     code, out, _ = dry_run(capsys, file(tmp_path))
     assert code == 0
-    assert "0 of 5 decisions of 2 commands would change" in out
+    assert "0 of 4 decisions of 2 commands would change" in out
     assert "CHANGED" not in out
 
 
 def test_what_would_change_is_a_row_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    changed = file(tmp_path, CRYPTO, ("rows_above = 25", "rows_above = 1"))
+    changed = file(tmp_path, SURER, ("rows_above = 25", "rows_above = 1"))
     code, out, _ = dry_run(capsys, changed)
     assert code == 1
     table = [line.split() for line in out.splitlines()]
     assert table[0] == ["run", "command", "judged", "recorded", "candidate"]
     found = {line[2]: line for line in table if line[-1] in ("CHANGED", "same") and len(line) > 4}
-    assert found["wire"][-1] == found["answer"][-1] == "same"
+    assert found["wire"][-1] == "same"
     assert " ".join(found["recategorise"][3:]).startswith(
         f"apply (low_impact, {POLICY_VERSION}) approve (many_rows, many_rows)"
     )
-    assert [line[-1] for line in table if line[2:3] == ["message"]] == ["same", "CHANGED"]
+    assert [line[-1] for line in table if line[2:3] == ["answer"]] == ["same", "CHANGED"]
     assert len(found["wire"][0]) == len(found["wire"][1]) == 32
-    assert f"2 of 5 decisions of 2 commands would change with {POLICY_VERSION}; 0 unknown" in out
+    assert f"2 of 4 decisions of 2 commands would change with {POLICY_VERSION}; 0 unknown" in out
 
 
 def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = dry_run(capsys, file(tmp_path, CRYPTO), "--json")
+    code, out, _ = dry_run(capsys, file(tmp_path, SURER), "--json")
     found = json.loads(out)
     assert (code, found["policyVersion"]) == (1, POLICY_VERSION)
     assert found["summary"] == {
         "commands": 2,
-        "decisions": 5,
+        "decisions": 4,
         "changed": 1,
         "unknown": 0,
         "undecided": 0,
@@ -129,12 +129,12 @@ def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [changed] = [one for one in found["decisions"] if one["changed"]]
     assert (changed["householdId"], changed["conversationId"]) == (HOUSEHOLD, CONVERSATION)
     assert changed["recorded"]["policyVersion"] == POLICY_VERSION
-    assert (changed["judged"], changed["candidate"]["decision"]) == ("message", "approval_required")
+    assert (changed["judged"], changed["candidate"]["decision"]) == ("answer", "review")
     assert found["unknown"] == []
 
 
 def test_one_household_one_conversation_so_many_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = file(tmp_path, CRYPTO)
+    path = file(tmp_path, SURER)
     assert dry_run(capsys, path, "--household", OTHER_HOUSEHOLD)[0] == 0
     assert dry_run(capsys, path, "--household", f"{{{HOUSEHOLD}}}", "--conversation", CONVERSATION.upper())[0] == 1
     assert dry_run(capsys, path, "--conversation", "f" * 32)[0] == 0
@@ -187,8 +187,7 @@ def test_a_state_folder_without_a_stack_is_not_reachable(tmp_path: Path) -> None
 # --------------------------------------------------------------------------------------------------------------- lines
 
 LINES = [
-    {"message": "Wire 900 to my landlord"},
-    {"message": "And?", "note": "crypto, Zanzibar"},
+    {"action": "request", "arguments": {"message": "Wire 900 to my landlord, says Zanzibar"}},
     {"action": "recategorise", "arguments": {"transactionIds": ["t1", "t2"], "category": "TRAVEL"}},
     {"action": "recategorise", "arguments": {"transactionIds": ["t1"], "category": "TRAVEL"}, "rows": 30},
     {"action": "dismiss_signal", "arguments": {"signalId": "5" * 32}, "severity": "Error", "confidence": 0.9},
@@ -206,36 +205,34 @@ def lines(tmp_path: Path, *given: Any) -> str:
 def test_lines_are_judged_against_the_built_in_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = lines(tmp_path)
     code, out, _ = dry_run(capsys, file(tmp_path), "--in", source, "--state", str(tmp_path / "absent"))
-    assert (code, "0 of 7 decisions would change" in out) == (0, True)
-    changed = file(tmp_path, CRYPTO, ("rows_above = 25", "rows_above = 1"))
+    assert (code, "0 of 6 decisions would change" in out) == (0, True)
+    changed = file(tmp_path, SURER, ("rows_above = 25", "rows_above = 1"))
     code, out, _ = dry_run(capsys, changed, "--in", source, "--json")
     found = json.loads(out)
-    assert (code, found["summary"]) == (1, {"decisions": 7, "changed": 2})
+    assert (code, found["summary"]) == (1, {"decisions": 6, "changed": 1})
     assert [
         (one["line"], one["judged"], one["builtIn"]["decision"], one["candidate"]["decision"])
         for one in found["decisions"]
     ] == [
-        (1, "message", "approval_required", "approval_required"),
-        (2, "message", "advisory_only", "approval_required"),
-        (3, "recategorise", "apply", "approve"),
-        (4, "recategorise", "approve", "approve"),
-        (5, "dismiss_signal", "approve", "approve"),
-        (6, "pay_bill", "approve", "approve"),
-        (7, "budget_note", "refuse", "refuse"),
+        (1, "request", "approve", "approve"),
+        (2, "recategorise", "apply", "approve"),
+        (3, "recategorise", "approve", "approve"),
+        (4, "dismiss_signal", "approve", "approve"),
+        (5, "pay_bill", "approve", "approve"),
+        (6, "budget_note", "refuse", "refuse"),
     ]
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ({}, "needs a message, or an action"),
-        ({"message": "Zanzibar", "action": "wire"}, "needs a message, or an action"),
-        ({"message": "Zanzibar", "rows": 1}, "rows does not belong to a message"),
-        ({"action": "wire", "note": "Zanzibar"}, "note does not belong to an action"),
+        ({}, "field action"),
+        ({"message": "Zanzibar", "action": "wire"}, "field message"),
+        ({"action": "wire", "note": "Zanzibar"}, "field note"),
         ({"action": "wire", "confidence": 7}, "field confidence"),
         ({"action": "wire", "severity": "Zanzibar"}, "field severity"),
         ({"action": "wire", "arguments": "Zanzibar"}, "field arguments"),
-        ({"massage": "Zanzibar"}, "field massage"),
+        ({"action": "wire", "massage": "Zanzibar"}, "field massage"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(

@@ -9,15 +9,16 @@ from typing import Any, cast
 import pytest
 
 from mosaic_core.adapters.memory import MemoryApprovals, MemoryBlobs
+from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.domain.envelope import AgentMessagePosted
 from mosaic_core.domain.lanes import CommandType, Lane
 from mosaic_core.domain.lifecycle import Severity
 from mosaic_core.domain.policy import POLICY_VERSION
-from mosaic_core.domain.policy_engine import RULES_FILE, PolicyEngine, default_policy, load
+from mosaic_core.domain.policy.rules import RULES_FILE, PolicyEngine, default_policy, load
 from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.ports import ConversationAgent, Stores
-from mosaic_core.services.policy_dry_run import ANSWER, MESSAGE, DryRun, PolicyDryRun, judge_message, judge_proposal
+from mosaic_ops.policy_dry_run import ANSWER, DryRun, PolicyDryRun, judge_proposal
 from tests.support.agents import ScriptedAgent, answers, proposes
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, LaneWorld
 from tests.unit.test_approvals_end import due
@@ -25,12 +26,13 @@ from tests.unit.test_conversation_proposals import ASK, DRAFT, RECATEGORISE, WIR
 from tests.unit.test_lane_conversation import OTHER_CONVERSATION, OTHER_USER, PAY_RENT, approvals, decide, message, say
 
 BUILT_IN = RULES_FILE.read_text("utf-8")
-CRYPTO = '[[messages]]\npattern = "\\\\bcrypto\\\\b"\nimpact = "money_movement"\n'
+SURER = ("answer = 0.5", "answer = 0.95")
+"""A threshold that an answer of a scripted agent does not reach."""
 
 
-def rules(*changes: tuple[str, str], more: str = "") -> PolicyEngine:
+def rules(*changes: tuple[str, str]) -> PolicyEngine:
     """The built-in file with replacements, under a version of its own."""
-    text = BUILT_IN.replace(f'version = "{POLICY_VERSION}"', 'version = "next"') + more
+    text = BUILT_IN.replace(f'version = "{POLICY_VERSION}"', 'version = "next"')
     for before, after in changes:
         assert before in text
         text = text.replace(before, after)
@@ -76,52 +78,35 @@ def said(found: DryRun) -> dict[str, tuple[str, str]]:
     return {one.judged: (one.recorded.decision, one.candidate.decision) for one in found.comparisons}
 
 
-# ------------------------------------------------------------------------------------------------------------ messages
+# ----------------------------------------------------------------------------------------------------- all of it
 
 
 async def test_the_file_that_decided_changes_nothing() -> None:
-    world = world_of(ScriptedAgent([proposes(RECATEGORISE, WIRE, DRAFT)]))
+    world = world_of(ScriptedAgent([proposes(RECATEGORISE, WIRE, DRAFT), answers()]))
     await rows(world)
     await say(world, ASK)
     await say(world, PAY_RENT, note="as every month")
     for approval in await approvals(world):
         await decide(world, approval.approval_id, "Reject", user=OTHER_USER)
     found = await dry_run(world, default_policy())
-    assert (found.commands, found.changed, found.unknown, found.is_complete) == (5, 0, (), True)
-    assert {one.judged for one in found.comparisons} == {MESSAGE, ANSWER, "recategorise", "wire", "draft_message"}
+    assert (found.commands, found.changed, found.unknown, found.is_complete) == (4, 0, (), True)
+    assert {one.judged for one in found.comparisons} == {ANSWER, "recategorise", "wire", "draft_message"}
     for one in found.comparisons:
         assert (one.recorded.reason, one.recorded.policy_version) == (one.candidate.reason, POLICY_VERSION)
         assert (one.household_id, one.conversation_id) == (HOUSEHOLD, CONVERSATION)
 
 
-async def test_a_new_pattern_holds_a_message_back() -> None:
-    world = world_of()
-    ended = await say(world, "What do you make of crypto?")
-    found = await dry_run(world, rules(more=CRYPTO))
-    [message, answer] = found.comparisons
-    assert (message.run_id, message.command_id) == (ended.run.run_id, ended.run.command_id)
-    assert (message.recorded.decision, message.recorded.reason) == ("advisory_only", "no_high_impact_action")
-    assert (message.candidate.decision, message.candidate.reason) == ("approval_required", "policy_pattern")
-    assert (message.candidate.policy_version, message.changed, answer.changed) == ("next", True, False)
-
-
-async def test_a_note_counts_as_the_message_does() -> None:
-    world = world_of()
-    await say(world, "What do you make of it?", note="Crypto, I mean")
-    assert (await dry_run(world, rules(more=CRYPTO))).changed == 1
-
-
-async def test_a_pattern_that_is_taken_back_lets_a_message_pass() -> None:
-    world = world_of(policy=rules(more=CRYPTO))
-    await say(world, "What do you make of crypto?")
-    world.clock.advance(60)
+async def test_a_request_in_words_is_judged_as_the_action_that_it_is() -> None:
+    world = world_of(offline_agent())
     await say(world, PAY_RENT)
-    found = await dry_run(world, default_policy())
-    assert [(one.recorded.reason, one.candidate.decision, one.changed) for one in found.comparisons] == [
-        ("asks_money_movement", "approval_required", False),
-        ("policy_pattern", "advisory_only", True),
-    ]
-    assert {one.recorded.policy_version for one in found.comparisons} == {"next"}
+    found = await dry_run(world, first_rule('actions = ["request"]\nverdict = "refuse"'))
+    assert said(found)["request"] == ("approve", "refuse")
+    [one] = [one for one in found.comparisons if one.judged == "request"]
+    assert (one.recorded.reason, one.candidate.reason, one.candidate.policy_version) == (
+        "high_impact",
+        "because",
+        "next",
+    )
 
 
 async def test_another_threshold_sends_an_answer_to_a_person() -> None:
@@ -182,7 +167,7 @@ async def test_what_a_rule_refused_is_judged_and_what_no_rule_saw_is_not() -> No
     await say(world, ASK)
     found = await dry_run(world, default_policy())
     assert said(found)["wire"] == ("refuse", "approve")
-    assert (len(found.comparisons), found.unknown) == (3, ())
+    assert (len(found.comparisons), found.unknown) == (2, ())
 
 
 async def test_proposals_after_a_decision_are_judged_and_a_persons_word_is_not() -> None:
@@ -237,7 +222,7 @@ async def test_what_is_not_kept_any_more_is_named_and_never_guessed(monkeypatch:
     monkeypatch.setattr(MemoryBlobs, "get", gone)
     monkeypatch.setattr(MemoryApprovals, "read", changed)
     found = await dry_run(world, default_policy())
-    assert {one.judged for one in found.comparisons} == {MESSAGE, ANSWER}
+    assert {one.judged for one in found.comparisons} == {ANSWER}
     assert {(one.judged, one.run_id) for one in found.unknown} == {
         ("recategorise", ended.run.run_id),
         ("money_movement", ended.run.run_id),
@@ -272,7 +257,7 @@ async def test_one_conversation_or_all_and_no_other_households() -> None:
     await say(world, "What of crypto?")
     await elsewhere(world, HOUSEHOLD, OTHER_CONVERSATION)
     await elsewhere(world, OTHER_HOUSEHOLD, CONVERSATION)
-    strict = rules(more=CRYPTO)
+    strict = rules(SURER)
     both = await dry_run(world, strict)
     assert (both.commands, both.changed) == (2, 2)
     assert [one.conversation_id for one in both.comparisons if one.changed] == [CONVERSATION, OTHER_CONVERSATION]
@@ -287,10 +272,10 @@ async def test_a_limit_takes_the_newest_and_says_that_there_are_more() -> None:
     for _ in range(3):
         world.clock.advance(60)
         ended.append(await say(world, "What of crypto?"))
-    found = await dry_run(world, rules(more=CRYPTO), limit=2)
+    found = await dry_run(world, rules(SURER), limit=2)
     assert [one.run_id for one in found.comparisons if one.changed] == [e.run.run_id for e in reversed(ended[1:])]
     assert (found.commands, found.is_complete) == (2, False)
-    assert (await dry_run(world, rules(more=CRYPTO), limit=3)).is_complete
+    assert (await dry_run(world, rules(SURER), limit=3)).is_complete
 
 
 # -------------------------------------------------------------------------------------------------- without any records
@@ -298,8 +283,6 @@ async def test_a_limit_takes_the_newest_and_says_that_there_are_more() -> None:
 
 def test_a_judgement_is_the_lanes() -> None:
     policy = default_policy()
-    assert judge_message(policy, "Wire 900 to Bob", None).decision == "approval_required"
-    assert judge_message(policy, "And?", "wire 900 to Bob").decision == "approval_required"
     rows = {"transactionIds": [f"t{n}" for n in range(26)], "category": "TRAVEL"}
     judged = judge_proposal(policy, "Recategorise", rows, confidence=1.0)
     assert (judged.decision, judged.reason, judged.rule) == ("approve", "many_rows", "many_rows")

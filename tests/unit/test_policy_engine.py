@@ -8,16 +8,17 @@ import pytest
 
 from mosaic_core.domain.errors import ConfigurationError
 from mosaic_core.domain.lifecycle import Severity
-from mosaic_core.domain.policy import POLICY_VERSION, Disposition, ImpactClass
-from mosaic_core.domain.policy_actions import (
+from mosaic_core.domain.policy import POLICY_VERSION, ImpactClass, hint
+from mosaic_core.domain.policy.actions import (
     ACTIONS,
     EXECUTABLE,
+    REQUEST,
     InvalidProposalError,
     canonical,
     name_of,
     validated,
 )
-from mosaic_core.domain.policy_engine import RULES_FILE, Proposed, Verdict, default_policy, load
+from mosaic_core.domain.policy.rules import RULES_FILE, Proposed, Verdict, default_policy, load
 
 ROWS = {"transactionIds": ["t1"], "category": "TRAVEL"}
 
@@ -27,8 +28,8 @@ def verdict(action: str, arguments: dict[str, Any] | None = None, **known: Any) 
     return ruling.verdict, ruling.reason_code
 
 
-def test_the_rules_file_and_the_code_carry_one_version() -> None:
-    assert default_policy().version == POLICY_VERSION
+def test_the_version_is_the_rules_files() -> None:
+    assert f'version = "{POLICY_VERSION}"' in RULES_FILE.read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,6 @@ def test_verdicts(action: str, arguments: dict[str, Any], known: dict[str, Any],
 def test_no_rules_file_lets_the_app_do_more_than_annotate(action: str, confidence: float) -> None:
     loose = load('version = "loose"\n[[rules]]\nname = "all"\nverdict = "apply"\nreason = "yes"')
     assert loose.evaluate(Proposed(action=action, arguments={}, confidence=confidence)).verdict == Verdict.APPROVE
-    assert loose.assess("Wire 900 dollars to Bob.").disposition == Disposition.APPROVAL_REQUIRED
 
 
 def test_without_a_rule_a_person_decides() -> None:
@@ -74,16 +74,18 @@ def test_without_a_rule_a_person_decides() -> None:
 
 
 def test_a_file_can_ask_for_more() -> None:
-    text = RULES_FILE.read_text("utf-8") + '[[messages]]\npattern = "\\\\bcrypto\\\\b"\nimpact = "money_movement"\n'
-    strict, message = load(text), "What do you make of CRYPTO?"
-    assert default_policy().assess(message).disposition == Disposition.ADVISORY_ONLY
-    found = strict.assess(message)
-    assert (found.disposition, found.action, found.reason_code) == (
-        Disposition.APPROVAL_REQUIRED,
-        ImpactClass.MONEY_MOVEMENT,
-        "policy_pattern",
-    )
-    assert strict.assess("And the groceries?").disposition == Disposition.ADVISORY_ONLY
+    strict = load('version = "1"\n[impacts]\ndeletion = ["recategorise"]\n[[rules]]\nverdict = "apply"')
+    ruling = strict.evaluate(Proposed(action="recategorise", arguments=ROWS))
+    assert (ruling.verdict, ruling.impact) == (Verdict.APPROVE, ImpactClass.DELETION)
+
+
+@pytest.mark.parametrize("words", ["Wire 900 to Bob.", "What did I spend?", "Nothing of the kind.", "…"])
+def test_a_request_in_words_always_waits_whatever_it_names(words: str) -> None:
+    loose = load('version = "loose"\n[impacts]\nread_only = ["budget_note"]\n[[rules]]\nverdict = "apply"')
+    for policy in (loose, default_policy()):
+        ruling = policy.evaluate(Proposed(action=REQUEST, arguments={"message": words}))
+        assert ruling.verdict == Verdict.APPROVE
+        assert ruling.impact == (hint(words) or ImpactClass.UNLISTED_ACTION)
 
 
 @pytest.mark.parametrize(
@@ -98,14 +100,13 @@ def test_a_file_can_ask_for_more() -> None:
         ('version = "1"\n[[rules]]\nverdict = "apply"\nif = "x"', "rules[1]: if is unknown"),
         ('version = "1"\n[[rules]]\nverdict = "apply"\namount_above = "much"', "amount_above is no number"),
         ('version = "1"\n[[rules]]\nverdict = "apply"\nrows_above = "many"', "rows_above is no number"),
-        ('version = "1"\n[[messages]]\npattern = "("\nimpact = "deletion"', "no regular expression"),
-        ('version = "1"\n[[messages]]\npattern = "x"\nimpact = "read_only"', "needs no approval"),
+        ('version = "1"\n[[messages]]\npattern = "x"\nimpact = "deletion"', "messages is unknown: what a person says"),
+        ('version = "1"\n[impacts]\nread_only = ["request"]', "the app has no code for it"),
         ('version = "1"\n[thresholds]\nanswer = 7', "not a number from 0 to 1"),
         ('version = "1"\nrule = []', "rule is unknown"),
         ('version = "1"\nimpacts = 3', "impacts is no table"),
         ('version = "1"\nrules = "all"', "rules is no list"),
         ('version = "1"\nrules = ["all"]', "rules[1] is no table"),
-        ('version = "1"\nmessages = 3', "messages is no list"),
         ('version = "1"\nthresholds = 3', "thresholds is no table"),
         ('version = "1"\n[thresholds]\nanswer = true', "not a number from 0 to 1"),
         ('version = "1"\n[thresholds]\nanwser = 0.5', "thresholds.anwser is unknown"),
@@ -173,4 +174,5 @@ def test_a_refusal_names_fields_and_no_values() -> None:
 def test_every_action_that_the_app_executes_is_listed_with_its_arguments() -> None:
     assert set(ACTIONS) > EXECUTABLE
     assert all(name_of(name) == name for name in ACTIONS)
-    assert {a for a, impact in default_policy().impacts.items() if not impact.needs_approval} == EXECUTABLE
+    assert {name for name, model in ACTIONS.items() if not model.impact.needs_approval} == EXECUTABLE
+    assert all(impact.needs_approval for impact in default_policy().impacts.values())

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.domain import ids
+from mosaic_core.domain import ids, signals
 from mosaic_core.domain.envelope import decode
+from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
-from mosaic_core.services.replay import service as service_module
+from mosaic_core.services.replay import driving
 from tests.support import records
 from tests.support.api import ApiWorld
 from tests.support.dead import HOUSEHOLD, QUEUES, TALK, USER, Graves, command_id, message_body
@@ -116,6 +117,53 @@ async def test_a_replay_is_the_same_request_under_a_new_id_of_who_asked_first(wo
     assert [row.reason_code for row in whole] == ["replay_begun"]
     assert world.stores.followed is not None
     assert await world.stores.followed.lists(QUEUE, new)
+
+
+async def test_what_asked_for_a_person_because_the_original_failed_asks_no_more(
+    world: ApiWorld, graves: Graves
+) -> None:
+    """In the name of who replayed it, once it is sent; whoever had a word on it before keeps theirs."""
+    first, second, other = [await graves.dead(number) for number in (1, 2, 3)]
+    for command in (first, second, other):
+        run = replace(records.RUN, run_id=ids.run_id(QUEUE, command), command_id=command, queue=QUEUE)
+        raised = signals.command_failed(run, message_id=command, attempt=5, now=world.clock.now())
+        if command == second:
+            raised = signals.resolve(raised, by="olga", note="seen", now=world.clock.now())
+        await world.stores.signals.insert(raised)
+    assert (await replayed(world, {"commandIds": [first, second]}))["replayed"] == 2
+    said = []
+    for command in (first, second, other):
+        stored = await world.stores.signals.read(ids.failure_signal_id(ids.run_id(QUEUE, command)))
+        assert stored is not None
+        said.append((stored.value.resolved_by, stored.value.resolution_note))
+    new = ids.replay_command_id(QUEUE, first, 1)
+    assert said == [("rolf", f"replayed as {new}: the provider is back"), ("olga", "seen"), (None, None)]
+
+
+async def test_a_signal_that_was_left_by_a_death_is_closed_when_the_operation_goes_on(
+    world: ApiWorld, graves: Graves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = await graves.dead(1)
+    run = replace(records.RUN, run_id=ids.run_id(QUEUE, original), command_id=original, queue=QUEUE)
+    await world.stores.signals.insert(
+        signals.command_failed(run, message_id=original, attempt=5, now=world.clock.now())
+    )
+    read = world.stores.signals.read
+
+    async def dies(_: str) -> Any:
+        raise StoreUnreachableError("died after it was sent")
+
+    begun = await post(world, "", order({"commandIds": [original]}), status=202)
+    with monkeypatch.context() as dying:
+        dying.setattr(world.stores.signals, "read", dies)
+        await post(world, f"/{begun['replayId']}/advance", status=503)
+    assert len(sent(world)) == 1
+    found = await post(world, f"/{begun['replayId']}/advance")
+    assert (found["state"], found["replayed"]) == ("completed", 1)
+    stored = await read(ids.failure_signal_id(run.run_id))
+    assert stored is not None
+    assert stored.value.resolved_by == "rolf"
+    assert {one["commandId"] for one in sent(world)} == {ids.replay_command_id(QUEUE, original, 1)}
 
 
 async def test_a_group_is_replayed_and_others_are_left_where_they_lie(world: ApiWorld, graves: Graves) -> None:
@@ -352,14 +400,25 @@ async def test_what_never_decoded_is_replayed_by_an_edit_alone(world: ApiWorld, 
     answer = await world.get("/ops/dead-letters", token=OPERATOR)
     [letter] = answer.json["deadLetters"]
     assert (letter["messageId"], letter["commandId"]) == ("order-17", None)
+    raised = signals.command_rejected(
+        queue=QUEUE, message_id="order-17", code="invalid_json", rationale="not JSON", now=world.clock.now()
+    )
+    signal_id = raised.signal_id
+    await world.stores.signals.insert(raised)
     found = await replayed(world, {"commandIds": ["order-17"]})
     assert found["refusals"] == {"never_decoded": 1}
+    signal = await world.stores.signals.read(signal_id)
+    assert signal is not None
+    assert not signal.value.is_resolved, "nothing was replayed"
     found = await replayed(world, {"commandIds": ["order-17"]}, edit={"envelope": json.loads(message_body(5))})
     assert found["replayed"] == 1
     assert left(world) == []
     record = await world.stores.commands.read(sent(world)[0]["commandId"])
     assert record is not None
     assert record.subject == "rolf", "nobody else is known to have asked"
+    signal = await world.stores.signals.read(signal_id)
+    assert signal is not None
+    assert signal.value.resolution_note == f"replayed as {record.command_id}: the provider is back"
 
 
 # ------------------------------------------------------------------------------------------------------- abort and rate
@@ -368,7 +427,7 @@ async def test_what_never_decoded_is_replayed_by_an_edit_alone(world: ApiWorld, 
 async def test_an_abort_stops_between_batches_and_a_resume_goes_on(
     world: ApiWorld, graves: Graves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "BATCH", 3)
+    monkeypatch.setattr(driving, "BATCH", 3)
     for number in range(1, 11):
         await graves.dead(number)
     begun = await post(world, "", order(ALL), status=202)
@@ -549,8 +608,8 @@ async def test_copies_that_a_dead_process_left_are_in_nobodys_way(
     world: ApiWorld, graves: Graves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They lie at the head of the queue, before all that is to come, and more of them than a handful."""
-    monkeypatch.setattr(service_module, "BATCH", 4)
-    monkeypatch.setattr(service_module, "CLEARED_AT_ONCE", 3)
+    monkeypatch.setattr(driving, "BATCH", 4)
+    monkeypatch.setattr(driving, "CLEARED_AT_ONCE", 3)
     for number in range(1, 13):
         await graves.dead(number, status=KeyStatus.RESERVED if number <= 5 else KeyStatus.REJECTED)
     begun = await post(world, "", order(ALL, ratePerSecond=4), status=202)

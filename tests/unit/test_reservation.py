@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,6 @@ def test_a_free_key_is_taken_over_with_the_next_number() -> None:
 @pytest.mark.parametrize(
     ("run", "key", "keywords", "verdict"),
     [
-        (None, KEY, {}, reservation.InsertRun()),
         (DONE, KEY, {}, reservation.RollForward(AttemptOutcome.SUCCEEDED)),
         (replace(DONE, request_hash="b"), KEY, {}, reservation.ForeignRun(AttemptOutcome.SUCCEEDED)),
         (replace(FAILED, is_final=True), KEY, {}, reservation.RollForward(AttemptOutcome.FAILED)),
@@ -110,14 +110,14 @@ def test_a_free_key_is_taken_over_with_the_next_number() -> None:
         (FAILED, replace(KEY, attempt=2), {}, reservation.Adopt()),
         (FAILED, KEY, {"after_conflict": True}, reservation.ResumeFailure()),
         (FAILED, replace(KEY, attempt=2), {"after_conflict": True}, reservation.Adopt()),
-        (RUN, KEY, {"after_conflict": True, "lane_ended": True}, reservation.KeepResult()),
+        (RUN, KEY, {"after_conflict": True, "ended": "its result"}, reservation.KeepResult("its result")),
         (RUN, KEY, {"after_conflict": True}, reservation.Adopt()),
         (replace(RUN, attempt=2), KEY, {}, reservation.RunAhead()),
         (RUN, replace(KEY, attempt=6), {}, reservation.RejectExhausted()),
         (RUN, replace(KEY, attempt=6, excused=1), {}, reservation.Adopt()),
     ],
 )
-def test_at_the_run(run: Run | None, key: Key, keywords: dict[str, bool], verdict: reservation.RunVerdict) -> None:
+def test_at_the_run(run: Run, key: Key, keywords: dict[str, Any], verdict: reservation.RunVerdict[str]) -> None:
     assert reservation.judge_run(run, key, request_hash="a", **keywords) == verdict
 
 

@@ -19,6 +19,7 @@ from mosaic_core.domain.ledger import Transaction
 from mosaic_core.ledger.anomalies import find_anomalies
 from mosaic_core.ledger.categories.categorise import HouseholdContext, categorise, learning_key
 from mosaic_core.ledger.recurring import recurring_series
+from mosaic_core.ledger.rows import rows_of
 from mosaic_core.ledger.transfers import match_transfers
 from tests.support.ledgers import row
 from tests.support.work import steps
@@ -193,7 +194,7 @@ def test_detection_grows_as_the_ledger_does(ledger: Callable[[int], Rows]) -> No
 def test_recurring_series_grow_as_the_ledger_does(ledger: Callable[[int], Rows]) -> None:
     def series(n: int) -> Callable[[], object]:
         rows = ledger(n)
-        return lambda: recurring_series(rows, as_of=END)
+        return lambda: recurring_series(rows_of(rows, END))
 
     assert max(growths(series, 600)) < MOST
 

@@ -13,14 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mosaic_core.agents.findings import about_findings
 from mosaic_core.agents.model.grounding import Evidence, unsupported
 from mosaic_core.agents.offline import conversation, requests
-from mosaic_core.agents.offline.understand import understand
-from mosaic_core.agents.routing import route_question
+from mosaic_core.agents.offline.reading.understand import understand
 from mosaic_core.domain.edits import distance, within
-from mosaic_core.domain.envelope import normal_length
-from mosaic_core.domain.policy import assess_message
-from mosaic_core.domain.policy.readings import readings
+from mosaic_core.domain.policy import hint
 from mosaic_core.lanes.household import corrected
 from mosaic_core.ledger.merchants import _MOST_LOOKED_FOR, Merchants
 from mosaic_core.ledger.rows import rows_of
@@ -176,8 +174,8 @@ UNITS = {
     "pay": "pay ",
 }
 READERS: dict[str, Callable[[str], object]] = {
-    "policy": assess_message,
-    "routing": route_question,
+    "hints": hint,
+    "findings": about_findings,
     "requests": requests.read,
     "understanding": lambda text: understand(text, rows_of(one_merchant(20), END), as_of=END),
 }
@@ -193,14 +191,6 @@ def test_reading_grows_as_the_text_does(unit: str, read: Callable[[str], object]
         return lambda: read(text)
 
     assert max(growths(work, 500)) < MOST
-
-
-@pytest.mark.parametrize("unit", [*UNITS.values(), "\ufdfa"], ids=[*UNITS, "eighteenfold"])
-def test_the_readings_of_a_text_are_bounded_by_its_normal_form(unit: str) -> None:
-    text = (unit * 2000)[:2000]
-    found = list(readings(text))
-    assert len(found) <= 10 + normal_length(text)
-    assert sum(len(reading) for reading, _ in found) <= 75 * normal_length(text)
 
 
 # -------------------------------------------------------------------------------------------------------------- others
@@ -265,7 +255,7 @@ def test_the_closest_name_is_the_one_that_going_through_all_of_them_finds(
             (distance(wanted, key), key)
             for one in known._known
             if one.named or not named_only
-            for key in {*one.keys, *(w for w in one.words[:1] if len(w) >= 5 and not named_only)}
+            for key in (one.keys if named_only else one.keys | one.heads)
             if key[0] == wanted[0] and distance(wanted, key) <= (1 if len(wanted) <= 6 else 2)
         ]
         found = known.closest(wanted, named_only=named_only)
@@ -275,8 +265,7 @@ def test_the_closest_name_is_the_one_that_going_through_all_of_them_finds(
             ids = {
                 row.tx.transaction_id
                 for one in known._known
-                if (one.named or not named_only)
-                and key in {*one.keys, *(w for w in one.words[:1] if len(w) >= 5 and not named_only)}
+                if (one.named or not named_only) and key in (one.keys if named_only else one.keys | one.heads)
                 for row in one.rows
             }
             assert found.ids == ids

@@ -13,9 +13,7 @@ from pydantic import ValidationError
 from mosaic_core.adapters import rows
 from mosaic_core.adapters.rows import PROPERTY_UNITS, utf16_length
 from mosaic_core.adapters.tables.stores import ENVELOPE_UNITS
-from mosaic_core.domain import approval as approvals
 from mosaic_core.domain import conversation
-from mosaic_core.domain.approval import REQUEST, Action
 from mosaic_core.domain.envelope import (
     GROWTH,
     AgentApprovalSubmitted,
@@ -27,7 +25,9 @@ from mosaic_core.domain.errors import InvalidEnvelopeError, StoredRowError
 from mosaic_core.domain.lanes import CommandType, Lane
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.policy import ImpactClass, normalise
-from mosaic_core.domain.policy_actions import LONGEST_ARGUMENTS, InvalidProposalError, validated
+from mosaic_core.domain.policy import approval as approvals
+from mosaic_core.domain.policy.actions import LONGEST_ARGUMENTS, REQUEST, InvalidProposalError, validated
+from mosaic_core.domain.policy.approval import Action
 from mosaic_core.domain.records import (
     Annotation,
     Approval,
@@ -175,36 +175,36 @@ async def test_whatever_the_door_lets_in_can_become_an_approval(letter: str) -> 
 # --------------------------------------------------------------------------------------------------------------- drafts
 
 
-def _proposed() -> list[tuple[str, dict[str, Any]]]:
+def _proposed(letter: str) -> list[tuple[str, dict[str, Any]]]:
     """Arguments as long as they may be, in every place of which a draft makes a text."""
     found: list[tuple[str, dict[str, Any]]] = []
-    for letter in LETTERS.values():
-        for make in (
-            lambda text: {"to": text},
-            lambda text: {"account": [text]},
-            lambda text: {"payee": {"name": [[text]]}},
-            lambda text: {text: 1},
-            lambda text: {"items": [text[:1]] * (len(text) // 6)},
-        ):
-            for times in (8000, 4000, 2700, 1300, 440):
-                try:
-                    arguments = validated("wire_money", make(letter * times))
-                except InvalidProposalError:
-                    continue
-                found.append(("wire_money", arguments))
-                break
-        found.append(("draft_message", {"recipient": letter * 200, "body": letter * 2000, "subject": letter * 200}))
-        found.append((REQUEST, {"message": (letter * 4000)[:4000], "note": letter * 1200}))
+    for make in (
+        lambda text: {"to": text},
+        lambda text: {"account": [text]},
+        lambda text: {"payee": {"name": [[text]]}},
+        lambda text: {text: 1},
+        lambda text: {"items": [text[:1]] * (len(text) // 6)},
+    ):
+        for times in (8000, 4000, 2700, 1300, 440):
+            try:
+                arguments = validated("wire_money", make(letter * times))
+            except InvalidProposalError:
+                continue
+            found.append(("wire_money", arguments))
+            break
+    found.append(("draft_message", {"recipient": letter * 200, "body": letter * 2000, "subject": letter * 200}))
+    found.append((REQUEST, {"message": (letter * 4000)[:4000], "note": letter * 1200}))
     return found
 
 
-@pytest.mark.parametrize(("name", "arguments"), _proposed())
-def test_the_draft_of_every_action_fits_its_property(name: str, arguments: dict[str, Any]) -> None:
-    action = Action(name, arguments)
-    draft = json.dumps(approvals.draft(action, ImpactClass.MONEY_MOVEMENT.value), ensure_ascii=False)
-    summary = approvals.summary(action, ImpactClass.MONEY_MOVEMENT)
-    row = replace(records.APPROVAL, action_json=action.json, draft=draft, action_summary=summary)
-    checked(rows.APPROVAL.encode(row))
+@pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
+def test_the_draft_of_every_action_fits_its_property(letter: str) -> None:
+    for name, arguments in _proposed(letter):
+        action = Action(name, arguments)
+        draft = json.dumps(approvals.draft(action, ImpactClass.MONEY_MOVEMENT.value), ensure_ascii=False)
+        summary = approvals.summary(action, ImpactClass.MONEY_MOVEMENT)
+        row = replace(records.APPROVAL, action_json=action.json, draft=draft, action_summary=summary)
+        checked(rows.APPROVAL.encode(row))
 
 
 # -------------------------------------------------------------------------------------------------------- conversations

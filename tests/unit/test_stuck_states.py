@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import CLOCK_SLACK
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
+from mosaic_core.domain.policy.approval import CLOCK_SLACK
 from mosaic_core.domain.settlement import Complete, DeadLetter
 from mosaic_core.ports import Stores
 from mosaic_core.services.approvals_due import ApprovalsDue

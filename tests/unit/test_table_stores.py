@@ -26,9 +26,9 @@ from mosaic_core.adapters.tables.stores import (
     TableLedger,
     TableSignals,
 )
-from mosaic_core.domain.approval import due_at
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lifecycle import ApprovalStatus
+from mosaic_core.domain.policy.approval import due_at
 from mosaic_core.domain.records import Signal
 from tests.support import records
 from tests.support.records import NOW, new_id

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,8 +22,10 @@ from opentelemetry.trace import StatusCode
 
 from mosaic_core import telemetry
 from mosaic_core.domain.envelope import Envelope
-from mosaic_core.domain.errors import LaneError
+from mosaic_core.domain.errors import LaneError, StoreUnreachableError
+from mosaic_core.lanes.context import LaneContext, LaneResult
 from mosaic_core.ports import IncomingMessage, RuntimeEvent
+from tests.support.world import World
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PARENT = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "vendor=1"}
@@ -147,6 +151,103 @@ class TestLogs:
         await asyncio.gather(deliver("one"), deliver("two"))
         assert len(lines) == 4
         assert all(line["commandId"] == line["msg"] for line in lines)
+
+
+SAID = "Alice owes the landlord 4711"
+
+
+class FromOutsideError(Exception):
+    """Whose text is computed, and quotes."""
+
+    def __str__(self) -> str:
+        return SAID
+
+
+def quoting() -> Iterator[BaseException]:
+    """Exceptions as lanes and libraries raise them, each with a household's words somewhere in it."""
+    try:
+        dict[str, str]()[SAID]
+    except KeyError as error:
+        yield error
+        try:
+            raise RuntimeError("while it was handled") from error
+        except RuntimeError as outer:
+            yield outer
+        try:
+            raise StoreUnreachableError("AgentRuns: 503") from error
+        except StoreUnreachableError as ours:
+            yield ours
+    try:
+        try:
+            raise ValueError(SAID)
+        except ValueError:
+            raise TypeError("another") from None
+    except TypeError as error:
+        yield error
+    try:
+        raise ExceptionGroup(SAID, [ValueError(SAID), FromOutsideError()])
+    except ExceptionGroup as group:
+        yield group
+    noted = FromOutsideError()
+    noted.add_note(SAID)
+    yield noted
+
+
+class TestTextsOfExceptions:
+    @pytest.fixture(autouse=True)
+    def _held_back(self) -> Iterator[None]:
+        before = logging.getLogRecordFactory()
+        telemetry.hold_texts_back()
+        telemetry.hold_texts_back()
+        yield
+        logging.setLogRecordFactory(before)
+
+    @pytest.mark.parametrize("error", list(quoting()), ids=lambda error: type(error).__name__)
+    def test_no_log_record_holds_an_exceptions_own_text(self, error: BaseException) -> None:
+        """As every handler formats it, and as the exporter of a deployment takes it apart."""
+        written, exported = io.StringIO(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+        provider = LoggerProvider()
+        provider.add_log_record_processor(SimpleLogRecordProcessor(exported))
+        logger = logging.Logger("of.a.lane")
+        logger.addHandler(logging.StreamHandler(written))
+        logger.addHandler(LoggingHandler(logger_provider=provider))
+        logger.error("the lane failed unexpectedly", exc_info=error)
+        [record] = exported.get_finished_logs()
+        told = dict(record.log_record.attributes or {})
+        assert told["exception.type"] == type(error).__name__
+        assert type(error).__name__ in written.getvalue()
+        assert SAID not in written.getvalue()
+        assert SAID not in json.dumps({name: str(value) for name, value in told.items()})
+
+    def test_our_own_say_what_they_are_and_every_place_is_told(self) -> None:
+        written = io.StringIO()
+        logger = logging.Logger("ours")
+        logger.addHandler(logging.StreamHandler(written))
+
+        def where_it_was() -> None:
+            raise StoreUnreachableError("AgentRuns: 503")
+
+        try:
+            where_it_was()
+        except StoreUnreachableError:
+            logger.exception("storage did not answer")
+        assert "in where_it_was" in written.getvalue()
+        assert "StoreUnreachableError" in written.getvalue()
+        assert "AgentRuns: 503" in written.getvalue()
+
+    async def test_a_lane_that_fails_with_a_households_words_tells_none_of_them(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def quotes(context: LaneContext) -> LaneResult:
+            raise ValueError(SAID)
+
+        world = World(quotes)
+        await world.send()
+        await world.run()
+        assert SAID not in caplog.text
+        run = await world.run_row()
+        assert run.failure_code == "unexpected_error"
+        assert SAID not in (run.failure_rationale or "")
 
 
 class TestSpans:

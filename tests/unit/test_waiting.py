@@ -15,10 +15,11 @@ import pytest
 
 from mosaic_core.bootstrap import Container
 from mosaic_core.config import Settings
-from mosaic_core.domain.approval import due_at
 from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, StageStatus
+from mosaic_core.domain.policy.approval import due_at
 from mosaic_core.ports import RunStore, Stores
 from mosaic_core.services.read_models import ReadModels
+from mosaic_core.services.views import ConversationStream, View
 from mosaic_core.services.waiting import (
     LONGEST_PAUSE_SECONDS,
     MAX_WAIT_SECONDS,
@@ -26,6 +27,7 @@ from mosaic_core.services.waiting import (
     MOST_WAITING,
     RETRY_AFTER_SECONDS,
     Waiting,
+    Written,
     is_same_tag,
 )
 from tests.support import records
@@ -396,3 +398,38 @@ def test_the_app_waits_on_the_worker_s_drain() -> None:
 )
 def test_tags_are_compared_weakly(seen: str, same: bool) -> None:
     assert is_same_tag(seen, 'W/"a"') is same
+
+
+async def test_an_answer_is_written_once_for_its_tag_and_its_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of 50 runs is what costs; its own time is written beside it."""
+    world = await ApiWorld().with_members()
+    await world.post(f"/conversations/{CONVERSATION}/messages", {"message": "hi"})
+    written: list[dict[str, Any]] = []
+    dump = ConversationStream.model_dump_json
+
+    def counted(self: ConversationStream, **how: Any) -> str:
+        written.append(json.loads(dump(self, **how)))
+        return dump(self, **how)
+
+    monkeypatch.setattr(ConversationStream, "model_dump_json", counted)
+    answer = await world.get(f"/conversations/{CONVERSATION}/stream")
+    assert len([one for one in written if "runs" in one]) == 1
+    assert answer.json["asOfUtc"]
+    assert set(answer.json) == {field.alias or name for name, field in ConversationStream.model_fields.items()}
+
+
+def test_the_tag_is_of_the_content_and_the_body_is_all_of_it() -> None:
+    class Two(View):
+        as_of_utc: str
+        runs: list[int]
+
+    one, other = Written.of(Two(as_of_utc="1", runs=[1]), without={"as_of_utc"}), Two(as_of_utc="2", runs=[1])
+    assert json.loads(one.text) == {"asOfUtc": "1", "runs": [1]}
+    assert one.tag == Written.of(other, without={"as_of_utc"}).tag
+    assert one.tag != Written.of(Two(as_of_utc="1", runs=[2]), without={"as_of_utc"}).tag
+    assert json.loads(Written.of(other).text) == {"asOfUtc": "2", "runs": [1]}
+
+    class Alone(View):
+        as_of_utc: str
+
+    assert json.loads(Written.of(Alone(as_of_utc="1"), without={"as_of_utc"}).text) == {"asOfUtc": "1"}

@@ -300,7 +300,7 @@ class LedgerTools:
         )
 
     def recurring(self, scope: Recurring) -> Result:
-        found = compute.recurring([row.tx for row in self.rows], as_of=self.as_of, kind=scope.kind)
+        found = compute.recurring(self.rows, as_of=self.as_of, kind=scope.kind)
         monthly: dict[str, Decimal] = {}
         lines: list[Json] = []
         for series in found:

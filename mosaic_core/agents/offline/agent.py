@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from mosaic_core.agents.offline import comparisons, figures, phrase, series
-from mosaic_core.agents.offline.understand import understand
-from mosaic_core.agents.offline.work import Work, refused
+from mosaic_core.agents.offline.answers import comparisons, figures, phrase, series
+from mosaic_core.agents.offline.answers.work import Work, refused
+from mosaic_core.agents.offline.reading.understand import understand
 from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.ledger.query import Intent, Query, Refusal
 from mosaic_core.ledger.rows import Row, rows_of

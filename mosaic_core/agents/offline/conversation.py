@@ -12,8 +12,8 @@ from typing import Final
 
 from mosaic_core.agents.offline import requests
 from mosaic_core.agents.offline.agent import answer
-from mosaic_core.agents.offline.proposing import Known, Plan, plan
-from mosaic_core.agents.offline.selection import Unclear
+from mosaic_core.agents.offline.requests.proposing import Known, Plan, ordered, plan
+from mosaic_core.agents.offline.requests.selection import Unclear
 from mosaic_core.domain.ledger import Answer
 from mosaic_core.ledger.rows import rows_of
 from mosaic_core.ports import AgentReply, AgentTurn, Proposal
@@ -23,19 +23,26 @@ _SUMMARY: Final = 200
 
 
 def respond(turn: AgentTurn) -> AgentReply:
-    """Never raises, whatever the message or the ledger."""
+    """Never raises, whatever the message or the ledger.
+
+    Of what it asks to be done, a note's or a draft's own words are its text; else an order beyond the app's reach comes
+    first, since it is asked for with all of the message's words.
+    """
+    order = ordered(turn.question, turn.user_note)
     asked = requests.read(turn.question)
+    plans: list[Plan | Unclear | None] = []
+    if asked is not None and not isinstance(asked, requests.Mixed):
+        known = Known(rows=rows_of(turn.transactions, turn.as_of), findings=turn.findings, as_of=turn.as_of)
+        plans = [plan(request, known) for request in asked]
+        if all(isinstance(found, Plan) for found in plans) and (order is None or requests.is_free(asked)):
+            return _proposed([found for found in plans if isinstance(found, Plan)])
+    if order is not None:
+        return _proposed([order])
     if isinstance(asked, requests.Mixed):
         return AgentReply(answer=_asked_back([Unclear("mixed", _ONE_AT_A_TIME)]))
-    if asked is not None:
-        known = Known(rows=rows_of(turn.transactions, turn.as_of), findings=turn.findings, as_of=turn.as_of)
-        found = [plan(request, known) for request in asked]
-        unclear = [f for f in found if isinstance(f, Unclear)]
-        if unclear:
-            return AgentReply(answer=_asked_back(unclear))
-        plans = [f for f in found if isinstance(f, Plan)]
-        if len(plans) == len(found):
-            return _proposed(plans)
+    unclear = [found for found in plans if isinstance(found, Unclear)]
+    if unclear:
+        return AgentReply(answer=_asked_back(unclear))
     return AgentReply(answer=answer(turn.question, turn.transactions, as_of=turn.as_of))
 
 
@@ -102,11 +109,11 @@ def _asked_back(unclear: Sequence[Unclear]) -> Answer:
 
 
 def _became(said: str, told: str) -> str:
-    """``told`` is what the app says of a proposal (`lanes.conversation.proposals`, `domain.approval.told`)."""
+    """``told`` is what the app says of a proposal (`lanes.conversation.proposals`, `domain.policy.approval.told`)."""
     if told.startswith(("applied", "approved and applied")):
         return f"Done: {said}."
     if told.startswith(("partly applied", "approved, partly applied")):
         return f"Done in part: {said} ({told})."
     if told.startswith("approved: a draft"):
-        return f"Approved: {said}. The draft is there for you to send; nothing was sent."
+        return f"Approved: {said}. The draft is there for you to act on; nothing was done, and nothing was sent."
     return f"Not done: {said} ({told or 'nothing was said of it'})."

@@ -35,3 +35,4 @@ SUMMARY: Final = {
     ImpactClass.SUBSCRIPTION_CHANGE: "start, cancel or change a subscription or contract with a merchant",
     ImpactClass.UNLISTED_ACTION: "carry out an action that is not on the list of harmless ones",
 }
+"""In words, for those that need an approval."""

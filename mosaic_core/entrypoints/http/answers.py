@@ -63,12 +63,12 @@ def answer(status: int, body: BaseModel, headers: Mapping[str, str] | None = Non
 def waited[T: BaseModel](found: Waited[T], headers: Mapping[str, str] | None = None) -> func.HttpResponse:
     """200 with what there is, or 304 where it is what the caller has seen; its ``ETag`` is for the next call's
     ``If-None-Match``."""
-    headers = {**(headers or {}), "ETag": found.tag}
+    headers = {**(headers or {}), "ETag": found.written.tag}
     if found.retry_after is not None:
         headers["Retry-After"] = str(found.retry_after)
     if found.is_known:
         return func.HttpResponse(status_code=HTTPStatus.NOT_MODIFIED, headers={**HEADERS, **headers})
-    return answer(HTTPStatus.OK, found.answer, headers)
+    return json_text(HTTPStatus.OK, found.written.text, headers)
 
 
 def json_text(

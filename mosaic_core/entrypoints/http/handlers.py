@@ -99,7 +99,7 @@ async def get_stream(call: Call) -> func.HttpResponse:
         limit=limit,
         after=paging.cursor(call.request),
     )
-    return waited(found, paging.following(call, found.answer))
+    return waited(found, paging.following(call, found.written.answer))
 
 
 async def get_run(call: Call) -> func.HttpResponse:
@@ -117,7 +117,7 @@ async def list_approvals(call: Call) -> func.HttpResponse:
         limit=limit,
         after=paging.cursor(call.request),
     )
-    return waited(found, paging.following(call, found.answer))
+    return waited(found, paging.following(call, found.written.answer))
 
 
 async def health_live(call: Call) -> func.HttpResponse:

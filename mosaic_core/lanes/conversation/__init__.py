@@ -1,8 +1,8 @@
 """The conversation lane: questions on the ledger, requests for actions, and people's decisions on those.
 
-The worker decides again by itself what a message asks for; the API's disposition is a hint. What an agent proposes is
-judged by the policy: annotations of the household's own rows may be applied, everything else waits for a person, and
-what a person approves beyond that becomes a draft. The system itself sends nothing and moves no money.
+A message goes to the agent as data. It answers, says that it did not read it, or proposes actions, and the policy
+judges those: annotations of the household's own rows may be applied, everything else waits for a person, and what a
+person approves beyond that becomes a draft. The system itself sends nothing and moves no money.
 
 `messages` is the flow of a message, `decisions` that of a decision (and of time), `endings` what an approval's end
 leads to, `exchange` what an agent said and how it lands in the conversation's state, `proposals` what becomes of what
@@ -17,7 +17,7 @@ from datetime import timedelta
 from mosaic_core.config.table import APPROVAL_EXPIRY_HOURS
 from mosaic_core.domain.envelope import AgentApprovalDue, AgentApprovalSubmitted, AgentMessagePosted
 from mosaic_core.domain.errors import LaneError
-from mosaic_core.domain.policy_engine import PolicyEngine, default_policy
+from mosaic_core.domain.policy.rules import PolicyEngine, default_policy
 from mosaic_core.lanes.context import LaneContext, LaneResult
 from mosaic_core.lanes.conversation.audit import POLICY
 from mosaic_core.lanes.conversation.decisions import Decisions, DueApprovals

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mosaic_core.domain import approval as approvals
 from mosaic_core.domain import lifecycle
 from mosaic_core.domain.envelope import AgentApprovalDue, AgentApprovalSubmitted
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, DecisionOutcome
+from mosaic_core.domain.policy import approval as approvals
 from mosaic_core.domain.records import Approval
 from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
 from mosaic_core.lanes.conversation.audit import POLICY, audit

@@ -12,9 +12,9 @@ from datetime import datetime
 
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids, signals
-from mosaic_core.domain.approval import APPLIED, Action
 from mosaic_core.domain.errors import LaneError
 from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.policy.approval import APPLIED, Action
 from mosaic_core.domain.records import Annotation, Signal
 from mosaic_core.domain.signals import FINDINGS
 from mosaic_core.lanes.context import LaneContext

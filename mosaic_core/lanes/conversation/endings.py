@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mosaic_core.concurrency import each
-from mosaic_core.domain import approval as approvals
 from mosaic_core.domain import ids, lifecycle, signals
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, DecisionOutcome
 from mosaic_core.domain.membership import may_decide
+from mosaic_core.domain.policy import approval as approvals
 from mosaic_core.domain.records import Approval, Run, Signal
 from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.conversation import effects, sessions

@@ -169,15 +169,6 @@ class Exchange:
             await self._acquire()
         raise _contended()
 
-    async def say(self, answer: str) -> None:
-        """Land an answer that no agent gave; nobody has to hold the conversation for it."""
-        async with self._turnstile.one_at_a_time(self._household_id, self._conversation_id):
-            for _ in range(TRIES):
-                await self._read()
-                if await self._write_turn(answer, (), self._context.attempt, release=False):
-                    return
-        raise _contended()
-
     async def _land(self, reply: AgentReply, number: int, *, is_last: bool) -> bool:
         """False: the hold was lost. A last reply gives it back in the same write."""
         # what led to proposals, in order: a plain answer after them leaves them listed

@@ -1,23 +1,28 @@
-"""A message: the policy on its text first, before any agent; then the router, the specialist, and its proposals."""
+"""A message: it goes to the agent as data. What it names outright is noted for people to read; then the agent's answer,
+and its proposals, which the policy judges."""
 
 from __future__ import annotations
 
-from mosaic_core.agents.routing import VERSION as ROUTER
-from mosaic_core.agents.routing import Route, Specialist, route_question
+from typing import Final
+
+from mosaic_core.agents.findings import about_findings
 from mosaic_core.computing import INLINE_CHARACTERS, compute_over
-from mosaic_core.domain.approval import REQUEST, Action
-from mosaic_core.domain.envelope import AgentMessagePosted, PolicyDisposition, normal_length
-from mosaic_core.domain.policy import Assessment, ImpactClass, normalise, proposed_action
+from mosaic_core.domain.envelope import AgentMessagePosted, normal_length
+from mosaic_core.domain.policy import hint
 from mosaic_core.domain.records import OpenFinding
 from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
 from mosaic_core.lanes.conversation.exchange import Exchange
-from mosaic_core.lanes.conversation.proposals import APPROVAL_REQUIRED, awaits, request_approval
+from mosaic_core.lanes.conversation.proposals import APPROVAL_REQUIRED, awaits
 from mosaic_core.lanes.conversation.rules import Rules
 from mosaic_core.lanes.conversation.talk import Said, Talk, is_unsure
 from mosaic_core.lanes.household import ledger_up_to
 from mosaic_core.ports import AgentTurn
 
-LANE = "conversation-lane/2"
+LANE = "conversation-lane/3"
+NOTHING_NAMED: Final = "names_no_action"
+"""The outcome of the stage ``policy`` where the text names no action outright."""
+_ANSWERED_AS: Final = "ledger_question"
+"""How the records of an answer's stage name its work, before the name of the agent."""
 
 
 class Messages:
@@ -41,58 +46,17 @@ class Messages:
     async def execute(self) -> LaneResult:
         message = self._message
         async with self._context.log.stage("policy", self._policy) as stage:
-            assessment = await compute_over(
-                self._size, INLINE_CHARACTERS, self._rules.policy.assess, message.message, message.user_note
-            )
-            stage.succeed(assessment.reason_code, assessment.rationale, confidence=assessment.confidence)
-        if assessment.disposition == PolicyDisposition.APPROVAL_REQUIRED:
-            return await self._request(assessment)
-        async with self._context.log.stage("route", ROUTER) as stage:
-            route = await compute_over(self._size, INLINE_CHARACTERS, route_question, message.message)
-            stage.succeed(route.outcome_code, route.rationale, confidence=route.confidence)
+            named = await compute_over(self._size, INLINE_CHARACTERS, hint, message.message, message.user_note or "")
+            if named is None:
+                stage.succeed(NOTHING_NAMED, "the text names no action of high impact; a hint, which decides nothing")
+            else:
+                stage.succeed(f"names_{named}", f"the text names {named}; a hint, which decides nothing")
         async with self._exchange.held():
-            return await self._answer(route)
-
-    # ------------------------------------------------------------------------------------------------ high impact
-
-    async def _request(self, assessment: Assessment) -> LaneResult:
-        """An approval that names the exact request. No agent is asked, nothing is done."""
-        message = self._message
-        proposed = await compute_over(
-            self._size, INLINE_CHARACTERS, proposed_action, message.message, assessment, message.user_note
-        )
-        arguments = {"message": normalise(message.message)}
-        if message.user_note:
-            arguments["note"] = normalise(message.user_note)
-        async with self._context.log.stage("request_approval", self._policy) as stage:
-            approval = await request_approval(
-                self._rules,
-                self._context,
-                Action(REQUEST, arguments),
-                exchange=self._exchange,
-                conversation_id=message.conversation_id,
-                requested_by=message.household_user_id,
-                subject=self._context.subject,
-                impact=ImpactClass(proposed.kind),
-                summary=proposed.summary,
-                reason_code=assessment.reason_code,
-                rationale=assessment.rationale,
-                confidence=assessment.confidence,
-            )
-            note = f"This needs a person's approval first: {proposed.summary}. Nothing has been done."
-            await self._exchange.say(note)
-            stage.review(APPROVAL_REQUIRED, proposed.summary, confidence=assessment.confidence)
-        return needs_review(
-            APPROVAL_REQUIRED,
-            awaits([approval]),
-            agent_name=self._policy,
-            agent_source=assessment.reason_code,
-            note=note,
-        )
+            return await self._answer()
 
     # ---------------------------------------------------------------------------------------------------- answers
 
-    async def _answer(self, route: Route) -> LaneResult:
+    async def _answer(self) -> LaneResult:
         message, context = self._message, self._context
         # a message that waited is about the day on which it was sent
         as_of = context.envelope.created_at.date()
@@ -100,7 +64,7 @@ class Messages:
             transactions = await ledger_up_to(context.stores, message.household_id, as_of)
             said = f"{len(transactions)} transactions up to {as_of}"
             findings: list[OpenFinding] = []
-            if Specialist.ANOMALY in (route.specialist, *route.others):
+            if await compute_over(self._size, INLINE_CHARACTERS, about_findings, message.message):
                 findings = await context.stores.signals.open_findings(message.household_id)
                 said = f"{len(findings)} open findings, {said}"
             stage.succeed("loaded", said)
@@ -112,7 +76,6 @@ class Messages:
             household_id=message.household_id,
             conversation_id=message.conversation_id,
             run_id=context.run_id,
-            specialist=route.specialist,
             findings=findings,
         )
 
@@ -124,7 +87,7 @@ class Messages:
             context,
             self._exchange,
             its_turn,
-            executor=f"{route.specialist}/{self._rules.agent.name}",
+            executor=f"{_ANSWERED_AS}/{self._rules.agent.name}",
             requested_by=message.household_user_id,
             subject=context.subject,
         )

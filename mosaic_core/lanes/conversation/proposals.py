@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mosaic_core.computing import compute
-from mosaic_core.domain import approval as approvals
 from mosaic_core.domain import ids
-from mosaic_core.domain.approval import Action, action_of
 from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, Severity
 from mosaic_core.domain.policy import ImpactClass
-from mosaic_core.domain.policy_actions import InvalidProposalError, name_of, row_count, validated
-from mosaic_core.domain.policy_engine import Proposed, Ruling, Verdict
+from mosaic_core.domain.policy import approval as approvals
+from mosaic_core.domain.policy.actions import REQUEST, InvalidProposalError, name_of, request_of, rows_of, validated
+from mosaic_core.domain.policy.approval import Action, action_of
+from mosaic_core.domain.policy.rules import Proposed, Ruling, Verdict
 from mosaic_core.domain.records import Approval
 from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.conversation import effects, sessions
@@ -166,9 +166,12 @@ class Proposals:
         self, turn: AgentTurn, ledger: Mapping[str, Transaction], name: str, arguments: Mapping[str, Any]
     ) -> tuple[int, Severity | None]:
         """How many rows, of which signal. What is not the household's own is not there."""
-        rows = row_count(name, arguments)
-        if rows and not all(i in ledger for i in arguments["transactionIds"]):
+        named = rows_of(name, arguments)
+        rows = len(named)
+        if not all(i in ledger for i in named):
             raise InvalidProposalError("it names rows that the household's ledger does not hold")
+        if name == REQUEST and arguments != request_of(turn.question, turn.user_note):
+            raise InvalidProposalError("a request holds the member's own words, and no others")
         if name == "dismiss_signal":
             signal = await effects.finding(self._context, turn.household_id, arguments["signalId"])
             if signal is None:

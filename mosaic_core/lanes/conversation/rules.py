@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from mosaic_core.domain.policy_engine import PolicyEngine
+from mosaic_core.domain.policy.rules import PolicyEngine
 from mosaic_core.lanes.conversation.turnstile import Turnstile
 from mosaic_core.ports import ConversationAgent
 

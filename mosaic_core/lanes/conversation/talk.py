@@ -37,7 +37,7 @@ type TurnSource = Callable[[], Awaitable[AgentTurn]]
 
 
 class Talk:
-    """``executor`` names the specialist and the agent behind it; ``turn`` is asked for only where it is needed, since
+    """``executor`` names the work and the agent that does it; ``turn`` is asked for only where it is needed, since
     it holds the ledger."""
 
     def __init__(

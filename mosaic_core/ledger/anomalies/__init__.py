@@ -15,7 +15,8 @@ from mosaic_core.domain.ledger import Finding, FindingKind, Transaction
 from mosaic_core.ledger.anomalies.ledgerview import LedgerView
 from mosaic_core.ledger.anomalies.purchases import amount_outliers, card_testing, duplicate_charges, first_time_large
 from mosaic_core.ledger.anomalies.rhythms import missed, new_recurring, price_rises
-from mosaic_core.ledger.recurring import charges, find_series
+from mosaic_core.ledger.recurring import find_series
+from mosaic_core.ledger.rows import rows_of
 
 KINDS: Final = tuple(FindingKind)
 
@@ -26,7 +27,7 @@ def find_anomalies(transactions: Iterable[Transaction], *, as_of: date, lookback
     Everything given up to ``as_of`` serves as history; later rows are ignored. The order of the input does not matter,
     and the same input gives the same findings. Amounts are compared within one currency only.
     """
-    rows = charges(transactions, as_of=as_of)
+    rows = [row for row in rows_of(transactions, as_of) if row.measurable]
     if not rows:
         return []
     view = LedgerView.of(rows, find_series(rows), as_of)

@@ -24,7 +24,8 @@ from mosaic_core.ledger.anomalies.ledgerview import (
     short,
 )
 from mosaic_core.ledger.anomalies.ordered import RunningMedian, Without, has_near, quantile, robust_spread
-from mosaic_core.ledger.recurring import Charge, Series
+from mosaic_core.ledger.recurring import Series
+from mosaic_core.ledger.rows import Row
 
 _DUPLICATE_WITHIN: Final = 2
 _REFUND_WITHIN: Final = 12
@@ -68,19 +69,22 @@ def duplicate_charges(view: LedgerView) -> Iterator[Evident]:
                     kind=FindingKind.DUPLICATE_CHARGE,
                     transaction_ids=tuple(sorted(c.tx_id for c in cluster)),
                     date=last.tx.posted_on,
-                    severity="Error" if key[1] == view.currency and first.size >= _SERIOUS * view.unit else "Warning",
+                    severity="Error"
+                    if key[1] == view.currency and first.magnitude >= _SERIOUS * view.unit
+                    else "Warning",
                     explanation=(
-                        f"{short(first.name)} charged {money(first.size, key[1])} {_times(len(cluster))} "
-                        f"within {_span(last.day - first.day)}; {_apart_from(others, len(clusters) - 1, key[1])}."
+                        f"{short(first.name)} charged {money(first.magnitude, key[1])} {_times(len(cluster))} "
+                        f"within {_span(last.ordinal - first.ordinal)}; "
+                        f"{_apart_from(others, len(clusters) - 1, key[1])}."
                     ),
                     confidence=0.9 if len(others) >= 3 else 0.75,
                     anchor=first.tx_id,
                 ),
-                evident_day=last.day,
+                evident_day=last.ordinal,
             )
 
 
-def _apart_from(others: Sequence[Charge], pairs: int, currency: str) -> str:
+def _apart_from(others: Sequence[Row], pairs: int, currency: str) -> str:
     if not others:
         return "nothing else was bought there, so one charge was to be expected"
     told = "its one other charge was" if len(others) == 1 else f"its {len(others)} other charges were"
@@ -88,8 +92,8 @@ def _apart_from(others: Sequence[Charge], pairs: int, currency: str) -> str:
     return f"{told} {_reach(others, currency)}, {alike} two alike within two days"
 
 
-def _reach(charges: Sequence[Charge], currency: str) -> str:
-    low, high = min(c.size for c in charges), max(c.size for c in charges)
+def _reach(charges: Sequence[Row], currency: str) -> str:
+    low, high = min(c.magnitude for c in charges), max(c.magnitude for c in charges)
     return money(low, currency) if low == high else f"between {money(low, currency)} and {money(high, currency)}"
 
 
@@ -101,15 +105,15 @@ def _span(days: int) -> str:
     return "one day" if days <= 1 else f"{days} days"
 
 
-def _same_amount_clusters(rows: Sequence[Charge]) -> list[list[Charge]]:
-    by_amount: dict[float, list[Charge]] = defaultdict(list)
+def _same_amount_clusters(rows: Sequence[Row]) -> list[list[Row]]:
+    by_amount: dict[float, list[Row]] = defaultdict(list)
     for row in rows:
-        by_amount[row.size].append(row)
-    clusters: list[list[Charge]] = []
+        by_amount[row.magnitude].append(row)
+    clusters: list[list[Row]] = []
     for amount in sorted(by_amount):
-        current: list[Charge] = []
+        current: list[Row] = []
         for row in by_amount[amount]:
-            if current and row.day - current[-1].day > _DUPLICATE_WITHIN:
+            if current and row.ordinal - current[-1].ordinal > _DUPLICATE_WITHIN:
                 if len(current) > 1:
                     clusters.append(current)
                 current = []
@@ -120,7 +124,7 @@ def _same_amount_clusters(rows: Sequence[Charge]) -> list[list[Charge]]:
 
 
 def _has_habit(
-    view: LedgerView, rows: Sequence[Charge], cluster: Sequence[Charge], clusters: Sequence[Sequence[Charge]]
+    view: LedgerView, rows: Sequence[Row], cluster: Sequence[Row], clusters: Sequence[Sequence[Row]]
 ) -> bool:
     """Whether equal amounts in quick succession are ordinary at this merchant.
 
@@ -130,31 +134,31 @@ def _has_habit(
     mine = {c.tx_id for c in cluster}
     rest = [c for c in rows if c.tx_id not in mine]
     others = len(clusters) - 1
-    small = cluster[0].size <= 0.6 * view.unit and cluster[0].category in _SMALL_HABITS
+    small = cluster[0].magnitude <= 0.6 * view.unit and cluster[0].usual_category in _SMALL_HABITS
     paired = sum(len(other) for other in clusters) - len(cluster)
     if others >= _HABITS or (others >= 2 and len(rest) < 60) or (others and paired * 2 > len(rest)):
         return True
     if len(rest) < 4:
-        return small and cluster[0].size <= _SMALL_CHANGE * view.unit
+        return small and cluster[0].magnitude <= _SMALL_CHANGE * view.unit
     if not small and sum(c.tx_id in view.in_series for c in rest) >= 0.7 * len(rest):
         # What comes when it is due comes once, even where it was charged twice before.
         return False
-    counts = Counter(c.size for c in rest)
+    counts = Counter(c.magnitude for c in rest)
     total = len(rest) + 1
-    counts[cluster[0].size] += 1
+    counts[cluster[0].magnitude] += 1
     same = sum(n * (n - 1) for n in counts.values()) / (total * (total - 1))
-    gaps = [b.day - a.day for a, b in pairwise(rest)]
+    gaps = [b.ordinal - a.ordinal for a, b in pairwise(rest)]
     quick = float(sum(gap <= _DUPLICATE_WITHIN for gap in gaps))
     if min(gaps) <= 6:
         # Visits at random: some fall close together even where none has so far.
-        span = max(1, rest[-1].day - rest[0].day)
+        span = max(1, rest[-1].ordinal - rest[0].ordinal)
         quick = max(quick, len(rest) * (1 - math.exp(-(_DUPLICATE_WITHIN + 0.5) * len(rest) / span)))
     return quick * same >= (0.25 if small else 0.5)
 
 
-def _refunded(cluster: Sequence[Charge], refunds: Sequence[Charge]) -> bool:
-    first, last = cluster[0].day, cluster[-1].day
-    return any(r.size == cluster[0].size and first <= r.day <= last + _REFUND_WITHIN for r in refunds)
+def _refunded(cluster: Sequence[Row], refunds: Sequence[Row]) -> bool:
+    first, last = cluster[0].ordinal, cluster[-1].ordinal
+    return any(r.magnitude == cluster[0].magnitude and first <= r.ordinal <= last + _REFUND_WITHIN for r in refunds)
 
 
 def amount_outliers(view: LedgerView) -> Iterator[Evident]:
@@ -171,7 +175,7 @@ def amount_outliers(view: LedgerView) -> Iterator[Evident]:
             count = len(others)
             regular = view.in_series.issuperset(c.tx_id for c in others)
             if not regular:
-                spread = _spread_so_far(spread, count, row.category)
+                spread = _spread_so_far(spread, count, row.usual_category)
             score = (row.log - centre) / spread
             gap = row.log - highest
             # The largest of n values of a wide-range merchant stands off the rest by chance; the more so the wider.
@@ -185,10 +189,10 @@ def amount_outliers(view: LedgerView) -> Iterator[Evident]:
                 needed *= 1.25
             if _seasonal_bill(others) and count < 13:
                 needed = max(needed, math.log(2.5))
-            earlier = [c for c in others if c.day <= row.day]
+            earlier = [c for c in others if c.ordinal <= row.ordinal]
             if regular and count >= 12:
                 # A bill that follows the seasons: its range is wide, its moves from one to the next are not.
-                moves = sorted(b.log - a.log for a, b in pairwise(sorted(others, key=lambda c: c.day)))
+                moves = sorted(b.log - a.log for a, b in pairwise(sorted(others, key=lambda c: c.ordinal)))
                 _, move = robust_spread(moves, 0.12)
                 by_season = gap >= max(math.log(2.5), 3 * move)
             else:
@@ -200,21 +204,21 @@ def amount_outliers(view: LedgerView) -> Iterator[Evident]:
             )
             if not beyond or len(earlier) < 4:
                 continue
-            if row.tx.currency == view.currency and row.size < 0.8 * view.unit:
+            if row.tx.currency == view.currency and row.magnitude < 0.8 * view.unit:
                 continue
             yield Evident(
                 finding=Finding(
                     kind=FindingKind.AMOUNT_OUTLIER,
                     transaction_ids=(row.tx_id,),
                     date=row.tx.posted_on,
-                    severity="Error" if gap > math.log(10) and row.size > _SERIOUS * view.unit else "Warning",
+                    severity="Error" if gap > math.log(10) and row.magnitude > _SERIOUS * view.unit else "Warning",
                     explanation=(
-                        f"{short(row.name)} charged {money(row.size, key[1])}; "
+                        f"{short(row.name)} charged {money(row.magnitude, key[1])}; "
                         f"its other {count} charges were {_reach(others, key[1])}."
                     ),
                     confidence=round(min(0.97, 0.7 + 0.05 * (gap / needed)), 2),
                 ),
-                evident_day=row.day,
+                evident_day=row.ordinal,
             )
 
 
@@ -233,46 +237,46 @@ def _tail(ordered: Sequence[float]) -> float:
     return sum(beyond) / len(beyond) if beyond else 0.0
 
 
-def _tops(rows: Sequence[Charge]) -> Iterator[tuple[Charge, list[Charge]]]:
+def _tops(rows: Sequence[Row]) -> Iterator[tuple[Row, list[Row]]]:
     """The charges that may be out of range, each with the rows it is compared with (sorted by amount): the highest, and
     with a long history the second and third highest too, where they stand off together."""
-    ordered = sorted(rows, key=lambda c: (c.log, c.day, c.tx_id))
+    ordered = sorted(rows, key=lambda c: (c.log, c.ordinal, c.tx_id))
     most = 3 if len(ordered) >= 20 else 2 if len(ordered) >= 10 else 1
     for top in range(most, 0, -1):
         base, heads = ordered[:-top], ordered[-top:]
-        if heads[0].log - base[-1].log >= math.log(1.8) and (top == 1 or heads[0].size != heads[-1].size):
+        if heads[0].log - base[-1].log >= math.log(1.8) and (top == 1 or heads[0].magnitude != heads[-1].magnitude):
             for head in heads:
                 yield head, base
             return
 
 
-def _seasonal_bill(rows: Sequence[Charge]) -> bool:
-    return sum(c.category == "RENT_AND_UTILITIES" for c in rows) * 2 > len(rows)
+def _seasonal_bill(rows: Sequence[Row]) -> bool:
+    return sum(c.usual_category == "RENT_AND_UTILITIES" for c in rows) * 2 > len(rows)
 
 
 def first_time_large(view: LedgerView) -> Iterator[Evident]:
     """The first charge ever at a merchant, large in itself and against the household's one-off purchases."""
-    firsts: list[Charge] = []
+    firsts: list[Row] = []
     for key in sorted(view.merchants):
         rows = view.merchants[key]
         if not key[2] and key[1] == view.currency and is_one_off(rows[0]):
             firsts.append(rows[0])
-    firsts.sort(key=lambda c: (c.day, c.tx_id))
+    firsts.sort(key=lambda c: (c.ordinal, c.tx_id))
     comparable = [c for c in firsts if c.tx_id not in view.in_series]
     apart = view.in_series | {c.tx_id for c in firsts}
     everyday = sorted(
         c.log
         for c in view.rows
-        if is_purchase(c) and c.tx.currency == view.currency and c.category != "TRAVEL" and c.tx_id not in apart
+        if is_purchase(c) and c.tx.currency == view.currency and c.usual_category != "TRAVEL" and c.tx_id not in apart
     )
-    days = [c.day for c in comparable]
-    alike = sorted(c.log for c in comparable if c.category != "TRAVEL")
+    days = [c.ordinal for c in comparable]
+    alike = sorted(c.log for c in comparable if c.usual_category != "TRAVEL")
     everything = sorted(alike + everyday)
     names, absences = _Names(view), _Absences(view.series)
     for row in unless_stopped(comparable):
-        if row.day < view.known_since(row) + _WARM_UP or row.category == "GOVERNMENT_AND_NON_PROFIT":
+        if row.ordinal < view.known_since(row) + _WARM_UP or row.usual_category == "GOVERNMENT_AND_NON_PROFIT":
             continue
-        own = int(row.category != "TRAVEL")
+        own = int(row.usual_category != "TRAVEL")
         compared = alike
         if len(alike) - own < 12:
             # A household that hardly ever buys anywhere new is compared with all that it buys.
@@ -291,8 +295,8 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
             quantile(rest, 0.97) + 0.6,
             math.log(9 * view.unit),
         )
-        crowd = bisect_right(days, row.day + 6) - bisect_left(days, row.day - 6) - 1
-        if row.category == "TRAVEL":
+        crowd = bisect_right(days, row.ordinal + 6) - bisect_left(days, row.ordinal - 6) - 1
+        if row.usual_category == "TRAVEL":
             # Hotels and flights are large by nature: only far beyond any trip, and not in the midst of one.
             limit += 2.0 if crowd >= 3 else 1.1
         elif crowd >= 4:
@@ -317,12 +321,12 @@ def first_time_large(view: LedgerView) -> Iterator[Evident]:
                 date=row.tx.posted_on,
                 severity="Error" if row.log > limit + math.log(6) else "Warning",
                 explanation=(
-                    f"First charge ever at {short(row.name)}: {money(row.size, view.currency)}; "
+                    f"First charge ever at {short(row.name)}: {money(row.magnitude, view.currency)}; "
                     f"19 of 20 first purchases elsewhere were at most {money(usual, view.currency)}."
                 ),
                 confidence=round(min(0.95, 0.75 + 0.1 * (row.log - limit)), 2),
             ),
-            evident_day=row.day,
+            evident_day=row.ordinal,
         )
 
 
@@ -334,35 +338,37 @@ class _Names:
         self._read = 0
         self._largest: dict[tuple[str, ...], list[tuple[float, str]]] = {}
 
-    def known(self, row: Charge) -> bool:
+    def known(self, row: Row) -> bool:
         """Whether an earlier merchant, by name only slightly different, already charged amounts of this order."""
         words = _first_words(row)
         if len("".join(words)) < 6:
             return False
-        while self._read < len(self._rows) and self._rows[self._read].day < row.day:
+        while self._read < len(self._rows) and self._rows[self._read].ordinal < row.ordinal:
             self._learn(self._rows[self._read])
             self._read += 1
-        return any(merchant != row.merchant and size * 2 >= row.size for size, merchant in self._largest.get(words, ()))
+        return any(
+            merchant != row.merchant and size * 2 >= row.magnitude for size, merchant in self._largest.get(words, ())
+        )
 
-    def _learn(self, charge: Charge) -> None:
+    def _learn(self, charge: Row) -> None:
         """The two largest amounts of each name are kept, of two merchants: one of them is another than who asks."""
         if charge.incoming:
             return
         largest = self._largest.setdefault(_first_words(charge), [])
         best = dict[str, float]()
-        for size, merchant in [*largest, (charge.size, charge.merchant)]:
+        for size, merchant in [*largest, (charge.magnitude, charge.merchant)]:
             best[merchant] = max(size, best.get(merchant, size))
         largest[:] = sorted(((size, merchant) for merchant, size in best.items()), reverse=True)[:2]
 
 
-def _first_words(charge: Charge) -> tuple[str, ...]:
+def _first_words(charge: Row) -> tuple[str, ...]:
     return tuple(charge.name.casefold().split()[:2])
 
 
-def _regular_later(view: LedgerView, row: Charge) -> bool:
+def _regular_later(view: LedgerView, row: Row) -> bool:
     """Whether the merchant charged a similar amount again, at least a month later: a bill, not a one-off."""
     later = view.merchants[(row.merchant, row.tx.currency, False)]
-    return any(c.day - row.day >= 25 and abs(c.log - row.log) <= 0.3 for c in later)
+    return any(c.ordinal - row.ordinal >= 25 and abs(c.log - row.log) <= 0.3 for c in later)
 
 
 class _Absences:
@@ -377,19 +383,19 @@ class _Absences:
         self._logs: list[float] = []
         self._of_category: dict[str, list[float]] = defaultdict(list)
 
-    def filled_by(self, row: Charge) -> bool:
+    def filled_by(self, row: Row) -> bool:
         """Whether the amount is what a series was about to charge whose next occurrence is absent: a renamed
         descriptor."""
-        while self._coming and self._coming[-1][0] <= row.day:
+        while self._coming and self._coming[-1][0] <= row.ordinal:
             _, last_day, log, category = self._coming.pop()
             heapq.heappush(self._ending, (last_day, log, category))
             insort(self._logs, log)
             insort(self._of_category[category], log)
-        while self._ending and self._ending[0][0] < row.day:
+        while self._ending and self._ending[0][0] < row.ordinal:
             _, log, category = heapq.heappop(self._ending)
             for logs in (self._logs, self._of_category[category]):
                 del logs[bisect_left(logs, log)]
-        return has_near(self._logs, row.log, 0.02) or has_near(self._of_category[row.category], row.log, 0.12)
+        return has_near(self._logs, row.log, 0.02) or has_near(self._of_category[row.usual_category], row.log, 0.12)
 
 
 def _absences(series: Series) -> Iterator[tuple[int, int, float, str]]:
@@ -398,10 +404,10 @@ def _absences(series: Series) -> Iterator[tuple[int, int, float, str]]:
     rows = series.occurrences
     soon, late = math.ceil(0.5 * series.cadence.days), math.floor(1.6 * series.cadence.days)
     for at in range(2, len(rows)):
-        day = rows[at].day
+        day = rows[at].ordinal
         first, last = day + soon, day + late
         # On the day of an occurrence only what comes after it follows.
-        following = [row.day for row in rows[at + 1 : at + 3]]
+        following = [row.ordinal for row in rows[at + 1 : at + 3]]
         if following and following[0] - day > 1.5 * series.cadence.days:
             last = min(last, following[0])
         elif following:
@@ -409,12 +415,12 @@ def _absences(series: Series) -> Iterator[tuple[int, int, float, str]]:
                 continue
             first, last = max(first, following[0]), min(last, following[0])
         if first <= last:
-            yield first, last, rows[at].log, rows[at].category
+            yield first, last, rows[at].log, rows[at].usual_category
 
 
-def _paid_back(view: LedgerView, row: Charge) -> bool:
+def _paid_back(view: LedgerView, row: Row) -> bool:
     refunds = view.merchants.get((row.merchant, row.tx.currency, True), [])
-    return any(r.size >= 0.95 * row.size and 0 <= r.day - row.day <= 45 for r in refunds)
+    return any(r.magnitude >= 0.95 * row.magnitude and 0 <= r.ordinal - row.ordinal <= 45 for r in refunds)
 
 
 def card_testing(view: LedgerView) -> Iterator[Evident]:
@@ -430,10 +436,10 @@ def card_testing(view: LedgerView) -> Iterator[Evident]:
         and not c.incoming
         and not c.own_transfer
         and c.tx.currency == view.currency
-        and c.day >= view.known_since(c) + 30
+        and c.ordinal >= view.known_since(c) + 30
     ]
     units = _units_by_month(view, strangers)
-    tiny = [c for c in strangers if c.size <= _TINY * units[c.tx.posted_on.replace(day=1)]]
+    tiny = [c for c in strangers if c.magnitude <= _TINY * units[c.tx.posted_on.replace(day=1)]]
     for burst in _bursts(tiny, strangers):
         merchants = {c.merchant for c in burst}
         yield Evident(
@@ -443,24 +449,24 @@ def card_testing(view: LedgerView) -> Iterator[Evident]:
                 date=burst[0].tx.posted_on,
                 severity="Error",
                 explanation=(
-                    f"{len(burst)} charges of at most {money(max(c.size for c in burst), view.currency)} at "
-                    f"{len(merchants)} merchants never seen before in {_span(burst[-1].day - burst[0].day)}; "
+                    f"{len(burst)} charges of at most {money(max(c.magnitude for c in burst), view.currency)} at "
+                    f"{len(merchants)} merchants never seen before in {_span(burst[-1].ordinal - burst[0].ordinal)}; "
                     f"a usual purchase is {money(view.unit, view.currency)}."
                 ),
                 confidence=0.9,
                 anchor=burst[0].tx_id,
             ),
-            evident_day=burst[-1].day,
+            evident_day=burst[-1].ordinal,
         )
 
 
-def _bursts(tiny: Sequence[Charge], strangers: Sequence[Charge]) -> Iterator[Sequence[Charge]]:
+def _bursts(tiny: Sequence[Row], strangers: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """Four tiny charges or more at three merchants or more, from the first of them over two days; at least half of what
     is new on their accounts in those days and two around them. Both sequences by day."""
-    days = [c.day for c in tiny]
+    days = [c.ordinal for c in tiny]
     on_account: dict[str, list[int]] = defaultdict(list)
     for c in strangers:
-        on_account[c.tx.account_id].append(c.day)
+        on_account[c.tx.account_id].append(c.ordinal)
     index = 0
     while index < len(tiny):
         day, end = days[index], bisect_right(days, days[index] + 2)
@@ -483,7 +489,7 @@ def _bursts(tiny: Sequence[Charge], strangers: Sequence[Charge]) -> Iterator[Seq
             index = end
 
 
-def _units_by_month(view: LedgerView, rows: Sequence[Charge]) -> Mapping[date, float]:
+def _units_by_month(view: LedgerView, rows: Sequence[Row]) -> Mapping[date, float]:
     """The everyday purchase as it was known when each of the rows' months (by its first day) began, or by the first
     purchase of all."""
     bought = [c for c in view.rows if is_purchase(c) and c.tx.currency == view.currency]
@@ -496,13 +502,13 @@ def _units_by_month(view: LedgerView, rows: Sequence[Charge]) -> Mapping[date, f
             sizes = visited[bought[read].merchant]
             if len(sizes):
                 everyday.remove(sizes.value())
-            sizes.add(bought[read].size)
+            sizes.add(bought[read].magnitude)
             everyday.add(sizes.value())
             read += 1
         units[month] = everyday.value() if read else view.unit
     return units
 
 
-def _first_days(rows: Sequence[Charge]) -> list[Charge]:
+def _first_days(rows: Sequence[Row]) -> list[Row]:
     """The merchant's first charge, and those within the two days after it."""
-    return [c for c in rows if c.day - rows[0].day <= 2]
+    return [c for c in rows if c.ordinal - rows[0].ordinal <= 2]

@@ -13,7 +13,8 @@ from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.ledger import Finding, FindingKind
 from mosaic_core.ledger.anomalies.ledgerview import Evident, LedgerView, is_pay, is_payment, money, short
 from mosaic_core.ledger.anomalies.ordered import Scatter
-from mosaic_core.ledger.recurring import Charge, Series, median
+from mosaic_core.ledger.recurring import Series, median
+from mosaic_core.ledger.rows import Row
 
 _RISE: Final = 0.10
 _MOVED: Final = 0.05
@@ -79,14 +80,14 @@ def price_rises(view: LedgerView) -> Iterator[Evident]:
                     severity="Warning",
                     explanation=(
                         f"{short(row.name)} rose from {money(old, series.currency)} "
-                        f"to {money(row.size, series.currency)} "
-                        f"(+{(row.size / old - 1) * 100:.0f} %) and stays there; "
+                        f"to {money(row.magnitude, series.currency)} "
+                        f"(+{(row.magnitude / old - 1) * 100:.0f} %) and stays there; "
                         f"{series.cadence.name}, the last {len(before)} charges were the same."
                     ),
                     confidence=0.9 if len(after) > 2 else 0.8,
                     series=series.name,
                 ),
-                evident_day=rows[at + 1].day,
+                evident_day=rows[at + 1].ordinal,
             )
 
 
@@ -109,7 +110,7 @@ def _present_level(window: Sequence[float]) -> list[float]:
     return level[::-1]
 
 
-def _moves_by_itself(rows: Sequence[Charge]) -> bool:
+def _moves_by_itself(rows: Sequence[Row]) -> bool:
     """Whether the amount falls too, or moves often: seasons and use, not a price."""
     moves = [b.log - a.log for a, b in pairwise(rows) if abs(b.log - a.log) < 0.9]
     falls = sum(move < -0.06 for move in moves)
@@ -127,7 +128,7 @@ def missed(view: LedgerView) -> Iterator[Evident]:
         singles = sum(step == 1 for step in series.steps)
         for at, periods in enumerate(series.steps):
             if periods == 2 and at + 1 >= _needed(series) and _was_regular(series, at, singles):
-                yield _absent(view, series, kind, at, (rows[at].day, rows[at + 1].day))
+                yield _absent(view, series, kind, at, (rows[at].ordinal, rows[at + 1].ordinal))
         at = len(rows) - 1
         due = series.expected_day(at)
         grace = series.cadence.grace
@@ -146,7 +147,7 @@ def missed(view: LedgerView) -> Iterator[Evident]:
                 )
             ):
                 continue
-            yield _absent(view, series, kind, at, (rows[at].day, view.horizon))
+            yield _absent(view, series, kind, at, (rows[at].ordinal, view.horizon))
 
 
 def _needed(series: Series) -> int:
@@ -180,16 +181,16 @@ def _expected_kind(view: LedgerView, series: Series) -> FindingKind | None:
         return FindingKind.MISSED_INCOME if pay and material and not _is_interest(rows[-1]) else None
     if not is_payment(rows[-1]) or series.cadence.days < 13:
         return None
-    bill = sum(c.category in _CONTRACTS or _is_contract(c) for c in recent) * 2 > len(recent)
+    bill = sum(c.usual_category in _CONTRACTS or _is_contract(c) for c in recent) * 2 > len(recent)
     if series.fixed:
         return FindingKind.MISSED_BILL
     strict = len(rows) >= 8 and series.jitter <= 2.5 and sum(step != 1 for step in series.steps) <= 1
     return FindingKind.MISSED_BILL if (bill or strict) and series.cadence.days > 20 else None
 
 
-def _is_contract(row: Charge) -> bool:
+def _is_contract(row: Row) -> bool:
     text = f" {row.name} {row.tx.description} ".casefold()
-    return row.category in _CONTRACTS or any(word in text for word in _INSURANCE)
+    return row.usual_category in _CONTRACTS or any(word in text for word in _INSURANCE)
 
 
 def _too_large_to_end(view: LedgerView, series: Series) -> bool:
@@ -197,12 +198,12 @@ def _too_large_to_end(view: LedgerView, series: Series) -> bool:
     return series.currency == view.currency and series.typical_size >= 12 * view.unit
 
 
-def _is_interest(row: Charge) -> bool:
+def _is_interest(row: Row) -> bool:
     text = f" {row.tx.description} ".casefold()
     return "interest" in text or " int " in text or "dividend" in text
 
 
-def _still_fed(view: LedgerView, rows: Sequence[Charge], due: int) -> bool:
+def _still_fed(view: LedgerView, rows: Sequence[Row], due: int) -> bool:
     """Whether the account still reports: a feed that broke off misses everything and says nothing."""
     account = rows[-1].tx.account_id
     if view.account_end[account] >= due:
@@ -216,26 +217,26 @@ class _Firsts:
 
     def __init__(self, view: LedgerView) -> None:
         placed: dict[tuple[bool, str], list[tuple[int, float]]] = defaultdict(list)
-        self._of_merchant: dict[str, list[Charge]] = defaultdict(list)
+        self._of_merchant: dict[str, list[Row]] = defaultdict(list)
         for rows in view.merchants.values():
             if not rows[0].own_transfer:
-                placed[(rows[0].incoming, rows[0].category)].append((rows[0].day, rows[0].log))
+                placed[(rows[0].incoming, rows[0].usual_category)].append((rows[0].ordinal, rows[0].log))
                 self._of_merchant[rows[0].merchant].append(rows[0])
         self._placed = {kind: Scatter(points) for kind, points in placed.items()}
 
     def replace(self, series: Series) -> bool:
         """Whether something of the same kind and order of amount took over: another provider, another employer."""
         last = series.occurrences[-1]
-        placed = self._placed.get((series.incoming, last.category))
+        placed = self._placed.get((series.incoming, last.usual_category))
         if placed is None:
             return False
         # Pay and contracts may change in amount and day with who is behind them; anything else has to look the same.
         known = series.incoming or _is_contract(last)
-        alike, earliest = (0.8, last.day - 5) if known else (0.1, last.day + series.cadence.days / 2)
-        latest = last.day + 2 * series.cadence.days
+        alike, earliest = (0.8, last.ordinal - 5) if known else (0.1, last.ordinal + series.cadence.days / 2)
+        latest = last.ordinal + 2 * series.cadence.days
         own = sum(
-            (row.incoming, row.category) == (series.incoming, last.category)
-            and earliest <= row.day <= latest
+            (row.incoming, row.usual_category) == (series.incoming, last.usual_category)
+            and earliest <= row.ordinal <= latest
             and abs(row.log - last.log) <= alike
             for row in self._of_merchant[last.merchant]
         )
@@ -246,7 +247,7 @@ def _absent(view: LedgerView, series: Series, kind: FindingKind, at: int, betwee
     row = series.occurrences[at]
     due = min(max(series.expected_day(at), between[0] + 1), between[1])
     on = date.fromordinal(due)
-    usual = median([c.size for c in series.occurrences[max(0, at - 5) : at + 1]])
+    usual = median([c.magnitude for c in series.occurrences[max(0, at - 5) : at + 1]])
     what = "Income from" if kind == FindingKind.MISSED_INCOME else "The bill of"
     return Evident(
         finding=Finding(
@@ -282,7 +283,7 @@ def new_recurring(view: LedgerView) -> Iterator[Evident]:
         # A trial at a lower price may come first.
         begin = int(len(rows) > _HISTORY and rows[0].log < rows[1].log - 0.04)
         first = rows[begin : begin + _HISTORY]
-        if rows[0].day < view.known_since(rows[0]) + _NEW_AFTER or any(
+        if rows[0].ordinal < view.known_since(rows[0]) + _NEW_AFTER or any(
             step != 1 for step in series.steps[: begin + _HISTORY - 1]
         ):
             continue
@@ -301,15 +302,16 @@ def new_recurring(view: LedgerView) -> Iterator[Evident]:
                 date=row.tx.posted_on,
                 severity="Warning",
                 explanation=(
-                    f"New monthly charge: {short(row.name)}, {money(median([c.size for c in first]), series.currency)} "
+                    f"New monthly charge: {short(row.name)}, "
+                    f"{money(median([c.magnitude for c in first]), series.currency)} "
                     f"since {row.tx.posted_on.isoformat()}; "
-                    f"before that there was no such charge in {row.day - view.known_since(row)} days of ledger."
+                    f"before that there was no such charge in {row.ordinal - view.known_since(row)} days of ledger."
                 ),
                 confidence=0.9,
                 series=series.name,
                 anchor=rows[0].tx_id,
             ),
-            evident_day=first[-1].day,
+            evident_day=first[-1].ordinal,
         )
 
 
@@ -324,12 +326,12 @@ class _Earlier:
         for series in view.series:
             last = series.occurrences[-1]
             if not series.incoming and len(series.occurrences) >= _HISTORY and 20 <= series.cadence.days <= 35:
-                ends[series.currency].append((last.day, last.log))
+                ends[series.currency].append((last.ordinal, last.log))
         lasts: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for (_, currency, incoming), rows in view.merchants.items():
             # Too early to be of a series, it may be the charge a month before under a former name.
-            if not incoming and rows[0].day <= view.known_since(rows[-1]) + 2 * _MONTH:
-                lasts[currency].append((rows[-1].day, rows[-1].log))
+            if not incoming and rows[0].ordinal <= view.known_since(rows[-1]) + 2 * _MONTH:
+                lasts[currency].append((rows[-1].ordinal, rows[-1].log))
         self._ends = {currency: Scatter(points) for currency, points in ends.items()}
         self._lasts = {currency: Scatter(points) for currency, points in lasts.items()}
 
@@ -337,17 +339,17 @@ class _Earlier:
         """Whether the merchant charged such an amount before, or another series or a former name ended that this one
         continues. Its own rows go on later, so they are none of those ends."""
         first = series.occurrences[0]
-        if self._of(first).count(-math.inf, first.day - 1, first.log, 0.25):
+        if self._of(first).count(-math.inf, first.ordinal - 1, first.log, 0.25):
             return True
         ends, lasts = self._ends.get(series.currency), self._lasts.get(series.currency)
         return bool(
-            (ends and ends.count(first.day - 48, first.day - 18, first.log, 0.03))
-            or (lasts and lasts.count(first.day - 35, first.day - 26, first.log, 0.005))
+            (ends and ends.count(first.ordinal - 48, first.ordinal - 18, first.log, 0.03))
+            or (lasts and lasts.count(first.ordinal - 35, first.ordinal - 26, first.log, 0.005))
         )
 
-    def _of(self, charge: Charge) -> Scatter:
+    def _of(self, charge: Row) -> Scatter:
         """The money spent at the charge's merchant in its currency."""
         key = (charge.merchant, charge.tx.currency)
         if key not in self._rows:
-            self._rows[key] = Scatter((c.day, c.log) for c in self._view.merchants[(*key, False)])
+            self._rows[key] = Scatter((c.ordinal, c.log) for c in self._view.merchants[(*key, False)])
         return self._rows[key]

@@ -20,14 +20,13 @@ from mosaic_core.domain.errors import Detail, RequestError, StoredRowError, Stor
 from mosaic_core.domain.households import QUIET, STEPS, Erasure, HouseholdKind, HouseholdRow, Waiting, counted
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import KeyStatus
-from mosaic_core.ports import Clock, DeadLetterDesk, ETag, Page, QueueBrowser, Stored, Stores
-from mosaic_core.services.households.letters import HouseholdLetters, told
+from mosaic_core.ports import Clock, DeadLetterDesk, ETag, QueueBrowser, Stored, Stores
+from mosaic_core.services.households.letters import HouseholdLetters
+from mosaic_core.services.households.sources import PAGE, Source, source_of
 from mosaic_core.services.households.views import HouseholdErasure, HouseholdPage, WaitingFor
 
 log = logging.getLogger(__name__)
 
-PAGE: Final = 100
-EXPORTED: Final = 200
 SECONDS: Final = 15.0
 """After these a request answers how far it has come."""
 
@@ -60,6 +59,9 @@ class HouseholdService:
     def letters(self) -> HouseholdLetters:
         return HouseholdLetters(self.browser, self.desk, list(self.queues.values()))
 
+    def _source(self, kind: HouseholdKind) -> Source:
+        return source_of(kind, self.stores.household_data, self.letters)
+
     # ------------------------------------------------------------------------------------------------------- erasing
 
     async def dry_run(self, household_id: str, by: str, reason: str) -> HouseholdErasure:
@@ -70,8 +72,8 @@ class HouseholdService:
         for kind in HouseholdKind:
             cursor = ""
             while complete:
-                items, cursor = await self._page(kind, household_id, cursor)
-                found[kind] = found.get(kind, 0) + len(items)
+                number, cursor = await self._source(kind).count(household_id, cursor)
+                found[kind] = found.get(kind, 0) + number
                 complete = self.clock.now() - started < timedelta(seconds=SECONDS)
                 if not cursor:
                     break
@@ -127,18 +129,9 @@ class HouseholdService:
                 return waiting, replace(order, cursor="")
             return waiting, self._next(order, cursor, {})
         kind = HouseholdKind(step)
-        if kind is HouseholdKind.DEAD_LETTERS:
-            letters, cursor = await self.letters.dead(order.household_id, order.cursor)
-            gone = await self.letters.remove(letters)
-            # what was found and could not be taken is looked for again in the next round
-            return Waiting(), self._next(order, cursor, {kind: gone}, found=len(letters))
-        page = await self.stores.household_data.page(kind, order.household_id, order.cursor, PAGE, whole=False)
-
-        async def remove(stored: Stored[HouseholdRow]) -> int:
-            return await self.stores.household_data.remove(stored.value, stored.etag) or 0
-
-        removed = sum(await each(page.items, remove, at_once=_AT_ONCE))
-        return Waiting(), self._next(order, page.cursor, {kind: removed}, found=len(page.items))
+        found, gone, cursor = await self._source(kind).remove(order.household_id, order.cursor)
+        # what was found and could not be taken is looked for again in the next round
+        return Waiting(), self._next(order, cursor, {kind: gone}, found=found)
 
     def _next(self, order: Erasure, cursor: str, removed: Mapping[str, int], *, found: int = 0) -> Erasure:
         counts = order.counts
@@ -188,12 +181,7 @@ class HouseholdService:
             await self._note_export(household_id, by, reason)
         kind = kind or next(iter(HouseholdKind))
         try:
-            if kind is HouseholdKind.DEAD_LETTERS:
-                letters, following = await self.letters.dead(household_id, cursor)
-                rows = [dict(told(letter)) for letter in letters]
-            else:
-                page = await self.stores.household_data.page(kind, household_id, cursor, EXPORTED, whole=True)
-                rows, following = [stored.value.content for stored in page.items], page.cursor
+            rows, following = await self._source(kind).rows(household_id, cursor)
         except (ValueError, TypeError, AttributeError, StoreRefusedError) as error:
             raise RequestError(
                 "validation_failed", "the request does not hold", [Detail("cursor", "is no cursor of an answer")]
@@ -215,13 +203,6 @@ class HouseholdService:
         await cursors.save(name, note, there.etag if there else None)
 
     # ----------------------------------------------------------------------------------------------------------- rows
-
-    async def _page(self, kind: HouseholdKind, household_id: str, cursor: str) -> tuple[list[object], str]:
-        if kind is HouseholdKind.DEAD_LETTERS:
-            letters, following = await self.letters.dead(household_id, cursor)
-            return list(letters), following
-        page: Page[HouseholdRow] = await self.stores.household_data.page(kind, household_id, cursor, 1000, whole=False)
-        return list(page.items), page.cursor
 
     async def _read(self, household_id: str) -> Stored[Erasure] | None:
         stored = await self.stores.cursors.read(f"erase {household_id}")

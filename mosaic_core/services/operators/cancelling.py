@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -22,17 +20,14 @@ from mosaic_core.domain.envelope import Envelope, decode
 from mosaic_core.domain.errors import Detail, PoisonError, RequestError, StoredRowError, StoreUnreachableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, KeyStatus
-from mosaic_core.domain.policy import POLICY_VERSION
 from mosaic_core.domain.records import Command, Decision, Run
 from mosaic_core.domain.reservation import CANCELLED
 from mosaic_core.domain.settlement import DeadLetter
-from mosaic_core.lanes.context import LaneHandler
-from mosaic_core.ports import Clock, EventPublisher, IncomingMessage, StoredKey, Stores
-from mosaic_core.services.drain import Drain
-from mosaic_core.services.limits import DeliveryLimits
+from mosaic_core.ports import StoredKey
 from mosaic_core.services.operators.auditing import record
 from mosaic_core.services.operators.views import CancelledCommand
-from mosaic_core.services.reconciliation import Reconciliation
+from mosaic_core.services.reconciliation import end_command
+from mosaic_core.services.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -47,20 +42,10 @@ _DONE: Final = "command_cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cancelling:
-    """``queues`` are the lanes' real names. What else it has is what a delivery needs of its service."""
+class Cancelling(Worker):
+    """``queues`` are the lanes' real names."""
 
-    stores: Stores
-    publisher: EventPublisher
-    clock: Clock
     queues: Mapping[Lane, str]
-    policy_version: str = POLICY_VERSION
-    limits: DeliveryLimits = field(default_factory=DeliveryLimits)
-    drain: Drain = field(default_factory=Drain)
-    handlers: Mapping[Lane, LaneHandler] = field(default_factory=dict)
-    producers: Collection[Lane] = frozenset()
-    jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
-    new_token: Callable[[], str] = lambda: uuid.uuid4().hex
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def cancel(self, command_id: str, *, by: str, reason: str) -> CancelledCommand:
@@ -132,18 +117,17 @@ class Cancelling:
 
     async def _end(self, lane: Lane, command: Command, envelope: Envelope, key: StoredKey | None, reason: str) -> bool:
         """Whether this made an end of it. Otherwise somebody else owns it now, or has ended it."""
-        message = IncomingMessage(
-            queue=command.queue,
-            body=command.envelope.encode(),
-            lock_token="",
+        settled = await end_command(
+            self,
+            lane,
+            command.queue,
+            command,
+            envelope,
+            key,
             message_id=command.command_id,
             sequence_number=key.value.sequence_number if key is not None else 0,
-            delivery_count=1,
-            enqueued_at=self.clock.now(),
-            correlation_id=envelope.correlation_id,
-        )
-        settled = await Reconciliation(self, lane, message, envelope, command, code=CANCELLED, rationale=reason).end(
-            key
+            code=CANCELLED,
+            rationale=reason,
         )
         return isinstance(settled, DeadLetter)
 

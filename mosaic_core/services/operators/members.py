@@ -8,7 +8,7 @@ from typing import Final
 from mosaic_core.domain.errors import RequestError, StoreUnreachableError
 from mosaic_core.domain.membership import ACTIVE, Right, Role, allows, role_of
 from mosaic_core.domain.records import Membership
-from mosaic_core.ports import Clock, Stores
+from mosaic_core.ports import Clock, ETag, Stores
 from mosaic_core.services.operators.auditing import record
 from mosaic_core.services.operators.views import ChangedMember, Member, Members
 
@@ -51,8 +51,7 @@ class MemberChanges:
             changed = replace(wanted, created_at=there.created_at)
             if changed == replace(there, status=there.status.lower()):
                 return ChangedMember(is_changed=False, member=_told(there))
-            await self._guard(there, changed)
-            if await members.update(changed, stored.etag) is not None:
+            if await self._written(there, changed, stored.etag):
                 return await self._changed(changed, "member_changed", by, reason)
         raise StoreUnreachableError("the membership is written to without end; repeat the request")
 
@@ -67,28 +66,42 @@ class MemberChanges:
                 raise RequestError("not_found", "there is no such membership")
             there = stored.value
             if there.status == REMOVED:
+                # whoever removed it may have died before they looked again
+                await self._look_again(replace(there, status=ACTIVE), there, stored.etag)
                 return ChangedMember(is_changed=False, member=_told(there))
             removed = replace(there, status=REMOVED)
-            await self._guard(there, removed)
-            if await members.update(removed, stored.etag) is not None:
+            if await self._written(there, removed, stored.etag):
                 return await self._changed(removed, "member_removed", by, reason)
         raise StoreUnreachableError("the membership is written to without end; repeat the request")
 
-    async def _guard(self, there: Membership, after: Membership) -> None:
-        """Somebody has to be left who can decide: what waits for a household's word would wait for nobody."""
+    async def _written(self, there: Membership, after: Membership, etag: ETag) -> bool:
+        """False: somebody else wrote the row first. Raises `RequestError` 409 ``last_member``: looked at before, so
+        that nothing is written in vain; and after, since two who go at the same time each see the other stay."""
         if not allows(there, Right.DECIDE) or allows(after, Right.DECIDE):
+            return await self.stores.members.update(after, etag) is not None
+        if not await self._can_decide(there.household_id, but=there):
+            raise _last_member()
+        written = await self.stores.members.update(after, etag)
+        if written is None:
+            return False
+        await self._look_again(there, after, written)
+        return True
+
+    async def _look_again(self, before: Membership, after: Membership, etag: ETag) -> None:
+        """Puts the row back where nobody is left who can decide. Of two who took the last two out, whoever looks last
+        sees it; both may, and then both stay. A row that was written since is looked at by whoever wrote it."""
+        if not allows(before, Right.DECIDE) or await self._can_decide(after.household_id, but=after):
             return
-        others = [
-            one
-            for one in await self.stores.members.of_household(there.household_id)
-            if (one.subject, one.household_user_id) != (there.subject, there.household_user_id)
-        ]
-        if not any(allows(one, Right.DECIDE) for one in others):
-            raise RequestError(
-                "last_member",
-                "this is the household's last member who can decide; add another one first (members that were written "
-                "by hand count once they are added here)",
-            )
+        await self.stores.members.update(before, etag)
+        raise _last_member()
+
+    async def _can_decide(self, household_id: str, *, but: Membership) -> bool:
+        """Whether anybody but this one can: what waits for a household's word must not wait for nobody."""
+        return any(
+            allows(one, Right.DECIDE)
+            for one in await self.stores.members.of_household(household_id)
+            if (one.subject, one.household_user_id) != (but.subject, but.household_user_id)
+        )
 
     async def _changed(self, member: Membership, action: str, by: str, reason: str) -> ChangedMember:
         await record(
@@ -114,6 +127,14 @@ def membership(
         status=ACTIVE,
         created_at=clock.now(),
         source=source,
+    )
+
+
+def _last_member() -> RequestError:
+    return RequestError(
+        "last_member",
+        "this is the household's last member who can decide; add another one first (members that were written by hand "
+        "count once they are added here)",
     )
 
 

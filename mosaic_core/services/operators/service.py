@@ -8,7 +8,7 @@ from functools import cached_property
 
 from mosaic_core.domain.lanes import LOOKBACK_DAYS, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus
-from mosaic_core.ports import Clock, EventPublisher, Stores
+from mosaic_core.ports import Clock, Stores
 from mosaic_core.services.approval_pages import LARGEST_PAGE, page_of
 from mosaic_core.services.operators import telling
 from mosaic_core.services.operators.cancelling import Cancelling
@@ -20,18 +20,19 @@ from mosaic_core.services.operators.runs import RunReads
 from mosaic_core.services.operators.signals import SignalReads
 from mosaic_core.services.operators.trace import TraceReads
 from mosaic_core.services.operators.views import OperatorApprovals
+from mosaic_core.services.worker import Worker
 
 
 @dataclass(frozen=True)
 class OperatorService:
-    """Raises `StoreUnreachableError` where the tables do not answer. ``queues`` are the lanes' real names;
-    ``publisher`` is asked for by what changes something: reads need no hub. ``sweep_lookback_days``: of a sweep that is
-    asked for without saying."""
+    """Raises `StoreUnreachableError` where the tables do not answer. ``queues`` are the lanes' real names; ``worker``,
+    which the deliveries of this app work with, is asked for by what ends a command: reads need no hub.
+    ``sweep_lookback_days``: of a sweep that is asked for without saying."""
 
     stores: Stores
     clock: Clock
     queues: Mapping[Lane, str]
-    publisher: Callable[[], EventPublisher] | None = None
+    worker: Callable[[], Worker] | None = None
     sweep_lookback_days: int = LOOKBACK_DAYS
 
     @cached_property
@@ -56,8 +57,8 @@ class OperatorService:
 
     @cached_property
     def cancelling(self) -> Cancelling:
-        assert self.publisher is not None, "whoever cancels tells of it"
-        return Cancelling(stores=self.stores, publisher=self.publisher(), clock=self.clock, queues=self.queues)
+        assert self.worker is not None, "whoever cancels takes the key over, as any worker does"
+        return Cancelling(**self.worker().parts(), queues=self.queues)
 
     @cached_property
     def members(self) -> MemberChanges:

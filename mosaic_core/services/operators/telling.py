@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from mosaic_core.domain import approval as approvals_of
 from mosaic_core.domain import reservation, signals
 from mosaic_core.domain.ids import clean
 from mosaic_core.domain.lanes import MAX_ATTEMPTS, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, KeyStatus, StageStatus
+from mosaic_core.domain.policy import approval as approvals_of
 from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
 from mosaic_core.ports import StoredKey
 from mosaic_core.services.operators.views import (

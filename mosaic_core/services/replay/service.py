@@ -12,38 +12,33 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
-from mosaic_core import telemetry
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import PAYLOADS, Payload, decode
 from mosaic_core.domain.errors import (
     Detail,
-    MosaicError,
     PoisonError,
-    QueueUnavailableError,
     RequestError,
     StoredRowError,
     StoreUnreachableError,
-    TransientError,
     invalid_request,
 )
 from mosaic_core.domain.ids import clean
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import DecisionOutcome
-from mosaic_core.domain.records import Command, Decision
+from mosaic_core.domain.records import Decision
 from mosaic_core.domain.replay import (
     DEFAULT_RATE,
     FAILED,
     MOST_ITEMS,
     Replay,
-    ReplayClaim,
     ReplayItem,
     ReplayState,
 )
@@ -51,17 +46,17 @@ from mosaic_core.ports import (
     BrowsedMessage,
     Clock,
     DeadLetterDesk,
-    DeadLetterSession,
-    ETag,
     QueueBrowser,
     Stored,
     Stores,
 )
-from mosaic_core.services.browsing import PAGE, browsed
+from mosaic_core.services.browsing import browsed
 from mosaic_core.services.enqueue import EnqueueService
+from mosaic_core.services.replay.driving import AT_ONCE, BATCH, LEASE, Drive, ReplayStoppedError
 from mosaic_core.services.replay.letters import DeadLetter, letter_of
 from mosaic_core.services.replay.reads import DeadLetterReads
-from mosaic_core.services.replay.source import OTHER_REQUEST, REPLAYED, Refusal, Source, Sources, decoded
+from mosaic_core.services.replay.sending import ACTION, POLICY, Chosen, Done, Ready, Sending
+from mosaic_core.services.replay.source import Refusal
 from mosaic_core.services.replay.views import (
     RefusedReplay,
     ReplayPlan,
@@ -75,27 +70,10 @@ log = logging.getLogger(__name__)
 PIECE_SECONDS: Final = 15.0
 """How long one request may drive an operation: well within a message's lock, and with its last batch within 20 s."""
 
-LEASE: Final = timedelta(seconds=10)
-"""How long whoever drives is taken for alive after the last word of theirs."""
-
-BATCH: Final = 50
-_FEWEST: Final = 50
-AT_ONCE: Final = 8
-
-CLEARED_AT_ONCE: Final = 200
-"""Copies of a handful: each is looked at in three requests before it goes."""
-
-LEFT_AFTER: Final = timedelta(minutes=7)
-"""Beyond the longest lock that a queue can have: where none could be completed for so long they are left, and told."""
-
 REFUSED_SHOWN: Final = 100
 SAMPLES: Final = 20
 LISTED_AT_MOST: Final = 200
 _TRIES: Final = 8
-_CLEAR_SECONDS: Final = 2.0
-_CLEAR_UP_SECONDS: Final = 4.0
-_POLICY: Final = "replay/1"
-ACTION: Final = "replay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,36 +118,6 @@ class ReplayOrder:
     edit: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """An item with its dead letter, where there is one."""
-
-    item: ReplayItem
-    letter: BrowsedMessage | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """What is to be sent, as which command, of which generation."""
-
-    source: Source
-    command_id: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """Recorded by this very operation, before it died or lost an answer."""
-
-    command: Command
-
-
-class ReplayStoppedError(MosaicError):
-    """Somebody else has the operation now, or it runs no more."""
-
-    code = "replay_stopped"
-
-
 @dataclass(frozen=True)
 class ReplayService:
     """Raises `StoreUnreachableError` and `QueueUnavailableError` where one of them does not answer: what was done by
@@ -189,8 +137,8 @@ class ReplayService:
         return DeadLetterReads(self.stores, self.browser, self.clock, self.queues)
 
     @cached_property
-    def _sources(self) -> Sources:
-        return Sources(self.stores, self.clock)
+    def _sending(self) -> Sending:
+        return Sending(self.stores, self.enqueue, self.clock, self.queues)
 
     # -------------------------------------------------------------------------------------------------------- asking
 
@@ -201,12 +149,12 @@ class ReplayService:
         changed: list[str] = []
         refused_count = 0
 
-        async def judge(one: _Chosen) -> _Ready | Refusal:
+        async def judge(one: Chosen) -> Ready | Refusal:
             try:
-                verdict = await self._judge(order.lane, one, "", order.force, edit, order.requested_by)
+                verdict = await self._sending.judge(order.lane, one, "", order.force, edit, order.requested_by)
             except StoredRowError:
                 return Refusal(FAILED)
-            assert not isinstance(verdict, _Done), "nothing is its own before it has an id"
+            assert not isinstance(verdict, Done), "nothing is its own before it has an id"
             return verdict
 
         will_replay = 0
@@ -321,7 +269,7 @@ class ReplayService:
 
     # ------------------------------------------------------------------------------------------------------ choosing
 
-    async def _choose(self, order: ReplayOrder) -> AsyncIterator[_Chosen]:
+    async def _choose(self, order: ReplayOrder) -> AsyncIterator[Chosen]:
         """What is meant, in the order of the queue; then commands that have no dead letter, by their ids alone. A
         command that lies there twice is meant twice: both its copies go."""
         queue, wanted = self.queues[order.lane], order.selection
@@ -334,7 +282,7 @@ class ReplayService:
             command_id = letter.command_id or nameless_id(queue, message)
             if wanted.ids:
                 there |= {command_id, letter.message_id}
-            yield _Chosen(ReplayItem(message.sequence_number, command_id), message)
+            yield Chosen(ReplayItem(message.sequence_number, command_id), message)
             count += 1
             if count == MOST_ITEMS:
                 return
@@ -342,44 +290,7 @@ class ReplayService:
             command_id = ids.guid_or_empty(asked)
             if asked not in there and command_id and command_id not in there:
                 there.add(command_id)
-                yield _Chosen(ReplayItem(0, command_id))
-
-    async def _judge(
-        self,
-        lane: Lane,
-        one: _Chosen,
-        replay_id: str,
-        force: bool,
-        edit: Payload | None,
-        operator: str,
-    ) -> _Ready | Refusal | _Done:
-        """``replay_id``: a claim of that operation is its own. Nothing is written."""
-        queue, command_id = self.queues[lane], one.item.command_id
-        claims = await self.stores.replays.claims(queue, command_id)
-        newest = claims[-1] if claims else None
-        mine = next((claim for claim in claims if claim.replay_id == replay_id), None)
-        if mine is not None and (recorded := await self.stores.commands.read(mine.new_command_id)) is not None:
-            if (
-                edit is None
-                and one.letter is not None
-                and not await self.is_of_its_record(lane, command_id, one.letter)
-            ):
-                return Refusal(OTHER_REQUEST)
-            return _Done(recorded)
-        source = await self._sources.of(lane, queue, command_id, one.letter, force=force, edit=edit, operator=operator)
-        if isinstance(source, Refusal):
-            return source
-        if mine is not None:
-            return _Ready(source, mine.new_command_id, mine.generation)
-        if newest is None:
-            return _Ready(source, ids.replay_command_id(queue, command_id, 1), 1)
-        if await self.stores.commands.read(newest.new_command_id) is None:
-            # claimed by an operation that died before it recorded anything: the same command, by this one
-            return _Ready(source, newest.new_command_id, newest.generation)
-        if not force:
-            return Refusal(REPLAYED, force=True)
-        generation = newest.generation + 1
-        return _Ready(source, ids.replay_command_id(queue, command_id, generation), generation)
+                yield Chosen(ReplayItem(0, command_id))
 
     # --------------------------------------------------------------------------------------------------- advancing
 
@@ -394,7 +305,7 @@ class ReplayService:
         etag = await self.stores.replays.update(held, stored.etag)
         if etag is None:
             return view_of((await self._read(replay_id)).value)
-        drive = _Drive(self, held, etag, now + timedelta(seconds=seconds))
+        drive = Drive(self._sending, self.browser, self.sleep, held, etag, now + timedelta(seconds=seconds))
         async with AsyncExitStack() as parts:
             drive.session = await parts.enter_async_context(self.desk.session(held.queue))
             try:
@@ -406,111 +317,6 @@ class ReplayService:
                 raise
             await drive.let_go()
         return view_of((await self._read(replay_id)).value)
-
-    async def edit_of(self, replay_of: Replay) -> Payload | None:
-        if not replay_of.edit_blob:
-            return None
-        data = await self.stores.blobs.get(replay_of.edit_blob)
-        if data is None:
-            raise StoredRowError("the envelope that this replay was asked to send is gone")
-        return decode(data, replay_of.lane).payload
-
-    async def is_of_its_record(self, lane: Lane, command_id: str, message: BrowsedMessage) -> bool:
-        sent = await decoded(message, lane)
-        if sent is None:
-            return False
-        record = await self.stores.commands.read(command_id)
-        return record is None or record.request_hash == sent.request_hash
-
-    async def send(self, replay_of: Replay, one: _Chosen, edit: Payload | None) -> str:
-        """Replay one item. Returns its verdict: empty where its replay is recorded and acknowledged, else why not."""
-        try:
-            verdict = await self._judge(
-                replay_of.lane, one, replay_of.replay_id, replay_of.force, edit, replay_of.requested_by
-            )
-            if isinstance(verdict, Refusal):
-                return await self._refuse(replay_of, one, verdict.code)
-            if isinstance(verdict, _Done):
-                await self.enqueue.send_again(verdict.command)
-                return ""
-            # one that is claimed before: by me, by one that died, or by another at the same moment. It is the same
-            # command then, whoever sends it
-            await self.stores.replays.claim(
-                ReplayClaim(
-                    queue=replay_of.queue,
-                    command_id=one.item.command_id,
-                    generation=verdict.generation,
-                    new_command_id=verdict.command_id,
-                    replay_id=replay_of.replay_id,
-                    claimed_at=self.clock.now(),
-                )
-            )
-            await self._send(replay_of, one, verdict)
-            return ""
-        except (ReplayStoppedError, TransientError):
-            raise
-        except (MosaicError, ValueError) as error:
-            code = error.code if isinstance(error, MosaicError) else type(error).__name__
-            log.exception("a message cannot be replayed", extra={"commandId": one.item.command_id, "code": code})
-            return await self._refuse(replay_of, one, FAILED)
-
-    async def _send(self, replay_of: Replay, one: _Chosen, ready: _Ready) -> None:
-        source, original = ready.source, one.item.command_id
-        with telemetry.span(
-            "runtime.command.replay",
-            service=telemetry.API,
-            stranger=source.trace,
-            attributes={"mosaic.replay.of": original, "mosaic.replay.id": replay_of.replay_id},
-        ):
-            await self._audit(replay_of, one, ready)
-            await self.enqueue.enqueue_replay(
-                ready.command_id,
-                original,
-                source.payload,
-                subject=source.subject,
-                properties=source.properties,
-            )
-
-    # ------------------------------------------------------------------------------------------------------ auditing
-
-    async def _audit(self, replay_of: Replay, one: _Chosen, ready: _Ready) -> None:
-        """Before anything is sent; by the new command, so that it is there once however often this is done."""
-        changed = f"; edited: {', '.join(ready.source.changed)}" if replay_of.edit_blob else ""
-        run_id = ids.run_id(replay_of.queue, one.item.command_id)
-        await self.stores.decisions.insert(
-            Decision(
-                decision_id=ids.derive("decision", run_id, ACTION, ready.command_id),
-                run_id=run_id,
-                household_id=ready.source.payload.household_id,
-                actor=replay_of.requested_by[:120],
-                action=ACTION,
-                outcome=DecisionOutcome.APPLIED,
-                reason_code="replayed",
-                rationale=f"as {ready.command_id} by {replay_of.replay_id}{changed}; {replay_of.reason}"[:500],
-                policy_version=_POLICY,
-                confidence=1.0,
-                decided_at=self.clock.now(),
-            )
-        )
-
-    async def _refuse(self, replay_of: Replay, one: _Chosen, code: str) -> str:
-        run_id = ids.run_id(replay_of.queue, one.item.command_id)
-        await self.stores.decisions.insert(
-            Decision(
-                decision_id=ids.derive("decision", run_id, ACTION, replay_of.replay_id, str(one.item), code),
-                run_id=run_id,
-                household_id="",
-                actor=replay_of.requested_by[:120],
-                action=ACTION,
-                outcome=DecisionOutcome.REJECTED,
-                reason_code=code,
-                rationale=f"not replayed by {replay_of.replay_id}; {replay_of.reason}"[:500],
-                policy_version=_POLICY,
-                confidence=1.0,
-                decided_at=self.clock.now(),
-            )
-        )
-        return code
 
     async def _audit_operation(self, replay_of: Replay, code: str, operator: str, now: datetime) -> None:
         """Each word on an operation is a row of its own, beside the operation's id."""
@@ -526,239 +332,16 @@ class ReplayService:
                 outcome=DecisionOutcome.APPLIED,
                 reason_code=code,
                 rationale=f"{replay_of.lane}, {replay_of.total} messages: {replay_of.reason}{scope}"[:500],
-                policy_version=_POLICY,
+                policy_version=POLICY,
                 confidence=1.0,
                 decided_at=now,
             )
         )
 
 
-class _Drive:
-    """One caller's piece of an operation. ``etag`` is of the operation as this drive wrote it last."""
-
-    session: DeadLetterSession
-
-    def __init__(self, service: ReplayService, held: Replay, etag: ETag, until: datetime) -> None:
-        self._service = service
-        self._stores = service.stores
-        self._now = service.clock.now
-        self._replay, self._etag, self._until = held, etag, until
-        self._planned: dict[int, str] | None = None
-        self._looked_at: set[int] = set()
-        self._refused: set[int] = set()
-
-    async def run(self) -> None:
-        edit = await self._service.edit_of(self._replay)
-        while self._replay.position < self._replay.total:
-            if not await self._pace():
-                return
-            await self._batch(edit)
-        await self._clear_up()
-
-    async def let_go(self) -> None:
-        """The next caller need not wait. Where that fails, the lease ends by itself."""
-        try:
-            await self._save(lambda there: replace(there, held_until=None, holder=""))
-        except (ReplayStoppedError, TransientError):
-            log.debug("a replay's lease ends by itself")
-
-    # ------------------------------------------------------------------------------------------------------- sending
-
-    async def _pace(self) -> bool:
-        """Wait until the rate allows more. False: that is not within this piece."""
-        now = self._now()
-        paced = self._replay.paced_until
-        if paced is not None and now < paced <= now + timedelta(seconds=60):
-            if paced >= self._until:
-                return False
-            await self._service.sleep((paced - now).total_seconds())
-        return self._now() < self._until
-
-    async def _batch(self, edit: Payload | None) -> None:
-        replay_of, began = self._replay, self._now()
-        count = max(1, min(BATCH, replay_of.rate))
-        items = await self._stores.replays.items(replay_of.replay_id, replay_of.position, count)
-        if not items:
-            raise StoredRowError("the plan of this replay lacks a piece")
-        letters = await self._letters(items)
-        chosen = [_Chosen(item, letters.get(item.sequence_number)) for item in items]
-        # one command's copies one after the other, or both would find that nobody has replayed it yet
-        first = {one.item.command_id: one for one in reversed(chosen)}
-        verdicts: dict[ReplayItem, str] = {}
-
-        async def send(one: _Chosen) -> None:
-            verdicts[one.item] = await self._service.send(replay_of, one, edit)
-
-        await each(first.values(), send, at_once=AT_ONCE)
-        for one in chosen:
-            if one.item not in verdicts:
-                await send(one)
-        paced = began + timedelta(seconds=len(items) / replay_of.rate)
-        told = [verdicts[item] for item in items]
-        now = self._now()
-        await self._save(
-            lambda there: replace(
-                there.after(told),
-                paced_until=paced,
-                updated_at=now,
-                sent_at=now,
-                held_until=now + LEASE,
-            )
-        )
-        gone = {
-            one.letter.sequence_number: one.letter.message_id
-            for one in chosen
-            if one.letter is not None and not verdicts[one.item]
-        }
-        await self._complete(gone)
-        await self._complete_held()
-        if self._replay.state != ReplayState.RUNNING:
-            raise ReplayStoppedError("somebody else has the replay now, or it runs no more")
-
-    def _dead(self, *, after: int, size: int = PAGE) -> AsyncIterator[BrowsedMessage]:
-        return browsed(self._service.browser, self._replay.queue, dead=True, after=after, size=size)
-
-    async def _letters(self, items: Sequence[ReplayItem]) -> dict[int, BrowsedMessage]:
-        """Those of the items that are still there. Somebody may have taken one meanwhile: then its record is what is
-        left, and enough."""
-        wanted = {item.sequence_number for item in items if item.sequence_number}
-        found: dict[int, BrowsedMessage] = {}
-        if not wanted:
-            return found
-        size = max(len(wanted), _FEWEST)
-        async for message in self._dead(after=min(wanted) - 1, size=size):
-            if message.sequence_number in wanted:
-                found[message.sequence_number] = message
-            if message.sequence_number >= max(wanted):
-                break
-        return found
-
-    async def _complete_held(self) -> None:
-        """Copies that a process left which died lie before those of the batches to come, and would be in their way."""
-        held = self.session.held
-        if not held:
-            return
-        planned = await self._plan()
-        numbers = [n for n in held if n in planned and n not in self._looked_at][:CLEARED_AT_ONCE]
-        self._looked_at.update(numbers)
-        letters = await self._letters([ReplayItem(number, planned[number]) for number in numbers])
-        await self._complete(await self._replayed_of(list(letters.values()), planned))
-
-    async def _complete(self, wanted: Mapping[int, str], seconds: float = _CLEAR_SECONDS) -> frozenset[int]:
-        if not wanted:
-            return frozenset()
-        try:
-            return await self.session.complete(wanted, seconds=seconds)
-        except QueueUnavailableError as error:
-            log.warning("dead-lettered copies are left for now", extra={"rationale": error.rationale})
-            return frozenset()
-
-    # ------------------------------------------------------------------------------------------------------ clearing
-
-    async def _clear_up(self) -> None:
-        """What was replayed goes from the dead-letter queue; copies that a dead process holds, when their lock ends."""
-        while True:
-            left = await self._left()
-            gone = await self._complete(left, seconds=_CLEAR_UP_SECONDS)
-            remaining = len(left.keys() - gone)
-            now = self._now()
-            sent = self._replay.sent_at or self._replay.created_at
-            is_over = not remaining or now - sent > LEFT_AFTER
-            if remaining and is_over:
-                log.error("copies of replayed messages stay", extra={"replayId": self._replay.replay_id})
-            # a full handful says nothing about what is behind it
-            done = is_over and (len(left) < CLEARED_AT_ONCE or now - sent > LEFT_AFTER)
-            await self._save(
-                lambda there, remaining=remaining, done=done, now=now, moved=bool(gone): replace(  # type: ignore[misc]
-                    there,
-                    sent_at=now if moved else there.sent_at,
-                    clearing=remaining,
-                    state=ReplayState.COMPLETED if done else there.state,
-                    held_until=now + LEASE,
-                    updated_at=now,
-                )
-            )
-            if done or self._replay.state != ReplayState.RUNNING or now >= self._until or not gone:
-                return
-
-    async def _left(self) -> dict[int, str]:
-        """Dead letters of the plan that are replayed and still there: a handful, the first of them."""
-        planned = await self._plan()
-        left: dict[int, str] = {}
-        some: list[BrowsedMessage] = []
-        last = max(planned, default=0)
-        async for message in self._dead(after=min(planned, default=0) - 1):
-            if message.sequence_number > last or len(left) >= CLEARED_AT_ONCE:
-                break
-            if message.sequence_number in planned and message.sequence_number not in self._refused:
-                some.append(message)
-            if len(some) == BATCH:
-                left |= await self._sorted(some)
-                some = []
-        return left | await self._sorted(some)
-
-    async def _sorted(self, some: Sequence[BrowsedMessage]) -> dict[int, str]:
-        """Those that are replayed; the others need no second look."""
-        replayed = await self._replayed_of(some, await self._plan())
-        self._refused.update(one.sequence_number for one in some if one.sequence_number not in replayed)
-        return replayed
-
-    async def _plan(self) -> dict[int, str]:
-        """Command ids by the numbers of the dead letters that were chosen."""
-        if self._planned is None:
-            items = await self._stores.replays.items(self._replay.replay_id, 0, self._replay.total)
-            self._planned = {item.sequence_number: item.command_id for item in items if item.sequence_number}
-        return self._planned
-
-    async def _replayed_of(self, letters: Sequence[BrowsedMessage], planned: Mapping[int, str]) -> dict[int, str]:
-        """Those of them whose command is replayed, with their message ids."""
-
-        async def is_replayed(message: BrowsedMessage) -> bool:
-            return await self._is_replayed(planned[message.sequence_number], message)
-
-        replayed = await each(letters, is_replayed, at_once=AT_ONCE)
-        return {
-            message.sequence_number: message.message_id
-            for message, is_one in zip(letters, replayed, strict=True)
-            if is_one
-        }
-
-    async def _is_replayed(self, command_id: str, message: BrowsedMessage) -> bool:
-        """Whoever replayed it, as long as that is recorded; and it is that command's message, not another's under its
-        id."""
-        claims = await self._stores.replays.claims(self._replay.queue, command_id)
-        for claim in claims:
-            if await self._stores.commands.read(claim.new_command_id) is not None:
-                break
-        else:
-            return False
-        return bool(self._replay.edit_blob) or await self._service.is_of_its_record(
-            self._replay.lane, command_id, message
-        )
-
-    # -------------------------------------------------------------------------------------------------------- saving
-
-    async def _save(self, change: Callable[[Replay], Replay]) -> None:
-        """Write on top of what is there, as long as this drive holds it: an abort in between stands."""
-        for _ in range(_TRIES):
-            changed = change(self._replay)
-            etag = await self._stores.replays.update(changed, self._etag)
-            if etag is not None:
-                self._replay, self._etag = changed, etag
-                return
-            stored = await self._stores.replays.read(self._replay.replay_id)
-            if stored is None or stored.value.holder != self._replay.holder:
-                raise ReplayStoppedError("somebody else has the replay now, or it runs no more")
-            if stored.value == changed:
-                self._replay, self._etag = changed, stored.etag  # my own write, whose answer was lost
-                return
-            self._replay, self._etag = stored.value, stored.etag
-        raise StoreUnreachableError("the operation is written to without end")
-
-
-async def _in_tens(chosen: AsyncIterator[_Chosen]) -> AsyncIterator[list[_Chosen]]:
+async def _in_tens(chosen: AsyncIterator[Chosen]) -> AsyncIterator[list[Chosen]]:
     """A few at a time: a queue's bodies are never there all at once."""
-    some: list[_Chosen] = []
+    some: list[Chosen] = []
     async for one in chosen:
         some.append(one)
         if len(some) == BATCH:
@@ -768,7 +351,7 @@ async def _in_tens(chosen: AsyncIterator[_Chosen]) -> AsyncIterator[list[_Chosen
         yield some
 
 
-def _sample(one: _Chosen, ready: _Ready) -> SampleReplay:
+def _sample(one: Chosen, ready: Ready) -> SampleReplay:
     return SampleReplay(
         command_id=one.item.command_id,
         new_command_id=ready.command_id,

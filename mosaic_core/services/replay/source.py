@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mosaic_core.computing import INLINE_BYTES, compute_over
-from mosaic_core.domain import approval as approvals
 from mosaic_core.domain import ids
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.envelope import (
@@ -29,6 +28,7 @@ from mosaic_core.domain.errors import PoisonError, StoredRowError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, KeyStatus
 from mosaic_core.domain.membership import lists_source, producer_subject
+from mosaic_core.domain.policy import approval as approvals
 from mosaic_core.domain.records import Command
 from mosaic_core.ports import BrowsedMessage, Clock, Stores
 

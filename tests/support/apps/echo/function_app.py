@@ -103,6 +103,8 @@ async def work(msg: func.ServiceBusMessage) -> None:
             record(what="rpc-error", code=exc.code().name, detail=exc.details())
     elif what == "hang" and msg.delivery_count == 1:
         await asyncio.sleep(3600)
+    elif what == "crash" and msg.delivery_count == 1:
+        os._exit(2)
     elif what == "slow":
         await asyncio.sleep(json.loads(body)["seconds"])
         await settle("Complete", msg.lock_token)

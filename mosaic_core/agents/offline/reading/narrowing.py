@@ -1,0 +1,160 @@
+"""What narrows a question's rows: bounds of amount, currency, account, days of the week. Each marks its words. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from mosaic_core.agents.offline.lexicon import load, one_of, patterns
+from mosaic_core.agents.offline.reading.marks import Reading, Tag
+from mosaic_core.ledger.rows import Row
+from mosaic_core.ledger.wordlists import phrases
+
+type Bounds = tuple[Decimal | None, Decimal | None, bool]
+"""Least, most, and whether the bounds themselves lie outside."""
+
+_FILE: Final = load("narrowing")
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    return one_of(patterns(_FILE[name]["patterns"], _FILE["names"]))
+
+
+_BETWEEN, _OR_MORE, _OR_LESS, _OVER, _UNDER, _EXACTLY = map(
+    _pattern, ("between", "or_more", "or_less", "over", "under", "exactly")
+)
+_LOOSE: Final = frozenset(phrases(_FILE["loose"]["words"]))
+_AMOUNT: Final = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s?(k\b)?")
+
+
+def _amounts(match: re.Match[str]) -> list[Decimal]:
+    return [_decimal(m[1], m[2]) for m in _AMOUNT.finditer(match.group())]
+
+
+def _decimal(digits: str, thousand: str | None) -> Decimal:
+    try:
+        return Decimal(digits.replace(",", "")[:20]) * (1000 if thousand else 1)
+    except InvalidOperation:
+        return Decimal(0)
+
+
+def take_bounds(reading: Reading) -> Bounds:
+    """The amounts that bound single rows, or a total."""
+
+    def take(pattern: re.Pattern[str]) -> re.Match[str] | None:
+        if (match := pattern.search(reading.free)) is not None:
+            reading.take(*match.span(), Tag.BOUND)
+        return match
+
+    if (match := take(_BETWEEN)) is not None:
+        low, high = _amounts(match)
+        return min(low, high), max(low, high), False
+    if (match := take(_OR_MORE)) is not None:
+        return _amounts(match)[0], None, False
+    if (match := take(_OR_LESS)) is not None:
+        return None, _amounts(match)[0], False
+    over, under = take(_OVER), take(_UNDER)
+    if over is None and under is None:
+        if (match := take(_EXACTLY)) is None:
+            return None, None, True
+        (amount,) = _amounts(match)
+        return amount, amount, False
+    loose = any(match is not None and match["w"] in _LOOSE for match in (over, under))
+    loose = loose or (over is not None and over.group().endswith("or more"))
+    return _amounts(over)[0] if over else None, _amounts(under)[0] if under else None, not loose
+
+
+# --------------------------------------------------------------------------------------------------------- currencies
+
+CURRENCIES: Final = {word: code for code, words in _FILE["currencies"].items() for word in words.split()}
+_CURRENCY: Final = re.compile(r"(?<!many )\b(?:in )?([a-z]{3,8})\b")
+
+
+def take_currency(reading: Reading, rows: Sequence[Row]) -> str | None:
+    """The currency that is named, whether the ledger has it or not. "How many euros" names none."""
+    known = {row.tx.currency for row in rows}
+    for match in _CURRENCY.finditer(reading.free):
+        word = match[1]
+        code = CURRENCIES.get(word) or (word.upper() if word.upper() in known and match[0].startswith("in ") else None)
+        if code is not None:
+            reading.take(*match.span(), Tag.OTHER)
+            return code
+    return None
+
+
+# ----------------------------------------------------------------------------------------------------------- accounts
+
+_KINDS: Final[dict[str, str]] = _FILE["accounts"]
+_BY_KIND, _MOVES = _pattern("account_of_a_kind"), _pattern("moves")
+
+
+def take_account(reading: Reading, rows: Sequence[Row]) -> tuple[str | None, str | None]:
+    """(an account that is named by its id, or by a kind that only one account's id carries; the words of one that is
+    named and not there)."""
+    accounts = sorted({row.tx.account_id for row in rows})
+    for account in accounts:
+        match = _by_id(account.lower(), reading.free)
+        if match is not None:
+            reading.take(*match.span(), Tag.OTHER)
+            return account, None
+    match = _BY_KIND.search(reading.free)
+    if match is None or _MOVES.search(reading.text):
+        return None, None
+    kind = match["kind"]
+    stems = _KINDS[kind.split()[0]].split()
+    having = [account for account in accounts if any(stem in account.lower() for stem in stems)]
+    if len(having) == 1:
+        reading.take(*match.span(), Tag.OTHER)
+        return having[0], None
+    if not having and kind in ("card", "credit card", "debit card"):
+        return None, None
+    return None, match.group() if len(accounts) > 1 or "account" in match.group() else None
+
+
+def _by_id(account: str, text: str) -> re.Match[str] | None:
+    """Where an account's id stands as such: with a digit in it, as an account or card, or after "on my"."""
+    if len(account) < 3 or account not in text:
+        return None
+    match = re.search(
+        r"(?:\b(?:from|on|in|with|via|using|to|by) )?(?:my |the |account )*"
+        rf"(?<![\w-]){re.escape(account)}(?: account| card)?(?![\w-])",
+        text,
+    )
+    if match is None:
+        return None
+    said = match.group()
+    told = "account" in said or "card" in said or re.match(r"(?:from|on|in|with|via|using) (?:my|the)", said)
+    return match if told or any(c.isdigit() for c in account) else None
+
+
+# ----------------------------------------------------------------------------------------------------------- weekdays
+
+_WEEKDAYS: Final = "monday tuesday wednesday thursday friday saturday sunday".split()
+_SHORT: Final[dict[str, int]] = _FILE["short_weekdays"]
+_SHORT_DAYS: Final = re.compile(
+    rf"\b(?:on |over |at )?(?:(?:{'|'.join(_SHORT)})s? (?:and|&|or|/|\+) )+(?:{'|'.join(_SHORT)})s?\b"
+    rf"|\b(?:on |over )?(?:every |each )(?:{'|'.join(_SHORT)})\b"
+)
+""" "Sat and Sun", "every Fri"."""
+_DAYS, _GROUPED = _pattern("weekdays"), _pattern("asked_by_weekday")
+
+
+def take_weekdays(reading: Reading) -> frozenset[int]:
+    """The days of the week that are named as such, Monday 0. "Which weekday" names none."""
+    found: set[int] = set()
+    for match in _SHORT_DAYS.finditer(reading.free):
+        words = re.findall(r"[a-z]+", match[0])
+        found |= {_SHORT[word] for part in words for word in (part, part[:-1]) if word in _SHORT}
+        reading.take(*match.span(), Tag.OTHER)
+    for match in _DAYS.finditer(reading.free):
+        word = match["day"].replace(" ", "").rstrip("s")
+        if word in _WEEKDAYS:
+            found.add(_WEEKDAYS.index(word))
+        elif _GROUPED.search(reading.free[: match.start()].rstrip()):
+            continue
+        else:
+            found |= {5, 6} if word == "weekend" else set(range(5))
+        reading.take(*match.span(), Tag.OTHER)
+    return frozenset(found)

@@ -1,0 +1,171 @@
+"""What a question is about, and what it leaves out: merchants, topics, own accounts. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from mosaic_core.agents.offline.lexicon import turn
+from mosaic_core.agents.offline.reading.facts import Facts
+from mosaic_core.agents.offline.reading.marks import Mark, Phrases, Reading, Tag
+from mosaic_core.ledger.query import Flow, Subject
+from mosaic_core.ledger.rows import Row, in_topic
+from mosaic_core.ledger.topics import PHRASE_TOPICS, TRANSFERS, Topic
+
+TOPICS: Final[Phrases] = {words: (frozenset({Tag.SUBJECT}), topic) for words, topic in PHRASE_TOPICS.items()}
+_SALARY: Final = PHRASE_TOPICS[("salary",)]
+_INTEREST_PAID: Final = PHRASE_TOPICS[("interest", "charges")]
+_DAILY: Final = frozenset({"checking", "current", "joint"})
+_BANK: Final = frozenset({"bank", "my bank"})
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """What is asked about, what is left out, and the flow that a topic brings."""
+
+    asked: tuple[Subject, ...]
+    without: tuple[Subject, ...]
+    flow: Flow | None
+
+
+def subjects_of(reading: Reading, rows: Sequence[Row]) -> Subjects:
+    """Marks of what is left out are dropped from the reading."""
+    excluded = _drop_excluded(reading)
+    pays = reading.has(Tag.PAY)
+    asked = _without_loose([mark for mark in reading.in_order() if Tag.SUBJECT in mark.tags], reading)
+    topics = [mark.value for mark in asked if isinstance(mark.value, Topic)]
+    named: dict[str, Subject] = {}
+    for mark in _once_each(asked):
+        subject = _subject(mark, rows, pays_interest=pays)
+        named.setdefault(subject.name, subject)
+    subjects = tuple(named.values())
+    if not subjects and reading.has(Tag.TARGET):
+        subjects = (_own_account(reading, rows),)
+    if not subjects and reading.has(Tag.PAID_ME) and (salary := of_topic(_SALARY, rows)).ids:
+        subjects, topics = (salary,), [*topics, _SALARY]
+    flows = {topic.flow for topic in topics if topic.flow is not None and not (topic.name == "interest" and pays)}
+    return Subjects(
+        asked=subjects if reading.has(Tag.PERCENT) else _narrowed(subjects, reading),
+        without=tuple(_subject(mark, rows) for mark in _once_each(excluded)),
+        flow=flows.pop() if len(flows) == 1 and subjects else None,
+    )
+
+
+def of_topic(topic: Topic, rows: Sequence[Row]) -> Subject:
+    return Subject(topic.name, "topic", frozenset(row.tx.transaction_id for row in rows if in_topic(row, topic)))
+
+
+def _own_account(reading: Reading, rows: Sequence[Row]) -> Subject:
+    """The own account that money is said to go to or come from, where rows of transfers name it. "From checking to
+    savings": what is put away goes by the name of the other account."""
+    targets = [mark for mark in reading.in_order() if Tag.TARGET in mark.tags]
+    words = [reading.of(mark).removeprefix("my ").split()[0] for mark in targets]
+    word = next((word for word in words if word not in _DAILY), words[0])
+    stem = re.compile(rf"\b{re.escape(word[:3])}")
+    ids = frozenset(row.tx.transaction_id for row in rows if row.category in TRANSFERS and stem.search(row.text))
+    return Subject(word, "topic", ids)
+
+
+def _once_each(marks: Sequence[Mark]) -> list[Mark]:
+    """Marks without those that name again what an earlier one does."""
+    found: dict[object, Mark] = {}
+    for mark in marks:
+        found.setdefault(id(mark.value), mark)
+    return list(found.values())
+
+
+def _without_loose(asked: list[Mark], reading: Reading) -> list[Mark]:
+    """Without topics that only look like one: "how much cash has Uber had" is no question on a cash machine, "services
+    that I subscribe to" none on the category, and a bank none where something else is named."""
+    loose = reading.has(Tag.TARGET) or (
+        turn("loose_cash").search(reading.text) is not None and reading.has(Tag.SPEND, Tag.PAY, Tag.EARN)
+    )
+    others = [mark for mark in asked if reading.of(mark) not in _BANK]
+    kept = others or asked
+    loose = loose or any(not _is(mark, "cash withdrawals") for mark in kept)
+    subscribed = reading.has(Tag.SUBSCRIPTION)
+    return [
+        mark for mark in kept
+        if not (_is(mark, "cash withdrawals") and loose) and not (_is(mark, "services") and subscribed)
+    ]  # fmt: skip
+
+
+def _is(mark: Mark, topic: str) -> bool:
+    return isinstance(mark.value, Topic) and mark.value.name == topic
+
+
+def _subject(mark: Mark, rows: Sequence[Row], *, pays_interest: bool = False) -> Subject:
+    if isinstance(mark.value, Topic):
+        return of_topic(_INTEREST_PAID if pays_interest and mark.value.name == "interest" else mark.value, rows)
+    assert isinstance(mark.value, Subject)
+    return mark.value
+
+
+def _drop_excluded(reading: Reading) -> list[Mark]:
+    """The subjects that follow "excluding" and the like, as far as they are joined by "and"; their marks are taken
+    out."""
+    marks = reading.in_order()
+    gone: list[Mark] = []
+    for i, mark in enumerate(marks):
+        if Tag.EXCEPT not in mark.tags:
+            continue
+        dropped: list[Mark] = []
+        for following in marks[i + 1 :]:
+            if not following.tags & _JOINED:
+                break
+            dropped.append(following)
+        while dropped and Tag.AND in dropped[-1].tags:
+            dropped.pop()
+        if any(m.tags & {Tag.SUBJECT, Tag.REFUND, Tag.TRANSFER} for m in dropped):
+            gone += [mark, *dropped]
+    taken = set(map(id, gone))
+    reading.marks = [mark for mark in reading.marks if id(mark) not in taken]
+    return [mark for mark in marks if id(mark) in taken and Tag.SUBJECT in mark.tags]
+
+
+_JOINED: Final = frozenset({Tag.SUBJECT, Tag.REFUND, Tag.TRANSFER, Tag.TARGET, Tag.AND, Tag.ONE, Tag.PAY})
+
+
+def _narrowed(subjects: tuple[Subject, ...], reading: Reading) -> tuple[Subject, ...]:
+    """ "Coffee at Luigi's" is what both have in common; "coffee and Luigi's" is both."""
+    if len(subjects) != 2 or turn("joined").search(_between(reading)):
+        return subjects
+    first, second = sorted(subjects, key=lambda subject: subject.kind == "topic")
+    both = first.ids & second.ids
+    if {first.kind, second.kind} == {"merchant", "topic"}:
+        if first.ids <= second.ids:
+            return (first,)
+        return (Subject(f"{second.name} at {first.name}", "merchant", both, first.exact),)
+    if first.kind == second.kind == "topic" and both and both in (first.ids, second.ids):
+        # "the streaming subscription", "food delivery restaurants": the narrower of the two
+        return (min(first, second, key=lambda subject: len(subject.ids)),)
+    return subjects
+
+
+def _between(reading: Reading) -> str:
+    found = [mark for mark in reading.in_order() if Tag.SUBJECT in mark.tags]
+    return reading.text[found[0].end : found[-1].start] if found else ""
+
+
+def part_of(facts: Facts, subjects: tuple[Subject, ...]) -> tuple[tuple[Subject, ...], tuple[Subject, ...]] | None:
+    """(the part, the whole) of a share that names two things: "what percentage of our food spending was DoorDash",
+    "Aldi's share of groceries". Two things joined are one part of all; None where it cannot be told."""
+    if facts.runs("SUBJECT AND SUBJECT"):
+        return subjects, ()
+    marks = [mark for mark in facts.marks if Tag.SUBJECT in mark.tags or Tag.PERCENT in mark.tags]
+    if len(marks) != 3:
+        return None
+    text = facts.text
+    for mark in facts.marks:
+        if Tag.PERIOD in mark.tags:
+            text = text[: mark.start] + "~" * (mark.end - mark.start) + text[mark.end :]
+    of_it = [turn("of_the_whole").search(text[a.end : b.start].rstrip()) is not None for a, b in pairwise(marks)]
+    percent = [Tag.PERCENT in mark.tags for mark in marks]
+    if percent == [True, False, False] and of_it[0] != of_it[1]:
+        return (subjects[1:], subjects[:1]) if of_it[0] else (subjects[:1], subjects[1:])
+    if percent == [False, True, False] and of_it[1]:
+        return subjects[:1], subjects[1:]
+    return None

@@ -1,0 +1,51 @@
+"""What a test does to its own broker: time and faults, on the administration endpoint, where the config says `testing`.
+
+``PUT /$testing/faults`` (a `Plan`), ``GET /$testing/faults``: {"struck": {fault: times}}, ``POST /$testing/clock``
+{"advanceSeconds"}: {"now": ms since 1970, "nextDeadline": ms or null}.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mosaic_local.broker.entities import Entities
+from mosaic_local.broker.faults import Plan
+
+
+class Advance(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    advanceSeconds: float = Field(ge=0, le=10 * 366 * 86_400)  # noqa: N815 - as it is written
+
+
+def add_routes(app: web.Application, entities: Entities) -> None:
+    async def plan(request: web.Request) -> web.Response:
+        try:
+            entities.faults.follow(Plan.model_validate_json(await request.read()))
+        except ValidationError as error:
+            return refused(error)
+        return struck_so_far()
+
+    async def struck(_: web.Request) -> web.Response:
+        return struck_so_far()
+
+    def struck_so_far() -> web.Response:
+        return web.json_response({"struck": entities.faults.struck})
+
+    async def clock(request: web.Request) -> web.Response:
+        try:
+            asked = Advance.model_validate_json(await request.read())
+        except ValidationError as error:
+            return refused(error)
+        entities.advance(round(asked.advanceSeconds * 1000))
+        deadlines = [at for entity in entities.queues.values() if (at := entity.next_deadline()) is not None]
+        return web.json_response({"now": entities.now(), "nextDeadline": min(deadlines, default=None)})
+
+    def refused(error: ValidationError) -> web.Response:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        return web.json_response({"error": "; ".join(faults)}, status=400)
+
+    app.router.add_put("/$testing/faults", plan)
+    app.router.add_get("/$testing/faults", struck)
+    app.router.add_post("/$testing/clock", clock)
