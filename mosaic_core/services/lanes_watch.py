@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from mosaic_core.concurrency import each
+from mosaic_core.config import table
 from mosaic_core.domain.errors import MosaicError, QueueUnavailableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.ports import Clock, PauseStore, QueueBrowser
@@ -37,7 +38,7 @@ class LanesWatch:
     clock: Clock
     queues: Mapping[Lane, str]
     pauses: PauseStore | None = None
-    pause_alert: timedelta = timedelta(hours=1)
+    pause_alert: timedelta = timedelta(seconds=table.PAUSE_ALERT_AFTER.default)
 
     async def tick(self) -> dict[Lane, float | None]:
         """Seconds that the oldest message of each lane has waited or been at work; 0.0 for an empty queue, None for

@@ -24,7 +24,6 @@ CALLED_BY_OTHERS = {
     "connection_made": "asyncio",
     "NOTICES": "documents are compared with it",
 }
-UNPLACED = ("mosaic_core/agents/routing.py",)  # goes with the rooms that it was a label of
 TEST_DOUBLES = ("mosaic_core/adapters/memory.py", "mosaic_core/adapters/memory_messaging.py")
 """What they have for the tests is what they are for."""
 
@@ -44,7 +43,7 @@ def only_defined(files: dict[str, str]) -> set[tuple[str, str]]:
     return {
         (file, name)
         for file, source in files.items()
-        if file.startswith("mosaic_core/") and file not in TEST_DOUBLES + UNPLACED
+        if file.startswith("mosaic_core/") and file not in TEST_DOUBLES
         for name in defined(source)
         if uses[name] == 1
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +26,18 @@ from mosaic_local.namespaces import Namespace, Namespaces
 pytest_plugins = ["mosaic_local.pytest_plugin"]
 ROOT = Path(__file__).resolve().parents[2]
 ORDERS = ROOT / "tests" / "support" / "apps" / "orders"
+EMULATED = "Endpoint=sb://localhost;SharedAccessKeyName=Root;SharedAccessKey=any;UseDevelopmentEmulator=true;"
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The app's folder with its local.settings.json, which no repository keeps."""
+    folder = tmp_path_factory.mktemp("app") / "orders"
+    shutil.copytree(ORDERS, folder)
+    values = {"FUNCTIONS_WORKER_RUNTIME": "python", "Bus": EMULATED, "OrdersQueue": "orders", "Shop": "corner"}
+    settings = {"IsEncrypted": False, "Values": values, "Host": {"CORS": "https://shop.example"}}
+    (folder / "local.settings.json").write_text(json.dumps(settings))
+    return folder
 
 
 def send(connection: str, queue: str, text: str) -> None:
@@ -78,26 +92,28 @@ def test_a_broker_that_was_killed_is_an_error_at_once() -> None:
             broker.open(queues=["b"])
 
 
-def test_a_strangers_app_runs_with_its_own_settings_and_queue(run_app: Callable[..., EmbeddedStack]) -> None:
-    stack = run_app(ORDERS, queues=["orders"], storage=False)
+def test_a_strangers_app_runs_with_its_own_settings_and_queue(
+    run_app: Callable[..., EmbeddedStack], orders: Path
+) -> None:
+    stack = run_app(orders, queues=["orders"], storage=False)
     send(stack.settings["Bus"], "orders", "bread")
 
-    def orders() -> tuple[str, str, str | None]:
+    def taken() -> tuple[str, str, str | None]:
         request = urllib.request.Request(f"{stack.api_base_url}/api/orders", headers={"Origin": "https://shop.example"})
         with closing(urllib.request.urlopen(request)) as answer:
             headers = answer.headers
             return answer.read().decode(), headers["Shop"], headers["Access-Control-Allow-Origin"]
 
     deadline = time.monotonic() + 20
-    while not orders()[0] and time.monotonic() < deadline:
+    while not taken()[0] and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert orders() == ("bread", "corner", "https://shop.example")
+    assert taken() == ("bread", "corner", "https://shop.example")
     assert "azurite" not in stack.pids
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_package_by_itself_runs_a_strangers_app(tmp_path: Path) -> None:
+def test_the_package_by_itself_runs_a_strangers_app(tmp_path: Path, orders: Path) -> None:
     """In an environment of its own, from the package index: nothing of the product is there."""
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     python = tmp_path / "env" / "bin" / "python"
@@ -120,7 +136,7 @@ def test_the_package_by_itself_runs_a_strangers_app(tmp_path: Path) -> None:
         "def test_it(run_app, open_namespace):\n"
         "    with pytest.raises(ImportError):\n"
         "        import mosaic_core\n"
-        f"    stack = run_app(Path({str(ORDERS)!r}), queues=['orders'], storage=False)\n"
+        f"    stack = run_app(Path({str(orders)!r}), queues=['orders'], storage=False)\n"
         "    assert urllib.request.urlopen(stack.api_base_url + '/api/orders').status == 200\n"
         "    namespace = open_namespace(queues=['a'])\n"
         "    with ServiceBusClient.from_connection_string(namespace.connection_string) as client:\n"

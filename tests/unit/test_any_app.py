@@ -42,7 +42,7 @@ def app_folder(folder: Path, settings: object = None) -> Path:
 @pytest.mark.parametrize(
     ("value", "here"),
     [
-        ("Endpoint=sb://localhost;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;", PLACES.messaging),
+        ("Endpoint=sb://localhost;SharedAccessKey=any;UseDevelopmentEmulator=true;", PLACES.messaging),
         ("endpoint=sb://localhost;usedevelopmentemulator=True", PLACES.messaging),
         ("Endpoint=sb://h;UseDevelopmentEmulator=true;EntityPath=readings", PLACES.messaging + "EntityPath=readings;"),
         ("UseDevelopmentStorage=true", PLACES.storage),
