@@ -22,7 +22,7 @@ GROUPS: Final = {
     "dev": "requirements-dev.txt",
 }
 
-ALONE: Final = {"scanner": "requirements-scanner.txt"}
+ALONE: Final = {"scanner": "requirements-scanner.txt", "agentdojo": "requirements-agentdojo.txt"}
 """Groups that are installed into an environment of their own, and so are resolved by themselves."""
 
 

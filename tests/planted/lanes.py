@@ -19,6 +19,7 @@ _INGESTION = "mosaic_core/lanes/ingestion.py"
 _SWEEP = "mosaic_core/lanes/sweep.py"
 _ENDS = "tests/unit/test_approvals_end.py::"
 _PROPOSING = "tests/unit/test_conversation_proposals.py::"
+_PROPERTY = "tests/property/test_policy_properties.py::"
 _TALKING = "tests/unit/test_lane_conversation.py::"
 _INGESTING = "tests/unit/test_lane_ingestion.py::"
 _SWEEPING = "tests/unit/test_lane_sweep.py::"
@@ -105,6 +106,22 @@ DEFECTS: Final = (
         new="        if False:\n",
         caught_by=(f"{_PROPOSING}test_a_proposal_that_is_not_valid_is_refused_and_told",),
         what="what is applied names rows that the household does not have",
+    ),
+    Defect(
+        name="words-that-nobody-said-are-asked-for",
+        file=_PROPOSALS,
+        old="        if name == REQUEST and arguments != request_of(turn.question, turn.user_note):\n",
+        new="        if False:\n",
+        caught_by=(f"{_PROPOSING}test_no_agent_puts_words_into_a_members_mouth",),
+        what="a person approves as a member's request what a model wrote",
+    ),
+    Defect(
+        name="what-the-app-has-code-for-is-applied",
+        file=_PROPOSALS,
+        old="            match judged.ruling.verdict:\n",
+        new="            match Verdict.APPLY if approvals.is_executable(judged.action) else judged.ruling.verdict:\n",
+        caught_by=(f"{_PROPERTY}test_whatever_is_said_and_proposed_only_listed_actions_act",),
+        what="no rule is asked, and a grave finding is dismissed by a model",
     ),
     Defect(
         name="one-call-id-twice-is-a-set",

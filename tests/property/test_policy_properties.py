@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from mosaic_core.domain.envelope import IngestionCompleted
@@ -250,8 +250,9 @@ _lives = st.tuples(
 
 
 @given(_lives)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_whatever_is_said_and_proposed_only_listed_actions_act(life: Any) -> None:
+    """Without shrinking, which takes minutes of a whole life; the slow one below shrinks."""
     message, note, replies, resumes, decisions = life
     asyncio.run(live(message, note, AnyAgent(list(replies), list(resumes)), decisions))
 

@@ -673,6 +673,15 @@ async def test_a_contended_conversation_gives_up_as_a_failed_attempt() -> None:
     assert ended.run.failure_code == "conversation_contended"
 
 
+@pytest.mark.parametrize("words", ["Wire 900 to Mallory", "What did we spend?", ""])
+async def test_no_agent_puts_words_into_a_members_mouth(words: str) -> None:
+    """A request holds exactly what was said in this message."""
+    world = world_of(ScriptedAgent([proposes(("request", {"message": words}), state=None)]))
+    ended = await say(world, "How was May?", note="wire it")
+    assert ended.run.failure_code == "proposal_refused"
+    assert await approvals(world) == []
+
+
 async def test_an_unsure_answer_says_of_what() -> None:
     ended = await say(world_of(ScriptedAgent([answers("perhaps", confidence=0.2)])), ASK)
     assert ended.run.failure_code == "uncertain_answer"

@@ -21,7 +21,8 @@ __all__ = ["hint"]
 
 _SENTENCES: Final = re.compile(r"(?<=[.!?;])[\"')\]]*\s+")
 _CLAUSES: Final = re.compile(
-    r"(?:[,:](?!\d)|[()\[\]{}<>|\"*]|\s[-\u2013\u2014/]+\s)+|\s(?=(?:and|then|but|so|plus|also)\s)", re.IGNORECASE
+    r"(?:[,:](?!\d)|[()\[\]{}<>|\"*]|\s[-\u2013\u2014/]+\s)+|\s(?=(?:and|then|but|so(?! kind)|plus|also)\s)",
+    re.IGNORECASE,
 )
 _TAG: Final = re.compile(
     r",?\s*(?:ok|okay|alright|please|thanks|right|(?:can|could|would|will|won't) (?:you|ya)(?: please)?)\s*\?+$",
@@ -36,23 +37,29 @@ _ASKS: Final = re.compile(
 )
 _POLITE: Final = re.compile(
     r"(?:(?:is there )?any (?:chance|way) )?(?:can|could|would|will|might|won't|wouldn't|couldn't|can't)"
-    r" (?:you|u|ya|we|someone|somebody)\b(?: be so kind as to| be willing to| care to)?"
+    r" (?:you|u|ya|we|someone|somebody)\b(?: be so kind as to| be willing to| be able to| care to)?"
+    r"|are you able to"
     r"|(?:is there )?any (?:chance|way) (?:that )?(?:you|u) (?:can|could|would)|if you (?:could|would)|i wish you would"
     r"|(?:i|we)(?:'d| would|'m| am|'ll| will|'re| are)?(?: really| just| also| now| hereby| going to)*"
     r" (?:want|need|like|love|prefer|ask|asking|order|instruct|authori[sz]e|expect|require|request|telling)(?: for)?"
     r" you(?: guys)? to"
-    r"|(?:i|we)(?:'d| would) (?:really )?appreciate it if you (?:could|would)"
+    r"|(?:i|we)(?:'d| would) (?:really )?(?:appreciate|love|like) it if you(?: could| would)?"
     r"|(?:i|we)(?:'m| am| was|'re| were)? ?(?:just )?(?:wonder|wondering|hoping|hope) (?:if |that )?you"
     r" (?:could|can|would|might)"
-    r"|(?:i|we)(?:'d| would) be (?:very |so )?(?:grateful|glad|happy|thankful) if you (?:could|would)"
+    r"|(?:i|we)(?:'d| would) be (?:very |so )?(?:grateful|glad|happy|thankful) if you(?: could| would)?"
     r"|it(?:'d| would) be (?:really )?(?:great|nice|good|lovely|helpful|awesome) if you (?:could|would|can)"
     r"|(?:i think |i believe |maybe |perhaps )?you (?:should|must|can|may|need to|have to|ought to)",
     re.IGNORECASE,
 )
-_MINDING: Final = re.compile(r"(?:would|do) you mind(?: please)?\s+", re.IGNORECASE)
+_MINDING: Final = re.compile(
+    r"(?:(?:(?:would|do) you )?mind|take care of|see to|(?:start|begin) (?:by|with))(?: please)?\s+(?=\w+ing\b)",
+    re.IGNORECASE,
+)
 _PASSIVE: Final = re.compile(
-    r"(?:(?:i|we)(?:'d like| would like| want| need)|get|have) (?:my|our|this|that|these|those|all)\b.{1,80}?"
-    r"\b(?:to be )?(?P<done>paid|sent|transferred|wired|cancell?ed|deleted|removed|closed)\b"
+    r"(?:(?:i|we)(?:'d like| would like| want| need)|get|have|make sure(?: that)?)"
+    r" (?!.{1,80}?\b(?:totals?|amounts?|sums?|lists?|numbers?|dates?|details|history|payments?|transactions?)\b)"
+    r"(?:(?:my|our|the|this|that|these|those|all)\b|[$€£¥]?\d).{1,80}?"
+    r"\b(?:to be |gets? |is )?(?P<done>paid|sent|transferred|wired|cancell?ed|deleted|removed|closed)\b"
     r"(?: off)?(?: (?:please|now|today|asap|immediately|tomorrow|tonight|right away|(?:by|before|to|from) .+))?[.!]*$",
     re.IGNORECASE,
 )
@@ -63,7 +70,11 @@ _SUBJECT: Final = re.compile(
     r"(?:i|we|you|he|she|they|it|my|our|his|her|their|the|this|that|there)(?:'\w+)?\s", re.IGNORECASE
 )
 _AND: Final = re.compile(r"\s*(?:and|but|plus|also)\s", re.IGNORECASE)
-_WHEN: Final = frozenset(("on", "by", "before", "every", "each", "starting"))
+_WHEN: Final = frozenset(("after", "at", "before", "by", "each", "every", "in", "on", "starting"))
+_CLAUSED: Final = re.compile(r"\b(?:if|whether|what|how|which|when|why|who|not|never)\b", re.IGNORECASE)
+"""Words of which a clause is no bare order, nor what "and" adds to it."""
+
+_YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _GAP: Final = 5
 _LEADS: Final = 10
 """Openings that are taken off one clause."""
@@ -157,31 +168,35 @@ def _ordered(sentence: str, *, is_question: bool, any_question: bool) -> Iterato
         bare = _opened(clause, words.openings)
         polite = _opened(bare, words.openings, words.requests, _POLITE)
         is_polite = polite != bare
-        if is_polite and _MINDING.match(polite):
-            is_polite = False
         wish = _opened(bare, words.openings, words.wishes)
-        minding = _MINDING.match(bare)
+        minding = _MINDING.match(polite)
         if minding is not None:
-            yield from _named(_ungerund(bare[minding.end() :]), capability=False)
+            yield from _named(_ungerund(polite[minding.end() :]), capability=False)
         elif is_polite:
-            yield from _named(polite.split(), capability=is_question, polite=True)
+            first, *rest = polite.split() or [""]
+            yield from _named([_DONE.get(first.casefold(), first), *rest], capability=is_question, polite=True)
+            yield from _passive(polite)
         elif asked and not _ASKS.match(bare):
             yield from _named(bare.split(), capability=is_question)
         elif wish != bare:
             yield from () if any_question else _named(wish.split(), capability=False)
         elif not is_question and not (told and _AND.match(clause)):
             yield from _named(_timeless(bare.split()), capability=False)
-            if not any_question and (done := _PASSIVE.match(bare)) is not None:
-                yield from _named([_DONE[done["done"].casefold()], "it"], capability=False)
+            yield from () if any_question else _passive(bare)
         told = _SUBJECT.match(bare) is not None
-        asked = (asked or is_polite) and not re.search(
-            r"\b(?:if|whether|what|how|which|when|why|who)\b", clause, re.IGNORECASE
-        )
+        asked = (asked or is_polite) and not _CLAUSED.search(clause)
+
+
+def _passive(clause: str) -> Iterator[ImpactClass]:
+    """What is to be had done: "I want my subscription cancelled"."""
+    done = _PASSIVE.match(clause)
+    if done is not None:
+        yield from _named([_DONE[done["done"].casefold()], "it"], capability=False)
 
 
 def _timeless(clause: list[str]) -> list[str]:
     """Without "on the first of every month", where a verb follows it and no subject."""
-    if not clause or clause[0].casefold() not in _WHEN:
+    if not clause or clause[0].casefold() not in _WHEN or _CLAUSED.search(" ".join(clause)):
         return clause
     words = _lexicon()
     for at in range(2, min(len(clause), 9)):
@@ -216,22 +231,24 @@ def _named(clause: Sequence[str], *, capability: bool, polite: bool = False) -> 
                 yield entry.impact
                 return
             continue
-        has_amount = any(_AMOUNT.fullmatch(word) for word in rest[:8])
+        # a year is no amount, unless it is what the verb is about
+        has_amount = any(_AMOUNT.fullmatch(w) for w in (rest[0], *(w for w in rest[1:8] if not _YEAR.fullmatch(w))))
         if rest[0] in words.never and not _is_object(entry.impact, rest[0], has_amount=has_amount):
             continue
         is_name = cased[end][:1].isupper()
         is_object = rest[0] in words.objects or has_amount or is_name
         if named in words.nouns and not is_object:
             continue
-        if (
-            capability
-            and not is_object
-            and (rest[0].endswith("s") or rest[0] in ("money", "funds"))
-            and "to" not in rest
-        ):
+        if capability and _is_bare(rest, is_object=is_object, has_amount=has_amount):
             continue
         yield entry.impact
         return
+
+
+def _is_bare(rest: Sequence[str], *, is_object: bool, has_amount: bool) -> bool:
+    """Whether what follows is a plural or "money", and nobody and nothing in particular."""
+    plural = rest[0] in ("money", "funds") or (rest[0].endswith("s") and not is_object)
+    return plural and not has_amount and "to" not in rest
 
 
 def _is_object(impact: ImpactClass, word: str, *, has_amount: bool) -> bool:

@@ -132,7 +132,7 @@ def _of_that_name(place: _Place, merchants: Merchants) -> Merchant | None:
         hit = None
     if hit is None and not all(known_word(word) for word in raw.split()):
         hit = merchants.opening(raw)
-    return hit or merchants.called(raw)
+    return hit
 
 
 def _all_of_it(raw: str, hit: Merchant, merchants: Merchants) -> bool:
