@@ -83,6 +83,21 @@ def test_the_words_of_a_name_keep_their_meaning_elsewhere(name: str, question: s
     assert str(len(got) if isinstance(got, list) else got) == value
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["named", "by its descriptor"])
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("Union Creek Coffee by month", "2"),
+        ("what did I pay for Union Creek Coffee in October", "19.75"),
+        ("on what date was my largest Union Creek Coffee purchase", "2026-10-04"),
+        ("payment to Union Creek Coffee in October", "19.75"),
+    ],
+)
+def test_a_name_takes_no_other_words_with_it(question: str, value: str, named: bool) -> None:
+    got = answer(question, ledger("Union Creek Coffee", named=named), as_of=AS_OF).value
+    assert str(len(got) if isinstance(got, list) else got) == value
+
+
 def test_a_kind_of_rows_is_no_name() -> None:
     rows = [
         *ledger("Zorb", named=True),
