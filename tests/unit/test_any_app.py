@@ -42,12 +42,12 @@ def app_folder(folder: Path, settings: object = None) -> Path:
 @pytest.mark.parametrize(
     ("value", "here"),
     [
-        ("Endpoint=sb://localhost;SharedAccessKey=any;UseDevelopmentEmulator=true;", PLACES.messaging),
+        ("Endpoint=sb://localhost;UseDevelopmentEmulator=true;", PLACES.messaging),
         ("endpoint=sb://localhost;usedevelopmentemulator=True", PLACES.messaging),
         ("Endpoint=sb://h;UseDevelopmentEmulator=true;EntityPath=readings", PLACES.messaging + "EntityPath=readings;"),
         ("UseDevelopmentStorage=true", PLACES.storage),
         ("AccountName=devstoreaccount1;AccountKey=abc==;TableEndpoint=http://127.0.0.1:10002/", PLACES.storage),
-        ("Endpoint=sb://real.servicebus.windows.net/;SharedAccessKey=abc=", None),
+        ("Endpoint=sb://example.servicebus.windows.net/", None),
         ("a=b;c", None),
         ("", None),
     ],
