@@ -39,7 +39,7 @@ def test_every_list_has_a_comment(file: Path) -> None:
     assert [line for line in lines if len(line) > 120] == []
 
 
-@pytest.mark.parametrize(("tag", "unit", "entry"), [*lists()], ids=lambda value: str(value) if value else "")
+@pytest.mark.parametrize(("tag", "unit", "entry"), [*lists()], ids=[f"{tag.name}-{unit}" for tag, unit, _ in lists()])
 def test_every_phrase_is_marked_in_its_case(tag: Tag, unit: str | None, entry: dict[str, str]) -> None:
     missed = [phrase for phrase in phrases(entry["words"]) if not _marked(entry["case"], phrase, tag, unit)]
     assert missed == []

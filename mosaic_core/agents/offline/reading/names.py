@@ -19,6 +19,7 @@ from mosaic_core.agents.offline.reading.spelling import corrected, known_word, s
 from mosaic_core.agents.offline.reading.text import accented, rewritten, tidy
 from mosaic_core.computing import checkpoint
 from mosaic_core.ledger.brands import LONGEST_BRAND, brands
+from mosaic_core.ledger.descriptors import FUNCTION_WORDS, NOISE_WORDS
 from mosaic_core.ledger.merchants import Merchant, Merchants
 from mosaic_core.ledger.query import Subject
 from mosaic_core.ledger.rows import compact, fold
@@ -28,6 +29,7 @@ from mosaic_core.ledger.wordlists import phrases
 _WORD: Final = re.compile(r"(?:[0-9a-z&+]|[^\x00-\x7f$€£¥])(?:[0-9a-z&+'./*-]|[^\x00-\x7f$€£¥])*")
 _QUOTED: Final = re.compile(r'"([^"]{2,60})"')
 _LONGEST_NAME: Final = 6
+_SAYS_NOTHING: Final = NOISE_WORDS | FUNCTION_WORDS
 _LEAVES: Final = frozenset(phrases(load("turns")["go_out"]["words"]))
 _BOUNDING: Final = frozenset({Tag.MORE, Tag.LESS, Tag.THAN, Tag.UP, Tag.DOWN})
 
@@ -141,8 +143,9 @@ def _all_of_it(raw: str, hit: Merchant, merchants: Merchants) -> bool:
     words = raw.split()
     if len(words) == 1 or compact(hit.name) == compact(raw):
         return True
-    shorter = (merchants.whole(" ".join(part)) for part in (words[1:], words[:-1]))
-    return all(other is None or other.ids != hit.ids for other in shorter)
+    shorter = [part for part, end in ((words[1:], words[0]), (words[:-1], words[-1])) if end in _SAYS_NOTHING]
+    found = (merchants.whole(" ".join(part)) for part in shorter)
+    return all(other is None or other.ids != hit.ids for other in found)
 
 
 def _reads_as_a_name(place: _Place) -> bool:
