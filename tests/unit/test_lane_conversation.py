@@ -292,7 +292,7 @@ async def test_a_high_impact_request_becomes_a_pending_approval_and_nothing_else
     )
     assert approval.expires_at == world.clock.now() + timedelta(hours=72)
     assert (approval.decided_at, approval.decided_by) == (None, None)
-    assert [s.name for s in ended.stages] == ["policy", "route", "load_ledger", "answer", "proposals"]
+    assert [s.name for s in ended.stages] == ["policy", "load_ledger", "answer", "proposals"]
     assert ended.stage("policy").outcome_code == "names_money_movement"
     assert ended.stage("proposals").status == StageStatus.NEEDS_REVIEW
     action = stored_action(approval)
