@@ -97,14 +97,6 @@ def totals(rows: Iterable[Row], *, signed: bool = False) -> list[Sum]:
     return result
 
 
-def spending(rows: Sequence[Row], period: Period, *, ids: frozenset[str] | None = None) -> list[Sum]:
-    """What was spent in a period, transfers left out, refunds not deducted."""
-    return totals(
-        row for row in rows
-        if row.spending and period.start <= row.day <= period.end and (ids is None or row.tx.transaction_id in ids)
-    )  # fmt: skip
-
-
 def largest(rows: Sequence[Row], n: int = 1, *, smallest: bool = False) -> list[Row]:
     """The ``n`` rows of the largest (smallest) amount per currency, equal ones by day and id."""
     found = []

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import calendar
 import re
+import unicodedata
 from functools import lru_cache
 
 from mosaic_core.ledger.categories.knowledge import BRAND_ALIASES, merchant_type_words
 from mosaic_core.ledger.spelling import fold
 
-_NOT_WORD = re.compile(r"(?:[^\w&]|_)+")
-"""What stands between words, of any script."""
+_NOT_WORD = re.compile(r"[^0-9a-z&]+")
+
+
+def _split(text: str) -> list[str]:
+    """The words of a folded text, of any script."""
+    if text.isascii():
+        return [word for word in _NOT_WORD.split(text) if word]
+    return "".join(c if c == "&" or unicodedata.category(c)[0] in "LMN" else " " for c in text).split()
+
 
 # What banks and processors put in front of a merchant's name. Applied repeatedly: they stack.
 _PREFIXES = re.compile(
@@ -172,7 +180,7 @@ def descriptor_words(description: str) -> tuple[str, ...]:
     text = _URL_HEAD.sub(" ", text)
     text = _DOMAIN_TAIL.sub(" ", text)
     text = _CARD_PURCHASE.sub(" ", text)
-    return tuple(word for word in _NOT_WORD.split(text) if word and not (word.isdigit() and len(word) > 2))
+    return tuple(word for word in _split(text) if not (word.isdigit() and len(word) > 2))
 
 
 def _strip_place(words: list[str]) -> list[str]:
@@ -214,7 +222,7 @@ def _merchant_words(description: str) -> tuple[str, ...]:
     text = _DOMAIN_TAIL.sub(" ", text)
     head, star, tail = text.partition("*")
     if star:
-        tail_words = [w for w in _NOT_WORD.split(tail) if w]
+        tail_words = _split(tail)
         # "AMZN MKTP US*2K4LM" carries a code after the star, "UBER *EATS" a name.
         text = (
             head
@@ -241,7 +249,7 @@ def _merchant_words(description: str) -> tuple[str, ...]:
             if kept and any(len(word) > 2 for word in kept):
                 break
             continue
-        kept.extend(word for word in _NOT_WORD.split(raw) if word)
+        kept.extend(_split(raw))
     words = _strip_place(kept)
     words = [w for w in words if w not in _CORPORATE] or words
     meaningful = [w for w in words if w not in NOISE_WORDS] or words
@@ -252,7 +260,7 @@ def _merchant_words(description: str) -> tuple[str, ...]:
     while len(meaningful) > 1 and meaningful[0] in FUNCTION_WORDS:
         meaningful = meaningful[1:]
     if not meaningful:
-        meaningful = [w for w in _NOT_WORD.split(text) if w] or [w for w in _NOT_WORD.split(_folded(description)) if w]
+        meaningful = _split(text) or _split(_folded(description))
     return tuple(meaningful)
 
 

@@ -14,7 +14,7 @@ from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.edits import within as edits_within
 from mosaic_core.ledger.brands import brands
 from mosaic_core.ledger.categories.evidence import MONEY
-from mosaic_core.ledger.categories.knowledge import BRAND_ALIASES, trade_words
+from mosaic_core.ledger.categories.knowledge import BRAND_ALIASES
 from mosaic_core.ledger.descriptors import CALENDAR_WORDS, FUNCTION_WORDS, MOST_WORDS, NOISE_WORDS, merchant_words
 from mosaic_core.ledger.rows import Row, compact, fold
 
@@ -26,10 +26,10 @@ _MOST_LOOKED_FOR: Final = 160
 """Different terms of one question that are looked for in all names and texts; nobody's question has as many words that
 are none of the vocabulary. Of more, whole names and openings are found."""
 
+_LONGEST_OPENING: Final = 6
+"""Words."""
 _MOST_OF_A_NAME: Final = 3
 """Merchants: a word in the texts of more is a place or a payment's wording, and names none of them."""
-_LONGEST_OPENING: Final = 6
-"""Words of a descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Merchant:
 @dataclass(frozen=True, slots=True)
 class _Known:
     """One merchant of the ledger. ``openings`` are its names as words, ``keys`` the same without spaces and marks,
-    ``heads`` the long first words. ``named``: the source gave a name. ``proper``: a name of it in a question can mean
-    nothing else but the merchant, as a descriptor's "Interest" or "Bus ticket" might."""
+    ``heads`` the long first words. ``named``: the source gave a name. ``proper``: what it is called is a name, as a
+    descriptor's "Interest paid" is not."""
 
     names: frozenset[str]
     openings: frozenset[tuple[str, ...]]
@@ -54,11 +54,6 @@ class _Known:
     named: bool
     proper: bool
     rows: tuple[Row, ...]
-
-    @property
-    def is_paid(self) -> bool:
-        """Whether something is bought there: its descriptors say more than what kind of row it is."""
-        return any(row.usual_category not in MONEY for row in self.rows)
 
     @staticmethod
     def of(rows: Sequence[Row]) -> _Known:
@@ -74,19 +69,14 @@ class _Known:
             keys=frozenset(keys - {""}),
             heads=frozenset(words[0] for _, words in looks if words and len(words[0]) >= 5),
             named=named,
-            proper=named or _is_shop(rows, {words for _, words in looks}),
+            proper=named or _is_payee(rows),
             rows=tuple(rows),
         )
 
 
-def _is_shop(rows: Sequence[Row], names: set[tuple[str, ...]]) -> bool:
-    """Whether descriptors alone say that this is a merchant: a chain, or somebody money is spent at whose name has more
-    than words for a trade or a payment."""
-    if any(words in brands() for words in names):
-        return True
-    if any(row.usual_category in MONEY for row in rows):
-        return False
-    return not any(trade_words().issuperset(set(words) - NOISE_WORDS) for words in names)
+def _is_payee(rows: Sequence[Row]) -> bool:
+    """Whether descriptors alone say that money goes to somebody: to a chain, or for no interest, pay or transfer."""
+    return any(row.words in brands() for row in rows) or not MONEY.issuperset(row.usual_category for row in rows)
 
 
 class Merchants:
@@ -126,32 +116,27 @@ class Merchants:
             w for known in self._known for name in known.names for w in fold(name).lower().replace("'", "").split()
         )
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(name for known in self._known for name in known.names)
+
     def whole(self, text: str) -> Merchant | None:
-        """The merchant whose whole name this is, or the chain of that name, of whatever words it is made. What a
-        descriptor calls a payment, a fee or a trade does not count."""
+        """The merchant whose whole name this is, of whatever words it is made: by a name of the source, by a cleaned
+        descriptor, by a chain's name, by how its descriptors open ("99 Cents Only"). What a descriptor calls a payment
+        or a fee is no name."""
 
         def look() -> Merchant | None:
             for key in _ways(text):
                 if found := [known for known in self._by_key.get(key, ()) if known.proper]:
                     return _merchant(found, exact=True)
-            words = tuple(text.split())
-            found = self._starting(words, "") if len(words) > 1 and words in brands() else []
+            words = tuple(_WORD.findall(text.lower()))
+            if len(words) < 2:
+                return None
+            found = self._starting(words, "") if words in brands() else []
+            found = found or [self._known[number] for number in self._descriptors.get(words, ())]
             return _merchant(found, exact=True) if found else None
 
         return self._once(("whole", text), look)
-
-    def called(self, text: str) -> Merchant | None:
-        """The merchant of that name, be it words for a trade or a payment as well: by its cleaned name, or by how its
-        descriptors open ("99 Cents Only"). What is a kind of rows has no name ("ATM withdrawal", "payroll")."""
-
-        def look() -> Merchant | None:
-            found = [known for known in self._by_key.get(compact(text), ()) if known.named or known.is_paid]
-            said = tuple(_WORD.findall(text.lower()))
-            if not found and len(said) > 1:
-                found = [self._known[number] for number in self._descriptors.get(said, ())]
-            return _merchant(found, exact=True) if found else None
-
-        return self._once(("called", text), look)
 
     @cached_property
     def _descriptors(self) -> dict[tuple[str, ...], list[int]]:
@@ -159,18 +144,20 @@ class Merchants:
         merchant, and whose they are."""
         found: dict[tuple[str, ...], list[int]] = {}
         for number, known in enumerate(unless_stopped(self._known)):
-            if known.named or not known.is_paid:
+            if known.named or not known.proper:
                 continue
-            for text, own in {(row.tx.description.lower(), row.words) for row in known.rows}:
-                words = tuple(_WORD.findall(text))[:_LONGEST_OPENING]
-                for length in range(2, len(words) + 1):
-                    if own and set(own).issubset(words[:length]):
-                        found.setdefault(words[:length], []).append(number)
-        return {words: [*dict.fromkeys(numbers)] for words, numbers in found.items()}
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        return frozenset(name for known in self._known for name in known.names)
+            looks = {
+                (tuple(_WORD.findall(row.tx.description.lower()))[:_LONGEST_OPENING], row.words) for row in known.rows
+            }
+            openings = {
+                told[:length]
+                for told, words in looks
+                for length in range(2, len(told) + 1)
+                if words and set(words).issubset(told[:length])
+            }
+            for opening in openings:
+                found.setdefault(opening, []).append(number)
+        return found
 
     def opening(self, text: str) -> Merchant | None:
         """The merchant whose name, or a descriptor's, opens with these words; two at least."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import calendar
 import math
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from mosaic_core.domain.ledger import Transaction
 from mosaic_core.ledger.categories.categorise import categorise
 from mosaic_core.ledger.descriptors import clean_descriptor
 from mosaic_core.ledger.resolver import Identity, resolve
+from mosaic_core.ledger.spelling import unaccented
 from mosaic_core.ledger.topics import TRANSFERS, Topic, card_payment
 
 NOT_REFUND: Final = TRANSFERS | {"INCOME", "LOAN_PAYMENTS"}
@@ -172,7 +172,7 @@ def _found(pattern: re.Pattern[str], text: str) -> bool:
 
 def fold(text: str) -> str:
     """The text without accents: "caffè" and "caffe" are one."""
-    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return unaccented(text)
 
 
 def compact(text: str) -> str:

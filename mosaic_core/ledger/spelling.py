@@ -13,6 +13,17 @@ _GERMAN: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 _NORDIC: Final = str.maketrans({"ä": "ae", "ö": "oe", "å": "aa", "ø": "oe"})
 
 
+def unaccented(text: str) -> str:
+    """The text in compatibility form without accents. Marks that are letters of their script stay: Thai and Indian
+    vowels, Japanese voicing, Hangul as a whole.
+
+    >>> unaccented("Ｃafé Žižkov คาเฟ่ ガスト")
+    'Cafe Zizkov คาเฟ่ ガスト'
+    """
+    apart = unicodedata.normalize("NFKD", text)
+    return unicodedata.normalize("NFC", "".join(c for c in apart if not "\u0300" <= c <= "\u036f"))
+
+
 def fold(text: str) -> str:
     """Lower case, accents and compatibility forms folded, control characters as spaces, no apostrophes.
 
@@ -21,8 +32,7 @@ def fold(text: str) -> str:
     """
     text = text.casefold()
     if not text.isascii():
-        text = unicodedata.normalize("NFKD", text.translate(_LETTERS))
-        text = "".join(c for c in text if not unicodedata.combining(c))
+        text = unaccented(text.translate(_LETTERS))
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     return " ".join(_APOSTROPHES.sub("", text).split())

@@ -18,7 +18,6 @@ from mosaic_core.ledger.categories.categorise import (
     REVIEW_THRESHOLD,
     HouseholdContext,
     categorise,
-    is_refund,
     learning_key,
 )
 from mosaic_core.ledger.categories.knowledge import PRIMARIES, Kind, read
@@ -171,14 +170,12 @@ def test_money_back_from_a_merchant_is_a_refund(description: str, category: str)
     row = tx(description, "42.00")
     decided = categorise(row)
     assert decided.category == category
-    assert is_refund(row, decided.category)
     assert decided.source == "refund"
 
 
 def test_pay_is_no_refund() -> None:
     row = tx("TARGET CORPORATION PAYROLL PPD ID 9921", "1880.00")
     assert categorise(row).category == "INCOME"
-    assert not is_refund(row, "INCOME")
 
 
 def test_a_hint_helps_where_the_descriptor_says_nothing() -> None:

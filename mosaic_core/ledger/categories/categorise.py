@@ -87,11 +87,6 @@ def categorise(tx: Transaction, *, household: HouseholdContext | None = None) ->
     return Categorisation(category=category, confidence=round(confidence, 3), source=source, rationale=reason)
 
 
-def is_refund(tx: Transaction, category: str) -> bool:
-    """Money coming in from a merchant, which is not income and not a transfer."""
-    return tx.amount > 0 and category not in ("INCOME", "TRANSFER_IN", "LOAN_PAYMENTS", "TRANSFER_OUT", "")
-
-
 # --- evidence -------------------------------------------------------------------------------------------------------
 
 # How common each primary is before anything is read (natural logarithm of a share), by direction.

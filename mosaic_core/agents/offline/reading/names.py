@@ -128,9 +128,21 @@ def _of_that_name(place: _Place, merchants: Merchants) -> Merchant | None:
     """The merchant of that name, one that only a descriptor gave included."""
     raw = place.aliases.get(compact(place.words), place.words)
     hit = merchants.whole(raw)
+    if hit is not None and not _all_of_it(raw, hit, merchants):
+        hit = None
     if hit is None and not all(known_word(word) for word in raw.split()):
         hit = merchants.opening(raw)
-    return hit or merchants.called(raw)
+    return hit
+
+
+def _all_of_it(raw: str, hit: Merchant, merchants: Merchants) -> bool:
+    """Whether the first and the last word belong to the name, which is looked for without words that say nothing:
+    "pay for" is no part of the name in "pay for Netflix"."""
+    words = raw.split()
+    if len(words) == 1 or compact(hit.name) == compact(raw):
+        return True
+    shorter = (merchants.whole(" ".join(part)) for part in (words[1:], words[:-1]))
+    return all(other is None or other.ids != hit.ids for other in shorter)
 
 
 def _reads_as_a_name(place: _Place) -> bool:
