@@ -258,8 +258,9 @@ def test_whatever_is_said_and_proposed_only_listed_actions_act(life: Any) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @given(_lives)
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_in_thousands_of_lives_only_listed_actions_act(life: Any) -> None:
     message, note, replies, resumes, decisions = life
     asyncio.run(live(message, note, AnyAgent(list(replies), list(resumes)), decisions))

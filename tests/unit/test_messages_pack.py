@@ -46,6 +46,7 @@ def test_questions_and_small_talk_never_wait_and_orders_do(kind: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_message_of_the_pack(kind: str) -> None:
     lines = of_kind(kind)

@@ -21,7 +21,7 @@ __all__ = ["hint"]
 
 _SENTENCES: Final = re.compile(r"(?<=[.!?;])[\"')\]]*\s+")
 _CLAUSES: Final = re.compile(
-    r"(?:[,:](?!\d)|[()\[\]{}<>|\"*]|\s[-\u2013\u2014/]+\s)+|\s(?=(?:and|then|but|so(?! kind)|plus|also)\s)",
+    r"(?:[,:](?!\d)|[()\[\]{}<>|\"*]|\s[-\u2013\u2014/]+\s)+|\s(?=(?:and|then|but|so(?! (?:kind|good))|plus|also)\s)",
     re.IGNORECASE,
 )
 _TAG: Final = re.compile(
@@ -184,7 +184,7 @@ def _ordered(sentence: str, *, is_question: bool, any_question: bool) -> Iterato
             yield from _named(_timeless(bare.split()), capability=False)
             yield from () if any_question else _passive(bare)
         told = _SUBJECT.match(bare) is not None
-        asked = (asked or is_polite) and not _CLAUSED.search(clause)
+        asked = (asked or is_polite) and not _CLAUSED.search(polite)
 
 
 def _passive(clause: str) -> Iterator[ImpactClass]:
