@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -136,6 +138,26 @@ class Services:
     asyncapi: Callable[[], str] = asyncapi.document_text
 
 
+_CALLED: ContextVar[ApiWorld] = ContextVar("called")
+"""Whose API the functions are for the moment: they are the same for all, since to register them takes the time of many
+requests."""
+
+
+@cache
+def _functions() -> dict[str, tuple[list[str], RouteTemplate, Callable[[func.HttpRequest], Any]]]:
+    """By name: methods, path and what the host calls."""
+    app = func.FunctionApp()
+    app.register_functions(create_blueprint(lambda: _CALLED.get().api()))
+    found: dict[str, tuple[list[str], RouteTemplate, Callable[[func.HttpRequest], Any]]] = {}
+    for function in app.get_functions():
+        trigger = function.get_trigger()
+        assert trigger is not None
+        template = RouteTemplate.parse(f"api/{trigger.route}")  # type: ignore[attr-defined]
+        methods = [method.value for method in trigger.methods]  # type: ignore[attr-defined]
+        found[str(function.get_function_name())] = (methods, template, function.get_user_function())
+    return found
+
+
 @dataclass
 class ApiWorld:
     clock: ManualClock = field(default_factory=lambda: ManualClock(datetime(2026, 3, 1, 8, tzinfo=UTC)))
@@ -173,15 +195,7 @@ class ApiWorld:
             self.probes,
             monotonic=lambda: self.clock.now().timestamp(),
         )
-        app = func.FunctionApp()
-        app.register_functions(create_blueprint(lambda: self.api()))
-        self.functions = {}
-        for function in app.get_functions():
-            trigger = function.get_trigger()
-            assert trigger is not None
-            template = RouteTemplate.parse(f"api/{trigger.route}")  # type: ignore[attr-defined]
-            methods = [method.value for method in trigger.methods]  # type: ignore[attr-defined]
-            self.functions[function.get_function_name()] = (methods, template, function.get_user_function())
+        self.functions = _functions()
 
     async def _sleep(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -268,7 +282,11 @@ class ApiWorld:
                 route_params=params,
                 body=body,
             )
-            response = await function(request)
+            called = _CALLED.set(self)
+            try:
+                response = await function(request)
+            finally:
+                _CALLED.reset(called)
             headers_out = {**dict(response.headers), "Content-Type": response.mimetype}
             return Answer(response.status_code, headers_out, response.get_body())
         return Answer(404, {}, b"")
