@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.planted import delivery, domain, edges, endings, lanes, package, services, storage
+from tests.planted import broker, delivery, domain, edges, endings, lanes, package, services, storage
 from tests.planted.defect import Defect
 from tests.planted.planting import ROOT, Outcome, Planting, Tree
 
@@ -24,6 +24,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *edges.DEFECTS,
     *package.DEFECTS,
     *endings.DEFECTS,
+    *broker.DEFECTS,
 )
 EACH = pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 

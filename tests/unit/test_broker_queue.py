@@ -6,7 +6,7 @@ import itertools
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from mosaic_local.broker.content import Content
 from mosaic_local.broker.queue import DEAD_LETTERS, EXPIRED_REASON, MAX_DELIVERY_REASON, Message, Queue, Settings, State
@@ -77,6 +77,7 @@ def test_a_lock_ends_exactly_when_it_says() -> None:
     assert queue.receive(b"1", 0) is message
     assert message.locked_until == LOCK
     assert queue.renew(b"1", LOCK - 1) == 2 * LOCK - 1
+    assert message.locked_until == 2 * LOCK - 1
     assert queue.renew(b"1", 2 * LOCK - 1) is None
     assert message.count == 1
     assert not queue.complete(b"1", 2 * LOCK - 1)
@@ -343,5 +344,6 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.memory.rows == {message.id: row(queue, message) for queue, message in self._live()}
 
 
-QueueMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
-TestQueueMachine = QueueMachine.TestCase
+def test_any_order_of_operations_loses_and_doubles_nothing() -> None:
+    limits = settings(max_examples=150, stateful_step_count=60, deadline=None)
+    run_state_machine_as_test(QueueMachine, settings=limits)
