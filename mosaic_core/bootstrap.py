@@ -24,10 +24,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from mosaic_core import telemetry
-from mosaic_core.adapters.browsing import ServiceBusBrowser
 from mosaic_core.adapters.credentials import AppToken
 from mosaic_core.adapters.deadletters import ServiceBusDesk
 from mosaic_core.adapters.eventhubs import EventHubsPublisher
+from mosaic_core.adapters.host_settlement import HostSettler
 from mosaic_core.adapters.probes import (
     BlobsProbe,
     EventHubProbe,
@@ -36,8 +36,8 @@ from mosaic_core.adapters.probes import (
     SpansProbe,
     TablesProbe,
 )
+from mosaic_core.adapters.queue_peeking import ServiceBusBrowser
 from mosaic_core.adapters.servicebus import ServiceBusSender
-from mosaic_core.adapters.settlement import HostSettler
 from mosaic_core.adapters.tables import Observation, TableStores, ensure_tables, open_table_stores
 from mosaic_core.adapters.told import ToldApprovals, ToldSignals
 from mosaic_core.agents.runtime import offline_agent
@@ -53,22 +53,22 @@ from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.lanes.sweep import sweep_lane
 from mosaic_core.ports import ConversationAgent, Principal, Stores
 from mosaic_core.services.approvals_due import ApprovalsDue
+from mosaic_core.services.callers import MembershipService
 from mosaic_core.services.deliver import DeliveryService
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
-from mosaic_core.services.households.service import HouseholdService
+from mosaic_core.services.households.household_service import HouseholdService
 from mosaic_core.services.lanes_watch import LanesWatch
 from mosaic_core.services.limits import DeliveryLimits
-from mosaic_core.services.membership import MembershipService
 from mosaic_core.services.nightly import NightlySweep
 from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.pauses import Pauses
-from mosaic_core.services.quota import CommandQuota
+from mosaic_core.services.quota_buckets import CommandQuota
 from mosaic_core.services.read_models import ReadModels
 from mosaic_core.services.reconciler import Reconciler
-from mosaic_core.services.replay.service import ReplayService
+from mosaic_core.services.replay.replay_service import ReplayService
 from mosaic_core.services.retention import Ages, Retention
 from mosaic_core.services.waiting import Waiting
 from mosaic_core.services.worker import Worker

@@ -19,7 +19,6 @@ from typing import Final, Literal, Protocol
 
 from mosaic_core.domain.households import HouseholdKind, HouseholdRow
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
@@ -39,6 +38,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
 )
 from mosaic_core.domain.replay import Replay, ReplayClaim, ReplayItem
+from mosaic_core.domain.transactions import Answer, Transaction
 
 type ETag = str
 

@@ -12,8 +12,8 @@ from typing import Final
 from bench.results import Row, at_most, typical
 from mosaic_core.adapters.tables import open_table_stores
 from mosaic_core.config import Connection
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import KeyStatus
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger.anomalies import find_anomalies
 from mosaic_core.ports import Stores
 from mosaic_local.demo.doors import Doors

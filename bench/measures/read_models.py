@@ -21,8 +21,8 @@ from typing import Any, BinaryIO, Final
 
 from bench import requests
 from bench.results import Row, at_most
-from mosaic_core.adapters import rows
-from mosaic_core.adapters.rows import Row as TableRow
+from mosaic_core.adapters import record_rows
+from mosaic_core.adapters.record_rows import Row as TableRow
 from mosaic_core.adapters.tables import TableStores, ensure_tables, open_table_stores, writes
 from mosaic_core.adapters.tables.keys import encode, join
 from mosaic_core.adapters.tables.stores import (
@@ -42,9 +42,9 @@ from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, KeyStat
 from mosaic_core.domain.records import Approval, Command, Key, Run, Signal, Stage
 from mosaic_core.ports import ETag
 from mosaic_core.services.approval_pages import take
+from mosaic_core.services.operators.operator_service import OperatorService
+from mosaic_core.services.operators.review_queue import SignalFilter
 from mosaic_core.services.operators.runs import RunFilter
-from mosaic_core.services.operators.service import OperatorService
-from mosaic_core.services.operators.signals import SignalFilter
 from mosaic_core.services.read_models import ReadModels
 from mosaic_local import azurite
 from mosaic_local.state import Secrets
@@ -284,7 +284,7 @@ class _Rows:
         for partition, row_key in lists_of_command(run.household_id, run.queue, run.command_id, run.created_at):
             await self._service.insert(INDEX, partition, row_key, row)
         of_conversation = join("conversation", run.household_id, run.conversation_id or "")
-        place = join(rows.newest_first(run.created_at), run.queue, run.command_id)
+        place = join(record_rows.newest_first(run.created_at), run.queue, run.command_id)
         listed: TableRow = {"Queue": run.queue, "CommandId": run.command_id}
         await self._service.insert(INDEX, of_conversation, place, listed)
         if run.status == RunStatus.NEEDS_REVIEW:
@@ -292,11 +292,11 @@ class _Rows:
         if number < APPROVALS:
             await self._approvals.insert(_approval(run, self._now))
         if self._now - run.created_at < timedelta(days=self._kept_days):
-            command = rows.COMMAND.encode(_command(run))
+            command = record_rows.COMMAND.encode(_command(run))
             await self._service.insert(COMMANDS, encode(run.command_id), "command", command)
             await self._keys.insert(_key(run))
             stage = _stage(run)
-            await self._service.insert(STAGES, encode(run.run_id), "000001-001", rows.encode_stage(stage))
+            await self._service.insert(STAGES, encode(run.run_id), "000001-001", record_rows.encode_stage(stage))
 
 
 def _signal(run: Run) -> Signal:

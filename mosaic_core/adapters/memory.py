@@ -14,13 +14,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from mosaic_core.adapters import rows
-from mosaic_core.adapters.rows import Row
+from mosaic_core.adapters import record_rows
+from mosaic_core.adapters.record_rows import Row
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.households import EDITS, ERASED, HouseholdKind, HouseholdRow, is_about
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
@@ -40,6 +39,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
 )
 from mosaic_core.domain.replay import CHUNK, Replay, ReplayClaim, ReplayItem
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ports import (
     LISTED_AHEAD,
     AgedCommand,
@@ -186,20 +186,20 @@ class MemoryCommands(_Store):
         self.lists = _Table(clock)
 
     async def insert(self, command: Command) -> bool:
-        return self.table.insert((command.command_id,), rows.COMMAND.encode(command)) is not None
+        return self.table.insert((command.command_id,), record_rows.COMMAND.encode(command)) is not None
 
     async def read(self, command_id: str) -> Command | None:
         there = self.table.read((command_id,))
-        return rows.COMMAND.decode(there.row) if there else None
+        return record_rows.COMMAND.decode(there.row) if there else None
 
     async def index_conversation(
         self, household_id: str, conversation_id: str, created_at: datetime, queue: str, command_id: str
     ) -> None:
-        place = (household_id, conversation_id, rows.newest_first(created_at), queue, command_id)
+        place = (household_id, conversation_id, record_rows.newest_first(created_at), queue, command_id)
         self.index.insert(place, {})
 
     async def list_recorded(self, command: Command) -> None:
-        place = "!".join((rows.newest_first(command.recorded_at), command.queue, command.command_id))
+        place = "!".join((record_rows.newest_first(command.recorded_at), command.queue, command.command_id))
         row: Row = {"Queue": command.queue, "CommandId": command.command_id, "HouseholdId": command.household_id}
         self.lists.insert((place,), row)
 
@@ -212,7 +212,7 @@ class MemoryCommands(_Store):
         after: str = "",
         ahead: int = LISTED_AHEAD,
     ) -> AsyncIterator[ListedCommand]:
-        last = rows.not_before(since) if since is not None else None
+        last = record_rows.not_before(since) if since is not None else None
         for (place,), row in self.lists.under():
             if place <= after or (last is not None and place >= last) or row["Queue"] not in queues:
                 continue
@@ -242,35 +242,35 @@ class MemoryCommands(_Store):
 
 class MemoryKeys(_Store):
     async def insert(self, key: Key) -> ETag | None:
-        return self.table.insert((key.queue, key.command_id), rows.encode_key(key))
+        return self.table.insert((key.queue, key.command_id), record_rows.encode_key(key))
 
     async def read(self, queue: str, command_id: str) -> StoredKey | None:
         there = self.table.read((queue, command_id))
         if there is None:
             return None
         age = (self.clock.now() - there.stamped).total_seconds()
-        return StoredKey(rows.KEY.decode(there.row), there.etag, max(0.0, age))
+        return StoredKey(record_rows.KEY.decode(there.row), there.etag, max(0.0, age))
 
     async def update(self, key: Key, etag: ETag) -> ETag | None:
-        return self.table.update((key.queue, key.command_id), rows.encode_key(key), etag)
+        return self.table.update((key.queue, key.command_id), record_rows.encode_key(key), etag)
 
 
 class MemoryRuns(_Store):
     async def insert(self, run: Run) -> ETag | None:
-        return self.table.insert((run.run_id,), rows.encode_run(run))
+        return self.table.insert((run.run_id,), record_rows.encode_run(run))
 
     async def read(self, run_id: str) -> Stored[Run] | None:
         there = self.table.read((run_id,))
-        return Stored(rows.RUN.decode(there.row), there.etag) if there else None
+        return Stored(record_rows.RUN.decode(there.row), there.etag) if there else None
 
     async def update(self, run: Run, etag: ETag) -> ETag | None:
-        return self.table.update((run.run_id,), rows.encode_run(run), etag)
+        return self.table.update((run.run_id,), record_rows.encode_run(run), etag)
 
 
 class MemoryStages(_Store):
     async def insert_all(self, stages: Sequence[Stage]) -> bool:
-        rows.check_one_attempt(stages)
-        encoded = {(s.run_id, f"{s.attempt:06}", f"{s.order:03}"): rows.encode_stage(s) for s in stages}
+        record_rows.check_one_attempt(stages)
+        encoded = {(s.run_id, f"{s.attempt:06}", f"{s.order:03}"): record_rows.encode_stage(s) for s in stages}
         if any(self.table.read(key) for key in encoded):
             return False
         for key, row in encoded.items():
@@ -278,7 +278,7 @@ class MemoryStages(_Store):
         return True
 
     async def of_run(self, run_id: str) -> list[Stage]:
-        return [rows.STAGE.decode(row) for _, row in self.table.under(run_id)]
+        return [record_rows.STAGE.decode(row) for _, row in self.table.under(run_id)]
 
 
 class MemorySignals(_Store):
@@ -287,22 +287,22 @@ class MemorySignals(_Store):
         self.findings = _Table(clock)
 
     async def insert(self, signal: Signal) -> ETag | None:
-        return self.table.insert((signal.signal_id,), rows.SIGNAL.encode(signal))
+        return self.table.insert((signal.signal_id,), record_rows.SIGNAL.encode(signal))
 
     async def read(self, signal_id: str) -> Stored[Signal] | None:
         there = self.table.read((signal_id,))
-        return Stored(rows.SIGNAL.decode(there.row), there.etag) if there else None
+        return Stored(record_rows.SIGNAL.decode(there.row), there.etag) if there else None
 
     async def update(self, signal: Signal, etag: ETag) -> ETag | None:
-        return self.table.update((signal.signal_id,), rows.SIGNAL.encode(signal), etag)
+        return self.table.update((signal.signal_id,), record_rows.SIGNAL.encode(signal), etag)
 
     async def of_run(self, run_id: str) -> list[Signal]:
-        found = [rows.SIGNAL.decode(row) for _, row in self.table.under()]
+        found = [record_rows.SIGNAL.decode(row) for _, row in self.table.under()]
         return sorted((s for s in found if s.run_id == run_id), key=lambda s: (s.raised_at, s.signal_id))
 
     async def about(self, told: str) -> list[Signal]:
-        found = [rows.SIGNAL.decode(row) for _, row in self.table.under()]
-        named = (s for s in found if ids.clean(told) in rows.told_of(s))
+        found = [record_rows.SIGNAL.decode(row) for _, row in self.table.under()]
+        named = (s for s in found if ids.clean(told) in record_rows.told_of(s))
         return sorted(named, key=lambda s: (s.raised_at, s.signal_id))
 
     async def listed(
@@ -317,9 +317,9 @@ class MemorySignals(_Store):
         after: str = "",
         ahead: int = LISTED_AHEAD,
     ) -> AsyncIterator[ListedSignal]:
-        found = [rows.SIGNAL.decode(row) for _, row in self.table.under()]
+        found = [record_rows.SIGNAL.decode(row) for _, row in self.table.under()]
         of_queues = [s for s in found if s.queue in queues]
-        placed = {f"{rows.newest_first(s.raised_at)}!{s.signal_id}": s for s in of_queues}
+        placed = {f"{record_rows.newest_first(s.raised_at)}!{s.signal_id}": s for s in of_queues}
         for place, signal in sorted(placed.items()):
             if place <= after or (since is not None and signal.raised_at < since) or (open_only and signal.is_resolved):
                 continue
@@ -339,11 +339,11 @@ class MemorySignals(_Store):
     async def index_finding(
         self, household_id: str, signal_id: str, *, day: date, transaction_ids: Sequence[str]
     ) -> None:
-        key = household_id, rows.newest_day_first(day), signal_id
-        self.findings.insert(key, rows.encode_finding(signal_id, transaction_ids))
+        key = household_id, record_rows.newest_day_first(day), signal_id
+        self.findings.insert(key, record_rows.encode_finding(signal_id, transaction_ids))
 
     async def listed_findings(self, household_id: str) -> dict[str, frozenset[str]]:
-        return rows.listed_with(row for _, row in self.findings.under(household_id))
+        return record_rows.listed_with(row for _, row in self.findings.under(household_id))
 
     def unlist_finding(self, household_id: str, signal_id: str) -> None:
         for key, _ in self.findings.under(household_id):
@@ -352,12 +352,12 @@ class MemorySignals(_Store):
 
     async def open_findings(self, household_id: str) -> list[OpenFinding]:
         newest: dict[str, Row] = {}
-        for _, row in list(self.findings.under(household_id))[: rows.FINDINGS_READ]:
+        for _, row in list(self.findings.under(household_id))[: record_rows.FINDINGS_READ]:
             newest.setdefault(str(row["SignalId"]), row)
         found = []
-        for signal_id, row in list(newest.items())[: rows.FINDINGS_LISTED]:
+        for signal_id, row in list(newest.items())[: record_rows.FINDINGS_LISTED]:
             stored = await self.read(signal_id)
-            found.append(rows.open_finding(stored.value if stored else None, row, household_id))
+            found.append(record_rows.open_finding(stored.value if stored else None, row, household_id))
         return [finding for finding in found if finding is not None]
 
 
@@ -368,9 +368,9 @@ class MemoryLedger(_Store):
         inserted: list[str] = []
         standing: dict[str, StandingRow] = {}
         conflicts: list[str] = []
-        batch, own_conflicts = rows.one_of_each(transactions)
+        batch, own_conflicts = record_rows.one_of_each(transactions)
         for transaction in batch:
-            row = rows.encode_transaction(
+            row = record_rows.encode_transaction(
                 transaction, run_id=run_id, batch_id=batch_id, recorded_at=self.clock.now().astimezone(UTC)
             )
             key = (household_id, transaction.transaction_id)
@@ -379,14 +379,14 @@ class MemoryLedger(_Store):
                 self.table.insert(key, row)
                 inserted.append(transaction.transaction_id)
             elif there.row["ContentHash"] == row["ContentHash"]:
-                standing[transaction.transaction_id] = rows.standing(transaction, there.row)
+                standing[transaction.transaction_id] = record_rows.standing(transaction, there.row)
             else:
                 conflicts.append(transaction.transaction_id)
-        return rows.ledger_write(inserted, conflicts + own_conflicts, standing)
+        return record_rows.ledger_write(inserted, conflicts + own_conflicts, standing)
 
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
-        found = [rows.TRANSACTION.decode(row) for _, row in self.table.under(household_id)]
-        return sorted((t for t in found if first <= t.posted_on <= last), key=rows.ledger_order)
+        found = [record_rows.TRANSACTION.decode(row) for _, row in self.table.under(household_id)]
+        return sorted((t for t in found if first <= t.posted_on <= last), key=record_rows.ledger_order)
 
 
 class MemoryApprovals(_Store):
@@ -398,27 +398,31 @@ class MemoryApprovals(_Store):
     async def insert(self, approval: Approval) -> ETag | None:
         if approval.status == ApprovalStatus.PENDING:
             self._pended.add((approval.household_id, approval.approval_id))
-        self._list_due(rows.first_due(approval))
-        return self.table.insert((approval.household_id, approval.approval_id), rows.APPROVAL.encode(approval))
+        self._list_due(record_rows.first_due(approval))
+        return self.table.insert((approval.household_id, approval.approval_id), record_rows.APPROVAL.encode(approval))
 
     async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None:
         there = self.table.read((household_id, approval_id))
-        return Stored(rows.APPROVAL.decode(there.row), there.etag) if there else None
+        return Stored(record_rows.APPROVAL.decode(there.row), there.etag) if there else None
 
     async def update(self, approval: Approval, etag: ETag) -> ETag | None:
-        return self.table.update((approval.household_id, approval.approval_id), rows.APPROVAL.encode(approval), etag)
+        return self.table.update(
+            (approval.household_id, approval.approval_id), record_rows.APPROVAL.encode(approval), etag
+        )
 
     async def of_household(self, household_id: str, status: ApprovalStatus | None) -> list[Approval]:
         listed = [row for _, row in self.table.under(household_id)]
         if status == ApprovalStatus.PENDING:
-            return rows.newest_approvals(rows.APPROVAL.decode(row) for row in listed if row["Status"] == status)
-        found = map(rows.APPROVAL.decode, listed)
-        return [a for a in rows.newest_approvals(found) if status in (None, a.status)]
+            return record_rows.newest_approvals(
+                record_rows.APPROVAL.decode(row) for row in listed if row["Status"] == status
+            )
+        found = map(record_rows.APPROVAL.decode, listed)
+        return [a for a in record_rows.newest_approvals(found) if status in (None, a.status)]
 
     async def listed(self, household_id: str, *, pending: bool, after: str = "") -> AsyncIterator[ListedApproval]:
-        found = [rows.APPROVAL.decode(row) for _, row in self.table.under(household_id)]
-        for one in sorted(found, key=lambda a: (rows.newest_first(a.created_at), a.approval_id)):
-            place = f"{rows.newest_first(one.created_at)}!{one.approval_id}"
+        found = [record_rows.APPROVAL.decode(row) for _, row in self.table.under(household_id)]
+        for one in sorted(found, key=lambda a: (record_rows.newest_first(a.created_at), a.approval_id)):
+            place = f"{record_rows.newest_first(one.created_at)}!{one.approval_id}"
             waits = one.settled_at is None and (household_id, one.approval_id) in self._pended
             if place > after and (waits or not pending):
                 yield ListedApproval(approval_id=one.approval_id, created_at=one.created_at, place=place)
@@ -427,9 +431,9 @@ class MemoryApprovals(_Store):
         found: list[DueApproval] = []
         share: dict[str, int] = {}
         for key, row in self.due_list.under():
-            due = rows.decode_due(row)
+            due = record_rows.decode_due(row)
             share[key[0]] = share.get(key[0], 0) + (due.due_at < before)
-            if due.due_at < before and share[key[0]] <= rows.DUE_SHARE and len(found) < limit:
+            if due.due_at < before and share[key[0]] <= record_rows.DUE_SHARE and len(found) < limit:
                 found.append(due)
         return found
 
@@ -444,26 +448,26 @@ class MemoryApprovals(_Store):
         return False
 
     def _list_due(self, due: DueApproval) -> None:
-        self.due_list.insert(_due_key(due), rows.encode_due(due))
+        self.due_list.insert(_due_key(due), record_rows.encode_due(due))
 
 
 def _due_key(due: DueApproval) -> RowKey:
-    return (rows.due_group(due), *rows.due_place(due))
+    return (record_rows.due_group(due), *record_rows.due_place(due))
 
 
 class MemoryDecisions(_Store):
     async def insert(self, decision: Decision) -> bool:
         key = (decision.run_id, decision.decision_id)
-        return self.table.insert(key, rows.DECISION.encode(decision)) is not None
+        return self.table.insert(key, record_rows.DECISION.encode(decision)) is not None
 
     async def of_run(self, run_id: str) -> list[Decision]:
-        found = [rows.DECISION.decode(row) for _, row in self.table.under(run_id)]
+        found = [record_rows.DECISION.decode(row) for _, row in self.table.under(run_id)]
         return sorted(found, key=lambda d: (d.decided_at, d.decision_id))
 
 
 class MemoryHouseholds(_Store):
     async def mark_active(self, household_id: str, day: date) -> None:
-        self.table.insert(("active", rows.month(day), household_id), {})
+        self.table.insert(("active", record_rows.month(day), household_id), {})
 
     async def active(self, month: str, after: str = "") -> AsyncIterator[str]:
         for key, _ in self.table.under("active", month):
@@ -472,16 +476,16 @@ class MemoryHouseholds(_Store):
 
     async def sweep_progress(self) -> Stored[SweepProgress] | None:
         there = self.table.read(("sweep",))
-        return Stored(rows.SWEEP_PROGRESS.decode(there.row), there.etag) if there else None
+        return Stored(record_rows.SWEEP_PROGRESS.decode(there.row), there.etag) if there else None
 
     async def save_sweep_progress(self, progress: SweepProgress, etag: ETag | None) -> ETag | None:
-        row = rows.SWEEP_PROGRESS.encode(progress)
+        row = record_rows.SWEEP_PROGRESS.encode(progress)
         return self.table.insert(("sweep",), row) if etag is None else self.table.update(("sweep",), row, etag)
 
 
 class MemoryOutbox(_Store):
     async def insert(self, entry: OutboxEntry) -> ETag | None:
-        return self.table.insert(_outbox_key(entry), rows.OUTBOX_ENTRY.encode(entry))
+        return self.table.insert(_outbox_key(entry), record_rows.OUTBOX_ENTRY.encode(entry))
 
     async def remove(self, entry: OutboxEntry, etag: ETag) -> bool:
         return self.table.delete(_outbox_key(entry), etag)
@@ -491,8 +495,10 @@ class MemoryOutbox(_Store):
             yield shard
 
     async def due(self, shard: str, now: datetime, limit: int) -> list[Stored[OutboxEntry]]:
-        there = [self.table.read(key) for key, _ in self.table.under(shard) if key[1] <= rows.oldest_first(now)]
-        return [Stored(rows.OUTBOX_ENTRY.decode(kept.row), kept.etag) for kept in there[:limit] if kept is not None]
+        there = [self.table.read(key) for key, _ in self.table.under(shard) if key[1] <= record_rows.oldest_first(now)]
+        return [
+            Stored(record_rows.OUTBOX_ENTRY.decode(kept.row), kept.etag) for kept in there[:limit] if kept is not None
+        ]
 
     async def lists(self, queue: str, command_id: str) -> bool:
         shard = f"{queue} {ids.outbox_shard(command_id)}"
@@ -501,7 +507,7 @@ class MemoryOutbox(_Store):
 
 def _outbox_key(entry: OutboxEntry) -> RowKey:
     shard = f"{entry.queue} {ids.outbox_shard(entry.command_id)}"
-    return shard, rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id
+    return shard, record_rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id
 
 
 class MemoryCursors(_Store):
@@ -517,10 +523,10 @@ class MemoryCursors(_Store):
 class MemoryPauses(_Store):
     async def read(self, lane: Lane) -> Stored[LanePause] | None:
         there = self.table.read((lane,))
-        return Stored(rows.LANE_PAUSE.decode(there.row), there.etag) if there else None
+        return Stored(record_rows.LANE_PAUSE.decode(there.row), there.etag) if there else None
 
     async def save(self, pause: LanePause, etag: ETag | None) -> ETag | None:
-        row = rows.LANE_PAUSE.encode(pause)
+        row = record_rows.LANE_PAUSE.encode(pause)
         return self.table.insert((pause.lane,), row) if etag is None else self.table.update((pause.lane,), row, etag)
 
 
@@ -529,28 +535,28 @@ class MemoryQuotas(_Store):
         there = self.table.read((household_id,))
         if there is None:
             return None
-        value = rows.decode_allowance(there.row, written_at=there.stamped)
+        value = record_rows.decode_allowance(there.row, written_at=there.stamped)
         return StoredAllowance(value, there.etag, self.clock.now().astimezone(UTC))
 
     async def insert(self, allowance: Allowance) -> ETag | None:
-        return self.table.insert((allowance.household_id,), rows.ALLOWANCE.encode(allowance))
+        return self.table.insert((allowance.household_id,), record_rows.ALLOWANCE.encode(allowance))
 
     async def update(self, allowance: Allowance, etag: ETag) -> ETag | None:
-        return self.table.update((allowance.household_id,), rows.ALLOWANCE.encode(allowance), etag)
+        return self.table.update((allowance.household_id,), record_rows.ALLOWANCE.encode(allowance), etag)
 
 
 class MemoryReplays(_Store):
     async def insert(self, replay: Replay) -> ETag | None:
-        place = "!".join((rows.newest_first(replay.created_at), replay.replay_id))
+        place = "!".join((record_rows.newest_first(replay.created_at), replay.replay_id))
         self.table.insert(("list", place), {"ReplayId": replay.replay_id})
-        return self.table.insert(("replay", replay.replay_id), rows.REPLAY.encode(replay))
+        return self.table.insert(("replay", replay.replay_id), record_rows.REPLAY.encode(replay))
 
     async def read(self, replay_id: str) -> Stored[Replay] | None:
         there = self.table.read(("replay", replay_id))
-        return Stored(rows.REPLAY.decode(there.row), there.etag) if there else None
+        return Stored(record_rows.REPLAY.decode(there.row), there.etag) if there else None
 
     async def update(self, replay: Replay, etag: ETag) -> ETag | None:
-        return self.table.update(("replay", replay.replay_id), rows.REPLAY.encode(replay), etag)
+        return self.table.update(("replay", replay.replay_id), record_rows.REPLAY.encode(replay), etag)
 
     async def listed(self, *, after: str = "") -> AsyncIterator[ListedReplay]:
         for (_, place), row in self.table.under("list"):
@@ -559,38 +565,38 @@ class MemoryReplays(_Store):
 
     async def save_items(self, replay_id: str, items: Sequence[ReplayItem]) -> None:
         for first in range(0, len(items), CHUNK):
-            row = rows.encode_items(items[first : first + CHUNK])
+            row = record_rows.encode_items(items[first : first + CHUNK])
             self.table.insert(("items", replay_id, f"{first // CHUNK:06}"), row)
 
     async def items(self, replay_id: str, first: int, count: int) -> list[ReplayItem]:
-        kept = [rows.decode_items(row) for _, row in self.table.under("items", replay_id)]
+        kept = [record_rows.decode_items(row) for _, row in self.table.under("items", replay_id)]
         return [item for items in kept for item in items][first : first + count]
 
     async def claim(self, claim: ReplayClaim) -> bool:
         key = ("claim", claim.queue, claim.command_id, f"{claim.generation:06}")
-        return self.table.insert(key, rows.REPLAY_CLAIM.encode(claim)) is not None
+        return self.table.insert(key, record_rows.REPLAY_CLAIM.encode(claim)) is not None
 
     async def claims(self, queue: str, command_id: str) -> list[ReplayClaim]:
-        return [rows.REPLAY_CLAIM.decode(row) for _, row in self.table.under("claim", queue, command_id)]
+        return [record_rows.REPLAY_CLAIM.decode(row) for _, row in self.table.under("claim", queue, command_id)]
 
 
 class MemoryMembers(_Store):
     async def of_subject(self, subject: str) -> list[Membership]:
-        return [rows.MEMBERSHIP.decode(row) for _, row in self.table.under(subject)]
+        return [record_rows.MEMBERSHIP.decode(row) for _, row in self.table.under(subject)]
 
     async def insert(self, membership: Membership) -> bool:
-        return self.table.insert(_member_key(membership), rows.MEMBERSHIP.encode(membership)) is not None
+        return self.table.insert(_member_key(membership), record_rows.MEMBERSHIP.encode(membership)) is not None
 
     async def of_household(self, household_id: str) -> list[Membership]:
-        found = [rows.MEMBERSHIP.decode(row) for _, row in self.table.under()]
+        found = [record_rows.MEMBERSHIP.decode(row) for _, row in self.table.under()]
         return [membership for membership in found if membership.household_id == household_id]
 
     async def read(self, subject: str, household_user_id: str) -> Stored[Membership] | None:
         there = self.table.read((subject, household_user_id))
-        return Stored(rows.MEMBERSHIP.decode(there.row), there.etag) if there else None
+        return Stored(record_rows.MEMBERSHIP.decode(there.row), there.etag) if there else None
 
     async def update(self, membership: Membership, etag: ETag) -> ETag | None:
-        return self.table.update(_member_key(membership), rows.MEMBERSHIP.encode(membership), etag)
+        return self.table.update(_member_key(membership), record_rows.MEMBERSHIP.encode(membership), etag)
 
 
 def _member_key(membership: Membership) -> RowKey:
@@ -599,14 +605,14 @@ def _member_key(membership: Membership) -> RowKey:
 
 class MemoryConversations(_Store):
     async def insert(self, conversation: Conversation) -> ETag | None:
-        return self.table.insert(_conversation_key(conversation), rows.encode_conversation(conversation))
+        return self.table.insert(_conversation_key(conversation), record_rows.encode_conversation(conversation))
 
     async def read(self, household_id: str, conversation_id: str) -> Stored[Conversation] | None:
         there = self.table.read((household_id, conversation_id))
-        return Stored(rows.decode_conversation(there.row), there.etag) if there else None
+        return Stored(record_rows.decode_conversation(there.row), there.etag) if there else None
 
     async def update(self, conversation: Conversation, etag: ETag) -> ETag | None:
-        return self.table.update(_conversation_key(conversation), rows.encode_conversation(conversation), etag)
+        return self.table.update(_conversation_key(conversation), record_rows.encode_conversation(conversation), etag)
 
 
 def _conversation_key(conversation: Conversation) -> RowKey:
@@ -615,17 +621,17 @@ def _conversation_key(conversation: Conversation) -> RowKey:
 
 class MemoryAnnotations(_Store):
     async def insert(self, annotation: Annotation) -> ETag | None:
-        return self.table.insert(_annotation_key(annotation), rows.ANNOTATION.encode(annotation))
+        return self.table.insert(_annotation_key(annotation), record_rows.ANNOTATION.encode(annotation))
 
     async def read(self, household_id: str, kind: str, subject: str) -> Stored[Annotation] | None:
         there = self.table.read((household_id, kind, subject))
-        return Stored(rows.ANNOTATION.decode(there.row), there.etag) if there else None
+        return Stored(record_rows.ANNOTATION.decode(there.row), there.etag) if there else None
 
     async def update(self, annotation: Annotation, etag: ETag) -> ETag | None:
-        return self.table.update(_annotation_key(annotation), rows.ANNOTATION.encode(annotation), etag)
+        return self.table.update(_annotation_key(annotation), record_rows.ANNOTATION.encode(annotation), etag)
 
     async def of_household(self, household_id: str, kind: str) -> list[Annotation]:
-        return [rows.ANNOTATION.decode(row) for _, row in self.table.under(household_id, kind)]
+        return [record_rows.ANNOTATION.decode(row) for _, row in self.table.under(household_id, kind)]
 
 
 def _annotation_key(annotation: Annotation) -> RowKey:
@@ -670,18 +676,20 @@ class MemoryAged:
                 key.finalized_at is not None and key.finalized_at < before and key.expires_at < self._keys.clock.now()
             )
 
-        return _walk(self._keys.table, rows.KEY.decode, is_old, cursor, limit)
+        return _walk(self._keys.table, record_rows.KEY.decode, is_old, cursor, limit)
 
     async def commands(self, before: datetime, cursor: str, limit: int) -> Page[AgedCommand]:
-        return _walk(self._commands.table, rows.decode_aged_command, lambda c: c.recorded_at < before, cursor, limit)
+        return _walk(
+            self._commands.table, record_rows.decode_aged_command, lambda c: c.recorded_at < before, cursor, limit
+        )
 
     async def signals(self, before: datetime, cursor: str, limit: int) -> Page[Signal]:
-        return _walk(self._signals.table, rows.SIGNAL.decode, lambda s: s.raised_at < before, cursor, limit)
+        return _walk(self._signals.table, record_rows.SIGNAL.decode, lambda s: s.raised_at < before, cursor, limit)
 
     async def conversations(self, before: datetime, cursor: str, limit: int) -> Page[Conversation]:
         return _walk(
             self._conversations.table,
-            rows.decode_bare_conversation,
+            record_rows.decode_bare_conversation,
             lambda c: c.last_modified_at < before,
             cursor,
             limit,
@@ -700,7 +708,7 @@ class MemoryAged:
                 continue
             if len(walked) == limit:
                 return Page(walked, after)
-            after, at = place, rows.time_of(place)
+            after, at = place, record_rows.time_of(place)
             walked.append(
                 Stored(
                     AgedListing(partition="", row_key=place, command_id=str(kept.row["CommandId"]), at=at), kept.etag
@@ -723,7 +731,7 @@ class MemoryAged:
         return self._runs.table.delete((run.run_id,), etag)
 
     async def remove_command(self, command: AgedCommand, etag: ETag) -> bool:
-        place = rows.newest_first(command.recorded_at), command.queue, command.command_id
+        place = record_rows.newest_first(command.recorded_at), command.queue, command.command_id
         self._commands.index.delete((command.household_id, command.conversation_id, *place))
         for key, _ in self._replays.table.under("claim", command.queue, command.command_id):
             self._replays.table.delete(key)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Final
 
 from mosaic_core.computing import compute
-from mosaic_core.domain.ledger import Answer, Transaction
+from mosaic_core.domain.transactions import Answer, Transaction
 from mosaic_core.ports import AgentReply, AgentTurn
 
 OFFLINE_VERSION: Final = "offline-rules/3"
@@ -34,9 +34,9 @@ class OfflineAgent:
 
     async def respond(self, turn: AgentTurn) -> AgentReply:
         def work() -> AgentReply:
-            from mosaic_core.agents.offline import conversation
+            from mosaic_core.agents.offline import one_message
 
-            return conversation.respond(turn)
+            return one_message.respond(turn)
 
         return await compute(work)
 
@@ -44,9 +44,9 @@ class OfflineAgent:
         """A session that an agent configured before has left is not gone on with; the answer says so."""
 
         def work() -> Answer | None:
-            from mosaic_core.agents.offline import conversation
+            from mosaic_core.agents.offline import one_message
 
-            return conversation.resume(state, results)
+            return one_message.resume(state, results)
 
         said = await compute(work)
         return AgentReply(answer=said or _NOT_OURS)

@@ -5,7 +5,7 @@
 identity (`ServiceBusConnection__fullyQualifiedNamespace`, optionally `__clientId` of a user-assigned identity).
 """
 
-from mosaic_core.config.agent import AgentSettings
+from mosaic_core.config.agent_settings import AgentSettings
 from mosaic_core.config.build import VERSION, Build
 from mosaic_core.config.connections import Connection
 from mosaic_core.config.platform import FORBIDDEN_ON_FLEX, REFUSED_AT_START

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from mosaic_core.config import agent, table
-from mosaic_core.config.agent import AgentSettings
+from mosaic_core.config import agent_settings, table
+from mosaic_core.config.agent_settings import AgentSettings
 from mosaic_core.config.connections import Connection, messaging, storage
 from mosaic_core.config.host_json import faults_of, function_timeout
 from mosaic_core.config.kinds import TRUE, Span, timespan
@@ -129,7 +129,7 @@ class Settings:
             producers=frozenset({Lane.INGESTION} if env.value(table.PRODUCERS_INGESTION) else ()),
             drill_enabled=_drill(env),
             create_tables=env.value(table.CREATE_TABLES),
-            agent=agent.read(env),
+            agent=agent_settings.read(env),
             console=_console(env),
             spans_wanted=bool(env.text(table.INSIGHTS.name) or env.text(table.SITE_NAME.name)),
             spans_fault=_spans(env),

@@ -24,7 +24,7 @@ from mosaic_core.config.kinds import (
     Waits,
     Whole,
 )
-from mosaic_core.domain import lanes, ledger, quota
+from mosaic_core.domain import lanes, quota, transactions
 from mosaic_core.domain.lanes import RULES, Lane
 
 QUEUE_TTL_SECONDS: Final = 14 * 86_400
@@ -493,7 +493,7 @@ REQUIRE_OTHER_PERSON: Final = Setting(
 CATEGORY_CONFIDENCE: Final = Setting(
     "Review__CategoryConfidence",
     Fraction(),
-    ledger.REVIEW_BELOW,
+    transactions.REVIEW_BELOW,
     "below this confidence a category goes to a person",
 )
 AGENT_PROVIDER: Final = Setting(

@@ -66,14 +66,14 @@ class InProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
+class Takeable:
     """Nobody owns it: ``taken`` is the key as I take it over (If-Match). Where its `Key.solo` is set the attempt has to
     run by itself in its process."""
 
     taken: Key
 
 
-type KeyVerdict = HashMismatch | AlreadyCompleted | AlreadyRejected | InProgress | Free
+type KeyVerdict = HashMismatch | AlreadyCompleted | AlreadyRejected | InProgress | Takeable
 
 
 def judge_key(
@@ -101,7 +101,7 @@ def judge_key(
         return InProgress(now + timedelta(seconds=lease_left), "in_progress")
     if key.next_attempt_at is not None and key.next_attempt_at > now + DUE_SLACK:
         return InProgress(key.next_attempt_at, "not_yet_due")
-    return Free(take_over(key, owner_token, sequence_number, lease_seconds, storage_ended=storage_ended))
+    return Takeable(take_over(key, owner_token, sequence_number, lease_seconds, storage_ended=storage_ended))
 
 
 def _check_sane(key: Key, lease_left: float, now: datetime) -> None:

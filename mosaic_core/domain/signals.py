@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from mosaic_core.domain import ids, lifecycle
-from mosaic_core.domain.ledger import FindingKind
 from mosaic_core.domain.lifecycle import AttemptOutcome, Severity, SignalState
 from mosaic_core.domain.records import Run, Signal
+from mosaic_core.domain.transactions import FindingKind
 
 COMMAND_FAILED: Final = "worker_command_failed"
 COMMAND_REJECTED: Final = "command_rejected"

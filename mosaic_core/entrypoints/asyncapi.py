@@ -33,7 +33,7 @@ from mosaic_core.domain.envelope import (
 from mosaic_core.domain.ids import normalise_guid
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
 from mosaic_core.domain.lifecycle import RunStatus, Severity
-from mosaic_core.entrypoints.http import rules
+from mosaic_core.entrypoints.http import schema_rules
 
 type Document = dict[str, Any]
 
@@ -51,18 +51,18 @@ RULES_OF_ALL: Final = (
     "API has recorded it, or where a listed source sends an ingestion past it."
 )
 
-TIME: Final[rules.Schema] = {
-    **rules.TIME,
+TIME: Final[schema_rules.Schema] = {
+    **schema_rules.TIME,
     # on the first and the last day a zone may lead out of the years
-    "pattern": rules.TIME["pattern"].replace("^", "^(?!(?:1970-01-01|9998-12-31)[^Zz]*$)", 1),
+    "pattern": schema_rules.TIME["pattern"].replace("^", "^(?!(?:1970-01-01|9998-12-31)[^Zz]*$)", 1),
 }
 
-_OF_VALIDATORS: Final[dict[Any, rules.Schema]] = {
-    normalise_guid: rules.GUID,
-    _no_control: rules.NO_CONTROL,
+_OF_VALIDATORS: Final[dict[Any, schema_rules.Schema]] = {
+    normalise_guid: schema_rules.GUID,
+    _no_control: schema_rules.NO_CONTROL,
     _utc: TIME,
-    _within_days: rules.DAY,
-    _batch_id: rules.BATCH_ID,
+    _within_days: schema_rules.DAY,
+    _batch_id: schema_rules.BATCH_ID,
     _currency: {"type": "string", "enum": sorted(CURRENCIES), "description": "An ISO 4217 code."},
 }
 
@@ -123,7 +123,7 @@ def _say_what_ingestions_are(definitions: Document) -> None:
     batch = definitions["IngestionCompleted"]
     there = {"transactions": {"type": "array"}, "transactionsBlob": {"type": "string"}}
     batch["oneOf"] = [{"required": [name], "properties": {name: kind}} for name, kind in there.items()]
-    definitions["Amount"] = rules.AMOUNT
+    definitions["Amount"] = schema_rules.AMOUNT
 
 
 # -------------------------------------------------------------------------------------------------------------- events

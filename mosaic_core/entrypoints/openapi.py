@@ -18,11 +18,11 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from mosaic_core.config import VERSION
 from mosaic_core.domain.envelope import MAX_DEPTH, MAX_NUMBER_CHARACTERS, _no_control
 from mosaic_core.entrypoints.examples import example
-from mosaic_core.entrypoints.http import idempotency, rules
+from mosaic_core.entrypoints.http import idempotency, schema_rules
 from mosaic_core.entrypoints.http.answers import CODES, PROBLEM_JSON, PROBLEM_TYPES
 from mosaic_core.entrypoints.http.bodies import ErrorAnswer, ErrorDetail, Problem, ProblemDetails, _printable
 from mosaic_core.entrypoints.http.call import QUOTA, Access, Route
-from mosaic_core.entrypoints.http.requests import (
+from mosaic_core.entrypoints.http.request_parts import (
     JSON,
     JSON_LINES,
     MAX_BATCH_BYTES,
@@ -30,7 +30,7 @@ from mosaic_core.entrypoints.http.requests import (
     MAX_LINE_BYTES,
 )
 from mosaic_core.entrypoints.http.routes import ROUTES
-from mosaic_core.services.membership import CHOICE_HEADER
+from mosaic_core.services.callers import CHOICE_HEADER
 
 type Document = dict[str, Any]
 type Mode = Literal["validation", "serialization"]
@@ -38,7 +38,7 @@ type Mode = Literal["validation", "serialization"]
 _REFERENCE: Final = "#/components/schemas/{model}"
 
 
-_OF_VALIDATORS: Final = {_no_control: rules.NO_CONTROL, _printable: rules.PRINTABLE}
+_OF_VALIDATORS: Final = {_no_control: schema_rules.NO_CONTROL, _printable: schema_rules.PRINTABLE}
 
 _RULES_OF_ALL: Final = (
     "Texts are trimmed (Unicode's white space); lengths, patterns and choices are of what remains, and a day or a time "
@@ -197,7 +197,7 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
 
 def _parameters(route: Route) -> Iterator[Document]:
     for name in re.findall(r"{(\w+)}", route.path):
-        schema = {"id": rules.ID, "lane": rules.LANE}.get(name, rules.GUID)
+        schema = {"id": schema_rules.ID, "lane": schema_rules.LANE}.get(name, schema_rules.GUID)
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     for parameter in route.query:
         yield {
@@ -222,7 +222,7 @@ def _parameters(route: Route) -> Iterator[Document]:
             "name": idempotency.HEADER,
             "in": "header",
             "description": idempotency.DESCRIPTION,
-            "schema": rules.IDEMPOTENCY_KEY,
+            "schema": schema_rules.IDEMPOTENCY_KEY,
         }
     if route.tagged:
         yield {
@@ -236,7 +236,7 @@ def _parameters(route: Route) -> Iterator[Document]:
             "name": CHOICE_HEADER,
             "in": "header",
             "description": "Which membership, where the caller has several. Another value is 401, or 403.",
-            "schema": rules.GUID,
+            "schema": schema_rules.GUID,
         }
 
 

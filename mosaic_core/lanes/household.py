@@ -8,7 +8,7 @@ from datetime import date
 from typing import Final
 
 from mosaic_core.concurrency import together
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ports import Stores
 
 CATEGORY: Final = "category"

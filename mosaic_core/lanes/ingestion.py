@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from mosaic_core.computing import INLINE_BYTES, compute, compute_over, unless_stopped
 from mosaic_core.domain.envelope import IngestionCompleted, TransactionLine, explain, parse_json
 from mosaic_core.domain.errors import InvalidJsonError, LaneError
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes.context import LaneContext, LaneResult, StageDraft, needs_review, succeeded
 from mosaic_core.lanes.household import categories_chosen, corrected, learned_categories
 from mosaic_core.ledger.categories.categorise import REVIEW_THRESHOLD, HouseholdContext, categorise

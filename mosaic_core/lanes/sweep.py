@@ -14,9 +14,9 @@ from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import NightlyAnomalySweep
 from mosaic_core.domain.errors import LaneError
-from mosaic_core.domain.ledger import Finding
 from mosaic_core.domain.lifecycle import Severity
 from mosaic_core.domain.records import Signal
+from mosaic_core.domain.transactions import Finding
 from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
 from mosaic_core.lanes.household import ledger_up_to
 from mosaic_core.ledger.anomalies import find_anomalies, finding_key

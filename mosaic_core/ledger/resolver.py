@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mosaic_core.computing import unless_stopped
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger.descriptors import clean_descriptor, merchant_words
 from mosaic_core.ledger.knowledge import trade_words
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from mosaic_core.computing import unless_stopped
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger.categories.categorise import categorise
 from mosaic_core.ledger.descriptors import clean_descriptor
 from mosaic_core.ledger.resolver import Identity, resolve

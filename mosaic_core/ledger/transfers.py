@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from mosaic_core.computing import unless_stopped
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 
 TRANSFERS: Final = frozenset({"TRANSFER_IN", "TRANSFER_OUT"})
 WITHIN_DAYS: Final = 3

@@ -41,9 +41,9 @@ from mosaic_core.domain.policy import hint
 from mosaic_core.domain.records import Command, Key, OutboxEntry
 from mosaic_core.ports import Clock, CommandSender, EventPublisher, Stored, Stores
 from mosaic_core.services.batch import Batch
+from mosaic_core.services.callers import Caller
 from mosaic_core.services.dispatch import Recorded, dispatch, enqueueing
 from mosaic_core.services.followed import follow
-from mosaic_core.services.membership import Caller
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_local.sample.dice import bell, cents, chance, choose, number
 
 HOUSEHOLD_ID: Final = "a11ce000000000000000000000000001"

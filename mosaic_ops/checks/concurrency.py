@@ -54,10 +54,10 @@ ALLOWED: Final[Mapping[tuple[str, str, str], str]] = {
         "a renewal that is cut off leaves its ETag unknown; waited for there"
     ),
     ("mosaic_core/services/lease.py", "Lease._renew_for_ever", "shield"): "as above",
-    ("mosaic_core/agents/model/agent.py", "ModelAgent._runtime", "create_task"): (
+    ("mosaic_core/agents/model/model_agent.py", "ModelAgent._runtime", "create_task"): (
         "loads the model's client once for all turns; writes nothing"
     ),
-    ("mosaic_core/agents/model/agent.py", "ModelAgent._runtime", "shield"): (
+    ("mosaic_core/agents/model/model_agent.py", "ModelAgent._runtime", "shield"): (
         "one turn that is cut off does not end the loading for the others"
     ),
     ("mosaic_core/adapters/identity.py", "KeySet.find", "shield"): "one caller that leaves does not end the fetch",

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_ops.evaluations import jsonlines, predict
 from mosaic_ops.evaluations.inputs import DescriptorLine, LedgerLine, MessageLine, QuestionLine
 from mosaic_ops.evaluations.jsonlines import InputError

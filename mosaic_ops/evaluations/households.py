@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 
-from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.domain.transactions import Finding, Transaction
 
 TUNING_SEEDS = range(1, 61)
 HOLDOUT_SEEDS = range(7001, 7061)

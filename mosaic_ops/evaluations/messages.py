@@ -16,9 +16,9 @@ from mosaic_core.adapters.memory_messaging import ManualClock
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, decode, encode
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import DecisionOutcome
 from mosaic_core.domain.policy import hint
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes.context import LaneContext, StageLog
 from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.ports import ConversationAgent, Stores

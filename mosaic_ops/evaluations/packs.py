@@ -14,9 +14,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from mosaic_core.domain.envelope import Model
-from mosaic_core.domain.ledger import Answer
 from mosaic_core.domain.policy.actions import EXECUTABLE
 from mosaic_core.domain.policy.rules import default_policy
+from mosaic_core.domain.transactions import Answer
 from mosaic_core.ledger.anomalies import KINDS
 from mosaic_core.ledger.knowledge import PRIMARIES
 from mosaic_ops.evaluations import jsonlines, predict

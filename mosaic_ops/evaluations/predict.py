@@ -10,7 +10,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
-from mosaic_core.domain.ledger import Answer, Finding, Transaction
+from mosaic_core.domain.transactions import Answer, Finding, Transaction
 from mosaic_core.ledger.anomalies import find_anomalies
 from mosaic_core.ledger.categories.categorise import categorise
 from mosaic_ops.evaluations.inputs import DescriptorLine, LedgerLine, QuestionLine

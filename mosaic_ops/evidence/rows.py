@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mosaic_core.adapters import rows
+from mosaic_core.adapters import record_rows
 from mosaic_core.adapters.tables import TableStores
 from mosaic_core.adapters.tables.keys import encode
 from mosaic_core.domain import ids
 
-_STAGE: Final = ("PartitionKey", "RowKey", "ProvenanceCount", *rows.STAGE.properties)
-_DECISION: Final = ("PartitionKey", "RowKey", *rows.DECISION.properties)
+_STAGE: Final = ("PartitionKey", "RowKey", "ProvenanceCount", *record_rows.STAGE.properties)
+_DECISION: Final = ("PartitionKey", "RowKey", *record_rows.DECISION.properties)
 _LEDGER: Final = (
     *("PartitionKey", "RowKey", "ContentHash", "BatchId", "RunId", "RecordedAtUtc"),
-    *rows.TRANSACTION.properties,
+    *record_rows.TRANSACTION.properties,
 )
 
 

@@ -278,8 +278,8 @@ def is_named(letter: DeadLetter, asked: str) -> bool:
 
 def _told(lane: str, queue: str, message: Any) -> DeadLetter:
     """As the API would tell it."""
-    from mosaic_core.adapters.browsing import browsed
-    from mosaic_core.services.replay.letters import letter_of
+    from mosaic_core.adapters.queue_peeking import browsed
+    from mosaic_core.services.replay.letter_headers import letter_of
 
     letter = letter_of(Lane(lane), browsed(queue, message))
     return DeadLetter(

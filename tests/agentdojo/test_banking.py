@@ -13,11 +13,11 @@ import pytest
 
 from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.policy.actions import ACTIONS, EXECUTABLE
 from mosaic_core.domain.policy.approval import stored_action
 from mosaic_core.domain.records import Approval
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE, RECURRING
 from mosaic_core.ports import AgentReply, ConversationAgent, Proposal

@@ -18,7 +18,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.data.tables import EdmType, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from mosaic_core.adapters.rows import Row
+from mosaic_core.adapters.record_rows import Row
 from mosaic_core.adapters.tables.writes import encode
 from mosaic_local import azurite as part
 from mosaic_local.state import ROOT

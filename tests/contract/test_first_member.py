@@ -21,7 +21,7 @@ from mosaic_core.config import Connection
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.membership import Right
 from mosaic_core.ports import Principal
-from mosaic_core.services.membership import MembershipService
+from mosaic_core.services.callers import MembershipService
 from mosaic_local.signing import SigningKey
 from tests.support.azurite import Azurite, running_azurite
 from tests.support.documents import blocks

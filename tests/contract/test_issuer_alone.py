@@ -18,7 +18,7 @@ from mosaic_core.adapters.identity import JwtVerifier, fetch_by_http
 from mosaic_core.adapters.tables import open_table_stores
 from mosaic_core.config import Connection
 from mosaic_core.domain.membership import Right
-from mosaic_core.services.membership import MembershipService
+from mosaic_core.services.callers import MembershipService
 from mosaic_local import cli
 from mosaic_local.seed import SAMPLE
 from tests.support.azurite import Azurite, running_azurite

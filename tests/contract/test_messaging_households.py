@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from azure.servicebus.aio import ServiceBusClient
 
-from mosaic_core.adapters.browsing import ServiceBusBrowser
 from mosaic_core.adapters.deadletters import ServiceBusDesk
+from mosaic_core.adapters.queue_peeking import ServiceBusBrowser
 from mosaic_core.adapters.servicebus import ServiceBusSender
 from mosaic_core.ports import OutgoingMessage
-from mosaic_core.services.households.letters import HouseholdLetters
+from mosaic_core.services.households.household_letters import HouseholdLetters
 from tests.contract.messaging import QUEUES, connection
 from tests.support.households import ONE, OTHER, message
 

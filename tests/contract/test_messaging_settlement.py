@@ -12,7 +12,7 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
 
-from mosaic_core.adapters.settlement import MAX_TEXT, HostSettler
+from mosaic_core.adapters.host_settlement import MAX_TEXT, HostSettler
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.ports import IncomingMessage
 

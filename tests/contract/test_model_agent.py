@@ -23,10 +23,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from mosaic_core.agents.model import ModelAgent
-from mosaic_core.agents.model.runtime import Runtime
+from mosaic_core.agents.model.model_turn import Runtime
 from mosaic_core.config import AgentSettings
 from mosaic_core.domain.errors import LaneError
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ports import AgentReply, AgentTurn, ConversationAgent, LedgerAgent
 from tests.support import provider as model
 from tests.support.provider import KEY, Provider, Reply, Request, calls, completion, fails, says

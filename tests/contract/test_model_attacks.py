@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.agents.model.proposals import ACTIONS
-from mosaic_core.agents.model.runtime import _PROPOSALS
+from mosaic_core.agents.model.model_turn import _PROPOSALS
+from mosaic_core.agents.model.proposal_tools import ACTIONS
 from mosaic_core.agents.model.tools import TOOLS
 from mosaic_core.domain.errors import LaneError
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from tests.contract.test_model_agent import TURN, runtime
 from tests.support.provider import Reply, Request, calls, says
 from tests.unit.test_model_proposals import VALID

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mosaic_core.agents.model.runtime import Runtime
+from mosaic_core.agents.model.model_turn import Runtime
 from mosaic_core.domain.errors import LaneError
 from tests.contract.test_model_agent import RECURRING, TOTAL, TURN, reply, runtime, settings
 from tests.support import provider as model

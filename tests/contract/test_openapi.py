@@ -27,7 +27,7 @@ from mosaic_core.entrypoints.http.answers import CODES
 from mosaic_core.entrypoints.http.call import Route
 from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.entrypoints.openapi import document, document_text
-from mosaic_core.services.membership import CHOICE_HEADER
+from mosaic_core.services.callers import CHOICE_HEADER
 from tests.support.api import ALICE_HOUSEHOLD, BASE, ApiWorld
 from tests.support.examples import examples
 

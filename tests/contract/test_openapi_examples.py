@@ -11,7 +11,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mosaic_core.entrypoints.http.answers import CODES, JSON, PROBLEM_JSON
-from mosaic_core.entrypoints.http.requests import JSON_LINES
+from mosaic_core.entrypoints.http.request_parts import JSON_LINES
 from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.entrypoints.openapi import document
 

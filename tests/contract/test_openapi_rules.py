@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from mosaic_core.domain.envelope import MAX_DEPTH, MAX_NUMBER_CHARACTERS
 from mosaic_core.entrypoints.http.answers import CODES
 from mosaic_core.entrypoints.http.call import Route
-from mosaic_core.entrypoints.http.requests import MAX_BATCH_BYTES, MAX_BODY_BYTES
+from mosaic_core.entrypoints.http.request_parts import MAX_BATCH_BYTES, MAX_BODY_BYTES
 from mosaic_core.entrypoints.http.routes import ROUTES
 from mosaic_core.entrypoints.openapi import document
-from mosaic_core.services.membership import CHOICE_HEADER
+from mosaic_core.services.callers import CHOICE_HEADER
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, Answer, ApiWorld
 from tests.support.examples import examples
 

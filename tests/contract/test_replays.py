@@ -14,10 +14,10 @@ import pytest_asyncio
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
 
-from mosaic_core.adapters.browsing import ServiceBusBrowser
 from mosaic_core.adapters.deadletters import ServiceBusDesk
 from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker
+from mosaic_core.adapters.queue_peeking import ServiceBusBrowser
 from mosaic_core.adapters.tables import open_table_stores
 from mosaic_core.config import Connection
 from mosaic_core.domain.lanes import Lane

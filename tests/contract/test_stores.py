@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.adapters import rows
+from mosaic_core.adapters import record_rows
 from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.rows import APPROVAL, DUE_SHARE, due_group
+from mosaic_core.adapters.record_rows import APPROVAL, DUE_SHARE, due_group
 from mosaic_core.adapters.tables import Observation, open_table_stores
 from mosaic_core.domain.conversation import land
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus, Severity
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
@@ -35,6 +34,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
     Turn,
 )
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ports import EXPIRING, DueApproval, ETag, Stored, Stores
 from tests.support import records
 from tests.support.records import LATER, NOW, new_id
@@ -1228,7 +1228,7 @@ async def test_an_outbox_entry_that_cannot_be_read_stops_no_other(
     for number in range(3):
         await opened.stores.outbox.insert(an_entry(number, queue=queue))
     [shard] = await shards(opened.stores, queue)
-    row_key = f"{rows.oldest_first(NOW - timedelta(days=1))}!{'c' * 32}!{'0' * 32}"
+    row_key = f"{record_rows.oldest_first(NOW - timedelta(days=1))}!{'c' * 32}!{'0' * 32}"
     await opened.tables.insert("AgentIndex", shard, row_key, {"Queue": queue, "Novelty": "of a later version"})
     found = await opened.stores.outbox.due(shard, LATER, 2)
     assert [it.value.entry_id for it in found] == [f"{0:032x}", f"{1:032x}"]
@@ -1237,9 +1237,9 @@ async def test_an_outbox_entry_that_cannot_be_read_stops_no_other(
 
 
 async def test_an_outbox_entry_of_this_version_reads_without_what_has_a_default() -> None:
-    row = rows.OUTBOX_ENTRY.encode(an_entry())
+    row = record_rows.OUTBOX_ENTRY.encode(an_entry())
     assert set(row) == {"EntryId", "CommandId", "Queue", "AnnouncedAtUtc", "DueAtUtc", "Tries"}
-    assert rows.OUTBOX_ENTRY.decode({**row, "Tries": None}) == an_entry()
+    assert record_rows.OUTBOX_ENTRY.decode({**row, "Tries": None}) == an_entry()
 
 
 async def test_who_was_left_behind_by_the_sweep_comes_back(stores: Stores) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker, MemoryPublisher
-from mosaic_core.adapters.rows import Row
+from mosaic_core.adapters.record_rows import Row
 from mosaic_core.adapters.tables import TableStores
 from mosaic_core.adapters.tables.stores import (
     COMMANDS,

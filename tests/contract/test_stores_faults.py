@@ -17,8 +17,8 @@ from mosaic_core.adapters.blobs import AzureBlobs
 from mosaic_core.adapters.memory import MemoryBlobs
 from mosaic_core.adapters.storage import Transport, resolve
 from mosaic_core.adapters.tables import open_table_stores
-from mosaic_core.adapters.tables.client import Observation, TableService
 from mosaic_core.adapters.tables.stores import TableCommands, TableKeys, TableLedger, TableStages
+from mosaic_core.adapters.tables.table_client import Observation, TableService
 from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
 from tests.support import records
 from tests.support.azurite import Azurite, StorageConnection

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from azure.data.tables.aio import TableClient
 
-from mosaic_core.adapters import rows
-from mosaic_core.adapters.rows import Codec
+from mosaic_core.adapters import record_rows
+from mosaic_core.adapters.record_rows import Codec
 from mosaic_core.adapters.tables import open_table_stores
 from mosaic_core.domain.errors import StoredRowError
 from tests.support import records
@@ -24,16 +24,16 @@ from tests.support.contract import properties
 
 STORED = sorted((Path(__file__).parent / "rows").glob("*.json"))
 RECORDS: dict[str, tuple[Codec[Any], Any]] = {
-    "AgentCommands": (rows.COMMAND, records.COMMAND),
-    "IdempotencyKeys": (rows.KEY, records.KEY),
-    "AgentRuns": (rows.RUN, records.RUN),
-    "AgentRunStages": (rows.STAGE, records.STAGE),
-    "AgentSignals": (rows.SIGNAL, records.SIGNAL),
-    "AgentApprovals": (rows.APPROVAL, records.APPROVAL),
-    "AgentDecisionAudit": (rows.DECISION, records.DECISION),
-    "HouseholdMembers": (rows.MEMBERSHIP, records.MEMBERSHIP),
-    "LedgerTransactions": (rows.TRANSACTION, records.TRANSACTION),
-    "AgentIndex": (rows.SWEEP_PROGRESS, records.PROGRESS),
+    "AgentCommands": (record_rows.COMMAND, records.COMMAND),
+    "IdempotencyKeys": (record_rows.KEY, records.KEY),
+    "AgentRuns": (record_rows.RUN, records.RUN),
+    "AgentRunStages": (record_rows.STAGE, records.STAGE),
+    "AgentSignals": (record_rows.SIGNAL, records.SIGNAL),
+    "AgentApprovals": (record_rows.APPROVAL, records.APPROVAL),
+    "AgentDecisionAudit": (record_rows.DECISION, records.DECISION),
+    "HouseholdMembers": (record_rows.MEMBERSHIP, records.MEMBERSHIP),
+    "LedgerTransactions": (record_rows.TRANSACTION, records.TRANSACTION),
+    "AgentIndex": (record_rows.SWEEP_PROGRESS, records.PROGRESS),
 }
 
 TABLES = ("AgentCommands", "AgentRuns", "AgentRunStages", "AgentSignals", "IdempotencyKeys")
@@ -79,16 +79,16 @@ def test_a_property_that_is_missing_is_named_or_has_a_default(stored: dict[str, 
 
 def test_a_status_that_is_not_known_is_named(stored: dict[str, dict[str, Any]]) -> None:
     with pytest.raises(StoredRowError, match="Status of a stored Run"):
-        rows.RUN.decode({**stored["AgentRuns"], "Status": "Sleeping"})
+        record_rows.RUN.decode({**stored["AgentRuns"], "Status": "Sleeping"})
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_properties_are_the_contracts(table: str) -> None:
     codec, record = RECORDS[table]
     encoders: dict[str, Any] = {
-        "IdempotencyKeys": rows.encode_key,
-        "AgentRuns": rows.encode_run,
-        "AgentRunStages": rows.encode_stage,
+        "IdempotencyKeys": record_rows.encode_key,
+        "AgentRuns": record_rows.encode_run,
+        "AgentRunStages": record_rows.encode_stage,
     }
     written = encoders.get(table, codec.encode)(record)
     assert set(written) == properties(table)

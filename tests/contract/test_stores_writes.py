@@ -22,10 +22,10 @@ from azure.data.tables import (
 )
 from azure.data.tables.aio import TableClient
 
-from mosaic_core.adapters.rows import INT64, Row, encode_run
+from mosaic_core.adapters.record_rows import INT64, Row, encode_run
 from mosaic_core.adapters.storage import Account, Transport, resolve
-from mosaic_core.adapters.tables.client import Observation, TableService
 from mosaic_core.adapters.tables.keys import encode
+from mosaic_core.adapters.tables.table_client import Observation, TableService
 from mosaic_core.domain.errors import ConfigurationError, StoreUnreachableError
 from tests.support import records
 from tests.support.azurite import Azurite, StorageConnection

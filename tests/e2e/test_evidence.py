@@ -117,7 +117,8 @@ BROKEN: list[tuple[Defect, set[Any]]] = [
             RESERVATION,
             "    if key.status == KeyStatus.COMPLETED:\n        return AlreadyCompleted()",
             "    if key.status == KeyStatus.COMPLETED:\n"
-            "        return Free(replace(key, status=KeyStatus.RESERVED, owner_token=owner_token, finalized_at=None))",
+            "        return Takeable(replace(key, status=KeyStatus.RESERVED,"
+            " owner_token=owner_token, finalized_at=None))",
             "a duplicate of a finished command takes its key again",
         ),
         {"replay.duplicate-not-reprocessed", "replay.duplicate-completed", "replay.events"},

@@ -22,7 +22,7 @@ from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.services.browsing import browsed
-from mosaic_core.services.replay.service import ReplayService
+from mosaic_core.services.replay.replay_service import ReplayService
 from tests.support.azurite import Azurite, running_azurite
 from tests.support.broker import running_broker
 from tests.support.dead import ORDER, QUEUES, command_id, message_body, rejected

@@ -102,8 +102,8 @@ DEFECTS: Final = (
     Defect(
         name="suspects-run-in-company",
         file=_RESERVE,
-        old="        case reservation.Free(taken) if taken.solo and not of.place.is_alone:\n",
-        new="        case reservation.Free(taken) if False:\n",
+        old="        case reservation.Takeable(taken) if taken.solo and not of.place.is_alone:\n",
+        new="        case reservation.Takeable(taken) if False:\n",
         caught_by=(f"{_ENDS}test_a_process_killer_takes_only_itself",),
         what="a process killer takes its neighbours along, five times",
     ),

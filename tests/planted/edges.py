@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.planted.defect import Defect
 
-_MEMBERSHIP = "mosaic_core/services/membership.py"
+_MEMBERSHIP = "mosaic_core/services/callers.py"
 _IDENTITY = "mosaic_core/adapters/identity.py"
 _IDENTITY_TESTS = "tests/unit/test_identity.py::"
 _ACCESS = "tests/unit/test_http_access.py::"
@@ -136,7 +136,7 @@ DEFECTS: Final = (
     # ----------------------------------------------------------------------------------------------------- requests
     Defect(
         name="bodies-of-any-size",
-        file="mosaic_core/entrypoints/http/requests.py",
+        file="mosaic_core/entrypoints/http/request_parts.py",
         old="        if len(self.body) > limit:",
         new="        if len(self.body) > 1000 * limit:",
         caught_by=(_COMMANDS + "test_a_body_of_more_than_192_kib_is_413", _COMMANDS + "test_more_than_20_mib_is_413"),
@@ -144,7 +144,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="bad-lines-are-skipped",
-        file="mosaic_core/entrypoints/http/requests.py",
+        file="mosaic_core/entrypoints/http/request_parts.py",
         old="    if wrong:\n        raise invalid(wrong)",
         new="    if len(wrong) > _MAX_DETAILS:\n        raise invalid(wrong)",
         caught_by=(_COMMANDS + "test_bad_lines_are_named",),
@@ -223,7 +223,7 @@ DEFECTS: Final = (
     # ---------------------------------------------------------------------------------------------------- settlement
     Defect(
         name="abandoning-completes",
-        file="mosaic_core/adapters/settlement.py",
+        file="mosaic_core/adapters/host_settlement.py",
         old='self._call("Abandon", message',
         new='self._call("Complete", message',
         caught_by=("tests/contract/test_messaging_settlement.py::test_abandon_changes_no_property",),
@@ -231,7 +231,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="dead-letters-without-a-reason",
-        file="mosaic_core/adapters/settlement.py",
+        file="mosaic_core/adapters/host_settlement.py",
         old="            + _string_value(3, reason[:MAX_TEXT])\n",
         new="",
         caught_by=("tests/contract/test_messaging_settlement.py::test_dead_letter_gives_reason_and_description",),
@@ -239,7 +239,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="a-lost-lock-is-no-error",
-        file="mosaic_core/adapters/settlement.py",
+        file="mosaic_core/adapters/host_settlement.py",
         old='            log.debug("the host refused a settlement"',
         new='            return log.debug("the host refused a settlement"',
         caught_by=(
@@ -333,7 +333,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="argv-alone-names-the-host",
-        file="mosaic_core/adapters/settlement.py",
+        file="mosaic_core/adapters/host_settlement.py",
         old="lines = (sys.argv[1:], _started_with())",
         new="lines = (sys.argv[1:],)",
         caught_by=(

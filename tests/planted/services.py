@@ -385,7 +385,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="an-operator-is-shown-what-was-asked-for",
-        file="mosaic_core/services/operators/telling.py",
+        file="mosaic_core/services/operators/shown.py",
         old="summary=signal.summary if signal.signal_code in TECHNICAL else None,",
         new="summary=signal.summary,",
         caught_by=("tests/unit/test_ops_routes.py::test_a_run_of_any_household_without_a_word_of_it",),
@@ -393,7 +393,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="a-resolution-over-anothers",
-        file="mosaic_core/services/operators/signals.py",
+        file="mosaic_core/services/operators/review_queue.py",
         old="if (there.resolved_by, there.resolution_note) != (by[:120], note[:500]):",
         new="if False:",
         caught_by=("tests/unit/test_ops_routes.py::test_a_signal_is_resolved_once_with_a_name_and_a_note",),

@@ -6,10 +6,10 @@ from typing import Final
 
 from tests.planted.defect import Defect
 
-_CLIENT = "mosaic_core/adapters/tables/client.py"
+_CLIENT = "mosaic_core/adapters/tables/table_client.py"
 _WRITES = "mosaic_core/adapters/tables/writes.py"
 _STORES = "mosaic_core/adapters/tables/stores.py"
-_ROWS = "mosaic_core/adapters/rows.py"
+_ROWS = "mosaic_core/adapters/record_rows.py"
 _KEYS = "mosaic_core/adapters/tables/keys.py"
 _READS = "mosaic_core/services/read_models.py"
 _SUITE = "tests/contract/test_stores.py::"

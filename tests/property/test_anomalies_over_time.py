@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.domain.transactions import Finding, Transaction
 from mosaic_core.ledger.anomalies import find_anomalies, finding_key
 from mosaic_ops.evaluations.households import SimulatedHousehold, Truth, names_truth, simulate
 from tests.support.ledgers import calm, monthly, row

@@ -10,7 +10,7 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger.anomalies import KINDS, find_anomalies, finding_key
 from mosaic_core.ledger.categories.categorise import categorise
 from mosaic_core.ledger.descriptors import clean_descriptor, merchant_key

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.domain.transactions import Finding, Transaction
 from mosaic_core.ledger.anomalies import KINDS, find_anomalies
 from mosaic_core.ledger.anomalies.ordered import RunningMedian, Scatter, Without, has_near, quantile, robust_spread
 from mosaic_core.ledger.recurring import Series, median, recurring_series

@@ -13,14 +13,14 @@ from typing import Final
 
 import pytest
 
-from mosaic_core.adapters import rows
+from mosaic_core.adapters import record_rows
 from mosaic_core.adapters.tables import keys, writes
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import Envelope, IngestionCompleted, NightlyAnomalySweep, decode, encode
 from mosaic_core.domain.errors import InvalidEnvelopeError, InvalidJsonError, PoisonError
 from mosaic_core.domain.lanes import CommandType, Lane, lane_of
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.records import Command
+from mosaic_core.domain.transactions import Transaction
 from tests.support import bodies, records
 
 NOW: Final = datetime(2026, 11, 24, tzinfo=UTC)
@@ -66,8 +66,8 @@ def stored(envelope: Envelope, body: bytes) -> None:
         envelope=body.decode(),
         recorded_at=envelope.created_at,
     )
-    row = rows.COMMAND.encode(command)
-    assert rows.COMMAND.decode(row) == command
+    row = record_rows.COMMAND.encode(command)
+    assert record_rows.COMMAND.decode(row) == command
     run = replace(
         records.RUN,
         run_id=ids.run_id(QUEUE, envelope.command_id),
@@ -80,10 +80,10 @@ def stored(envelope: Envelope, body: bytes) -> None:
         replay_of_command_id=envelope.replay_of_command_id,
         created_at=envelope.created_at,
     )
-    row = rows.encode_run(run)
-    assert rows.RUN.decode(row) == run
+    row = record_rows.encode_run(run)
+    assert record_rows.RUN.decode(row) == run
     assert writes.encode(keys.encode(run.run_id), "run", row)
-    assert len(rows.newest_first(envelope.created_at)) == 18
+    assert len(record_rows.newest_first(envelope.created_at)) == 18
     assert len(envelope.request_hash) == 64
 
 
@@ -124,8 +124,8 @@ def calculated_with(envelope: Envelope) -> None:
                     category_hint=line.category_hint,
                     counterparty_account_id=line.counterparty_account_id,
                 )
-                row = rows.encode_transaction(transaction, run_id="r", batch_id="b", recorded_at=NOW)
-                assert rows.TRANSACTION.decode(row) == transaction
+                row = record_rows.encode_transaction(transaction, run_id="r", batch_id="b", recorded_at=NOW)
+                assert record_rows.TRANSACTION.decode(row) == transaction
                 assert writes.encode("p", keys.encode(line.transaction_id), row)
         case _:
             pass

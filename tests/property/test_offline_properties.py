@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mosaic_core.agents.offline import answer
-from mosaic_core.agents.offline.reading.periods import find_periods
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.agents.offline.reading.date_words import find_periods
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.query import Group
 from mosaic_core.ledger.rows import rows_of

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.agents.offline import conversation
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.agents.offline import one_message
 from mosaic_core.domain.policy.actions import name_of, validated
 from mosaic_core.domain.records import OpenFinding
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ports import AgentReply, AgentTurn
 from tests.support import records
 from tests.support.injections import Injection, injections
@@ -60,7 +60,7 @@ def respond(message: str, ledger: list[Transaction], findings: list[OpenFinding]
         run_id="r",
         findings=findings,
     )
-    return conversation.respond(turn)
+    return one_message.respond(turn)
 
 
 def check(reply: AgentReply, ledger: list[Transaction]) -> None:
@@ -76,7 +76,7 @@ def check(reply: AgentReply, ledger: list[Transaction]) -> None:
     assert len({p.call_id for p in reply.proposals}) == len(reply.proposals) <= 5
     if reply.state:
         json.dumps(reply.state).encode()
-        told = conversation.resume(reply.state, {p.call_id: "refused: no" for p in reply.proposals})
+        told = one_message.resume(reply.state, {p.call_id: "refused: no" for p in reply.proposals})
         assert told is not None
         assert "Done:" not in told.text.replace("Not done:", "") or "Done:" in reply.answer.text
 

@@ -20,8 +20,8 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import DecisionOutcome, KeyStatus
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.outbox import UnsentCommands
-from mosaic_core.services.replay.service import ReplayService, Selection
-from mosaic_core.services.replay.views import ReplayView
+from mosaic_core.services.replay.replay_service import ReplayService, Selection
+from mosaic_core.services.replay.replay_views import ReplayView
 from tests.support.dead import ORDER, QUEUES, FaultyDesk, Graves, command_id
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_messaging, faulty_stores
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mosaic_core.domain.errors import LaneError
-from mosaic_core.domain.ledger import Answer
 from mosaic_core.domain.policy import hint
 from mosaic_core.domain.policy.actions import REQUEST, request_of
+from mosaic_core.domain.transactions import Answer
 from mosaic_core.ports import AgentReply, AgentTurn, Json, LedgerAgent, Proposal
 
 

@@ -24,15 +24,15 @@ from mosaic_core.domain.records import Membership
 from mosaic_core.entrypoints import asyncapi, openapi
 from mosaic_core.entrypoints.http import Api, create_blueprint
 from mosaic_core.ports import Finding, Principal, Stores, TokenVerifier
+from mosaic_core.services.callers import Caller, MembershipService
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
-from mosaic_core.services.households.service import HouseholdService
-from mosaic_core.services.membership import Caller, MembershipService
+from mosaic_core.services.households.household_service import HouseholdService
 from mosaic_core.services.operators import OperatorService
 from mosaic_core.services.outbox import UnsentCommands
-from mosaic_core.services.quota import CommandQuota
+from mosaic_core.services.quota_buckets import CommandQuota
 from mosaic_core.services.read_models import ReadModels
-from mosaic_core.services.replay.service import ReplayService
+from mosaic_core.services.replay.replay_service import ReplayService
 from mosaic_core.services.waiting import Waiting
 from mosaic_core.services.worker import Worker
 from mosaic_local.host.routes import RouteTemplate

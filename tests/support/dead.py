@@ -17,7 +17,7 @@ from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Command
 from mosaic_core.ports import DeadLetterSession, OutgoingMessage, Stores
-from mosaic_core.services.replay.service import ReplayOrder, Selection
+from mosaic_core.services.replay.replay_service import ReplayOrder, Selection
 from tests.support import records
 from tests.support.faults import Faulty, Plan
 

@@ -14,7 +14,7 @@ from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import Membership, OutboxEntry
 from mosaic_core.ports import OutgoingMessage, Stores
-from mosaic_core.services.households.service import HouseholdService
+from mosaic_core.services.households.household_service import HouseholdService
 from tests.support import records
 
 QUEUE = RULES[Lane.CONVERSATION].default_queue

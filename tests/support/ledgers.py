@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 
 START = date(2025, 1, 1)
 AS_OF = date(2026, 6, 30)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from itertools import pairwise
 from unittest.mock import patch
 
-from mosaic_core.domain.ledger import Finding, FindingKind, Transaction
+from mosaic_core.domain.transactions import Finding, FindingKind, Transaction
 from mosaic_core.ledger import anomalies, recurring, resolver
 from mosaic_core.ledger.anomalies import purchases
 from mosaic_core.ledger.anomalies.ledgerview import (

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import (
     ApprovalStatus,
     AttemptOutcome,
@@ -31,6 +30,7 @@ from mosaic_core.domain.records import (
     SweepProgress,
     Turn,
 )
+from mosaic_core.domain.transactions import Transaction
 
 NOW = datetime(2026, 11, 24, 8, 30, 15, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.rows import Row
-from mosaic_core.adapters.tables.client import Entity, TableService
+from mosaic_core.adapters.record_rows import Row
 from mosaic_core.adapters.tables.stores import TableHouseholds, TableLedger, TableSignals
+from mosaic_core.adapters.tables.table_client import Entity, TableService
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.ports import Clock, ETag, Stores
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from types import CodeType
 
-from mosaic_core.agents.offline.reading import spelling
+from mosaic_core.agents.offline.reading import respelling
 from mosaic_core.ledger import descriptors, rows
 from mosaic_core.ledger.categories import categorise
 
@@ -22,7 +22,7 @@ def steps(function: Callable[[], object]) -> int:
         categorise._score,
         rows._text,
         rows._found,
-        spelling._corrected,
+        respelling._corrected,
     ):
         cached.cache_clear()
     count = 0

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.domain.ledger import Finding, Transaction
+from mosaic_core.domain.transactions import Finding, Transaction
 from mosaic_core.ledger.anomalies import KINDS, find_anomalies, finding_key
 from tests.support.ledgers import AS_OF, START, calm, every, monthly, row
 

@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 
 from mosaic_core.adapters.memory import MemoryApprovals, MemoryDecisions, MemoryLedger
-from mosaic_core.agents.offline import conversation as offline
+from mosaic_core.agents.offline import one_message as offline
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentApprovalDue
 from mosaic_core.domain.errors import BusyError, LeaseLostError
 from mosaic_core.domain.lanes import CommandType, Lane
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, RunStatus
 from mosaic_core.domain.policy.approval import CLOCK_SLACK, Action
 from mosaic_core.domain.policy.rules import load
 from mosaic_core.domain.records import Annotation, Approval, Conversation, Decision
 from mosaic_core.domain.settlement import Complete, DeadLetter, Reschedule
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes.conversation import ConversationLane, sessions
-from mosaic_core.lanes.conversation.effects import Wish, apply
-from mosaic_core.lanes.conversation.sessions import Batch, Landed, Origin
+from mosaic_core.lanes.conversation.effects import Requester, apply
+from mosaic_core.lanes.conversation.sessions import Landed, Origin, PendingProposals
 from mosaic_core.lanes.conversation.turnstile import MOST_WAITING, Turnstile
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE
 from mosaic_core.ports import AgentTurn, ETag, Stored, Stores
@@ -414,7 +414,9 @@ async def test_the_first_of_two_to_land_is_whom_both_go_on_from() -> None:
     )
     assert await sessions.land_reply(stores, HOUSEHOLD, turn, 0, one) == one
     assert await sessions.land_reply(stores, HOUSEHOLD, turn, 0, other) == one
-    mine = Batch(state="s", run_id="1" * 32, question="q", requested_by="u", results={}, waiting={"call-1": "a"})
+    mine = PendingProposals(
+        state="s", run_id="1" * 32, question="q", requested_by="u", results={}, waiting={"call-1": "a"}
+    )
     theirs = replace(mine, waiting={"call-1": "b"})
     assert (await sessions.land_batch(stores, HOUSEHOLD, turn, 0, mine))[1] == mine
     assert (await sessions.land_batch(stores, HOUSEHOLD, turn, 0, theirs))[1] == mine
@@ -542,7 +544,7 @@ async def test_a_later_choice_than_the_decision_stands_and_is_told(later: list[s
     world.clock.advance(60)
     waited = decision(world, approval.approval_id, "Approve", user=OTHER_USER)
     world.clock.advance(60)
-    wish = Wish(set_by=OTHER_USER, asked_at=world.clock.now(), turn_id="later")
+    wish = Requester(set_by=OTHER_USER, asked_at=world.clock.now(), turn_id="later")
     ledger = await world.stores.ledger.between(HOUSEHOLD, date(2026, 1, 1), date(2026, 12, 31))
     action = Action("recategorise", {"transactionIds": later, "category": "TRAVEL"})
     context = world.context(Lane.CONVERSATION, message(world, ASK))
@@ -622,7 +624,7 @@ async def test_a_lower_attempts_annotation_does_not_replace_a_higher_ones() -> N
     body = message(world, ASK)
     ledger = await world.stores.ledger.between(HOUSEHOLD, date(2026, 1, 1), date(2026, 12, 31))
     by_id = {t.transaction_id: t for t in ledger}
-    wish = Wish(set_by=OTHER_USER, asked_at=world.clock.now())
+    wish = Requester(set_by=OTHER_USER, asked_at=world.clock.now())
     higher, lower = (world.context(Lane.CONVERSATION, body, attempt=n) for n in (2, 1))
     for context, category in ((higher, "TRAVEL"), (lower, "MEDICAL")):
         action = Action("recategorise", {"transactionIds": ["t1"], "category": category})

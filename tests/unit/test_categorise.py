@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger.categories.categorise import (
     REVIEW_THRESHOLD,
     HouseholdContext,

@@ -18,7 +18,7 @@ from mosaic_core import computing
 from mosaic_core.computing import StoppedError, checkpoint, compute, unless_stopped
 from mosaic_core.domain.envelope import TransactionLine
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes import ingestion
 from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
 from mosaic_core.ledger.anomalies import find_anomalies

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic_core.domain.ledger import Answer
 from mosaic_core.domain.policy import hint
+from mosaic_core.domain.transactions import Answer
 from mosaic_ops import cli
 from mosaic_ops.evaluations import baseline, packs
 from mosaic_ops.evaluations.baseline import Baseline, PackBaseline

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mosaic_core.agents import offline
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger.anomalies import find_anomalies
 from mosaic_core.ledger.categories.categorise import categorise
 from mosaic_ops import cli

@@ -14,9 +14,9 @@ from mosaic_core.domain.errors import QueueUnavailableError, RequestError, Store
 from mosaic_core.domain.households import ERASED, HouseholdKind
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.ports import OutgoingMessage, Stores
-from mosaic_core.services.households import service as module
+from mosaic_core.services.households import household_service as module
 from mosaic_core.services.households import sources
-from mosaic_core.services.households.letters import is_of
+from mosaic_core.services.households.household_letters import is_of
 from tests.support.api import ALICE_HOUSEHOLD, BOB_HOUSEHOLD, ApiWorld
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_messaging, faulty_stores
 from tests.support.households import ONE, OTHER, QUEUE, Filled, bury, fill, held, leave, message, service

@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, format_trace_id
 from mosaic_core import telemetry
 from mosaic_core.adapters.identity import PlatformPrincipals
 from mosaic_core.entrypoints.http.call import Access, Route
-from mosaic_core.entrypoints.http.requests import Request
+from mosaic_core.entrypoints.http.request_parts import Request
 from mosaic_core.entrypoints.http.routes import ROUTES
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, BASE, BOB_HOUSEHOLD, BOB_USER, ApiWorld
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 from mosaic_core.domain.errors import QueueUnavailableError
-from mosaic_core.services.quota import CommandQuota, whole
+from mosaic_core.services.quota_buckets import CommandQuota, whole
 from tests.support.api import ALICE_HOUSEHOLD, CONVERSATION, Answer, ApiWorld
 from tests.support.faults import Plan, faulty_stores
 from tests.unit.test_quota import Slow

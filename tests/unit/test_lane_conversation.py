@@ -23,12 +23,12 @@ from mosaic_core.domain.envelope import (
 )
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
-from mosaic_core.domain.ledger import Answer, Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, RunStatus, Severity, StageStatus
 from mosaic_core.domain.policy import POLICY_VERSION
 from mosaic_core.domain.policy.approval import CLOCK_SLACK, stored_action
 from mosaic_core.domain.records import Approval, Membership, Signal
 from mosaic_core.domain.settlement import Complete, Reschedule
+from mosaic_core.domain.transactions import Answer, Transaction
 from mosaic_core.lanes.conversation import POLICY, ConversationLane
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.ports import ETag, Stored

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from mosaic_core.adapters.memory import MemoryLedger
-from mosaic_core.adapters.rows import encode_transaction
+from mosaic_core.adapters.record_rows import encode_transaction
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, TransactionLine, parse_json
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
 from mosaic_core.domain.lanes import CommandType, Lane
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus, Severity, StageStatus
 from mosaic_core.domain.settlement import Complete, Reschedule
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes import ingestion
 from mosaic_core.lanes.context import LaneResult
 from mosaic_core.lanes.household import CATEGORY, LEARNED

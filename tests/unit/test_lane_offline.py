@@ -12,12 +12,12 @@ from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.domain import signals
 from mosaic_core.domain.envelope import IngestionCompleted, NightlyAnomalySweep
 from mosaic_core.domain.lanes import CommandType, Lane
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import RunStatus, StageStatus
 from mosaic_core.domain.policy.approval import Action, stored_action
 from mosaic_core.domain.settlement import Complete
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes.conversation import ConversationLane
-from mosaic_core.lanes.conversation.effects import Wish, apply
+from mosaic_core.lanes.conversation.effects import Requester, apply
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE, RECURRING
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.lanes.sweep import sweep_lane
@@ -344,7 +344,7 @@ async def test_a_row_that_the_ledger_does_not_hold_is_not_told_as_done(world: La
     await ingest(world, shop("t1"))
     context = world.context(Lane.CONVERSATION, message(world, "hi"))
     action = Action("recategorise", {"transactionIds": ["t1", "gone"], "category": "TRAVEL"})
-    wish = Wish(set_by=USER, asked_at=world.clock.now(), turn_id="t")
+    wish = Requester(set_by=USER, asked_at=world.clock.now(), turn_id="t")
     done = await apply(context, HOUSEHOLD, action, wish, await ledger(world))
     assert done.summary == (
         "partly applied: 1 rows are TRAVEL now, and 1 merchants from now on; 1 rows are not in the ledger"

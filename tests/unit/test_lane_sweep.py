@@ -17,10 +17,10 @@ from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, NightlyAnomalySweep
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
 from mosaic_core.domain.lanes import CommandType, Lane
-from mosaic_core.domain.ledger import Finding, FindingKind, Transaction
 from mosaic_core.domain.lifecycle import RunStatus, Severity, StageStatus
 from mosaic_core.domain.records import Signal
 from mosaic_core.domain.settlement import Complete, Reschedule
+from mosaic_core.domain.transactions import Finding, FindingKind, Transaction
 from mosaic_core.lanes import sweep as sweep_module
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.lanes.sweep import sweep_lane

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic_core.agents.model.proposals import ACTIONS, Refused, proposal
+from mosaic_core.agents.model.proposal_tools import ACTIONS, Refused, proposal
 from mosaic_core.ports import Proposal
 
 ROWS = frozenset({"tx-001", "tx-002"})

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from mosaic_core.agents.model.grounding import Evidence
 from mosaic_core.agents.model.schemas import compact
 from mosaic_core.agents.model.tools import TOOLS, LedgerTools, OpenFindings, UnknownSubjectError
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.records import OpenFinding
+from mosaic_core.domain.transactions import Transaction
 from tests.support import records
 
 AS_OF = date(2026, 11, 24)

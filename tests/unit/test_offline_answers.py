@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from mosaic_core.agents.offline import OfflineAgent, answer
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 
 AS_OF = date(2026, 11, 24)
 

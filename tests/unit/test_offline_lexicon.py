@@ -12,11 +12,11 @@ import pytest
 from mosaic_core.agents.findings import about_findings
 from mosaic_core.agents.offline import lexicon
 from mosaic_core.agents.offline.reading import narrowing
+from mosaic_core.agents.offline.reading.date_words import mark_periods
 from mosaic_core.agents.offline.reading.marks import FILLER, Reading, Tag, lex, lists, unexplained
-from mosaic_core.agents.offline.reading.periods import mark_periods
+from mosaic_core.agents.offline.reading.question_text import tidy
 from mosaic_core.agents.offline.reading.refusals import CODES, refusal_of
-from mosaic_core.agents.offline.reading.spelling import corrected, known_word
-from mosaic_core.agents.offline.reading.text import tidy
+from mosaic_core.agents.offline.reading.respelling import corrected, known_word
 from mosaic_core.ledger.wordlists import phrases
 
 AS_OF = date(2026, 11, 24)

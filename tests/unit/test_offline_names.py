@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from mosaic_core.agents.offline import answer
-from mosaic_core.agents.offline.reading.names import capitals
-from mosaic_core.agents.offline.reading.text import tidy
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.agents.offline.reading.name_reading import capitals
+from mosaic_core.agents.offline.reading.question_text import tidy
+from mosaic_core.domain.transactions import Transaction
 
 AS_OF = date(2026, 11, 24)
 

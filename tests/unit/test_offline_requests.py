@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.agents.offline import conversation, lexicon, requests
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.agents.offline import lexicon, one_message, requests
 from mosaic_core.domain.policy.actions import Category
 from mosaic_core.domain.records import OpenFinding
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger.categories import names as categories
 from mosaic_core.ports import AgentReply, AgentTurn
 from mosaic_ops.evaluations.packs import messages
@@ -87,7 +87,7 @@ def ask(
         findings=findings,
         **more,
     )
-    return conversation.respond(turn)
+    return one_message.respond(turn)
 
 
 def recategorise(category: str, *rows: str) -> tuple[str, Mapping[str, Any]]:
@@ -308,14 +308,14 @@ def test_every_category_of_the_actions_has_its_names() -> None:
 def test_done_is_said_only_of_what_was_done() -> None:
     reply = ask("Categorise Costco as food. Mark Netflix as monthly.")
     told = {"offline-1": "applied: 1 rows are FOOD_AND_DRINK now", "offline-2": "rejected by a person"}
-    answer = conversation.resume(reply.state, told)
+    answer = one_message.resume(reply.state, told)
     assert answer is not None
     assert answer.text == (
         "Done: put the row 2026-10-11 Costco 70.00 USD into food and drink, and what comes from there in future. "
         "Not done: mark 11 rows of Netflix from 2026-01-04 to 2026-11-04 as recurring, monthly (rejected by a person)."
     )
     assert set(answer.transaction_ids) == {"costco", *NETFLIX}
-    missing = conversation.resume(reply.state, {})
+    missing = one_message.resume(reply.state, {})
     assert missing is not None
     assert "Done:" not in missing.text
 
@@ -324,7 +324,7 @@ def test_done_is_said_only_of_what_was_done() -> None:
     "state", ["", "session-1", "[]", "{}", '{"session": "offline-session/1"}', "mosaic-agent/1.x.y"]
 )
 def test_another_agents_session_is_not_ours(state: str) -> None:
-    assert conversation.resume(state, {}) is None
+    assert one_message.resume(state, {}) is None
 
 
 def test_every_frame_is_reached_by_its_case() -> None:

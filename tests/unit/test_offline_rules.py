@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mosaic_core.agents.offline.reading import understand as understanding
 from mosaic_core.agents.offline.reading.facts import Facts
 from mosaic_core.agents.offline.reading.marks import Mark, Reading, Tag
-from mosaic_core.agents.offline.reading.rules import TABLE, Rule, counting, decide
+from mosaic_core.agents.offline.reading.reading_rules import TABLE, Rule, counting, decide
 from mosaic_core.agents.offline.reading.understand import understand
 from mosaic_core.ledger.query import Group, Subject
 from mosaic_core.ledger.rows import rows_of

@@ -16,8 +16,8 @@ from mosaic_core.adapters.memory_messaging import ManualClock
 from mosaic_core.domain.errors import RequestError, StoreUnreachableError
 from mosaic_core.domain.quota import Allowance, full, grant
 from mosaic_core.ports import ETag, QuotaStore, StoredAllowance
-from mosaic_core.services import quota
-from mosaic_core.services.quota import CommandQuota
+from mosaic_core.services import quota_buckets
+from mosaic_core.services.quota_buckets import CommandQuota
 
 HOUSEHOLD = "a11ce000000000000000000000000001"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -140,7 +140,7 @@ async def test_who_loses_every_round_is_refused_for_a_moment(store: QuotaStore) 
 
     contended = Contended(store)
     assert await ask([CommandQuota(contended, 100)], 1) == (0, [1])
-    assert contended.reads == quota.LOOKS
+    assert contended.reads == quota_buckets.LOOKS
 
 
 async def test_without_storage_the_command_passes_and_somebody_is_told(
@@ -155,7 +155,7 @@ async def test_without_storage_the_command_passes_and_somebody_is_told(
             await asyncio.Event().wait()
             raise AssertionError
 
-    monkeypatch.setattr(quota, "_STORAGE_SECONDS", 0.01)
+    monkeypatch.setattr(quota_buckets, "_STORAGE_SECONDS", 0.01)
     for store in (Away(), Mute()):
         caplog.clear()
         cast: Any = store

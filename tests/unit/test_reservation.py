@@ -87,12 +87,12 @@ def test_what_is_not_yet_due_is_waited_for() -> None:
 
 
 def test_a_copy_that_comes_a_moment_early_is_due() -> None:
-    assert isinstance(judge(replace(KEY, next_attempt_at=NOW + timedelta(milliseconds=200))), reservation.Free)
+    assert isinstance(judge(replace(KEY, next_attempt_at=NOW + timedelta(milliseconds=200))), reservation.Takeable)
 
 
 def test_a_free_key_is_taken_over_with_the_next_number() -> None:
     verdict = judge(replace(KEY, attempt=3, excused=1, next_attempt_at=NOW))
-    assert isinstance(verdict, reservation.Free)
+    assert isinstance(verdict, reservation.Takeable)
     taken = verdict.taken
     assert (taken.attempt, taken.excused, taken.owner_token, taken.sequence_number) == (4, 1, "mine", 9)
     assert (taken.lease_seconds, taken.next_attempt_at) == (30, None)

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.domain.ledger import Finding
+from mosaic_core.domain.transactions import Finding
 from mosaic_core.ledger.anomalies import KINDS, find_anomalies
 from mosaic_local.sample import ACCOUNTS, HOUSEHOLD_ID, Planted, sample_household
 

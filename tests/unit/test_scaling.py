@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mosaic_core.domain.ledger import Transaction
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger.anomalies import find_anomalies
 from mosaic_core.ledger.categories.categorise import HouseholdContext, categorise, learning_key
 from mosaic_core.ledger.recurring import recurring_series

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mosaic_core.agents.findings import about_findings
 from mosaic_core.agents.model.grounding import Evidence, unsupported
-from mosaic_core.agents.offline import conversation, requests
+from mosaic_core.agents.offline import one_message, requests
 from mosaic_core.agents.offline.reading.understand import understand
 from mosaic_core.domain.edits import distance, within
 from mosaic_core.domain.policy import hint
@@ -98,7 +98,7 @@ def asked(question: str, rows: Rows) -> Callable[[], object]:
     turn = AgentTurn(
         question=question, transactions=rows, as_of=END, household_id="h", conversation_id="c", run_id="r", findings=[]
     )
-    return lambda: conversation.respond(turn)
+    return lambda: one_message.respond(turn)
 
 
 @pytest.mark.parametrize("ledger", LEDGERS)

@@ -11,8 +11,8 @@ from google.protobuf import wrappers_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic_core.adapters import settlement
-from mosaic_core.adapters.settlement import host_address
+from mosaic_core.adapters import host_settlement
+from mosaic_core.adapters.host_settlement import host_address
 from mosaic_core.domain.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +44,7 @@ def test_says_what_is_missing(arguments: list[str]) -> None:
     assert "--host" in str(error.value)
 
 
-@pytest.mark.skipif(not settlement._COMMAND_LINE.exists(), reason="the system does not tell command lines")
+@pytest.mark.skipif(not host_settlement._COMMAND_LINE.exists(), reason="the system does not tell command lines")
 @pytest.mark.parametrize(
     "rewritten", [[], ["app"], ["app", "--port"], ["app", "--functions-uri", "http://[::1"], ["app", "--host", "x"]]
 )
@@ -61,7 +61,7 @@ def test_what_the_process_was_started_with_counts_where_its_arguments_were_rewri
     """As the platform starts its worker: a module, interpreter options before it."""
     (tmp_path / "stands_in_for_the_worker.py").write_text(
         f"import sys\nsys.argv[:] = {rewritten!r}\n"
-        "from mosaic_core.adapters.settlement import host_address\nprint(host_address())\n"
+        "from mosaic_core.adapters.host_settlement import host_address\nprint(host_address())\n"
     )
     command = [sys.executable, "-X", "no_debug_ranges", "-m", "stands_in_for_the_worker", *given]
     environ = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
@@ -71,4 +71,4 @@ def test_what_the_process_was_started_with_counts_where_its_arguments_were_rewri
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20_000))
 def test_texts_are_what_protobuf_reads(text: str) -> None:
-    assert wrappers_pb2.StringValue.FromString(settlement._text(1, text)).value == text
+    assert wrappers_pb2.StringValue.FromString(host_settlement._text(1, text)).value == text

@@ -10,8 +10,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 from pydantic import ValidationError
 
-from mosaic_core.adapters import rows
-from mosaic_core.adapters.rows import PROPERTY_UNITS, utf16_length
+from mosaic_core.adapters import record_rows
+from mosaic_core.adapters.record_rows import PROPERTY_UNITS, utf16_length
 from mosaic_core.adapters.tables.stores import ENVELOPE_UNITS
 from mosaic_core.domain import conversation
 from mosaic_core.domain.envelope import (
@@ -23,7 +23,6 @@ from mosaic_core.domain.envelope import (
 )
 from mosaic_core.domain.errors import InvalidEnvelopeError, StoredRowError
 from mosaic_core.domain.lanes import CommandType, Lane
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.policy import ImpactClass, normalise
 from mosaic_core.domain.policy import approval as approvals
 from mosaic_core.domain.policy.actions import LONGEST_ARGUMENTS, REQUEST, InvalidProposalError, validated
@@ -45,6 +44,7 @@ from mosaic_core.domain.records import (
 )
 from mosaic_core.domain.replay import Replay, ReplayClaim, ReplayState
 from mosaic_core.domain.settlement import Complete
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.services.nightly import LEFT_BEHIND
 from tests.support import records
@@ -169,7 +169,7 @@ async def test_whatever_the_door_lets_in_can_become_an_approval(letter: str) -> 
     action = approvals.stored_action(approval)
     assert action is not None
     draft = json.dumps(approvals.draft(action, approval.action_kind), ensure_ascii=False)
-    checked(rows.APPROVAL.encode(replace(approval, draft=draft, decision_rationale="\U0001f600" * 500)))
+    checked(record_rows.APPROVAL.encode(replace(approval, draft=draft, decision_rationale="\U0001f600" * 500)))
 
 
 # --------------------------------------------------------------------------------------------------------------- drafts
@@ -204,7 +204,7 @@ def test_the_draft_of_every_action_fits_its_property(letter: str) -> None:
         draft = json.dumps(approvals.draft(action, ImpactClass.MONEY_MOVEMENT.value), ensure_ascii=False)
         summary = approvals.summary(action, ImpactClass.MONEY_MOVEMENT)
         row = replace(records.APPROVAL, action_json=action.json, draft=draft, action_summary=summary)
-        checked(rows.APPROVAL.encode(row))
+        checked(record_rows.APPROVAL.encode(row))
 
 
 # -------------------------------------------------------------------------------------------------------- conversations
@@ -226,9 +226,9 @@ def test_a_conversation_of_the_longest_exchanges_fits_its_property(letter: str) 
         )
         state = landed or state
         assert state is not None
-        row = rows.encode_conversation(state)
+        row = record_rows.encode_conversation(state)
         checked(row)
-        assert rows.decode_conversation(row).turns[-1].turn_id == turn.turn_id
+        assert record_rows.decode_conversation(row).turns[-1].turn_id == turn.turn_id
 
 
 # ------------------------------------------------------------------------------------------------------------ all texts
@@ -394,20 +394,20 @@ SAMPLES: dict[type[Any], Any] = {type(value): value for value in vars(records).v
     ),
 }
 CODECS: dict[type[Any], Any] = {
-    LanePause: rows.LANE_PAUSE.encode,
-    Replay: rows.REPLAY.encode,
-    ReplayClaim: rows.REPLAY_CLAIM.encode,
-    Command: rows.COMMAND.encode,
-    Key: rows.encode_key,
-    Run: rows.encode_run,
-    Stage: rows.encode_stage,
-    Signal: rows.SIGNAL.encode,
-    Approval: rows.APPROVAL.encode,
-    Decision: rows.DECISION.encode,
-    Membership: rows.MEMBERSHIP.encode,
-    OutboxEntry: rows.OUTBOX_ENTRY.encode,
-    Annotation: rows.ANNOTATION.encode,
-    Transaction: rows.TRANSACTION.encode,
+    LanePause: record_rows.LANE_PAUSE.encode,
+    Replay: record_rows.REPLAY.encode,
+    ReplayClaim: record_rows.REPLAY_CLAIM.encode,
+    Command: record_rows.COMMAND.encode,
+    Key: record_rows.encode_key,
+    Run: record_rows.encode_run,
+    Stage: record_rows.encode_stage,
+    Signal: record_rows.SIGNAL.encode,
+    Approval: record_rows.APPROVAL.encode,
+    Decision: record_rows.DECISION.encode,
+    Membership: record_rows.MEMBERSHIP.encode,
+    OutboxEntry: record_rows.OUTBOX_ENTRY.encode,
+    Annotation: record_rows.ANNOTATION.encode,
+    Transaction: record_rows.TRANSACTION.encode,
 }
 
 
@@ -429,7 +429,11 @@ def test_every_text_has_a_maximum_that_fits_its_property(record: type[Any]) -> N
 
 
 def test_every_kind_of_row_is_looked_at() -> None:
-    held = {name for name, value in vars(rows).items() if isinstance(value, rows.Codec) and not name.startswith("_")}
+    held = {
+        name
+        for name, value in vars(record_rows).items()
+        if isinstance(value, record_rows.Codec) and not name.startswith("_")
+    }
     looked_at = {"COMMAND", "KEY", "RUN", "STAGE", "SIGNAL", "APPROVAL", "DECISION", "MEMBERSHIP", "TRANSACTION"}
     looked_at |= {"OUTBOX_ENTRY", "ANNOTATION", "LANE_PAUSE", "REPLAY", "REPLAY_CLAIM"}
     assert held == looked_at | {"SWEEP_PROGRESS", "TURN", "ALLOWANCE"}
@@ -438,24 +442,24 @@ def test_every_kind_of_row_is_looked_at() -> None:
 
 def test_the_nights_exceptions_fit_their_property() -> None:
     left = tuple(f"20261124:{number:032x}" for number in range(LEFT_BEHIND))
-    checked(rows.SWEEP_PROGRESS.encode(SweepProgress(completed_night="20261124", left_behind=left)))
+    checked(record_rows.SWEEP_PROGRESS.encode(SweepProgress(completed_night="20261124", left_behind=left)))
 
 
 @pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
 def test_rows_that_a_stage_or_a_finding_names_are_cut_to_what_fits(letter: str) -> None:
     named = tuple(f"{number}{letter * 190}" for number in range(100_000))
-    checked(rows.encode_stage(replace(records.STAGE, provenance=named)))
-    checked(rows.encode_finding("f" * 32, named))
+    checked(record_rows.encode_stage(replace(records.STAGE, provenance=named)))
+    checked(record_rows.encode_finding("f" * 32, named))
 
 
 def test_what_no_property_holds_is_refused_in_memory_as_on_table_storage() -> None:
     with pytest.raises(StoredRowError, match="Draft"):
-        rows.APPROVAL.encode(replace(records.APPROVAL, draft="x" * (PROPERTY_UNITS + 1)))
-    rows.APPROVAL.encode(replace(records.APPROVAL, draft="x" * PROPERTY_UNITS))
+        record_rows.APPROVAL.encode(replace(records.APPROVAL, draft="x" * (PROPERTY_UNITS + 1)))
+    record_rows.APPROVAL.encode(replace(records.APPROVAL, draft="x" * PROPERTY_UNITS))
 
 
 def test_half_of_a_surrogate_pair_in_a_models_text_is_stored_as_something_that_can_be_sent() -> None:
-    checked(rows.RUN.encode(replace(records.RUN, agent_note_summary="\ud800 and more")))
+    checked(record_rows.RUN.encode(replace(records.RUN, agent_note_summary="\ud800 and more")))
 
 
 def test_a_decision_with_the_longest_rationale_is_decoded() -> None:

@@ -12,9 +12,9 @@ from azure.core.exceptions import DeserializationError
 
 from mosaic_core.adapters.memory import MemoryBlobs
 from mosaic_core.adapters.storage import Account, Transport
-from mosaic_core.adapters.tables.client import TableService
 from mosaic_core.adapters.tables.reads import answered, literal
 from mosaic_core.adapters.tables.stores import TableCommands, lists_of_command
+from mosaic_core.adapters.tables.table_client import TableService
 from mosaic_core.adapters.tables.writes import Requests
 from mosaic_core.domain.errors import StoreUnreachableError
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.adapters import rows
+from mosaic_core.adapters import record_rows
 from mosaic_core.adapters.memory import MemoryBlobs
 from mosaic_core.adapters.tables import stores as table_stores
 from mosaic_core.adapters.tables.keys import encode, join
@@ -223,7 +223,7 @@ async def test_an_approval_that_is_there_is_listed_and_will_be_due(
     async def is_found() -> bool:
         listed = [await store.of_household(household, status) for status in (ApprovalStatus.PENDING, None)]
         due = await store.due(due_at(asked) + timedelta(days=1), 400)
-        return listed == [[asked], [asked]] and due == [rows.first_due(asked)]
+        return listed == [[asked], [asked]] and due == [record_rows.first_due(asked)]
 
     assert not await is_found()  # from here on nothing looks for approvals that an earlier version did not list
     getattr(tables, fault).add(len(tables.requests) + number)
@@ -278,7 +278,7 @@ async def test_what_stands_is_read_back_with_what_it_was_stored_with(tables: Mem
 @pytest.mark.parametrize("among", [0, 3000])
 async def test_what_stands_is_found_among_many_others(tables: MemoryTables, among: int) -> None:
     ledger = TableLedger(service(tables), lambda: NOW)
-    row = rows.encode_transaction(records.TRANSACTION, run_id="x", batch_id="x", recorded_at=NOW)
+    row = record_rows.encode_transaction(records.TRANSACTION, run_id="x", batch_id="x", recorded_at=NOW)
     for n in range(among):
         tables.rows[(LEDGER, "h", f"t{n:05}-other")] = (row, "e")
     batch = [replace(records.TRANSACTION, transaction_id=f"t{n * 300:05}", category="TRAVEL") for n in range(10)]

@@ -7,7 +7,7 @@ import os
 import azure.functions as func
 
 from bench.apps.progress import Progress
-from mosaic_core.adapters.settlement import HostSettler
+from mosaic_core.adapters.host_settlement import HostSettler
 from mosaic_core.entrypoints.queues import incoming
 
 settler = HostSettler()

@@ -10,9 +10,8 @@ from typing import Final
 from mosaic_core.adapters.blobs import AzureBlobs
 from mosaic_core.adapters.storage import Account, Connection, Transport, resolve
 from mosaic_core.adapters.tables.aged import TableAged
-from mosaic_core.adapters.tables.client import Observation, Observer, TableService
 from mosaic_core.adapters.tables.household_data import TableHouseholdData
-from mosaic_core.adapters.tables.replays import TableReplays
+from mosaic_core.adapters.tables.replay_rows import TableReplays
 from mosaic_core.adapters.tables.stores import (
     TABLES,
     TableAnnotations,
@@ -32,6 +31,7 @@ from mosaic_core.adapters.tables.stores import (
     TableSignals,
     TableStages,
 )
+from mosaic_core.adapters.tables.table_client import Observation, Observer, TableService
 from mosaic_core.ports import Stores
 
 __all__ = ["TABLES", "Observation", "Observer", "TableStores", "ensure_tables", "open_table_stores"]

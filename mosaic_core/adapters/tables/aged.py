@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from mosaic_core.adapters import rows
+from mosaic_core.adapters import record_rows
 from mosaic_core.adapters.blobs import AzureBlobs
-from mosaic_core.adapters.tables.client import TableService
 from mosaic_core.adapters.tables.keys import SEPARATOR, encode, join
-from mosaic_core.adapters.tables.replays import replays_of
+from mosaic_core.adapters.tables.replay_rows import replays_of
 from mosaic_core.adapters.tables.stores import (
     COMMANDS,
     CONVERSATIONS,
@@ -24,6 +23,7 @@ from mosaic_core.adapters.tables.stores import (
     lists_of_command,
     lists_of_signal,
 )
+from mosaic_core.adapters.tables.table_client import TableService
 from mosaic_core.concurrency import each
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.lifecycle import KeyStatus
@@ -58,7 +58,7 @@ def _listing(row: Mapping[str, Any]) -> AgedListing:
             row_key=row_key,
             command_id=str(row.get("CommandId") or ""),
             signal_id=str(row.get("SignalId") or ""),
-            at=rows.time_of(place) if kind != "about" else None,
+            at=record_rows.time_of(place) if kind != "about" else None,
             of_open=kind == "signals" and of_kind[0] == "open",
         )
     except ValueError as error:
@@ -77,19 +77,19 @@ class TableAged:
     async def keys(self, before: datetime, cursor: str, limit: int) -> Page[Key]:
         final = ("Status", "ne", KeyStatus.RESERVED.value)
         conditions = (final, ("FinalizedAtUtc", "lt", before), ("ExpiresAtUtc", "lt", self._now()))
-        return await self._walk(KEYS, conditions, rows.KEY.properties, rows.KEY.decode, cursor, limit)
+        return await self._walk(KEYS, conditions, record_rows.KEY.properties, record_rows.KEY.decode, cursor, limit)
 
     async def commands(self, before: datetime, cursor: str, limit: int) -> Page[AgedCommand]:
         old = (("RecordedAtUtc", "lt", before),)
-        return await self._walk(COMMANDS, old, rows.AGED_COMMAND, rows.decode_aged_command, cursor, limit)
+        return await self._walk(COMMANDS, old, record_rows.AGED_COMMAND, record_rows.decode_aged_command, cursor, limit)
 
     async def signals(self, before: datetime, cursor: str, limit: int) -> Page[Signal]:
         old = (("RaisedAtUtc", "lt", before),)
-        return await self._walk(SIGNALS, old, rows.SIGNAL.properties, rows.SIGNAL.decode, cursor, limit)
+        return await self._walk(SIGNALS, old, record_rows.SIGNAL.properties, record_rows.SIGNAL.decode, cursor, limit)
 
     async def conversations(self, before: datetime, cursor: str, limit: int) -> Page[Conversation]:
         old = (("LastModifiedAtUtc", "lt", before),)
-        return await self._walk(CONVERSATIONS, old, _CONVERSATION, rows.decode_bare_conversation, cursor, limit)
+        return await self._walk(CONVERSATIONS, old, _CONVERSATION, record_rows.decode_bare_conversation, cursor, limit)
 
     async def blobs(self, before: datetime, cursor: str, limit: int) -> Page[str]:
         found, following = await self._blobs.older(before, cursor, limit)
@@ -133,7 +133,7 @@ class TableAged:
             await self._drop(
                 INDEX,
                 join("conversation", command.household_id, command.conversation_id),
-                join(rows.newest_first(command.recorded_at), command.queue, command.command_id),
+                join(record_rows.newest_first(command.recorded_at), command.queue, command.command_id),
             )
         await self._clear(INDEX, replays_of(command.queue, command.command_id))
         listed = lists_of_command(command.household_id, command.queue, command.command_id, command.recorded_at)

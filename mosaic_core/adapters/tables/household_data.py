@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from mosaic_core.adapters import rows
+from mosaic_core.adapters import record_rows
 from mosaic_core.adapters.blobs import AzureBlobs
-from mosaic_core.adapters.tables.client import TableService
 from mosaic_core.adapters.tables.keys import SEPARATOR, encode, join
 from mosaic_core.adapters.tables.stores import (
     ANNOTATIONS,
@@ -29,6 +28,7 @@ from mosaic_core.adapters.tables.stores import (
     STAGES,
     lists_of_signal,
 )
+from mosaic_core.adapters.tables.table_client import TableService
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoredRowError
@@ -169,7 +169,7 @@ class TableHouseholdData:
         if there is None:
             return 0
         try:
-            signal = rows.SIGNAL.decode(there.row)
+            signal = record_rows.SIGNAL.decode(there.row)
         except StoredRowError:
             return 0  # its places in the lists of queues name the household themselves
         places = lists_of_signal(signal)

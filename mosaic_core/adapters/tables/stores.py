@@ -10,16 +10,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from mosaic_core.adapters import rows
-from mosaic_core.adapters.rows import Row
-from mosaic_core.adapters.tables.client import MAX_TRANSACTION, TableService
+from mosaic_core.adapters import record_rows
+from mosaic_core.adapters.record_rows import Row
 from mosaic_core.adapters.tables.keys import SEPARATOR, encode, join
+from mosaic_core.adapters.tables.table_client import MAX_TRANSACTION, TableService
 from mosaic_core.computing import INLINE_ROWS, compute_over
 from mosaic_core.concurrency import each, together
 from mosaic_core.domain import ids as derived
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.lanes import Lane
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
@@ -38,6 +37,7 @@ from mosaic_core.domain.records import (
     Stage,
     SweepProgress,
 )
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ports import (
     LISTED_AHEAD,
     BlobStore,
@@ -112,8 +112,8 @@ class TableCommands(_Store):
         self._blobs = blobs
 
     async def insert(self, command: Command) -> bool:
-        row = rows.COMMAND.encode(command)
-        if rows.utf16_length(command.envelope) > ENVELOPE_UNITS:
+        row = record_rows.COMMAND.encode(command)
+        if record_rows.utf16_length(command.envelope) > ENVELOPE_UNITS:
             data = command.envelope.encode()
             name = f"envelopes/{encode(command.command_id)}/{hashlib.sha256(data).hexdigest()}"
             await self._blobs.put(name, data)  # before the row: a row never points at nothing
@@ -130,8 +130,8 @@ class TableCommands(_Store):
             data = await self._blobs.get(name)
             if data is None:
                 raise StoredRowError(f"the blob with the envelope of command {command_id[:64]} is gone")
-            return rows.COMMAND.decode({**found.row, "Envelope": data.decode()})
-        return rows.COMMAND.decode(found.row)
+            return record_rows.COMMAND.decode({**found.row, "Envelope": data.decode()})
+        return record_rows.COMMAND.decode(found.row)
 
     async def index_conversation(
         self, household_id: str, conversation_id: str, created_at: datetime, queue: str, command_id: str
@@ -139,7 +139,7 @@ class TableCommands(_Store):
         await self._tables.insert(
             INDEX,
             join("conversation", household_id, conversation_id),
-            join(rows.newest_first(created_at), queue, command_id),
+            join(record_rows.newest_first(created_at), queue, command_id),
             {"Queue": queue, "CommandId": command_id},
         )
 
@@ -184,7 +184,7 @@ class TableCommands(_Store):
         """Day by day, the newest first; a day without commands costs nothing. Where the list begins or ends within a
         day, that day is a range of its own: across partitions a row key is looked for row by row."""
         span, prefix = _span(since, after), join("recent", queue) + SEPARATOR
-        first = prefix + rows.day_newest_first(rows.time_of(after)) if after else ""
+        first = prefix + record_rows.day_newest_first(record_rows.time_of(after)) if after else ""
         last = _recent(queue, since) if since is not None else ""
         columns = _LISTED_COMMAND
         if first:
@@ -231,14 +231,14 @@ _LISTED_SIGNAL: Final = ("RowKey", "SignalId", "RunId", "Severity")
 
 def lists_of_command(household_id: str, queue: str, command_id: str, recorded_at: datetime) -> list[tuple[str, str]]:
     """Where a command is listed for operators."""
-    place = join(rows.newest_first(recorded_at), queue, command_id)
+    place = join(record_rows.newest_first(recorded_at), queue, command_id)
     places = [(_recent(queue, recorded_at), place)]
     return [*places, (join("commands", household_id), place)] if household_id else places
 
 
 def _recent(queue: str, moment: datetime) -> str:
     """The partition of a queue's commands of one day; a later day's comes first."""
-    return join("recent", queue, rows.day_newest_first(moment))
+    return join("recent", queue, record_rows.day_newest_first(moment))
 
 
 def _span(since: datetime | None, after: str, kind: str = "") -> list[tuple[str, str, str]]:
@@ -247,7 +247,7 @@ def _span(since: datetime | None, after: str, kind: str = "") -> list[tuple[str,
     if after or kind:
         span.append(("RowKey", "gt", kind + after))
     if since is not None or kind:
-        span.append(("RowKey", "lt", kind + rows.not_before(since) if since is not None else _after(kind)))
+        span.append(("RowKey", "lt", kind + record_rows.not_before(since) if since is not None else _after(kind)))
     return span
 
 
@@ -274,44 +274,46 @@ async def _next_row(rows_of_a_list: AsyncIterator[Row]) -> Row | None:
 
 class TableKeys(_Store):
     async def insert(self, key: Key) -> ETag | None:
-        return await self._tables.insert(KEYS, encode(key.command_id), encode(key.queue), rows.encode_key(key))
+        return await self._tables.insert(KEYS, encode(key.command_id), encode(key.queue), record_rows.encode_key(key))
 
     async def read(self, queue: str, command_id: str) -> StoredKey | None:
         found = await self._tables.read(KEYS, encode(command_id), encode(queue))
-        return StoredKey(rows.KEY.decode(found.row), found.etag, found.age_seconds) if found else None
+        return StoredKey(record_rows.KEY.decode(found.row), found.etag, found.age_seconds) if found else None
 
     async def update(self, key: Key, etag: ETag) -> ETag | None:
-        return await self._tables.update(KEYS, encode(key.command_id), encode(key.queue), rows.encode_key(key), etag)
+        return await self._tables.update(
+            KEYS, encode(key.command_id), encode(key.queue), record_rows.encode_key(key), etag
+        )
 
 
 class TableRuns(_Store):
     async def insert(self, run: Run) -> ETag | None:
-        return await self._tables.insert(RUNS, encode(run.run_id), "run", rows.encode_run(run))
+        return await self._tables.insert(RUNS, encode(run.run_id), "run", record_rows.encode_run(run))
 
     async def read(self, run_id: str) -> Stored[Run] | None:
         found = await self._tables.read(RUNS, encode(run_id), "run")
-        return Stored(rows.RUN.decode(found.row), found.etag) if found else None
+        return Stored(record_rows.RUN.decode(found.row), found.etag) if found else None
 
     async def update(self, run: Run, etag: ETag) -> ETag | None:
-        return await self._tables.update(RUNS, encode(run.run_id), "run", rows.encode_run(run), etag)
+        return await self._tables.update(RUNS, encode(run.run_id), "run", record_rows.encode_run(run), etag)
 
 
 class TableStages(_Store):
     async def insert_all(self, stages: Sequence[Stage]) -> bool:
-        rows.check_one_attempt(stages)
+        record_rows.check_one_attempt(stages)
         if not stages:
             return True
-        attempt = {f"{stage.attempt:06}-{stage.order:03}": rows.encode_stage(stage) for stage in stages}
+        attempt = {f"{stage.attempt:06}-{stage.order:03}": record_rows.encode_stage(stage) for stage in stages}
         return await self._tables.insert_all(STAGES, encode(stages[0].run_id), attempt)
 
     async def of_run(self, run_id: str) -> list[Stage]:
-        found = self._tables.query(STAGES, encode(run_id), select=rows.STAGE.properties)
-        return [rows.STAGE.decode(row) async for row in found]
+        found = self._tables.query(STAGES, encode(run_id), select=record_rows.STAGE.properties)
+        return [record_rows.STAGE.decode(row) async for row in found]
 
 
 class TableSignals(_Store):
     async def insert(self, signal: Signal) -> ETag | None:
-        row = rows.SIGNAL.encode(signal)
+        row = record_rows.SIGNAL.encode(signal)
         # first, so that a signal is never without them; one that points at no signal, or at another's, is skipped
         await each(_lists_of(signal), lambda place: self._tables.insert(INDEX, *place, _listed_row(signal)))
         written = await self._tables.insert(SIGNALS, encode(signal.signal_id), "signal", row)
@@ -321,10 +323,10 @@ class TableSignals(_Store):
 
     async def read(self, signal_id: str) -> Stored[Signal] | None:
         found = await self._tables.read(SIGNALS, encode(signal_id), "signal")
-        return Stored(rows.SIGNAL.decode(found.row), found.etag) if found else None
+        return Stored(record_rows.SIGNAL.decode(found.row), found.etag) if found else None
 
     async def update(self, signal: Signal, etag: ETag) -> ETag | None:
-        row, place = rows.SIGNAL.encode(signal), _open_place(signal)
+        row, place = record_rows.SIGNAL.encode(signal), _open_place(signal)
         if not signal.is_resolved:
             # the time that it is raised at may be another now
             both = (place, _all_place(signal))
@@ -398,7 +400,7 @@ class TableSignals(_Store):
                 signal_id=str(row["SignalId"]),
                 run_id=str(row["RunId"]) if "RunId" in row else None,
                 severity=Severity(str(row["Severity"])),
-                raised_at=rows.time_of(place),
+                raised_at=record_rows.time_of(place),
                 place=place,
             )
 
@@ -414,30 +416,30 @@ class TableSignals(_Store):
         await self._tables.insert(
             INDEX,
             join("finding", household_id),
-            join(rows.newest_day_first(day), signal_id),
-            rows.encode_finding(signal_id, transaction_ids),
+            join(record_rows.newest_day_first(day), signal_id),
+            record_rows.encode_finding(signal_id, transaction_ids),
         )
 
     async def listed_findings(self, household_id: str) -> dict[str, frozenset[str]]:
-        return rows.listed_with([row async for row in self._listed(household_id, page=1000)])
+        return record_rows.listed_with([row async for row in self._listed(household_id, page=1000)])
 
     async def open_findings(self, household_id: str) -> list[OpenFinding]:
         newest: dict[str, Row] = {}
         looked_at = 0
-        async for row in self._listed(household_id, page=rows.FINDINGS_LISTED):
+        async for row in self._listed(household_id, page=record_rows.FINDINGS_LISTED):
             newest.setdefault(str(row["SignalId"]), row)
             looked_at += 1
-            if len(newest) == rows.FINDINGS_LISTED or looked_at == rows.FINDINGS_READ:
+            if len(newest) == record_rows.FINDINGS_LISTED or looked_at == record_rows.FINDINGS_READ:
                 break
         found = await each(newest, self.read, at_once=READS_AT_ONCE)
         findings = [
-            rows.open_finding(stored.value if stored else None, row, household_id)
+            record_rows.open_finding(stored.value if stored else None, row, household_id)
             for stored, row in zip(found, newest.values(), strict=True)
         ]
         return [finding for finding in findings if finding is not None]
 
     def _listed(self, household_id: str, *, page: int) -> AsyncIterator[Row]:
-        """Rows of `rows.encode_finding`, newest day first."""
+        """Rows of `record_rows.encode_finding`, newest day first."""
         partition, select = join("finding", household_id), ("SignalId", "TransactionIds")
         return self._tables.query(INDEX, partition, select=select, page=page)
 
@@ -446,11 +448,11 @@ _OPEN: Final = f"open{SEPARATOR}"
 
 
 def _open_place(signal: Signal) -> tuple[str, str]:
-    return join("signals", signal.queue), _OPEN + join(rows.newest_first(signal.raised_at), signal.signal_id)
+    return join("signals", signal.queue), _OPEN + join(record_rows.newest_first(signal.raised_at), signal.signal_id)
 
 
 def _all_place(signal: Signal) -> tuple[str, str]:
-    return join("signals", signal.queue), _ALL + join(rows.newest_first(signal.raised_at), signal.signal_id)
+    return join("signals", signal.queue), _ALL + join(record_rows.newest_first(signal.raised_at), signal.signal_id)
 
 
 def _listed_row(signal: Signal) -> Row:
@@ -475,14 +477,14 @@ def _lists_of(signal: Signal) -> list[tuple[str, str]]:
 
 def lists_of_signal(signal: Signal) -> list[tuple[str, str]]:
     """Where a signal is listed for operators, open or not."""
-    about = ((join("about", told), encode(signal.signal_id)) for told in rows.told_of(signal))
+    about = ((join("about", told), encode(signal.signal_id)) for told in record_rows.told_of(signal))
     return [_all_place(signal), _open_place(signal), *about]
 
 
 def _by_key(transactions: Sequence[Transaction]) -> tuple[dict[str, Transaction], list[str], list[str]]:
     """The transactions by row key; the keys ascending, since rows of one table transaction lie together, so that
     reading them back is one range; the ids that come again with other content."""
-    batch, conflicts = rows.one_of_each(transactions)
+    batch, conflicts = record_rows.one_of_each(transactions)
     by_key = {encode(transaction.transaction_id): transaction for transaction in batch}
     return by_key, sorted(by_key), conflicts
 
@@ -500,22 +502,24 @@ class TableLedger(_Store):
         standing, other = dict[str, StandingRow](), set[str]()
         for start in range(0, len(neighbours), MAX_TRANSACTION):
             chunk = {
-                key: rows.encode_transaction(by_key[key], run_id=run_id, batch_id=batch_id, recorded_at=recorded_at)
+                key: record_rows.encode_transaction(
+                    by_key[key], run_id=run_id, batch_id=batch_id, recorded_at=recorded_at
+                )
                 for key in neighbours[start : start + MAX_TRANSACTION]
             }
             for key, there in (await self._insert_chunk(partition, chunk)).items():
                 if there["ContentHash"] == chunk[key]["ContentHash"]:
-                    standing[key] = rows.standing(by_key[key], there)
+                    standing[key] = record_rows.standing(by_key[key], there)
                 else:
                     other.add(key)
-        return rows.ledger_write(
+        return record_rows.ledger_write(
             (t.transaction_id for key, t in by_key.items() if key not in standing and key not in other),
             [*(t.transaction_id for key, t in by_key.items() if key in other), *conflicts],
             {t.transaction_id: standing[key] for key, t in by_key.items() if key in standing},
         )
 
     async def _insert_chunk(self, partition: str, chunk: dict[str, Row]) -> dict[str, Row]:
-        """Insert what is not there. Returns what was there, by row key (`rows.STANDING` of it). Each refused
+        """Insert what is not there. Returns what was there, by row key (`record_rows.STANDING` of it). Each refused
         transaction means that at least one more row is there, so this ends, whoever else inserts the same meanwhile."""
         there: dict[str, Row] = {}
         missing = dict(chunk)
@@ -529,7 +533,7 @@ class TableLedger(_Store):
         point reads do the rest, so the cost is bounded by the batch and not by the ledger."""
         wanted, there, seen, reached = set(keys), dict[str, Row](), 0, ""
         span = (("RowKey", "ge", keys[0]), ("RowKey", "le", keys[-1]))
-        async for row in self._tables.query(LEDGER, partition, span, select=("RowKey", *rows.STANDING)):
+        async for row in self._tables.query(LEDGER, partition, span, select=("RowKey", *record_rows.STANDING)):
             seen, reached = seen + 1, row["RowKey"]
             if reached in wanted:
                 there[reached] = row
@@ -539,7 +543,7 @@ class TableLedger(_Store):
             return there
 
         async def read(key: str) -> Row | None:
-            found = await self._tables.read(LEDGER, partition, key, *rows.STANDING)
+            found = await self._tables.read(LEDGER, partition, key, *record_rows.STANDING)
             return found.row if found else None
 
         rest = [key for key in keys if key > reached]
@@ -548,9 +552,9 @@ class TableLedger(_Store):
 
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
         days = (("PostedOn", "ge", first.isoformat()), ("PostedOn", "le", last.isoformat()))
-        found = self._tables.query(LEDGER, encode(household_id), days, select=rows.TRANSACTION.properties)
-        transactions = [rows.TRANSACTION.decode(row) async for row in found]
-        return await compute_over(len(transactions), INLINE_ROWS, sorted, transactions, key=rows.ledger_order)
+        found = self._tables.query(LEDGER, encode(household_id), days, select=record_rows.TRANSACTION.properties)
+        transactions = [record_rows.TRANSACTION.decode(row) async for row in found]
+        return await compute_over(len(transactions), INLINE_ROWS, sorted, transactions, key=record_rows.ledger_order)
 
 
 class TableApprovals(_Store):
@@ -563,23 +567,23 @@ class TableApprovals(_Store):
         self._now = now
 
     async def insert(self, approval: Approval) -> ETag | None:
-        row, place = rows.APPROVAL.encode(approval), _place_of(approval)
+        row, place = record_rows.APPROVAL.encode(approval), _place_of(approval)
         listed: dict[str, Row] = {_ALL + place: {"ApprovalId": approval.approval_id}}
         if approval.status == ApprovalStatus.PENDING:
             listed[_PENDING + place] = {"ApprovalId": approval.approval_id}
         # a second time all of it is there, or only the pending one is gone, which stays away: nothing is written
         await together(
             self._tables.insert_all(INDEX, _approvals_of(approval.household_id), listed),
-            self._list_due(rows.first_due(approval)),
+            self._list_due(record_rows.first_due(approval)),
         )
         return await self._tables.insert(APPROVALS, *_approval_keys(approval), row)
 
     async def read(self, household_id: str, approval_id: str) -> Stored[Approval] | None:
         found = await self._tables.read(APPROVALS, encode(household_id), encode(approval_id))
-        return Stored(rows.APPROVAL.decode(found.row), found.etag) if found else None
+        return Stored(record_rows.APPROVAL.decode(found.row), found.etag) if found else None
 
     async def update(self, approval: Approval, etag: ETag) -> ETag | None:
-        row = rows.APPROVAL.encode(approval)
+        row = record_rows.APPROVAL.encode(approval)
         if approval.settled_at is not None:
             await self._remove(_approvals_of(approval.household_id), _PENDING + _place_of(approval))
         return await self._tables.update(APPROVALS, *_approval_keys(approval), row, etag)
@@ -597,7 +601,7 @@ class TableApprovals(_Store):
 
         # one that was cut off between list and row may be listed under two times
         found = await each(dict.fromkeys(listed), read, at_once=READS_AT_ONCE)
-        return rows.newest_approvals(a for a in found if a is not None and status in (None, a.status))
+        return record_rows.newest_approvals(a for a in found if a is not None and status in (None, a.status))
 
     async def listed(self, household_id: str, *, pending: bool, after: str = "") -> AsyncIterator[ListedApproval]:
         kind = _PENDING if pending else _ALL
@@ -605,7 +609,7 @@ class TableApprovals(_Store):
         is_complete = bool(after)  # whoever goes on has been here before
         span = (("RowKey", "gt", kind + after), ("RowKey", "lt", _after(kind)))
         partition, columns = _approvals_of(household_id), ("RowKey", "ApprovalId", "AtUtc")
-        async for row in self._tables.query(INDEX, partition, span, select=columns, page=rows.APPROVALS_LISTED):
+        async for row in self._tables.query(INDEX, partition, span, select=columns, page=record_rows.APPROVALS_LISTED):
             if row.get("AtUtc") is not None:
                 marks.append(_time_of(row["AtUtc"]))
                 continue
@@ -613,14 +617,14 @@ class TableApprovals(_Store):
             if not is_complete:
                 break
             place = str(row["RowKey"]).removeprefix(kind)
-            yield ListedApproval(approval_id=str(row["ApprovalId"]), created_at=rows.time_of(place), place=place)
+            yield ListedApproval(approval_id=str(row["ApprovalId"]), created_at=record_rows.time_of(place), place=place)
         if not is_complete and not self._is_complete(marks):
             await self._list_earlier(household_id, kind)
             async for one in self.listed(household_id, pending=pending, after=_BEFORE_PLACES):
                 yield one
 
     async def _listed(
-        self, household_id: str, kind: str, most: int = rows.APPROVALS_LISTED
+        self, household_id: str, kind: str, most: int = record_rows.APPROVALS_LISTED
     ) -> tuple[list[datetime], list[str]]:
         """When rows of earlier versions were put on the list, and the ids of the newest on it."""
         marks: list[datetime] = []
@@ -640,12 +644,12 @@ class TableApprovals(_Store):
     async def due(self, before: datetime, limit: int) -> list[DueApproval]:
         found: list[DueApproval] = []
         async for partition in self._tables.partitions(INDEX, _DUE):
-            if partition > f"{_DUE}{rows.due_day(before)}~" or len(found) >= limit:
+            if partition > f"{_DUE}{record_rows.due_day(before)}~" or len(found) >= limit:
                 break
-            most, taken = min(rows.DUE_SHARE, limit - len(found)), 0
-            until = (("RowKey", "lt", rows.due_time(before)),)
-            async for row in self._tables.query(INDEX, partition, until, select=rows.DUE_PROPERTIES, page=most):
-                found.append(rows.decode_due(row))
+            most, taken = min(record_rows.DUE_SHARE, limit - len(found)), 0
+            until = (("RowKey", "lt", record_rows.due_time(before)),)
+            async for row in self._tables.query(INDEX, partition, until, select=record_rows.DUE_PROPERTIES, page=most):
+                found.append(record_rows.decode_due(row))
                 taken += 1
                 if taken == most:
                     break
@@ -659,7 +663,7 @@ class TableApprovals(_Store):
         await self._remove(*_due_keys(due))
 
     async def _list_due(self, due: DueApproval) -> None:
-        await self._tables.insert(INDEX, *_due_keys(due), rows.encode_due(due))
+        await self._tables.insert(INDEX, *_due_keys(due), record_rows.encode_due(due))
 
     async def _remove(self, partition: str, row_key: str) -> None:
         """One that is gone is as good as removed; a row of a list never changes."""
@@ -678,20 +682,20 @@ class TableApprovals(_Store):
         partition, now = _approvals_of(household_id), self._now().astimezone(UTC)
         of_kind = [("Status", "eq", ApprovalStatus.PENDING.value)] if kind == _PENDING else []
         found = [
-            rows.APPROVAL.decode(row)
+            record_rows.APPROVAL.decode(row)
             async for row in self._tables.query(
-                APPROVALS, encode(household_id), of_kind, select=rows.APPROVAL.properties
+                APPROVALS, encode(household_id), of_kind, select=record_rows.APPROVAL.properties
             )
         ]
 
         async def list_one(approval: Approval) -> None:
             if kind == _PENDING:
-                await self._list_due(rows.first_due(approval))
+                await self._list_due(record_rows.first_due(approval))
             row: Row = {"ApprovalId": approval.approval_id}
             await self._tables.insert(INDEX, partition, kind + _place_of(approval), row)
 
         await each(found, list_one, at_once=READS_AT_ONCE)
-        await self._tables.insert(INDEX, partition, f"{kind}{_MARK}{rows.due_time(now)}", {"AtUtc": now})
+        await self._tables.insert(INDEX, partition, f"{kind}{_MARK}{record_rows.due_time(now)}", {"AtUtc": now})
 
     async def list_older(self, households: int) -> bool:
         found = await self._tables.read(INDEX, "approvals-listed", "progress")
@@ -751,11 +755,11 @@ def _approvals_of(household_id: str) -> str:
 
 
 def _place_of(approval: Approval) -> str:
-    return join(rows.newest_first(approval.created_at), approval.approval_id)
+    return join(record_rows.newest_first(approval.created_at), approval.approval_id)
 
 
 def _due_keys(due: DueApproval) -> tuple[str, str]:
-    return f"{_DUE}{rows.due_group(due)}", join(*rows.due_place(due))
+    return f"{_DUE}{record_rows.due_group(due)}", join(*record_rows.due_place(due))
 
 
 def _approval_keys(approval: Approval) -> tuple[str, str]:
@@ -765,26 +769,26 @@ def _approval_keys(approval: Approval) -> tuple[str, str]:
 class TableDecisions(_Store):
     async def insert(self, decision: Decision) -> bool:
         keys = encode(decision.run_id), encode(decision.decision_id)
-        return await self._tables.insert(DECISIONS, *keys, rows.DECISION.encode(decision)) is not None
+        return await self._tables.insert(DECISIONS, *keys, record_rows.DECISION.encode(decision)) is not None
 
     async def of_run(self, run_id: str) -> list[Decision]:
-        found = self._tables.query(DECISIONS, encode(run_id), select=rows.DECISION.properties)
-        decisions = [rows.DECISION.decode(row) async for row in found]
+        found = self._tables.query(DECISIONS, encode(run_id), select=record_rows.DECISION.properties)
+        decisions = [record_rows.DECISION.decode(row) async for row in found]
         return sorted(decisions, key=lambda decision: (decision.decided_at, decision.decision_id))
 
 
 class TableConversations(_Store):
     async def insert(self, conversation: Conversation) -> ETag | None:
         keys = _conversation_keys(conversation.household_id, conversation.conversation_id)
-        return await self._tables.insert(CONVERSATIONS, *keys, rows.encode_conversation(conversation))
+        return await self._tables.insert(CONVERSATIONS, *keys, record_rows.encode_conversation(conversation))
 
     async def read(self, household_id: str, conversation_id: str) -> Stored[Conversation] | None:
         found = await self._tables.read(CONVERSATIONS, *_conversation_keys(household_id, conversation_id))
-        return Stored(rows.decode_conversation(found.row), found.etag) if found else None
+        return Stored(record_rows.decode_conversation(found.row), found.etag) if found else None
 
     async def update(self, conversation: Conversation, etag: ETag) -> ETag | None:
         keys = _conversation_keys(conversation.household_id, conversation.conversation_id)
-        return await self._tables.update(CONVERSATIONS, *keys, rows.encode_conversation(conversation), etag)
+        return await self._tables.update(CONVERSATIONS, *keys, record_rows.encode_conversation(conversation), etag)
 
 
 def _conversation_keys(household_id: str, conversation_id: str) -> tuple[str, str]:
@@ -793,19 +797,21 @@ def _conversation_keys(household_id: str, conversation_id: str) -> tuple[str, st
 
 class TableAnnotations(_Store):
     async def insert(self, annotation: Annotation) -> ETag | None:
-        return await self._tables.insert(ANNOTATIONS, *_annotation_keys(annotation), rows.ANNOTATION.encode(annotation))
+        return await self._tables.insert(
+            ANNOTATIONS, *_annotation_keys(annotation), record_rows.ANNOTATION.encode(annotation)
+        )
 
     async def read(self, household_id: str, kind: str, subject: str) -> Stored[Annotation] | None:
         found = await self._tables.read(ANNOTATIONS, join(household_id, kind), encode(subject))
-        return Stored(rows.ANNOTATION.decode(found.row), found.etag) if found else None
+        return Stored(record_rows.ANNOTATION.decode(found.row), found.etag) if found else None
 
     async def update(self, annotation: Annotation, etag: ETag) -> ETag | None:
         keys = _annotation_keys(annotation)
-        return await self._tables.update(ANNOTATIONS, *keys, rows.ANNOTATION.encode(annotation), etag)
+        return await self._tables.update(ANNOTATIONS, *keys, record_rows.ANNOTATION.encode(annotation), etag)
 
     async def of_household(self, household_id: str, kind: str) -> list[Annotation]:
-        found = self._tables.query(ANNOTATIONS, join(household_id, kind), select=rows.ANNOTATION.properties)
-        return sorted([rows.ANNOTATION.decode(row) async for row in found], key=lambda a: a.subject)
+        found = self._tables.query(ANNOTATIONS, join(household_id, kind), select=record_rows.ANNOTATION.properties)
+        return sorted([record_rows.ANNOTATION.decode(row) async for row in found], key=lambda a: a.subject)
 
 
 def _annotation_keys(annotation: Annotation) -> tuple[str, str]:
@@ -821,7 +827,7 @@ class TableHouseholds(_Store):
         self._marked: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def mark_active(self, household_id: str, day: date) -> None:
-        mark = (rows.month(day), household_id)
+        mark = (record_rows.month(day), household_id)
         if mark in self._marked:
             self._marked.move_to_end(mark)
             return
@@ -854,10 +860,10 @@ class TableHouseholds(_Store):
 
     async def sweep_progress(self) -> Stored[SweepProgress] | None:
         found = await self._tables.read(INDEX, "sweep", "progress")
-        return Stored(rows.SWEEP_PROGRESS.decode(found.row), found.etag) if found else None
+        return Stored(record_rows.SWEEP_PROGRESS.decode(found.row), found.etag) if found else None
 
     async def save_sweep_progress(self, progress: SweepProgress, etag: ETag | None) -> ETag | None:
-        row = rows.SWEEP_PROGRESS.encode(progress)
+        row = record_rows.SWEEP_PROGRESS.encode(progress)
         if etag is None:
             return await self._tables.insert(INDEX, "sweep", "progress", row)
         return await self._tables.update(INDEX, "sweep", "progress", row, etag)
@@ -871,7 +877,7 @@ class TableOutbox(_Store):
         self._name = name
 
     async def insert(self, entry: OutboxEntry) -> ETag | None:
-        return await self._tables.insert(INDEX, *self._keys(entry), rows.OUTBOX_ENTRY.encode(entry))
+        return await self._tables.insert(INDEX, *self._keys(entry), record_rows.OUTBOX_ENTRY.encode(entry))
 
     async def remove(self, entry: OutboxEntry, etag: ETag) -> bool:
         return await self._tables.delete(INDEX, *self._keys(entry), etag)
@@ -892,16 +898,16 @@ class TableOutbox(_Store):
         return join(self._name, queue, derived.outbox_shard(command_id))
 
     def _keys(self, entry: OutboxEntry) -> tuple[str, str]:
-        place = join(rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id)
+        place = join(record_rows.oldest_first(entry.due_at), entry.command_id, entry.entry_id)
         return self._shard(entry.queue, entry.command_id), place
 
     async def due(self, shard: str, now: datetime, limit: int) -> list[Stored[OutboxEntry]]:
-        until = [("RowKey", "lt", rows.oldest_first(now + timedelta(microseconds=1)))]
-        select = rows.OUTBOX_ENTRY.properties
+        until = [("RowKey", "lt", record_rows.oldest_first(now + timedelta(microseconds=1)))]
+        select = record_rows.OUTBOX_ENTRY.properties
         found: list[Stored[OutboxEntry]] = []
         async for row, etag in self._tables.query_with_etags(INDEX, shard, until, select=select, page=min(limit, 1000)):
             try:
-                found.append(Stored(rows.OUTBOX_ENTRY.decode(row), etag))
+                found.append(Stored(record_rows.OUTBOX_ENTRY.decode(row), etag))
             except StoredRowError as error:
                 log.error("an outbox entry cannot be read", extra={"shard": shard, "rationale": error.rationale})
             if len(found) == limit:
@@ -936,10 +942,10 @@ class TableCursors(_Store):
 class TablePauses(_Store):
     async def read(self, lane: Lane) -> Stored[LanePause] | None:
         found = await self._tables.read(INDEX, "pause", lane)
-        return Stored(rows.LANE_PAUSE.decode(found.row), found.etag) if found else None
+        return Stored(record_rows.LANE_PAUSE.decode(found.row), found.etag) if found else None
 
     async def save(self, pause: LanePause, etag: ETag | None) -> ETag | None:
-        row = rows.LANE_PAUSE.encode(pause)
+        row = record_rows.LANE_PAUSE.encode(pause)
         if etag is None:
             return await self._tables.insert(INDEX, "pause", pause.lane, row)
         return await self._tables.update(INDEX, "pause", pause.lane, row, etag)
@@ -950,15 +956,17 @@ class TableQuotas(_Store):
         found = await self._tables.read(INDEX, *_quota_keys(household_id))
         if found is None:
             return None
-        return StoredAllowance(rows.decode_allowance(found.row, written_at=found.written_at), found.etag, found.read_at)
+        return StoredAllowance(
+            record_rows.decode_allowance(found.row, written_at=found.written_at), found.etag, found.read_at
+        )
 
     async def insert(self, allowance: Allowance) -> ETag | None:
         keys = _quota_keys(allowance.household_id)
-        return await self._tables.insert(INDEX, *keys, rows.ALLOWANCE.encode(allowance))
+        return await self._tables.insert(INDEX, *keys, record_rows.ALLOWANCE.encode(allowance))
 
     async def update(self, allowance: Allowance, etag: ETag) -> ETag | None:
         keys = _quota_keys(allowance.household_id)
-        return await self._tables.update(INDEX, *keys, rows.ALLOWANCE.encode(allowance), etag)
+        return await self._tables.update(INDEX, *keys, record_rows.ALLOWANCE.encode(allowance), etag)
 
 
 def _quota_keys(household_id: str) -> tuple[str, str]:
@@ -967,14 +975,14 @@ def _quota_keys(household_id: str) -> tuple[str, str]:
 
 class TableMembers(_Store):
     async def of_subject(self, subject: str) -> list[Membership]:
-        found = self._tables.query(MEMBERS, encode(subject), select=rows.MEMBERSHIP.properties)
-        return [rows.MEMBERSHIP.decode(row) async for row in found]
+        found = self._tables.query(MEMBERS, encode(subject), select=record_rows.MEMBERSHIP.properties)
+        return [record_rows.MEMBERSHIP.decode(row) async for row in found]
 
     async def insert(self, membership: Membership) -> bool:
         keys = _member_keys(membership.subject, membership.household_user_id)
         listed: Row = {"Subject": membership.subject, "HouseholdUserId": membership.household_user_id}
         await self._tables.insert(INDEX, join("members", membership.household_id), SEPARATOR.join(keys), listed)
-        return await self._tables.insert(MEMBERS, *keys, rows.MEMBERSHIP.encode(membership)) is not None
+        return await self._tables.insert(MEMBERS, *keys, record_rows.MEMBERSHIP.encode(membership)) is not None
 
     async def of_household(self, household_id: str) -> list[Membership]:
         listed = self._tables.query(INDEX, join("members", household_id), select=("Subject", "HouseholdUserId"))
@@ -985,11 +993,11 @@ class TableMembers(_Store):
 
     async def read(self, subject: str, household_user_id: str) -> Stored[Membership] | None:
         found = await self._tables.read(MEMBERS, *_member_keys(subject, household_user_id))
-        return Stored(rows.MEMBERSHIP.decode(found.row), found.etag) if found else None
+        return Stored(record_rows.MEMBERSHIP.decode(found.row), found.etag) if found else None
 
     async def update(self, membership: Membership, etag: ETag) -> ETag | None:
         keys = _member_keys(membership.subject, membership.household_user_id)
-        return await self._tables.update(MEMBERS, *keys, rows.MEMBERSHIP.encode(membership), etag)
+        return await self._tables.update(MEMBERS, *keys, record_rows.MEMBERSHIP.encode(membership), etag)
 
 
 def _member_keys(subject: str, household_user_id: str) -> tuple[str, str]:

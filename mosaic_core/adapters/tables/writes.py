@@ -32,7 +32,7 @@ from azure.core.pipeline.policies import (
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableClient
 
-from mosaic_core.adapters.rows import Row, is_int64
+from mosaic_core.adapters.record_rows import Row, is_int64
 from mosaic_core.adapters.storage import SHARED, Transport
 from mosaic_core.domain.errors import ConfigurationError, Fault
 from mosaic_core.ports import ETag

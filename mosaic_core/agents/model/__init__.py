@@ -7,6 +7,6 @@ counted by us (`budget`). docs/adr/0013-agent-framework.md has the reasons.
 
 from __future__ import annotations
 
-from mosaic_core.agents.model.agent import TOKEN_SCOPE, ModelAgent
+from mosaic_core.agents.model.model_agent import TOKEN_SCOPE, ModelAgent
 
 __all__ = ["TOKEN_SCOPE", "ModelAgent"]

@@ -27,7 +27,7 @@ from agent_framework import (
 from agent_framework.exceptions import ChatClientContentFilterException, ChatClientException
 
 from mosaic_core.agents.model.budget import Budget
-from mosaic_core.agents.model.client import CutShortError, IdentityError
+from mosaic_core.agents.model.chat_client import CutShortError, IdentityError
 from mosaic_core.agents.model.outcomes import Outcome, TurnEndedError
 from mosaic_core.domain.errors import LaneError
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from mosaic_core.domain.errors import MosaicError
-from mosaic_core.domain.ledger import Answer
+from mosaic_core.domain.transactions import Answer
 
 
 class Outcome(StrEnum):

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mosaic_core.agents.model.grounding import Evidence
 from mosaic_core.domain.errors import MosaicError
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.records import OpenFinding
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.compute import Sum
 from mosaic_core.ledger.knowledge import PRIMARIES

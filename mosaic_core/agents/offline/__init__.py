@@ -8,6 +8,6 @@ A request becomes a typed value (`requests`), its words rows or a finding (`sele
 
 from __future__ import annotations
 
-from mosaic_core.agents.offline.agent import OfflineAgent, answer
+from mosaic_core.agents.offline.offline_agent import OfflineAgent, answer
 
 __all__ = ["OfflineAgent", "answer"]

@@ -15,7 +15,7 @@ from mosaic_core import telemetry
 from mosaic_core.domain.errors import QueueUnavailableError, RequestError, StoreUnreachableError
 from mosaic_core.entrypoints.http import answers
 from mosaic_core.entrypoints.http.call import Api, Route, authenticate
-from mosaic_core.entrypoints.http.requests import Request
+from mosaic_core.entrypoints.http.request_parts import Request
 from mosaic_core.entrypoints.http.routes import ROUTES
 
 log = logging.getLogger(__name__)

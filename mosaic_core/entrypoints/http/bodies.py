@@ -27,7 +27,7 @@ from mosaic_core.domain.envelope import (
 from mosaic_core.domain.households import HouseholdKind
 from mosaic_core.domain.lanes import LOOKBACK_BOUNDS, Lane
 from mosaic_core.domain.replay import DEFAULT_RATE, HIGHEST_RATE
-from mosaic_core.entrypoints.http import rules
+from mosaic_core.entrypoints.http import schema_rules
 from mosaic_core.services.batch import INLINE_TRANSACTIONS
 
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -59,16 +59,16 @@ class Body(BaseModel):
 
 
 # JSON Schema for what the validators of the domain check in code
-_LINE_SCHEMA: Final = WithJsonSchema(rules.LINE)
-_BATCH_ID_SCHEMA: Final = WithJsonSchema(rules.BATCH_ID)
-_AMOUNT_SCHEMA: Final = WithJsonSchema(rules.AMOUNT)
+_LINE_SCHEMA: Final = WithJsonSchema(schema_rules.LINE)
+_BATCH_ID_SCHEMA: Final = WithJsonSchema(schema_rules.BATCH_ID)
+_AMOUNT_SCHEMA: Final = WithJsonSchema(schema_rules.AMOUNT)
 _CURRENCY_SCHEMA: Final = WithJsonSchema(
     {"type": "string", "enum": sorted(CURRENCIES), "description": "An ISO 4217 code."}
 )
 
-_TIME_SCHEMA: Final = WithJsonSchema(rules.TIME)
+_TIME_SCHEMA: Final = WithJsonSchema(schema_rules.TIME)
 
-type GuidText = Annotated[Guid, WithJsonSchema(rules.GUID)]
+type GuidText = Annotated[Guid, WithJsonSchema(schema_rules.GUID)]
 type OneLine = Annotated[Line, _LINE_SCHEMA]
 type BatchReference = Annotated[BatchId, _BATCH_ID_SCHEMA]
 type ClientId = Annotated[
@@ -125,8 +125,8 @@ class ReplayFilter(Body):
 
     model_config = ConfigDict(json_schema_extra=_told(minProperties=1))
 
-    code: Annotated[str, Field(pattern=rules.REASON["pattern"])] = ""
-    reason: Annotated[str, Field(pattern=rules.REASON["pattern"], description="The dead letter's own.")] = ""
+    code: Annotated[str, Field(pattern=schema_rules.REASON["pattern"])] = ""
+    reason: Annotated[str, Field(pattern=schema_rules.REASON["pattern"], description="The dead letter's own.")] = ""
     since_utc: Annotated[Utc, Field(strict=False, description="By when it was enqueued."), _TIME_SCHEMA] = TIMES[0]
     until_utc: Annotated[Utc, Field(strict=False), _TIME_SCHEMA] = TIMES[1]
     household_id: GuidText = ""
@@ -149,7 +149,7 @@ class ReplaySelection(Body):
     )
 
     command_ids: Annotated[
-        tuple[Annotated[str, Field(pattern=rules.ID["pattern"])], ...],
+        tuple[Annotated[str, Field(pattern=schema_rules.ID["pattern"])], ...],
         Field(
             min_length=1,
             max_length=100,
@@ -180,8 +180,8 @@ class PostReplay(Body):
 
     lane: Annotated[Lane, Field(strict=False)]
     select: ReplaySelection
-    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=rules.ONE_LINE)]
-    root_cause: Annotated[str, Field(min_length=1, max_length=500, pattern=rules.ONE_LINE)] | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=schema_rules.ONE_LINE)]
+    root_cause: Annotated[str, Field(min_length=1, max_length=500, pattern=schema_rules.ONE_LINE)] | None = None
     confirm_lane: Annotated[str, Field(max_length=40)] | None = None
     dry_run: bool
     force: bool = False
@@ -199,7 +199,7 @@ class PostSweep(Body):
     """Whose sweep, of which night (today's in UTC, where nothing is said; none to come), over how many days."""
 
     household_id: GuidText
-    sweep_date: Annotated[Day, Field(strict=False), WithJsonSchema(rules.DAY)] | None = None
+    sweep_date: Annotated[Day, Field(strict=False), WithJsonSchema(schema_rules.DAY)] | None = None
     lookback_days: Annotated[int, Field(ge=LOOKBACK_BOUNDS[0], le=LOOKBACK_BOUNDS[1])] | None = None
     reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
 
@@ -228,14 +228,14 @@ class PostErasure(Body):
     )
 
     dry_run: bool
-    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=rules.ONE_LINE)]
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=schema_rules.ONE_LINE)]
     confirm_household: Annotated[str, Field(max_length=80)] | None = None
 
 
 class PostExport(Body):
     """Without ``kind`` it begins; then with the ``nextKind`` and ``nextCursor`` of the page before."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=rules.ONE_LINE)]
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=schema_rules.ONE_LINE)]
     kind: Annotated[HouseholdKind, Field(strict=False)] | None = None
     cursor: Annotated[str, Field(max_length=4000)] = ""
 
@@ -246,7 +246,7 @@ class IngestedTransaction(TransactionLine):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
-    posted_on: Annotated[Day, Field(strict=False), WithJsonSchema(rules.DAY)]
+    posted_on: Annotated[Day, Field(strict=False), WithJsonSchema(schema_rules.DAY)]
     amount: Annotated[Amount, _AMOUNT_SCHEMA]
     currency: Annotated[Currency, _CURRENCY_SCHEMA]
 

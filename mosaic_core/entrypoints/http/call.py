@@ -14,16 +14,16 @@ from pydantic import BaseModel
 
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.membership import Right
-from mosaic_core.entrypoints.http.requests import Request
+from mosaic_core.entrypoints.http.request_parts import Request
 from mosaic_core.ports import Principal, TokenVerifier
+from mosaic_core.services.callers import CHOICE_HEADER, Caller, MembershipService
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.health import HealthService
-from mosaic_core.services.households.service import HouseholdService
-from mosaic_core.services.membership import CHOICE_HEADER, Caller, MembershipService
+from mosaic_core.services.households.household_service import HouseholdService
 from mosaic_core.services.operators import OperatorService
-from mosaic_core.services.quota import CommandQuota, whole
+from mosaic_core.services.quota_buckets import CommandQuota, whole
 from mosaic_core.services.read_models import ReadModels
-from mosaic_core.services.replay.service import ReplayService
+from mosaic_core.services.replay.replay_service import ReplayService
 
 log = logging.getLogger(__name__)
 

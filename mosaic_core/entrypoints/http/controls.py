@@ -19,10 +19,10 @@ from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.bodies import PostReason, PostSweep, PutMember
 from mosaic_core.entrypoints.http.call import Call
 from mosaic_core.entrypoints.http.handlers import BASE, accepted
-from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, invalid
+from mosaic_core.entrypoints.http.request_parts import JSON, MAX_BODY_BYTES, invalid
 from mosaic_core.services.operators.members import membership
+from mosaic_core.services.operators.operator_views import ChangedMember
 from mosaic_core.services.operators.sweeping import Sweeping
-from mosaic_core.services.operators.views import ChangedMember
 
 log = logging.getLogger(__name__)
 

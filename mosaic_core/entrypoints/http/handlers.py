@@ -21,7 +21,7 @@ from mosaic_core.entrypoints.http.bodies import (
 )
 from mosaic_core.entrypoints.http.call import Call
 from mosaic_core.entrypoints.http.idempotency import IdempotencyKey
-from mosaic_core.entrypoints.http.requests import JSON, JSON_LINES, MAX_BATCH_BYTES, MAX_BODY_BYTES, json_lines
+from mosaic_core.entrypoints.http.request_parts import JSON, JSON_LINES, MAX_BATCH_BYTES, MAX_BODY_BYTES, json_lines
 from mosaic_core.services.approval_pages import LARGEST_PAGE as APPROVALS
 from mosaic_core.services.batch import Batch
 from mosaic_core.services.enqueue import Enqueued

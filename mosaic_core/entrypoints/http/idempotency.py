@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from mosaic_core.domain.envelope import faults
 from mosaic_core.domain.errors import Detail, RequestError
 from mosaic_core.entrypoints.http.bodies import BatchReference, ClientId
-from mosaic_core.entrypoints.http.requests import Request, invalid
+from mosaic_core.entrypoints.http.request_parts import Request, invalid
 
 HEADER: Final = "Idempotency-Key"
 DESCRIPTION: Final = (

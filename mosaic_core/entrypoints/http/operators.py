@@ -13,19 +13,19 @@ from mosaic_core.domain.errors import Detail, RequestError
 from mosaic_core.domain.ids import clean
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, Severity
-from mosaic_core.entrypoints.http import paging, rules
+from mosaic_core.entrypoints.http import paging, schema_rules
 from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.bodies import PostResolution
 from mosaic_core.entrypoints.http.call import Call
-from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, invalid
+from mosaic_core.entrypoints.http.request_parts import JSON, MAX_BODY_BYTES, invalid
 from mosaic_core.services.approval_pages import LARGEST_PAGE as APPROVALS
+from mosaic_core.services.operators.review_queue import Shown, SignalFilter
 from mosaic_core.services.operators.runs import RunFilter
-from mosaic_core.services.operators.signals import Shown, SignalFilter
 
 log = logging.getLogger(__name__)
 
-_CODE: Final = re.compile(rules.CODE["pattern"].strip("^$"), re.ASCII)
-_ID: Final = re.compile(rules.ID["pattern"].strip("^$"), re.ASCII)
+_CODE: Final = re.compile(schema_rules.CODE["pattern"].strip("^$"), re.ASCII)
+_ID: Final = re.compile(schema_rules.ID["pattern"].strip("^$"), re.ASCII)
 
 
 async def get_command(call: Call) -> func.HttpResponse:

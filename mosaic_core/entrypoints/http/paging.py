@@ -10,15 +10,15 @@ from urllib.parse import quote, urlencode
 import azure.functions as func
 from pydantic import BaseModel
 
-from mosaic_core.entrypoints.http import rules
+from mosaic_core.entrypoints.http import schema_rules
 from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.call import Call
-from mosaic_core.entrypoints.http.requests import Request
+from mosaic_core.entrypoints.http.request_parts import Request
 
 PAGE: Final = 20
 LARGEST_PAGE: Final = 100
 
-_CURSOR: Final = re.compile(rules.CURSOR["pattern"].strip("^$"), re.ASCII)
+_CURSOR: Final = re.compile(schema_rules.CURSOR["pattern"].strip("^$"), re.ASCII)
 
 
 def cursor(request: Request) -> str:

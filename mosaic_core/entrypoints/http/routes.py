@@ -9,7 +9,7 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, RunStatus, Severity
 from mosaic_core.domain.membership import Right
 from mosaic_core.domain.replay import ReplayState
-from mosaic_core.entrypoints.http import controls, handlers, households, operators, replays, rules
+from mosaic_core.entrypoints.http import controls, handlers, household_routes, operators, replay_routes, schema_rules
 from mosaic_core.entrypoints.http.bodies import (
     IngestedTransaction,
     IngestionQuery,
@@ -26,11 +26,10 @@ from mosaic_core.entrypoints.http.bodies import (
 )
 from mosaic_core.entrypoints.http.call import Access, Parameter, Route
 from mosaic_core.entrypoints.http.paging import LARGEST_PAGE, PAGE
-from mosaic_core.entrypoints.http.rules import TIME
+from mosaic_core.entrypoints.http.schema_rules import TIME
 from mosaic_core.services.approval_pages import LARGEST_PAGE as APPROVALS
-from mosaic_core.services.households.views import HouseholdErasure, HouseholdPage
-from mosaic_core.services.operators.signals import Shown
-from mosaic_core.services.operators.views import (
+from mosaic_core.services.households.household_views import HouseholdErasure, HouseholdPage
+from mosaic_core.services.operators.operator_views import (
     CancelledCommand,
     ChangedLane,
     ChangedMember,
@@ -43,8 +42,9 @@ from mosaic_core.services.operators.views import (
     ResolvedSignal,
     Trace,
 )
+from mosaic_core.services.operators.review_queue import Shown
 from mosaic_core.services.read_models import STREAM_RUNS
-from mosaic_core.services.replay.views import DeadLetterGroups, DeadLetters, ReplayPlan, Replays, ReplayView
+from mosaic_core.services.replay.replay_views import DeadLetterGroups, DeadLetters, ReplayPlan, Replays, ReplayView
 from mosaic_core.services.views import Accepted, ApprovalList, CommandDetail, ConversationStream, Health, RunDetail
 from mosaic_core.services.waiting import MAX_WAIT_SECONDS
 
@@ -58,7 +58,7 @@ _ENQUEUE_ERRORS: Final = (
 )
 
 _LANE: Final = Parameter("lane", "Only of this lane.", {"type": "string", "enum": [str(lane) for lane in Lane]})
-_HOUSEHOLD: Final = Parameter("householdId", "Only of this household.", rules.GUID)
+_HOUSEHOLD: Final = Parameter("householdId", "Only of this household.", schema_rules.GUID)
 
 
 def paging(default: int = PAGE, most: int = LARGEST_PAGE) -> tuple[Parameter, ...]:
@@ -69,7 +69,7 @@ def paging(default: int = PAGE, most: int = LARGEST_PAGE) -> tuple[Parameter, ..
             f"How many at most; {default} where nothing is said.",
             {"type": "integer", "minimum": 1, "maximum": most},
         ),
-        Parameter("cursor", "`nextCursor` of the page before.", rules.CURSOR),
+        Parameter("cursor", "`nextCursor` of the page before.", schema_rules.CURSOR),
     )
 
 
@@ -274,7 +274,7 @@ ROUTES: Final[tuple[Route, ...]] = (
                 {"type": "string", "enum": [str(s) for s in Shown]},
             ),
             _LANE,
-            Parameter("code", "Only this signal code.", rules.CODE),
+            Parameter("code", "Only this signal code.", schema_rules.CODE),
             Parameter("severity", "Only of this severity.", {"type": "string", "enum": [str(s) for s in Severity]}),
             _HOUSEHOLD,
             Parameter("sinceUtc", "Only those raised at or after this time.", TIME),
@@ -307,7 +307,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         access=Access.TOKEN,
         role=handlers.OPERATOR_READ,
         query=(
-            Parameter("householdId", "Whose.", rules.GUID, required=True),
+            Parameter("householdId", "Whose.", schema_rules.GUID, required=True),
             Parameter(
                 "status", "Only those in this state now.", {"type": "string", "enum": [str(s) for s in ApprovalStatus]}
             ),
@@ -339,17 +339,17 @@ ROUTES: Final[tuple[Route, ...]] = (
             "Lane by lane, the oldest of each first; a page looks at 2,000 at most. Nothing of a household's "
             "content is shown."
         ),
-        handler=replays.list_dead_letters,
+        handler=replay_routes.list_dead_letters,
         access=Access.TOKEN,
         role=handlers.OPERATOR_READ,
         answer=DeadLetters,
         query=(
             _LANE,
-            Parameter("code", "Only with this failure code.", rules.REASON),
-            Parameter("reason", "Only with this reason of the dead letter.", rules.REASON),
-            Parameter("id", "Only what this id names: a message, command, run or correlation id.", rules.ID),
+            Parameter("code", "Only with this failure code.", schema_rules.REASON),
+            Parameter("reason", "Only with this reason of the dead letter.", schema_rules.REASON),
+            Parameter("id", "Only what this id names: a message, command, run or correlation id.", schema_rules.ID),
             paging()[0],
-            Parameter("cursor", "`nextCursor` of the page before.", rules.LETTER_CURSOR),
+            Parameter("cursor", "`nextCursor` of the page before.", schema_rules.LETTER_CURSOR),
         ),
         errors=("queue_unavailable",),
     ),
@@ -359,7 +359,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/ops/dead-letters/groups",
         summary="Dead letters by lane, reason, code and exception type",
         description="Of each queue 20,000 are looked at at most.",
-        handler=replays.list_groups,
+        handler=replay_routes.list_groups,
         access=Access.TOKEN,
         role=handlers.OPERATOR_READ,
         answer=DeadLetterGroups,
@@ -376,7 +376,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             "down, and sent only while somebody asks the operation to advance. A command that runs, has succeeded or "
             "was replayed before is refused; `force` overrides the first and the last."
         ),
-        handler=replays.post_replay,
+        handler=replay_routes.post_replay,
         access=Access.TOKEN,
         role=handlers.OPERATOR_REPLAY,
         answer=ReplayView,
@@ -392,7 +392,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/ops/replays",
         summary="Replay operations, newest first",
         description="A page looks at 200 at most.",
-        handler=replays.list_replays,
+        handler=replay_routes.list_replays,
         access=Access.TOKEN,
         role=handlers.OPERATOR_READ,
         answer=Replays,
@@ -406,7 +406,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/ops/replays/{replayId}",
         summary="One replay operation",
-        handler=replays.get_replay,
+        handler=replay_routes.get_replay,
         access=Access.TOKEN,
         role=handlers.OPERATOR_READ,
         answer=ReplayView,
@@ -421,7 +421,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             "Does a bounded piece, at the operation's rate, and answers where it is; ask again until it is completed. "
             "One that runs no more, or that somebody else drives now, is answered as it is."
         ),
-        handler=replays.advance_replay,
+        handler=replay_routes.advance_replay,
         access=Access.TOKEN,
         role=handlers.OPERATOR_REPLAY,
         answer=ReplayView,
@@ -433,7 +433,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/ops/replays/{replayId}/abort",
         summary="Stop a replay",
         description="No batch begins any more; what was sent stays sent.",
-        handler=replays.abort_replay,
+        handler=replay_routes.abort_replay,
         access=Access.TOKEN,
         role=handlers.OPERATOR_REPLAY,
         answer=ReplayView,
@@ -444,7 +444,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST",
         path="/ops/replays/{replayId}/resume",
         summary="Let an aborted replay go on",
-        handler=replays.resume_replay,
+        handler=replay_routes.resume_replay,
         access=Access.TOKEN,
         role=handlers.OPERATOR_REPLAY,
         answer=ReplayView,
@@ -495,7 +495,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         handler=controls.list_members,
         access=Access.TOKEN,
         role=controls.OPERATOR_ADMIN,
-        query=(Parameter("householdId", "Whose.", rules.GUID, required=True),),
+        query=(Parameter("householdId", "Whose.", schema_rules.GUID, required=True),),
         answer=Members,
     ),
     Route(
@@ -521,10 +521,10 @@ ROUTES: Final[tuple[Route, ...]] = (
         access=Access.TOKEN,
         role=controls.OPERATOR_ADMIN,
         query=(
-            Parameter("householdId", "Of which household.", rules.GUID, required=True),
-            Parameter("householdUserId", "As which user.", rules.GUID, required=True),
-            Parameter("subject", "Whose: the token's subject.", rules.LINE, required=True),
-            Parameter("reason", "Why. Kept in the audit.", rules.LINE, required=True),
+            Parameter("householdId", "Of which household.", schema_rules.GUID, required=True),
+            Parameter("householdUserId", "As which user.", schema_rules.GUID, required=True),
+            Parameter("subject", "Whose: the token's subject.", schema_rules.LINE, required=True),
+            Parameter("reason", "Why. Kept in the audit.", schema_rules.LINE, required=True),
         ),
         answer=ChangedMember,
         errors=("last_member", "not_found"),
@@ -566,9 +566,9 @@ ROUTES: Final[tuple[Route, ...]] = (
             "where the last one ended, whoever asked. Memberships go first, so nothing new is accepted; then it is "
             "`waiting` until what is at work has ended. What stays is said."
         ),
-        handler=households.erase_household,
+        handler=household_routes.erase_household,
         access=Access.TOKEN,
-        role=households.OPERATOR_ADMIN,
+        role=household_routes.OPERATOR_ADMIN,
         body=PostErasure,
         answer=HouseholdErasure,
         errors=("queue_unavailable", "stored_row_invalid"),
@@ -579,9 +579,9 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/ops/households/{householdId}/export",
         summary="What is held of a household, a page a request",
         description="Everything, as it is stored, kind by kind; nothing of another household's. Who asked is kept.",
-        handler=households.export_household,
+        handler=household_routes.export_household,
         access=Access.TOKEN,
-        role=households.OPERATOR_ADMIN,
+        role=household_routes.OPERATOR_ADMIN,
         body=PostExport,
         answer=HouseholdPage,
         errors=("queue_unavailable",),

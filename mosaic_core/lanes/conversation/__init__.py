@@ -21,8 +21,8 @@ from mosaic_core.domain.policy.rules import PolicyEngine, default_policy
 from mosaic_core.lanes.context import LaneContext, LaneResult
 from mosaic_core.lanes.conversation.audit import POLICY
 from mosaic_core.lanes.conversation.decisions import Decisions, DueApprovals
+from mosaic_core.lanes.conversation.lane_setup import Rules
 from mosaic_core.lanes.conversation.messages import Messages
-from mosaic_core.lanes.conversation.rules import Rules
 from mosaic_core.lanes.conversation.turnstile import Turnstile
 from mosaic_core.ports import ConversationAgent
 

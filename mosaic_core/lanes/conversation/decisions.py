@@ -17,8 +17,8 @@ from mosaic_core.domain.records import Approval
 from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
 from mosaic_core.lanes.conversation.audit import POLICY, audit
 from mosaic_core.lanes.conversation.endings import CHANGED, EXPIRED, Ending, Endings, said
+from mosaic_core.lanes.conversation.lane_setup import Rules
 from mosaic_core.lanes.conversation.messages import result_of
-from mosaic_core.lanes.conversation.rules import Rules
 from mosaic_core.ports import Stored
 
 NO_MEMBER: Final = "approval_member_gone"

@@ -13,17 +13,17 @@ from datetime import datetime
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids, signals
 from mosaic_core.domain.errors import LaneError
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.policy.approval import APPLIED, Action
 from mosaic_core.domain.records import Annotation, Signal
 from mosaic_core.domain.signals import FINDINGS
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE, RECURRING
 from mosaic_core.ledger.categories.categorise import learning_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Requester:
     """Who wants an action, since when, by which approval (None: the policy let it pass), and else in which exchange.
     What a person approved is wanted since they approved it."""
 
@@ -83,7 +83,7 @@ def names_rows(action: Action) -> bool:
 
 
 async def apply(
-    context: LaneContext, household_id: str, action: Action, wish: Wish, ledger: Mapping[str, Transaction]
+    context: LaneContext, household_id: str, action: Action, wish: Requester, ledger: Mapping[str, Transaction]
 ) -> Done:
     """Carry out an executable action. ``ledger`` are the household's transactions by id, of use where `names_rows`.
     Repeating it changes nothing. Raises LaneError for an action that there is no code for."""
@@ -141,7 +141,7 @@ def _said(done: str, stands: Sequence[bool], kept: str) -> str:
 
 
 async def _annotate_all(
-    context: LaneContext, household_id: str, wish: Wish, wanted: Sequence[tuple[str, str, str]]
+    context: LaneContext, household_id: str, wish: Requester, wanted: Sequence[tuple[str, str, str]]
 ) -> list[bool]:
     async def one(entry: tuple[str, str, str]) -> bool:
         return await _annotate(context, household_id, wish, *entry)
@@ -149,7 +149,9 @@ async def _annotate_all(
     return await each(wanted, one)
 
 
-async def _annotate(context: LaneContext, household_id: str, wish: Wish, kind: str, subject: str, value: str) -> bool:
+async def _annotate(
+    context: LaneContext, household_id: str, wish: Requester, kind: str, subject: str, value: str
+) -> bool:
     """Whether the row says ``value`` by this wish now. False: a later request, or a later attempt of this one, has said
     something since, and that stands."""
     new = Annotation(
@@ -186,7 +188,7 @@ def _stands_against(there: Annotation, new: Annotation) -> bool:
     return (there.asked_at, there.approval_id or there.run_id) > (new.asked_at, new.approval_id or new.run_id)
 
 
-async def _dismiss(context: LaneContext, household_id: str, signal_id: str, wish: Wish) -> tuple[str, bool]:
+async def _dismiss(context: LaneContext, household_id: str, signal_id: str, wish: Requester) -> tuple[str, bool]:
     """In words, and whether it was this wish that dismissed it."""
     note = f"dismissed by approval {wish.approval_id}" if wish.approval_id else f"dismissed in run {context.run_id}"
     while True:

@@ -18,21 +18,21 @@ from typing import Final
 
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids, lifecycle, signals
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, DecisionOutcome
 from mosaic_core.domain.membership import may_decide
 from mosaic_core.domain.policy import approval as approvals
 from mosaic_core.domain.records import Approval, Run, Signal
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.conversation import effects, sessions
 from mosaic_core.lanes.conversation.audit import POLICY, audit
-from mosaic_core.lanes.conversation.effects import Wish
+from mosaic_core.lanes.conversation.effects import Requester
 from mosaic_core.lanes.conversation.exchange import Exchange
+from mosaic_core.lanes.conversation.lane_setup import Rules
+from mosaic_core.lanes.conversation.loop import AgentLoop, ExchangeResult
 from mosaic_core.lanes.conversation.messages import LANE
 from mosaic_core.lanes.conversation.proposals import APPROVAL_REQUIRED, awaits
-from mosaic_core.lanes.conversation.rules import Rules
-from mosaic_core.lanes.conversation.sessions import Batch
-from mosaic_core.lanes.conversation.talk import Said, Talk
+from mosaic_core.lanes.conversation.sessions import PendingProposals
 from mosaic_core.lanes.household import corrected, ledger_up_to
 from mosaic_core.ports import AgentTurn
 
@@ -47,7 +47,7 @@ class Ending:
     the one that was approved, and was not done."""
 
     approval: Approval
-    said: Said | None = None
+    said: ExchangeResult | None = None
     goes_on: bool = False
     changed: bool = False
 
@@ -163,7 +163,7 @@ class Endings:
 
     async def _apply(self, row: Approval, action: approvals.Action) -> str:
         asked_at = row.decided_at or row.created_at
-        wish = Wish(set_by=row.decided_by or POLICY, asked_at=asked_at, approval_id=row.approval_id)
+        wish = Requester(set_by=row.decided_by or POLICY, asked_at=asked_at, approval_id=row.approval_id)
         ledger = await self._transactions(row.household_id) if effects.names_rows(action) else []
         by_id = {t.transaction_id: t for t in ledger}
         done = await effects.apply(self._context, row.household_id, action, wish, by_id)
@@ -180,12 +180,12 @@ class Endings:
 
     # --------------------------------------------------------------------------------------------------------- the set
 
-    async def _batch(self, approval: Approval) -> Batch | None:
+    async def _batch(self, approval: Approval) -> PendingProposals | None:
         if approval.batch is None:
             return None
         return await sessions.get_batch(self._context.stores, approval.household_id, approval.batch)
 
-    async def _members(self, approval: Approval, batch: Batch | None) -> list[Approval] | None:
+    async def _members(self, approval: Approval, batch: PendingProposals | None) -> list[Approval] | None:
         """The approval and its siblings, all of which have ended; None where one has not, or is yet to be asked for."""
         if batch is not None:
             named = list(dict.fromkeys((*batch.waiting.values(), approval.approval_id)))
@@ -228,7 +228,9 @@ class Endings:
 
     # ------------------------------------------------------------------------------------------------------- the agent
 
-    async def _tell(self, approval: Approval, batch: Batch, members: Sequence[Approval]) -> tuple[Said | None, bool]:
+    async def _tell(
+        self, approval: Approval, batch: PendingProposals, members: Sequence[Approval]
+    ) -> tuple[ExchangeResult | None, bool]:
         """What the agent made of it, and whether in an exchange that another run began."""
         assert approval.batch is not None
         context, household_id = self._context, approval.household_id
@@ -251,7 +253,7 @@ class Endings:
                 run_id=batch.run_id,
             )
 
-        talk = Talk(
+        talk = AgentLoop(
             self._rules,
             context,
             exchange,
@@ -331,7 +333,7 @@ class Endings:
             return None
         return signals.review(replace(stored.value, failure_code=APPROVAL_REQUIRED, failure_rationale=awaits(pending)))
 
-    async def _review_for(self, run_id: str, said: Said) -> None:
+    async def _review_for(self, run_id: str, said: ExchangeResult) -> None:
         """The exchange is another run's, which may never come to raise the review of what it asks for. Its approvals
         name it, and so does their review."""
         pending = [s.approval for s in said.waiting if s.approval is not None]

@@ -19,9 +19,9 @@ from typing import Final
 from mosaic_core.domain import conversation
 from mosaic_core.domain.conversation import Holder, Landing
 from mosaic_core.domain.errors import LaneError, LeaseLostError, StoreUnreachableError
-from mosaic_core.domain.ledger import Answer
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Conversation, Turn
+from mosaic_core.domain.transactions import Answer
 from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.conversation import sessions
 from mosaic_core.lanes.conversation.sessions import Landed, Origin

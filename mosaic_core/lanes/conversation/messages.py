@@ -12,9 +12,9 @@ from mosaic_core.domain.policy import hint
 from mosaic_core.domain.records import OpenFinding
 from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
 from mosaic_core.lanes.conversation.exchange import Exchange
+from mosaic_core.lanes.conversation.lane_setup import Rules
+from mosaic_core.lanes.conversation.loop import AgentLoop, ExchangeResult, is_unsure
 from mosaic_core.lanes.conversation.proposals import APPROVAL_REQUIRED, awaits
-from mosaic_core.lanes.conversation.rules import Rules
-from mosaic_core.lanes.conversation.talk import Said, Talk, is_unsure
 from mosaic_core.lanes.household import ledger_up_to
 from mosaic_core.ports import AgentTurn
 
@@ -82,7 +82,7 @@ class Messages:
         async def its_turn() -> AgentTurn:
             return turn
 
-        talk = Talk(
+        talk = AgentLoop(
             self._rules,
             context,
             self._exchange,
@@ -94,7 +94,7 @@ class Messages:
         return result_of(self._rules, await talk.respond(), said_of="the answer")
 
 
-def result_of(rules: Rules, said: Said, *, said_of: str) -> LaneResult:
+def result_of(rules: Rules, said: ExchangeResult, *, said_of: str) -> LaneResult:
     """How an exchange ends: what waits for a person first, then what was refused, then what was unsure."""
     answer = said.reply.answer
     pending = [s.approval for s in said.waiting if s.approval is not None]

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from mosaic_core.computing import compute
 from mosaic_core.domain import ids
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.lifecycle import ApprovalStatus, DecisionOutcome, Severity
 from mosaic_core.domain.policy import ImpactClass
 from mosaic_core.domain.policy import approval as approvals
@@ -21,13 +20,14 @@ from mosaic_core.domain.policy.actions import REQUEST, InvalidProposalError, nam
 from mosaic_core.domain.policy.approval import Action, action_of
 from mosaic_core.domain.policy.rules import Proposed, Ruling, Verdict
 from mosaic_core.domain.records import Approval
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.conversation import effects, sessions
 from mosaic_core.lanes.conversation.audit import POLICY, audit
-from mosaic_core.lanes.conversation.effects import Done, Wish
+from mosaic_core.lanes.conversation.effects import Done, Requester
 from mosaic_core.lanes.conversation.exchange import Exchange
-from mosaic_core.lanes.conversation.rules import Rules
-from mosaic_core.lanes.conversation.sessions import Asked, Batch
+from mosaic_core.lanes.conversation.lane_setup import Rules
+from mosaic_core.lanes.conversation.sessions import Asked, PendingProposals
 from mosaic_core.ports import AgentReply, AgentTurn, Proposal
 
 MOST: Final = 10
@@ -40,7 +40,7 @@ NOT_APPLIED: Final = "not_applied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class ProposalOutcome:
     """What became of one proposal: ``told`` is what the agent hears, ``approval`` what it waits for, if anything.
     ``kept``: a later choice stands against it, wholly or in part."""
 
@@ -79,7 +79,7 @@ class Proposals:
         self._turn = turn
         self._requested_by, self._subject = requested_by, subject
 
-    async def settle(self, reply: AgentReply, number: int) -> list[Settled]:
+    async def settle(self, reply: AgentReply, number: int) -> list[ProposalOutcome]:
         """Apply, refuse, or ask a person. Repeating it for the same reply (the turn's of that number) changes nothing:
         what was asked for once is asked for again, whatever the policy would say now."""
         turn = await self._turn()
@@ -87,7 +87,7 @@ class Proposals:
             there = await sessions.landed_batch(self._context.stores, turn.household_id, self._exchange.turn_id, number)
             if there is not None:
                 return _settled_before(reply, there[1]) + await self._ask(turn, *there)
-        settled: list[Settled] = []
+        settled: list[ProposalOutcome] = []
         applied: list[tuple[int, _Judged, Done]] = []
         waiting: list[_Judged] = []
         calls: set[str] = set()
@@ -122,7 +122,7 @@ class Proposals:
             later = {**done.says, **later}
         if not waiting:
             return settled
-        batch = Batch(
+        batch = PendingProposals(
             state=reply.state,
             run_id=turn.run_id,
             question=turn.question,
@@ -182,7 +182,7 @@ class Proposals:
     async def _apply(self, turn: AgentTurn, ledger: Mapping[str, Transaction], judged: _Judged) -> Done:
         action, ruling = judged.action, judged.ruling
         exchange = self._exchange
-        wish = Wish(set_by=self._requested_by, asked_at=exchange.origin.created_at, turn_id=exchange.turn_id)
+        wish = Requester(set_by=self._requested_by, asked_at=exchange.origin.created_at, turn_id=exchange.turn_id)
         done = await effects.apply(self._context, turn.household_id, action, wish, ledger)
         if done.landed:
             await self._audit(action.name, DecisionOutcome.APPLIED, ruling.reason_code, ruling.rationale, action.hash)
@@ -190,13 +190,13 @@ class Proposals:
             await self._audit(action.name, DecisionOutcome.REJECTED, NOT_APPLIED, done.text, action.hash)
         return done
 
-    async def _refused(self, proposal: Proposal, name: str, code: str, rationale: str) -> Settled:
+    async def _refused(self, proposal: Proposal, name: str, code: str, rationale: str) -> ProposalOutcome:
         await self._audit(name, DecisionOutcome.REJECTED, code, rationale, proposal.call_id)
-        return Settled(
+        return ProposalOutcome(
             call_id=proposal.call_id, action=name, reason_code=code, told=f"refused: {rationale}", refused=True
         )
 
-    async def _ask(self, turn: AgentTurn, name: str, batch: Batch) -> list[Settled]:
+    async def _ask(self, turn: AgentTurn, name: str, batch: PendingProposals) -> list[ProposalOutcome]:
         """A pending approval for each; effects of kind 1."""
         settled = []
         for call_id, asked in batch.asked.items():
@@ -217,7 +217,7 @@ class Proposals:
                 batch=name,
             )
             settled.append(
-                Settled(
+                ProposalOutcome(
                     call_id=call_id,
                     action=action.name,
                     reason_code=asked.reason_code,
@@ -243,8 +243,8 @@ class Proposals:
         )
 
 
-def _applied(judged: _Judged, done: Done) -> Settled:
-    return Settled(
+def _applied(judged: _Judged, done: Done) -> ProposalOutcome:
+    return ProposalOutcome(
         call_id=judged.proposal.call_id,
         action=judged.action.name,
         reason_code=NOT_APPLIED if done.kept else judged.ruling.reason_code,
@@ -253,11 +253,11 @@ def _applied(judged: _Judged, done: Done) -> Settled:
     )
 
 
-def _settled_before(reply: AgentReply, batch: Batch) -> list[Settled]:
+def _settled_before(reply: AgentReply, batch: PendingProposals) -> list[ProposalOutcome]:
     """What an earlier attempt, or another run, made of the proposals that do not wait."""
     names = {p.call_id: name_of(p.action) for p in reply.proposals}
     return [
-        Settled(
+        ProposalOutcome(
             call_id=call_id,
             action=names.get(call_id, "unnamed"),
             reason_code="settled_before",

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from mosaic_core.domain.errors import LaneError
-from mosaic_core.domain.ledger import Answer
+from mosaic_core.domain.transactions import Answer
 from mosaic_core.ports import AgentReply, Proposal, Stores
 
 
@@ -32,7 +32,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class PendingProposals:
     """Proposals of one reply, some of which wait: ``state`` is the agent's session (empty where it has none), which
     began in run ``run_id``; ``results`` is what it will be told of those that are settled, ``waiting`` the approvals of
     the others, both by call id, and ``asked`` what those are about. Nothing resumes before every one is decided."""
@@ -90,19 +90,23 @@ async def landed_reply(stores: Stores, household_id: str, turn_id: str, number: 
     return _landed(value) if value is not None else None
 
 
-async def land_batch(stores: Stores, household_id: str, turn_id: str, number: int, mine: Batch) -> tuple[str, Batch]:
+async def land_batch(
+    stores: Stores, household_id: str, turn_id: str, number: int, mine: PendingProposals
+) -> tuple[str, PendingProposals]:
     """The name and the batch of the turn's reply of that number: ``mine``, or the one that was there first."""
     name = turn_blob(household_id, turn_id, f"batch-{number}")
     return name, _batch(await _land(stores, household_id, name, asdict(mine)))
 
 
-async def landed_batch(stores: Stores, household_id: str, turn_id: str, number: int) -> tuple[str, Batch] | None:
+async def landed_batch(
+    stores: Stores, household_id: str, turn_id: str, number: int
+) -> tuple[str, PendingProposals] | None:
     name = turn_blob(household_id, turn_id, f"batch-{number}")
     value = await _read(stores, household_id, name)
     return (name, _batch(value)) if value is not None else None
 
 
-async def get_batch(stores: Stores, household_id: str, name: str) -> Batch:
+async def get_batch(stores: Stores, household_id: str, name: str) -> PendingProposals:
     """By the name that an approval has. Raises LaneError where it is gone or changed."""
     return _batch(_there(await _read(stores, household_id, name)))
 
@@ -138,9 +142,9 @@ def _landed(value: Mapping[str, Any]) -> Landed:
     )
 
 
-def _batch(value: Mapping[str, Any]) -> Batch:
+def _batch(value: Mapping[str, Any]) -> PendingProposals:
     asked = {call_id: Asked(**it) for call_id, it in value.get("asked", {}).items()}
-    return Batch(**{**value, "asked": asked})
+    return PendingProposals(**{**value, "asked": asked})
 
 
 # -------------------------------------------------------------------------------------------------------------- blobs

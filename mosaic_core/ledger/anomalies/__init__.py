@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
-from mosaic_core.domain.ledger import Finding, FindingKind, Transaction
+from mosaic_core.domain.transactions import Finding, FindingKind, Transaction
 from mosaic_core.ledger.anomalies.ledgerview import LedgerView
 from mosaic_core.ledger.anomalies.purchases import amount_outliers, card_testing, duplicate_charges, first_time_large
 from mosaic_core.ledger.anomalies.rhythms import missed, new_recurring, price_rises

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from mosaic_core.domain.ledger import Finding
+from mosaic_core.domain.transactions import Finding
 from mosaic_core.ledger.recurring import Series, by_merchant, median
 from mosaic_core.ledger.rows import Row
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from mosaic_core.computing import unless_stopped
-from mosaic_core.domain.ledger import Finding, FindingKind
+from mosaic_core.domain.transactions import Finding, FindingKind
 from mosaic_core.ledger.anomalies.ledgerview import (
     Evident,
     LedgerView,

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 from mosaic_core.computing import unless_stopped
-from mosaic_core.domain.ledger import Finding, FindingKind
+from mosaic_core.domain.transactions import Finding, FindingKind
 from mosaic_core.ledger.anomalies.ledgerview import Evident, LedgerView, is_pay, is_payment, money, short
 from mosaic_core.ledger.anomalies.ordered import Scatter
 from mosaic_core.ledger.recurring import Series, median

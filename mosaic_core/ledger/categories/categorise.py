@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from mosaic_core.domain.ledger import REVIEW_BELOW, Categorisation, Transaction
+from mosaic_core.domain.transactions import REVIEW_BELOW, Categorisation, Transaction
 from mosaic_core.ledger.categories.evidence import (
     CHAIN,
     COMPOUND,

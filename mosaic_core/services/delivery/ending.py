@@ -263,7 +263,7 @@ async def _taken_where_free(at: KeyRead) -> Reserved | Loose | Settlement:
         return loose
     if isinstance(verdict, reservation.HashMismatch):
         return dead_letter(known, signals.HASH_MISMATCH, signals.HASH_MISMATCH, dead_letters.MISMATCH, 0)
-    if not isinstance(verdict, reservation.Free):
+    if not isinstance(verdict, reservation.Takeable):
         return settled_by_key(at, verdict)
     taken = reservation.take_over(stored.value, of.token, of.message.sequence_number, of.worker.limits.lease)
     etag = await _as_far_as_possible(of.worker.stores.keys.update(taken, stored.etag))

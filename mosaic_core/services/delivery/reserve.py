@@ -120,9 +120,9 @@ async def key_read(at: KeyRead) -> Mismatched | Suspected | Taking | Settlement:
     match judged(at):
         case reservation.HashMismatch():
             return Mismatched(at.known)
-        case reservation.Free(taken) if taken.solo and not of.place.is_alone:
+        case reservation.Takeable(taken) if taken.solo and not of.place.is_alone:
             return Suspected(at.known, at.inserted)
-        case reservation.Free(taken):
+        case reservation.Takeable(taken):
             return Taking(at.known, Held(taken, at.stored.etag, sure=False))
         case verdict:
             return settled_by_key(at, verdict)

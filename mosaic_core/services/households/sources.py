@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from mosaic_core.concurrency import each
 from mosaic_core.domain.households import HouseholdKind, HouseholdRow
 from mosaic_core.ports import HouseholdData, Stored
-from mosaic_core.services.households.letters import HouseholdLetters, told
+from mosaic_core.services.households.household_letters import HouseholdLetters, told
 
 PAGE: Final = 100
 EXPORTED: Final = 200

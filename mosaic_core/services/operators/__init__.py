@@ -4,6 +4,6 @@ Ids, codes and times; what a member said or asked for is the household's own and
 decision record on operators' reads says which row serves which question.
 """
 
-from mosaic_core.services.operators.service import OperatorService
+from mosaic_core.services.operators.operator_service import OperatorService
 
 __all__ = ["OperatorService"]

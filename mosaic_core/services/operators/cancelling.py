@@ -25,7 +25,7 @@ from mosaic_core.domain.reservation import CANCELLED
 from mosaic_core.domain.settlement import DeadLetter
 from mosaic_core.ports import StoredKey
 from mosaic_core.services.operators.auditing import record
-from mosaic_core.services.operators.views import CancelledCommand
+from mosaic_core.services.operators.operator_views import CancelledCommand
 from mosaic_core.services.reconciliation import end_command
 from mosaic_core.services.worker import Worker
 

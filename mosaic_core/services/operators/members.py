@@ -10,7 +10,7 @@ from mosaic_core.domain.membership import ACTIVE, Right, Role, allows, role_of
 from mosaic_core.domain.records import Membership
 from mosaic_core.ports import Clock, ETag, Stores
 from mosaic_core.services.operators.auditing import record
-from mosaic_core.services.operators.views import ChangedMember, Member, Members
+from mosaic_core.services.operators.operator_views import ChangedMember, Member, Members
 
 REMOVED: Final = "removed"
 _TRIES: Final = 5

@@ -10,7 +10,7 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.records import LanePause
 from mosaic_core.ports import Clock, Stores
 from mosaic_core.services.operators.auditing import record
-from mosaic_core.services.operators.views import ChangedLane, PauseState
+from mosaic_core.services.operators.operator_views import ChangedLane, PauseState
 
 _TRIES: Final = 5
 

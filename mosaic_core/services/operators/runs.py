@@ -16,8 +16,8 @@ from mosaic_core.domain.lifecycle import AttemptOutcome, RunStatus
 from mosaic_core.domain.records import Run
 from mosaic_core.ports import LISTED_AHEAD, Clock, Stored, StoredKey, Stores
 from mosaic_core.services.approval_pages import take as take
-from mosaic_core.services.operators import telling
-from mosaic_core.services.operators.views import OperatorRun, OperatorRunDetail, OperatorRuns
+from mosaic_core.services.operators import record_views
+from mosaic_core.services.operators.operator_views import OperatorRun, OperatorRunDetail, OperatorRuns
 
 log = logging.getLogger(__name__)
 
@@ -104,14 +104,14 @@ class RunReads:
         )
         return OperatorRunDetail(
             run=self.told(run, key),
-            key=telling.key_of(key) if key is not None else None,
-            stages=[telling.stage_of(stage) for stage in stages],
-            signals=[telling.signal_of(signal) for signal in signals],
-            decisions=[telling.decision_of(decision) for decision in decisions],
+            key=record_views.key_of(key) if key is not None else None,
+            stages=[record_views.stage_of(stage) for stage in stages],
+            signals=[record_views.signal_of(signal) for signal in signals],
+            decisions=[record_views.decision_of(decision) for decision in decisions],
         )
 
     def told(self, run: Run, key: StoredKey | None) -> OperatorRun:
-        return telling.run_of(run, self.lanes, key)
+        return record_views.run_of(run, self.lanes, key)
 
     async def _places(self, wanted: RunFilter, ahead: int) -> AsyncIterator[_Place]:
         """Where runs that may match are listed, newest first. Those that ask for a person are far between all others:

@@ -15,9 +15,9 @@ from mosaic_core.domain.ids import clean, normalise_guid
 from mosaic_core.domain.lifecycle import CommandOrigin, KeyStatus, StageStatus
 from mosaic_core.domain.records import Command, Decision, Run, Signal, Stage
 from mosaic_core.ports import StoredKey, Stores
-from mosaic_core.services.operators import telling
+from mosaic_core.services.operators import record_views
+from mosaic_core.services.operators.operator_views import Trace, TraceEntry
 from mosaic_core.services.operators.runs import AT_ONCE, RunReads, take
-from mosaic_core.services.operators.views import Trace, TraceEntry
 
 SEARCHED: Final = 200
 """Of the newest commands, so many are looked at for a correlation id that names no command."""
@@ -190,8 +190,8 @@ class TraceReads:
             timeline=sorted(_timeline(story, signals), key=lambda entry: entry.at_utc),
             missing=story.missing,
             run=told,
-            key=telling.key_of(story.key) if story.key is not None else None,
-            signals=[telling.signal_of(signal) for signal in signals],
+            key=record_views.key_of(story.key) if story.key is not None else None,
+            signals=[record_views.signal_of(signal) for signal in signals],
         )
 
 
@@ -232,7 +232,7 @@ def _timeline(story: _Story, signals: Sequence[Signal]) -> Iterable[TraceEntry]:
             ref=decision.decision_id,
         )
     for signal in signals:
-        shown = telling.signal_of(signal)
+        shown = record_views.signal_of(signal)
         yield TraceEntry(
             at_utc=signal.raised_at,
             source="AgentSignals",
@@ -259,7 +259,7 @@ def _timeline(story: _Story, signals: Sequence[Signal]) -> Iterable[TraceEntry]:
             code=run.failure_code,
         )
     if run is not None and run.completed_at is not None:
-        shown_run = telling.run_of(run, {}, None)
+        shown_run = record_views.run_of(run, {}, None)
         yield TraceEntry(
             at_utc=run.completed_at,
             source="AgentRuns",

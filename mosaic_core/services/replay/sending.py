@@ -19,10 +19,10 @@ from mosaic_core.domain.records import Command, Decision
 from mosaic_core.domain.replay import FAILED, Replay, ReplayClaim, ReplayItem
 from mosaic_core.ports import BrowsedMessage, Clock, Stores
 from mosaic_core.services.enqueue import EnqueueService
-from mosaic_core.services.replay.letters import letter_of
+from mosaic_core.services.replay.letter_headers import letter_of
 from mosaic_core.services.replay.source import OTHER_REQUEST, REPLAYED, Refusal, Source, Sources, decoded
 
-log = logging.getLogger("mosaic_core.services.replay.service")
+log = logging.getLogger("mosaic_core.services.replay.replay_service")
 
 POLICY: Final = "replay/1"
 ACTION: Final = "replay"

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from mosaic_core.agents.offline.answers import figures, phrase
 from mosaic_core.agents.offline.answers.work import Work, cannot_nothing, main_currency
-from mosaic_core.domain.ledger import Answer
+from mosaic_core.domain.transactions import Answer
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.query import Aspect, Flow, Group
 from mosaic_core.ledger.rows import Row

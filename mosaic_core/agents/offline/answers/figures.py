@@ -8,7 +8,7 @@ from typing import Final
 
 from mosaic_core.agents.offline.answers import phrase
 from mosaic_core.agents.offline.answers.work import MOST_LISTED, Work, cannot_nothing, main_currency, nothing, valued
-from mosaic_core.domain.ledger import Answer
+from mosaic_core.domain.transactions import Answer
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.compute import Sum
 from mosaic_core.ledger.query import Aspect, Flow, Group, Intent

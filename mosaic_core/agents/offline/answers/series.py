@@ -8,7 +8,7 @@ from typing import Final
 
 from mosaic_core.agents.offline.answers import figures, phrase
 from mosaic_core.agents.offline.answers.work import Work, cannot_nothing, main_currency, valued
-from mosaic_core.domain.ledger import Answer
+from mosaic_core.domain.transactions import Answer
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.compute import Recurring, Sum
 from mosaic_core.ledger.query import Aspect, Flow

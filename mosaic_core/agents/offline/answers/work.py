@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from mosaic_core.agents.offline.answers import phrase
-from mosaic_core.domain.ledger import Answer, Transaction
+from mosaic_core.domain.transactions import Answer, Transaction
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.compute import Sum
 from mosaic_core.ledger.periods import Period

@@ -12,21 +12,21 @@ from datetime import date
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import turn
+from mosaic_core.agents.offline.reading.date_words import mark_periods
 from mosaic_core.agents.offline.reading.facts import Facts, Meaning, facts_of
 from mosaic_core.agents.offline.reading.flows import flow_of
 from mosaic_core.agents.offline.reading.marks import TAKEN, TOKEN, Reading, Tag, lex, take_minus
-from mosaic_core.agents.offline.reading.names import (
+from mosaic_core.agents.offline.reading.name_reading import (
     find_names,
     of_merchant,
     take_partial_names,
     unknown_brand,
 )
 from mosaic_core.agents.offline.reading.narrowing import take_account, take_bounds, take_currency, take_weekdays
-from mosaic_core.agents.offline.reading.periods import mark_periods
+from mosaic_core.agents.offline.reading.question_text import tidy
+from mosaic_core.agents.offline.reading.reading_rules import decide
 from mosaic_core.agents.offline.reading.refusals import refusal_of
-from mosaic_core.agents.offline.reading.rules import decide
 from mosaic_core.agents.offline.reading.subjects import TOPICS, Subjects, part_of, subjects_of
-from mosaic_core.agents.offline.reading.text import tidy
 from mosaic_core.agents.offline.reading.times import times_of
 from mosaic_core.ledger.compute import steady
 from mosaic_core.ledger.merchants import Merchants

@@ -3,6 +3,6 @@
 
 from __future__ import annotations
 
-from mosaic_core.agents.offline.requests.reading import KINDS, MOST, Mixed, is_free, read
+from mosaic_core.agents.offline.requests.request_reading import KINDS, MOST, Mixed, is_free, read
 
 __all__ = ["KINDS", "MOST", "Mixed", "is_free", "read"]

@@ -13,7 +13,14 @@ from decimal import Decimal
 from typing import Final
 
 from mosaic_core.agents.offline.answers import phrase
-from mosaic_core.agents.offline.requests.reading import Dismiss, Draft, MarkRecurring, Note, Recategorise, Request
+from mosaic_core.agents.offline.requests.request_reading import (
+    Dismiss,
+    Draft,
+    MarkRecurring,
+    Note,
+    Recategorise,
+    Request,
+)
 from mosaic_core.agents.offline.requests.selection import Chosen, Unclear, amounts_in, choose, finding
 from mosaic_core.domain.policy import hint
 from mosaic_core.domain.policy.actions import REQUEST, Cadence, InvalidProposalError, request_of, validated

@@ -8,11 +8,11 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from mosaic_core.config import AgentSettings
-from mosaic_core.domain.ledger import Answer, Transaction
+from mosaic_core.domain.transactions import Answer, Transaction
 from mosaic_core.ports import AgentReply, AgentTurn
 
 if TYPE_CHECKING:
-    from mosaic_core.agents.model.runtime import Runtime
+    from mosaic_core.agents.model.model_turn import Runtime
 
 
 VERSION: Final = "model-agent/1"
@@ -79,7 +79,7 @@ class ModelAgent:
 
     async def _load(self) -> Runtime:
         def load() -> type[Runtime]:
-            from mosaic_core.agents.model.runtime import Runtime
+            from mosaic_core.agents.model.model_turn import Runtime
 
             return Runtime
 

@@ -20,7 +20,6 @@ from typing import Any, Final, TypeAliasType, Union, get_args, get_origin, get_t
 
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.ids import clean
-from mosaic_core.domain.ledger import Transaction
 from mosaic_core.domain.policy.approval import expires_soon_at
 from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import (
@@ -41,6 +40,7 @@ from mosaic_core.domain.records import (
     Turn,
 )
 from mosaic_core.domain.replay import Replay, ReplayClaim, ReplayItem
+from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ports import EXPIRING, AgedCommand, DueApproval, LedgerWrite, StandingRow
 
 type Value = str | bool | int | float | datetime

@@ -16,9 +16,9 @@ from mosaic_core.domain.lifecycle import Severity
 from mosaic_core.domain.records import Signal
 from mosaic_core.ports import Clock, ListedSignal, Stores
 from mosaic_core.services.approval_pages import take
-from mosaic_core.services.operators import telling
+from mosaic_core.services.operators import record_views
+from mosaic_core.services.operators.operator_views import OperatorSignals, ResolvedSignal
 from mosaic_core.services.operators.runs import AT_ONCE, LOOKED_AT
-from mosaic_core.services.operators.views import OperatorSignals, ResolvedSignal
 
 _TRIES: Final = 5
 
@@ -79,7 +79,7 @@ class SignalReads:
                     found.append(stored.value)
         return OperatorSignals(
             as_of_utc=as_of,
-            signals=[telling.signal_of(signal) for signal in found],
+            signals=[record_views.signal_of(signal) for signal in found],
             looked_at=looked_at,
             next_cursor=None if is_over else last,
         )
@@ -100,10 +100,10 @@ class SignalReads:
                     raise RequestError(
                         "signal_already_resolved", "the signal was resolved before, and that resolution stands"
                     )
-                return ResolvedSignal(outcome="already_resolved", signal=telling.signal_of(there))
+                return ResolvedSignal(outcome="already_resolved", signal=record_views.signal_of(there))
             resolved = signals_of.resolve(there, by=by, note=note, now=self.clock.now())
             if await self.stores.signals.update(resolved, stored.etag) is not None:
-                return ResolvedSignal(outcome="resolved", signal=telling.signal_of(resolved))
+                return ResolvedSignal(outcome="resolved", signal=record_views.signal_of(resolved))
         raise StoreUnreachableError("the signal is written to without end; repeat the request")
 
 

@@ -12,9 +12,9 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.ports import Clock, QueueBrowser, Stores
 from mosaic_core.services.browsing import browsed
 from mosaic_core.services.operators.runs import AT_ONCE
-from mosaic_core.services.replay import letters
-from mosaic_core.services.replay.letters import DeadLetter, letter_of
-from mosaic_core.services.replay.views import DeadLetterGroup, DeadLetterGroups, DeadLetters, DeadLetterView
+from mosaic_core.services.replay import letter_headers
+from mosaic_core.services.replay.letter_headers import DeadLetter, letter_of
+from mosaic_core.services.replay.replay_views import DeadLetterGroup, DeadLetterGroups, DeadLetters, DeadLetterView
 
 LOOKED_AT: Final = 2_000
 """Dead letters that are looked at for one page."""
@@ -106,7 +106,7 @@ class DeadLetterReads:
                 newest_message_id=group.newest_message_id,
                 rationale=group.rationale,
             )
-            for group in letters.grouped(found)
+            for group in letter_headers.grouped(found)
         ]
         return DeadLetterGroups(as_of_utc=self.clock.now(), groups=groups, complete=complete)
 

@@ -23,7 +23,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables import EdmType, EntityProperty, TableEntity, TransactionOperation
 from azure.data.tables.aio import TableClient
 
-from mosaic_core.adapters.rows import Row, is_int64
+from mosaic_core.adapters.record_rows import Row, is_int64
 from mosaic_core.adapters.storage import Account, Transport
 from mosaic_core.adapters.tables.reads import Answer, Place, RowReads, literal
 from mosaic_core.adapters.tables.writes import Requests, RowWrites

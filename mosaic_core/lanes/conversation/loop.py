@@ -9,8 +9,8 @@ from typing import Final
 
 from mosaic_core.lanes.context import LaneContext
 from mosaic_core.lanes.conversation.exchange import Exchange, History
-from mosaic_core.lanes.conversation.proposals import Proposals, Settled
-from mosaic_core.lanes.conversation.rules import Rules
+from mosaic_core.lanes.conversation.lane_setup import Rules
+from mosaic_core.lanes.conversation.proposals import ProposalOutcome, Proposals
 from mosaic_core.ports import AgentReply, AgentTurn
 
 ROUNDS: Final = 3
@@ -18,25 +18,25 @@ ROUNDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ExchangeResult:
     """The last reply, and what became of every proposal on the way."""
 
     reply: AgentReply
-    settled: tuple[Settled, ...]
+    settled: tuple[ProposalOutcome, ...]
 
     @property
-    def waiting(self) -> list[Settled]:
+    def waiting(self) -> list[ProposalOutcome]:
         return [s for s in self.settled if s.approval is not None]
 
     @property
-    def refused(self) -> list[Settled]:
+    def refused(self) -> list[ProposalOutcome]:
         return [s for s in self.settled if s.refused]
 
 
 type TurnSource = Callable[[], Awaitable[AgentTurn]]
 
 
-class Talk:
+class AgentLoop:
     """``executor`` names the work and the agent that does it; ``turn`` is asked for only where it is needed, since
     it holds the ledger."""
 
@@ -58,20 +58,20 @@ class Talk:
         self._executor = executor
         self._proposals = Proposals(rules, context, exchange, turn, requested_by=requested_by, subject=subject)
 
-    async def respond(self) -> Said:
+    async def respond(self) -> ExchangeResult:
         async def ask(history: History) -> AgentReply:
             return await self._rules.agent.respond(replace(await self._turn(), history=history))
 
         return await self._rounds(ask)
 
-    async def resume(self, state: str, results: dict[str, str]) -> Said:
+    async def resume(self, state: str, results: dict[str, str]) -> ExchangeResult:
         async def ask(history: History) -> AgentReply:
             return await self._rules.agent.resume(state, results, replace(await self._turn(), history=history))
 
         return await self._rounds(ask)
 
-    async def _rounds(self, ask: Callable[[History], Awaitable[AgentReply]]) -> Said:
-        settled: list[Settled] = []
+    async def _rounds(self, ask: Callable[[History], Awaitable[AgentReply]]) -> ExchangeResult:
+        settled: list[ProposalOutcome] = []
         for number in range(ROUNDS):
             reply = await self._reply(number, ask)
             if not reply.proposals:
@@ -85,7 +85,7 @@ class Talk:
             async def ask(history: History, state: str = state, results: dict[str, str] = results) -> AgentReply:
                 return await self._rules.agent.resume(state, results, replace(await self._turn(), history=history))
 
-        return Said(reply, tuple(settled))
+        return ExchangeResult(reply, tuple(settled))
 
     async def _reply(self, number: int, ask: Callable[[History], Awaitable[AgentReply]]) -> AgentReply:
         async with self._context.log.stage("answer", self._executor) as stage:
@@ -95,7 +95,7 @@ class Talk:
             end(answer.outcome_code, answer.rationale, confidence=answer.confidence, provenance=answer.transaction_ids)
             return reply
 
-    async def _settle(self, reply: AgentReply, number: int) -> list[Settled]:
+    async def _settle(self, reply: AgentReply, number: int) -> list[ProposalOutcome]:
         async with self._context.log.stage("proposals", f"policy/{self._rules.policy.version}") as stage:
             settled = await self._proposals.settle(reply, number)
             said = "; ".join(f"{s.action}: {_fate(s)}" for s in settled)
@@ -116,7 +116,7 @@ def is_unsure(rules: Rules, reply: AgentReply) -> bool:
     return reply.answer.confidence < rules.policy.answer_threshold
 
 
-def _fate(settled: Settled) -> str:
+def _fate(settled: ProposalOutcome) -> str:
     if settled.approval is not None:
         return f"waits for approval {settled.approval.approval_id}"
     return f"refused ({settled.reason_code})" if settled.refused else settled.told

@@ -14,9 +14,9 @@ from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, RunStatus, Severity
 from mosaic_core.domain.records import Run
 from mosaic_core.ports import Clock, ListedCommand, ListedSignal, Stores
+from mosaic_core.services.operators.operator_views import Lanes, LaneState, OpenSignals, PauseState, RecentRuns
 from mosaic_core.services.operators.pausing import pause_of
 from mosaic_core.services.operators.runs import AT_ONCE, take
-from mosaic_core.services.operators.views import Lanes, LaneState, OpenSignals, PauseState, RecentRuns
 
 RECENT: Final = 10
 """Of each lane's commands so many of the newest are looked at."""

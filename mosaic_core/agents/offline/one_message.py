@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mosaic_core.agents.offline import requests
-from mosaic_core.agents.offline.agent import answer
+from mosaic_core.agents.offline.offline_agent import answer
 from mosaic_core.agents.offline.requests.proposing import Known, Plan, ordered, plan
 from mosaic_core.agents.offline.requests.selection import Unclear
-from mosaic_core.domain.ledger import Answer
+from mosaic_core.domain.transactions import Answer
 from mosaic_core.ledger.rows import rows_of
 from mosaic_core.ports import AgentReply, AgentTurn, Proposal
 

@@ -11,19 +11,19 @@ import azure.functions as func
 from mosaic_core.domain.errors import Detail
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.replay import ReplayState
-from mosaic_core.entrypoints.http import paging, rules
+from mosaic_core.entrypoints.http import paging, schema_rules
 from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.bodies import PostReplay
 from mosaic_core.entrypoints.http.call import Call
 from mosaic_core.entrypoints.http.operators import looked
-from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, Request, invalid
-from mosaic_core.services.replay.reads import LetterFilter
-from mosaic_core.services.replay.service import ReplayOrder, Selection
+from mosaic_core.entrypoints.http.request_parts import JSON, MAX_BODY_BYTES, Request, invalid
+from mosaic_core.services.replay.dead_letter_reads import LetterFilter
+from mosaic_core.services.replay.replay_service import ReplayOrder, Selection
 
 _BASE: Final = "/api/v1/agent"
-_REASON: Final = re.compile(rules.REASON["pattern"].strip("^$"), re.ASCII)
-_ID: Final = re.compile(rules.ID["pattern"].strip("^$"), re.ASCII)
-_PLACE: Final = re.compile(rules.LETTER_CURSOR["pattern"].strip("^$"), re.ASCII)
+_REASON: Final = re.compile(schema_rules.REASON["pattern"].strip("^$"), re.ASCII)
+_ID: Final = re.compile(schema_rules.ID["pattern"].strip("^$"), re.ASCII)
+_PLACE: Final = re.compile(schema_rules.LETTER_CURSOR["pattern"].strip("^$"), re.ASCII)
 
 
 async def list_dead_letters(call: Call) -> func.HttpResponse:

@@ -13,7 +13,7 @@ from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, KeyStat
 from mosaic_core.domain.policy import approval as approvals_of
 from mosaic_core.domain.records import Approval, Decision, Run, Signal, Stage
 from mosaic_core.ports import StoredKey
-from mosaic_core.services.operators.views import (
+from mosaic_core.services.operators.operator_views import (
     KeyState,
     OperatorApproval,
     OperatorDecision,

@@ -52,18 +52,18 @@ from mosaic_core.ports import (
 )
 from mosaic_core.services.browsing import browsed
 from mosaic_core.services.enqueue import EnqueueService
+from mosaic_core.services.replay.dead_letter_reads import DeadLetterReads
 from mosaic_core.services.replay.driving import AT_ONCE, BATCH, LEASE, Drive, ReplayStoppedError
-from mosaic_core.services.replay.letters import DeadLetter, letter_of
-from mosaic_core.services.replay.reads import DeadLetterReads
-from mosaic_core.services.replay.sending import ACTION, POLICY, Chosen, Done, Ready, Sending
-from mosaic_core.services.replay.source import Refusal
-from mosaic_core.services.replay.views import (
+from mosaic_core.services.replay.letter_headers import DeadLetter, letter_of
+from mosaic_core.services.replay.replay_views import (
     RefusedReplay,
     ReplayPlan,
     Replays,
     ReplayView,
     SampleReplay,
 )
+from mosaic_core.services.replay.sending import ACTION, POLICY, Chosen, Done, Ready, Sending
+from mosaic_core.services.replay.source import Refusal
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from mosaic_core.domain.households import QUIET, STEPS, Erasure, HouseholdKind, 
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.ports import Clock, DeadLetterDesk, ETag, QueueBrowser, Stored, Stores
-from mosaic_core.services.households.letters import HouseholdLetters
+from mosaic_core.services.households.household_letters import HouseholdLetters
+from mosaic_core.services.households.household_views import HouseholdErasure, HouseholdPage, WaitingFor
 from mosaic_core.services.households.sources import PAGE, Source, source_of
-from mosaic_core.services.households.views import HouseholdErasure, HouseholdPage, WaitingFor
 
 log = logging.getLogger(__name__)
 

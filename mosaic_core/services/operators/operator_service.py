@@ -10,16 +10,16 @@ from mosaic_core.domain.lanes import LOOKBACK_DAYS, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.ports import Clock, Stores
 from mosaic_core.services.approval_pages import LARGEST_PAGE, page_of
-from mosaic_core.services.operators import telling
+from mosaic_core.services.operators import record_views
 from mosaic_core.services.operators.cancelling import Cancelling
 from mosaic_core.services.operators.commands import CommandReads
-from mosaic_core.services.operators.lanes import LaneReads
+from mosaic_core.services.operators.lane_states import LaneReads
 from mosaic_core.services.operators.members import MemberChanges
+from mosaic_core.services.operators.operator_views import OperatorApprovals
 from mosaic_core.services.operators.pausing import LanePausing
+from mosaic_core.services.operators.review_queue import SignalReads
 from mosaic_core.services.operators.runs import RunReads
-from mosaic_core.services.operators.signals import SignalReads
 from mosaic_core.services.operators.trace import TraceReads
-from mosaic_core.services.operators.views import OperatorApprovals
 from mosaic_core.services.worker import Worker
 
 
@@ -76,6 +76,6 @@ class OperatorService:
         page = await page_of(self.stores, household_id, status, now, limit=limit, after=after)
         return OperatorApprovals(
             as_of_utc=now,
-            approvals=[telling.approval_of(approval, now) for approval in page.approvals],
+            approvals=[record_views.approval_of(approval, now) for approval in page.approvals],
             next_cursor=page.following,
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from mosaic_core.adapters import rows
-from mosaic_core.adapters.tables.client import TableService
+from mosaic_core.adapters import record_rows
 from mosaic_core.adapters.tables.keys import join
 from mosaic_core.adapters.tables.stores import INDEX
+from mosaic_core.adapters.tables.table_client import TableService
 from mosaic_core.domain.replay import CHUNK, Replay, ReplayClaim, ReplayItem
 from mosaic_core.ports import ETag, ListedReplay, Stored
 
@@ -20,16 +20,18 @@ class TableReplays:
         self._tables = tables
 
     async def insert(self, replay: Replay) -> ETag | None:
-        place = join(rows.newest_first(replay.created_at), replay.replay_id)
+        place = join(record_rows.newest_first(replay.created_at), replay.replay_id)
         await self._tables.insert(INDEX, "replays", place, {"ReplayId": replay.replay_id})
-        return await self._tables.insert(INDEX, _of(replay.replay_id), "operation", rows.REPLAY.encode(replay))
+        return await self._tables.insert(INDEX, _of(replay.replay_id), "operation", record_rows.REPLAY.encode(replay))
 
     async def read(self, replay_id: str) -> Stored[Replay] | None:
         found = await self._tables.read(INDEX, _of(replay_id), "operation")
-        return Stored(rows.REPLAY.decode(found.row), found.etag) if found else None
+        return Stored(record_rows.REPLAY.decode(found.row), found.etag) if found else None
 
     async def update(self, replay: Replay, etag: ETag) -> ETag | None:
-        return await self._tables.update(INDEX, _of(replay.replay_id), "operation", rows.REPLAY.encode(replay), etag)
+        return await self._tables.update(
+            INDEX, _of(replay.replay_id), "operation", record_rows.REPLAY.encode(replay), etag
+        )
 
     async def listed(self, *, after: str = "") -> AsyncIterator[ListedReplay]:
         span = [("RowKey", "gt", after)] if after else []
@@ -39,25 +41,25 @@ class TableReplays:
 
     async def save_items(self, replay_id: str, items: Sequence[ReplayItem]) -> None:
         for first in range(0, len(items), CHUNK):
-            row = rows.encode_items(items[first : first + CHUNK])
+            row = record_rows.encode_items(items[first : first + CHUNK])
             await self._tables.insert(INDEX, _of(replay_id), _piece(first // CHUNK), row)
 
     async def items(self, replay_id: str, first: int, count: int) -> list[ReplayItem]:
         pieces = [("RowKey", "ge", _piece(first // CHUNK)), ("RowKey", "le", _piece((first + count - 1) // CHUNK))]
         found = self._tables.query(INDEX, _of(replay_id), pieces, select=("Items",))
-        items = [item async for row in found for item in rows.decode_items(row)]
+        items = [item async for row in found for item in record_rows.decode_items(row)]
         begin = first % CHUNK
         return items[begin : begin + count]
 
     async def claim(self, claim: ReplayClaim) -> bool:
         partition = replays_of(claim.queue, claim.command_id)
-        row = rows.REPLAY_CLAIM.encode(claim)
+        row = record_rows.REPLAY_CLAIM.encode(claim)
         return await self._tables.insert(INDEX, partition, f"{claim.generation:06}", row) is not None
 
     async def claims(self, queue: str, command_id: str) -> list[ReplayClaim]:
         partition = replays_of(queue, command_id)
-        found = self._tables.query(INDEX, partition, select=rows.REPLAY_CLAIM.properties)
-        return [rows.REPLAY_CLAIM.decode(row) async for row in found]
+        found = self._tables.query(INDEX, partition, select=record_rows.REPLAY_CLAIM.properties)
+        return [record_rows.REPLAY_CLAIM.decode(row) async for row in found]
 
 
 def replays_of(queue: str, command_id: str) -> str:

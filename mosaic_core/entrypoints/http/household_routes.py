@@ -12,7 +12,7 @@ from mosaic_core.domain.ids import guid_or_empty
 from mosaic_core.entrypoints.http.answers import answer
 from mosaic_core.entrypoints.http.bodies import PostErasure, PostExport
 from mosaic_core.entrypoints.http.call import Call
-from mosaic_core.entrypoints.http.requests import JSON, MAX_BODY_BYTES, invalid
+from mosaic_core.entrypoints.http.request_parts import JSON, MAX_BODY_BYTES, invalid
 
 OPERATOR_ADMIN: Final = "Mosaic.Operator.Admin"
 

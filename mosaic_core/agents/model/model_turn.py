@@ -17,19 +17,19 @@ from agent_framework.exceptions import AgentException
 from agent_framework.openai import OpenAIChatCompletionClient
 from pydantic import ValidationError
 
-from mosaic_core.agents.model import prompt, proposals, state
+from mosaic_core.agents.model import prompt, proposal_tools, state
 from mosaic_core.agents.model.budget import Budget, BudgetSpentError, Limits
-from mosaic_core.agents.model.client import TokenProvider, chat_client
+from mosaic_core.agents.model.chat_client import TokenProvider, chat_client
 from mosaic_core.agents.model.grounding import Evidence, mentions, unsupported
 from mosaic_core.agents.model.middleware import UNAVAILABLE, Rounds, Sleep, ToolCalls, tokens_of
 from mosaic_core.agents.model.outcomes import Outcome, TurnEndedError, cannot_answer, without_answer
-from mosaic_core.agents.model.proposals import ACTIONS, Refused, one_line
+from mosaic_core.agents.model.proposal_tools import ACTIONS, Refused, one_line
 from mosaic_core.agents.model.schemas import compact
 from mosaic_core.agents.model.tools import TOOLS, LedgerTool, LedgerTools, UnknownSubjectError
 from mosaic_core.computing import compute
 from mosaic_core.config import AgentSettings
 from mosaic_core.domain.errors import LaneError
-from mosaic_core.domain.ledger import Answer
+from mosaic_core.domain.transactions import Answer
 from mosaic_core.ports import AgentReply, AgentTurn, Proposal
 
 _NAME: Final = "ledger_assistant"
@@ -133,12 +133,12 @@ class Runtime:
             if not calls:
                 return self._reply(run, await compute(self._answer, run, _said(response.messages)))
             judged = [
-                proposals.proposal(call.call_id or "", call.name or "", call.arguments or {}, household_rows)
+                proposal_tools.proposal(call.call_id or "", call.name or "", call.arguments or {}, household_rows)
                 for call in calls
             ]
             refused = [entry for entry in judged if isinstance(entry, Refused)]
             proposed = [entry for entry in judged if isinstance(entry, Proposal)]
-            if not refused and len(proposed) <= proposals.MOST:
+            if not refused and len(proposed) <= proposal_tools.MOST:
                 return await compute(self._wait, run, proposed, _said(response.messages))
             if run.corrected:
                 fault = refused[0].fault if refused else "too many at once"

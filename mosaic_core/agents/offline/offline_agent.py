@@ -10,7 +10,7 @@ from typing import Final
 from mosaic_core.agents.offline.answers import comparisons, figures, phrase, series
 from mosaic_core.agents.offline.answers.work import Work, refused
 from mosaic_core.agents.offline.reading.understand import understand
-from mosaic_core.domain.ledger import Answer, Transaction
+from mosaic_core.domain.transactions import Answer, Transaction
 from mosaic_core.ledger.query import Intent, Query, Refusal
 from mosaic_core.ledger.rows import Row, rows_of
 

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import load
+from mosaic_core.agents.offline.reading.date_words import NUMBER_WORDS, TIME_WORDS
 from mosaic_core.agents.offline.reading.marks import FILLER, VOCABULARY
 from mosaic_core.agents.offline.reading.narrowing import CURRENCIES
-from mosaic_core.agents.offline.reading.periods import NUMBER_WORDS, TIME_WORDS
 from mosaic_core.agents.offline.reading.refusals import REFUSAL_WORDS
 from mosaic_core.domain.edits import distance
 from mosaic_core.ledger.brands import brand_words
