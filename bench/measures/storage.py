@@ -16,7 +16,6 @@ from typing import Any, Final
 from bench import load, requests
 from bench.requests import Request
 from bench.results import Row, at_most, worst
-from mosaic_core.adapters.memory_messaging import MemoryPublisher, MemorySender, MemorySettler
 from mosaic_core.adapters.tables import open_table_stores
 from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.config import Connection
@@ -34,6 +33,7 @@ from mosaic_local.recording import record
 from mosaic_local.sample import sample_household
 from mosaic_local.seed import SAMPLE
 from mosaic_local.stack import Stack, StackOptions
+from mosaic_ops.memory.messaging import MemoryPublisher, MemorySender, MemorySettler
 
 ROUNDS: Final = 5
 END: Final = date(2026, 6, 30)

@@ -11,8 +11,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, decode, encode
 from mosaic_core.domain.lanes import RULES, CommandType, Lane
@@ -24,6 +22,8 @@ from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.ports import ConversationAgent, Stores
 from mosaic_ops.evaluations.inputs import MessageLine
 from mosaic_ops.evaluations.providers import Agents
+from mosaic_ops.memory.messaging import ManualClock
+from mosaic_ops.memory.stores import memory_stores
 
 _HOUSEHOLD: Final = ids.derive("evaluation", "household")
 _USER: Final = ids.derive("evaluation", "user")

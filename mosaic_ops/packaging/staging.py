@@ -28,14 +28,6 @@ from mosaic_ops.packaging.wheels import Wheel, contents
 SITE_PACKAGES: Final = ".python_packages/lib/site-packages"
 OWN_FILES: Final = ("function_app.py", "host.json", "requirements.txt")
 OWN_SUFFIXES: Final = frozenset({".py", ".toml", ".html", ".css", ".js", ".svg"})
-TOOLS_ONLY: Final = frozenset(
-    {
-        "mosaic_core/adapters/memory.py",
-        "mosaic_core/adapters/memory_messaging.py",
-    }
-)
-"""Parts of mosaic_core that only tests and tools use."""
-
 BUILD_FILE: Final = "build.json"
 IGNORE_FILE: Final = ".funcignore"
 IGNORE_TEXT: Final = """\
@@ -95,7 +87,7 @@ def own_files(root: Path) -> Iterator[str]:
     strangers = []
     for path in sorted((root / "mosaic_core").rglob("*")):
         relative = path.relative_to(root).as_posix()
-        if (path.is_dir() and not path.is_symlink()) or _CACHES.search(relative) or relative in TOOLS_ONLY:
+        if (path.is_dir() and not path.is_symlink()) or _CACHES.search(relative):
             continue
         if path.is_symlink() or path.suffix not in OWN_SUFFIXES:
             strangers.append(relative)
@@ -159,7 +151,7 @@ def is_allowed(path: str) -> bool:
         path = f"{compiled['folder'] or ''}{compiled['module']}.py"
         if path == "function_app.py":
             return True
-    return path.startswith("mosaic_core/") and Path(path).suffix in OWN_SUFFIXES and path not in TOOLS_ONLY
+    return path.startswith("mosaic_core/") and Path(path).suffix in OWN_SUFFIXES
 
 
 def files(folder: Path) -> list[str]:

@@ -24,8 +24,6 @@ CALLED_BY_OTHERS = {
     "connection_made": "asyncio",
     "NOTICES": "documents are compared with it",
 }
-TEST_DOUBLES = ("mosaic_core/adapters/memory.py", "mosaic_core/adapters/memory_messaging.py")
-"""What they have for the tests is what they are for."""
 
 
 def defined(source: str) -> Iterator[str]:
@@ -43,7 +41,7 @@ def only_defined(files: dict[str, str]) -> set[tuple[str, str]]:
     return {
         (file, name)
         for file, source in files.items()
-        if file.startswith("mosaic_core/") and file not in TEST_DOUBLES
+        if file.startswith("mosaic_core/")
         for name in defined(source)
         if uses[name] == 1
     }

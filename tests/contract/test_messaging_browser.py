@@ -14,12 +14,12 @@ import pytest
 import pytest_asyncio
 from azure.servicebus.aio import ServiceBusClient
 
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker
 from mosaic_core.adapters.queue_peeking import ServiceBusBrowser
 from mosaic_core.adapters.servicebus import ServiceBusSender
 from mosaic_core.config import Connection
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.ports import BrowsedMessage, CommandSender, OutgoingMessage, QueueBrowser
+from mosaic_ops.memory.messaging import ManualClock, MemoryBroker
 from tests.contract.messaging import QUEUES, Proxy, connection
 
 QUEUE, OTHER = QUEUES

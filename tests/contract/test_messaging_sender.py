@@ -19,12 +19,12 @@ from azure.servicebus import ServiceBusReceivedMessage, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
 from azure.servicebus.exceptions import MessageSizeExceededError
 
-from mosaic_core.adapters.memory_messaging import MemoryBroker
 from mosaic_core.adapters.servicebus import ServiceBusSender
 from mosaic_core.config import Connection
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.ports import CommandSender, Finding, OutgoingMessage
+from mosaic_ops.memory.messaging import MemoryBroker
 from tests.contract.messaging import QUEUES, Proxy, connection
 
 QUEUE, OTHER = QUEUES

@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 from azure.servicebus.aio import ServiceBusClient
 
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker
 from mosaic_core.adapters.queue_peeking import ServiceBusBrowser
 from mosaic_core.adapters.servicebus import ServiceBusSender
 from mosaic_core.bootstrap import SystemClock
@@ -20,6 +19,7 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.ports import Clock, CommandSender, OutgoingMessage
 from mosaic_core.services import lanes_watch
 from mosaic_core.services.lanes_watch import LanesWatch
+from mosaic_ops.memory.messaging import ManualClock, MemoryBroker
 from tests.contract.messaging import QUEUES, connection
 
 QUEUE, OTHER = QUEUES

@@ -15,14 +15,14 @@ from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
 
 from mosaic_core.adapters.deadletters import ServiceBusDesk
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker
 from mosaic_core.adapters.queue_peeking import ServiceBusBrowser
 from mosaic_core.adapters.tables import open_table_stores
 from mosaic_core.config import Connection
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.replay import CHUNK, Replay, ReplayClaim, ReplayItem, ReplayState
 from mosaic_core.ports import BrowsedMessage, DeadLetterDesk, OutgoingMessage, QueueBrowser, ReplayStore
+from mosaic_ops.memory.messaging import ManualClock, MemoryBroker
+from mosaic_ops.memory.stores import memory_stores
 from tests.contract.messaging import QUEUES, connection
 from tests.support.azurite import Azurite
 

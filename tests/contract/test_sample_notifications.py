@@ -19,10 +19,10 @@ from azure.data.tables import TableClient, TableServiceClient
 
 from mosaic_core import notices, telemetry
 from mosaic_core.adapters.eventhubs import cloud_event
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher
 from mosaic_core.adapters.told import ToldApprovals, ToldSignals
 from mosaic_core.ports import RuntimeEvent
+from mosaic_ops.memory.messaging import ManualClock, MemoryPublisher
+from mosaic_ops.memory.stores import memory_stores
 from tests.support.azurite import Azurite
 from tests.unit.test_told import NOW, approval, finding, signal
 

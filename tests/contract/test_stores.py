@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from mosaic_core.adapters import record_rows
-from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.record_rows import APPROVAL, DUE_SHARE, due_group
 from mosaic_core.adapters.tables import Observation, open_table_stores
 from mosaic_core.domain.conversation import land
@@ -36,6 +35,7 @@ from mosaic_core.domain.records import (
 )
 from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ports import EXPIRING, DueApproval, ETag, Stored, Stores
+from mosaic_ops.memory.stores import memory_stores
 from tests.support import records
 from tests.support.records import LATER, NOW, new_id
 

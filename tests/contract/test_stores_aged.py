@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker, MemoryPublisher
 from mosaic_core.adapters.record_rows import Row
 from mosaic_core.adapters.tables import TableStores
 from mosaic_core.adapters.tables.stores import (
@@ -28,6 +27,7 @@ from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus
 from mosaic_core.services import reconciler as reconciler_module
 from mosaic_core.services.reconciler import Reconciler
 from mosaic_core.services.retention import Ages, Retention
+from mosaic_ops.memory.messaging import ManualClock, MemoryBroker, MemoryPublisher
 from tests.support import records
 from tests.unit.test_retention import CONVERSATION, HOUSEHOLD, QUEUE, leave
 

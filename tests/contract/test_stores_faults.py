@@ -14,12 +14,12 @@ from aiohttp import web
 from yarl import URL
 
 from mosaic_core.adapters.blobs import AzureBlobs
-from mosaic_core.adapters.memory import MemoryBlobs
 from mosaic_core.adapters.storage import Transport, resolve
 from mosaic_core.adapters.tables import open_table_stores
 from mosaic_core.adapters.tables.stores import TableCommands, TableKeys, TableLedger, TableStages
 from mosaic_core.adapters.tables.table_client import Observation, TableService
 from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
+from mosaic_ops.memory.stores import MemoryBlobs
 from tests.support import records
 from tests.support.azurite import Azurite, StorageConnection
 from tests.support.records import NOW, new_id

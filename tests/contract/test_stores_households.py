@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker
 from mosaic_core.adapters.tables import TABLES, TableStores
 from mosaic_core.domain.errors import RequestError, StoreUnreachableError
 from mosaic_core.domain.households import HouseholdKind
 from mosaic_core.services.households import sources
+from mosaic_ops.memory.messaging import ManualClock, MemoryBroker
 from tests.support.faults import Plan, ProcessDied, faulty_stores
 from tests.support.households import ONE, OTHER, Filled, fill, service
 

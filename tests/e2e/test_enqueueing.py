@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.domain.lanes import RULES
@@ -16,6 +14,8 @@ from mosaic_core.domain.lifecycle import RunStatus
 from mosaic_core.ports import Stores
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_local.demo.journey import Sent
+from mosaic_ops.memory.messaging import ManualClock, MemoryPublisher, MemorySender
+from mosaic_ops.memory.stores import memory_stores
 from tests.support.api import caller
 from tests.support.live import ALICE, ALICE_USER, CONVERSATION, Live, guid
 

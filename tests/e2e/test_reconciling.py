@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import KeyStatus, RunStatus
 from mosaic_core.services.enqueue import EnqueueService
+from mosaic_ops.memory.messaging import ManualClock, MemoryPublisher, MemorySender
 from tests.support import records
 from tests.support.api import caller
 from tests.support.live import ALICE, ALICE_USER, Live, guid

@@ -53,7 +53,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="memory-ignores-etags",
-        file="mosaic_core/adapters/memory.py",
+        file="mosaic_ops/memory/stores.py",
         old="there is not None and there.etag == etag else None",
         new="there is not None else None",
         caught_by=(_SUITE + "test_an_update_wins_once_and_a_stale_etag_loses",),

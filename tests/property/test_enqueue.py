@@ -11,7 +11,6 @@ from typing import Literal, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic_core.adapters.memory_messaging import MemorySender
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import RequestError, TransientError
 from mosaic_core.domain.lanes import RULES, Lane
@@ -19,6 +18,7 @@ from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Command
 from mosaic_core.ports import OutgoingMessage
 from mosaic_core.services.outbox import UnsentCommands
+from mosaic_ops.memory.messaging import MemorySender
 from tests.support import records
 from tests.support.api import ALICE_HOUSEHOLD, ALICE_USER, CONVERSATION, ApiWorld, caller
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_messaging, faulty_stores

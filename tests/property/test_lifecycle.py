@@ -21,7 +21,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from mosaic_core.adapters.memory_messaging import MAX_DELIVERIES_EXCEEDED
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import decode
 from mosaic_core.domain.errors import QueueUnavailableError, StoreUnreachableError
@@ -35,6 +34,7 @@ from mosaic_core.services.deliver import DeliveryService
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.reconciler import Reconciler
+from mosaic_ops.memory.messaging import MAX_DELIVERIES_EXCEEDED
 from tests.support.faults import ProcessDied
 from tests.support.world import COMMAND_ID, HOUSEHOLD, QUEUE, RUN_ID, Skewed, World, body
 

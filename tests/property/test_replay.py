@@ -12,8 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker, MemoryPublisher
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import TransientError
 from mosaic_core.domain.lanes import Lane
@@ -22,6 +20,8 @@ from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.outbox import UnsentCommands
 from mosaic_core.services.replay.replay_service import ReplayService, Selection
 from mosaic_core.services.replay.replay_views import ReplayView
+from mosaic_ops.memory.messaging import ManualClock, MemoryBroker, MemoryPublisher
+from mosaic_ops.memory.stores import memory_stores
 from tests.support.dead import ORDER, QUEUES, FaultyDesk, Graves, command_id
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_messaging, faulty_stores
 

@@ -11,12 +11,12 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock
 from mosaic_core.domain import ids, signals
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus
 from mosaic_core.services.retention import Ages, Retention
+from mosaic_ops.memory.messaging import ManualClock
+from mosaic_ops.memory.stores import memory_stores
 from tests.support import records
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_stores
 from tests.unit.test_retention import QUEUE, leave

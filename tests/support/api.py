@@ -15,8 +15,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker, MemoryPublisher, MemorySender
 from mosaic_core.config import Build
 from mosaic_core.domain.errors import RequestError
 from mosaic_core.domain.lanes import RULES
@@ -36,6 +34,8 @@ from mosaic_core.services.replay.replay_service import ReplayService
 from mosaic_core.services.waiting import Waiting
 from mosaic_core.services.worker import Worker
 from mosaic_local.host.routes import RouteTemplate
+from mosaic_ops.memory.messaging import ManualClock, MemoryBroker, MemoryPublisher, MemorySender
+from mosaic_ops.memory.stores import memory_stores
 
 ALICE_HOUSEHOLD = "a11ce000000000000000000000000001"
 ALICE_USER = "a11ce000000000000000000000000002"

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from mosaic_core.adapters.memory_messaging import MemoryBroker
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import decode
 from mosaic_core.domain.errors import QueueUnavailableError
@@ -18,6 +17,7 @@ from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Command
 from mosaic_core.ports import DeadLetterSession, OutgoingMessage, Stores
 from mosaic_core.services.replay.replay_service import ReplayOrder, Selection
+from mosaic_ops.memory.messaging import MemoryBroker
 from tests.support import records
 from tests.support.faults import Faulty, Plan
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from typing import Any
 
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker
 from mosaic_core.domain import ids
 from mosaic_core.domain.lanes import RULES, Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, KeyStatus
@@ -15,6 +14,7 @@ from mosaic_core.domain.quota import Allowance
 from mosaic_core.domain.records import Membership, OutboxEntry
 from mosaic_core.ports import OutgoingMessage, Stores
 from mosaic_core.services.households.household_service import HouseholdService
+from mosaic_ops.memory.messaging import ManualClock, MemoryBroker
 from tests.support import records
 
 QUEUE = RULES[Lane.CONVERSATION].default_queue

@@ -15,8 +15,6 @@ from typing import Never
 
 import pytest
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender, MemorySettler
 from mosaic_core.computing import checkpoint
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import Envelope, Payload, decode, encode
@@ -26,6 +24,8 @@ from mosaic_core.domain.settlement import Settlement
 from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, StageLog
 from mosaic_core.ports import IncomingMessage, Stores
 from mosaic_core.services.deliver import DeliveryService
+from mosaic_ops.memory.messaging import ManualClock, MemoryPublisher, MemorySender, MemorySettler
+from mosaic_ops.memory.stores import memory_stores
 from tests.support.world import record
 
 HOUSEHOLD = "a11ce000000000000000000000000001"

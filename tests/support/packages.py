@@ -54,7 +54,7 @@ def make_checkout(root: Path, wheels: Mapping[str, Path]) -> Path:
         "mosaic_core/domain/__init__.py": "",
         "mosaic_core/domain/lanes.py": "LANES = ('sweep',)\n\n\ndef lane(): return LANES\n",
         "mosaic_core/domain/words.toml": "a = 1\n",
-        "mosaic_core/adapters/memory.py": "FOR_TESTS = True\n",
+        "mosaic_ops/memory/stores.py": "FOR_TESTS = True\n",
         "mosaic_core/__pycache__/x.cpython-313.pyc": "old",
         "mosaic_ops/tool.py": "",
         "tests/test_x.py": "",

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from mosaic_core.adapters.deadletters import ServiceBusDesk
-from mosaic_core.adapters.memory_messaging import MemoryPublisher
 from mosaic_core.adapters.queue_peeking import ServiceBusBrowser
 from mosaic_core.adapters.servicebus import ServiceBusSender
 from mosaic_core.adapters.tables import Observation, open_table_stores
@@ -22,6 +21,7 @@ from mosaic_core.config import Connection
 from mosaic_core.domain.lanes import RULES
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.replay.replay_service import ReplayService
+from mosaic_ops.memory.messaging import MemoryPublisher
 
 QUEUES = {lane: rules.default_queue for lane, rules in RULES.items()}
 

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from mosaic_core.adapters.memory import memory_stores
 from mosaic_core.adapters.record_rows import Row
 from mosaic_core.adapters.tables.stores import TableHouseholds, TableLedger, TableSignals
 from mosaic_core.adapters.tables.table_client import Entity, TableService
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.ports import Clock, ETag, Stores
+from mosaic_ops.memory.stores import memory_stores
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,

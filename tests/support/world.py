@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker, MemoryPublisher
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import decode
 from mosaic_core.domain.errors import PoisonError, QueueUnavailableError
@@ -26,6 +24,8 @@ from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult
 from mosaic_core.ports import IncomingMessage, OutgoingMessage, Stores
 from mosaic_core.services.deliver import DeliveryService
 from mosaic_core.services.limits import DeliveryLimits
+from mosaic_ops.memory.messaging import ManualClock, MemoryBroker, MemoryPublisher
+from mosaic_ops.memory.stores import memory_stores
 from tests.support.faults import Plan, ProcessDied, faulty_messaging, faulty_stores
 
 QUEUE = "runtime-agent-message-posted"

@@ -9,8 +9,6 @@ from datetime import timedelta
 
 import pytest
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender
 from mosaic_core.concurrency import AT_ONCE
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentApprovalDue, decode
@@ -31,6 +29,8 @@ from mosaic_core.services.approvals_due import (
     DueReport,
 )
 from mosaic_core.services.enqueue import EnqueueService
+from mosaic_ops.memory.messaging import ManualClock, MemoryPublisher, MemorySender
+from mosaic_ops.memory.stores import memory_stores
 from tests.support import records
 
 QUEUE = RULES[Lane.CONVERSATION].default_queue

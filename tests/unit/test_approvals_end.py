@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.adapters.memory import MemoryApprovals, MemoryDecisions, MemoryLedger
 from mosaic_core.agents.offline import one_message as offline
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentApprovalDue
@@ -29,6 +28,7 @@ from mosaic_core.lanes.conversation.sessions import Landed, Origin, PendingPropo
 from mosaic_core.lanes.conversation.turnstile import MOST_WAITING, Turnstile
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE
 from mosaic_core.ports import AgentTurn, ETag, Stored, Stores
+from mosaic_ops.memory.stores import MemoryApprovals, MemoryDecisions, MemoryLedger
 from tests.support import records
 from tests.support.agents import ScriptedAgent, answers, proposes
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, Ended, LaneWorld

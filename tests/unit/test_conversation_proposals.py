@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.adapters.memory import MemoryApprovals, MemoryConversations
 from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import IngestionCompleted
@@ -26,6 +25,7 @@ from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.lanes.household import CATEGORY, LEARNED, NOTE, RECURRING
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.ports import AgentTurn, ConversationAgent, ETag, Stored
+from mosaic_ops.memory.stores import MemoryApprovals, MemoryConversations
 from tests.support import records
 from tests.support.agents import ScriptedAgent, answers, proposes
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from mosaic_core.adapters.memory import MemoryRuns
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_core.domain.records import Run
@@ -19,6 +18,7 @@ from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, succ
 from mosaic_core.ports import ETag
 from mosaic_core.services.drain import Drain
 from mosaic_core.services.limits import DeliveryLimits
+from mosaic_ops.memory.stores import MemoryRuns
 from tests.support.world import QUEUE, Work, World
 from tests.unit.test_config import MINIMAL, ROOT
 

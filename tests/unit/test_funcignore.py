@@ -62,7 +62,7 @@ def tracked() -> list[str]:
 
 def shipped() -> list[str]:
     """The exact list: what the package takes of the checkout, and the parts that it leaves to the tools."""
-    return sorted([*staging.own_files(ROOT), *staging.TOOLS_ONLY])
+    return sorted(staging.own_files(ROOT))
 
 
 @pytest.mark.parametrize("read", WAYS)

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker
 from mosaic_core.domain.errors import QueueUnavailableError, RequestError, StoreUnreachableError
 from mosaic_core.domain.households import ERASED, HouseholdKind
 from mosaic_core.domain.lifecycle import KeyStatus
@@ -17,6 +15,8 @@ from mosaic_core.ports import OutgoingMessage, Stores
 from mosaic_core.services.households import household_service as module
 from mosaic_core.services.households import sources
 from mosaic_core.services.households.household_letters import is_of
+from mosaic_ops.memory.messaging import ManualClock, MemoryBroker
+from mosaic_ops.memory.stores import memory_stores
 from tests.support.api import ALICE_HOUSEHOLD, BOB_HOUSEHOLD, ApiWorld
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_messaging, faulty_stores
 from tests.support.households import ONE, OTHER, QUEUE, Filled, bury, fill, held, leave, message, service

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import pytest
 
-from mosaic_core.adapters.memory import MemoryApprovals, MemorySignals
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import (
     AgentApprovalSubmitted,
@@ -33,6 +32,7 @@ from mosaic_core.lanes.conversation import POLICY, ConversationLane
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.ports import ETag, Stored
 from mosaic_local.sample.household import sample_household
+from mosaic_ops.memory.stores import MemoryApprovals, MemorySignals
 from tests.support.agents import AnsweringAgent
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld, subject_of
 from tests.support.world import record

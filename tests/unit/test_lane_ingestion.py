@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.adapters.memory import MemoryLedger
 from mosaic_core.adapters.record_rows import encode_transaction
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, TransactionLine, parse_json
@@ -30,6 +29,7 @@ from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.ledger.categories.categorise import learning_key
 from mosaic_core.ports import LedgerWrite, Stores
 from mosaic_local.sample.household import sample_household
+from mosaic_ops.memory.stores import MemoryLedger
 from tests.support import records
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld, cut_off_in
 from tests.support.tables import MemoryTables, on_tables

@@ -11,7 +11,6 @@ from functools import cache
 
 import pytest
 
-from mosaic_core.adapters.memory import MemorySignals
 from mosaic_core.adapters.tables.stores import INDEX, SIGNALS, TableSignals
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import AgentMessagePosted, IngestionCompleted, NightlyAnomalySweep
@@ -28,6 +27,7 @@ from mosaic_core.ledger.anomalies import KINDS, find_anomalies, finding_key
 from mosaic_core.ledger.categories.categorise import categorise
 from mosaic_core.ports import ETag
 from mosaic_local.sample.household import sample_household
+from mosaic_ops.memory.stores import MemorySignals
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, Ended, LaneWorld, cut_off_in
 from tests.support.tables import MemoryTables, service
 

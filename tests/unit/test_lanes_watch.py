@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mosaic_core.adapters.memory_messaging import ManualClock
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.ports import BrowsedMessage
 from mosaic_core.services.lanes_watch import LanesWatch
+from mosaic_ops.memory.messaging import ManualClock
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 QUEUES = {Lane.INGESTION: "in", Lane.CONVERSATION: "talk", Lane.SWEEP: "sweep"}

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from mosaic_core.adapters.memory_messaging import (
+from mosaic_core.domain.errors import QueueUnavailableError
+from mosaic_core.ports import CommandSender, IncomingMessage, OutgoingMessage, Settler
+from mosaic_ops.memory.messaging import (
     EXPIRED,
     MAX_DELIVERIES_EXCEEDED,
     ManualClock,
@@ -14,8 +16,6 @@ from mosaic_core.adapters.memory_messaging import (
     MemorySender,
     MemorySettler,
 )
-from mosaic_core.domain.errors import QueueUnavailableError
-from mosaic_core.ports import CommandSender, IncomingMessage, OutgoingMessage, Settler
 
 Q = "lane"
 

@@ -11,8 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher, MemorySender
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import NightlyAnomalySweep, decode
 from mosaic_core.domain.errors import QueueUnavailableError, StoredRowError, StoreUnreachableError
@@ -22,6 +20,8 @@ from mosaic_core.domain.records import Signal, SweepProgress
 from mosaic_core.ports import ETag, HouseholdStore, Stored
 from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.nightly import NightlyReport, NightlySweep, merged, months
+from mosaic_ops.memory.messaging import ManualClock, MemoryPublisher, MemorySender
+from mosaic_ops.memory.stores import memory_stores
 from tests.support import records
 
 NIGHT = date(2026, 11, 24)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mosaic_core.adapters.memory import memory_stores
 from mosaic_ops import cli
+from mosaic_ops.memory.stores import memory_stores
 from tests.support.api import ALICE_HOUSEHOLD, BOB_HOUSEHOLD
 from tests.support.households import fill, held, message
 from tests.unit import test_ops_command

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 
-from mosaic_core.adapters.memory_messaging import MemorySender, Sent
 from mosaic_core.concurrency import each
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import QueueUnavailableError, StoredRowError, StoreRefusedError, StoreUnreachableError
@@ -22,6 +21,7 @@ from mosaic_core.services.batch import Batch
 from mosaic_core.services.dispatch import Recorded
 from mosaic_core.services.enqueue import OUTBOX_GRACE
 from mosaic_core.services.outbox import ABSENT_FOR, PER_SHARD, OutboxReport, UnsentCommands
+from mosaic_ops.memory.messaging import MemorySender, Sent
 from tests.support import records
 from tests.support.api import ALICE_HOUSEHOLD, CONVERSATION, ApiWorld
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_messaging, faulty_stores

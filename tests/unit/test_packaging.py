@@ -227,7 +227,7 @@ def test_a_link_is_refused_by_name(checkout: Path, tmp_path: Path) -> None:
         ("mosaic_core/domain/lanes.py", True),
         ("mosaic_core/domain/__pycache__/lanes.cpython-313.pyc", True),
         (f"{SITE}/anything/tests/x.md", True),
-        ("mosaic_core/adapters/memory.py", False),
+        ("mosaic_ops/memory/stores.py", False),
         ("mosaic_core/adapters/__pycache__/memory.cpython-313.pyc", False),
         ("mosaic_core/domain/__pycache__/lanes.cpython-312.pyc", False),
         ("mosaic_ops/cli.py", False),
@@ -272,7 +272,7 @@ def test_another_source_is_another_digest(checkout: Path, tmp_path: Path, edit: 
 
 def test_what_the_tools_alone_need_changes_nothing(checkout: Path, tmp_path: Path) -> None:
     before = build(checkout, tmp_path / "dist").manifest
-    (checkout / "mosaic_core/adapters/memory.py").write_text("other = 1\n")
+    (checkout / "mosaic_ops/memory/stores.py").write_text("other = 1\n")
     (checkout / "tests/test_x.py").write_text("other = 1\n")
     assert build(checkout, tmp_path / "dist").manifest == before
 

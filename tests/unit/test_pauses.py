@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryBroker
 from mosaic_core.domain.errors import StoredRowError, StoreUnreachableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import RunStatus
@@ -19,6 +18,7 @@ from mosaic_core.domain.settlement import AWAY_SINCE, FIRST_ENQUEUED, STORAGE_EN
 from mosaic_core.ports import Stored
 from mosaic_core.services.lanes_watch import PAUSED, LanesWatch
 from mosaic_core.services.pauses import FRESH_SECONDS, Pauses, wait_of
+from mosaic_ops.memory.messaging import ManualClock, MemoryBroker
 from tests.support.api import ApiWorld
 from tests.support.world import QUEUE, Work, World
 

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import pytest
 
-from mosaic_core.adapters.memory import MemoryApprovals, MemoryBlobs
 from mosaic_core.agents.runtime import offline_agent
 from mosaic_core.domain.envelope import AgentMessagePosted
 from mosaic_core.domain.lanes import CommandType, Lane
@@ -18,6 +17,7 @@ from mosaic_core.domain.policy.rules import RULES_FILE, PolicyEngine, default_po
 from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.lanes.ingestion import IngestionLane
 from mosaic_core.ports import ConversationAgent, Stores
+from mosaic_ops.memory.stores import MemoryApprovals, MemoryBlobs
 from mosaic_ops.policy_dry_run import ANSWER, DryRun, PolicyDryRun, judge_proposal
 from tests.support.agents import ScriptedAgent, answers, proposes
 from tests.support.lanes import CONVERSATION, HOUSEHOLD, OTHER_HOUSEHOLD, USER, LaneWorld

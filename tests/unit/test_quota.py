@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock
 from mosaic_core.domain.errors import RequestError, StoreUnreachableError
 from mosaic_core.domain.quota import Allowance, full, grant
 from mosaic_core.ports import ETag, QuotaStore, StoredAllowance
 from mosaic_core.services import quota_buckets
 from mosaic_core.services.quota_buckets import CommandQuota
+from mosaic_ops.memory.messaging import ManualClock
+from mosaic_ops.memory.stores import memory_stores
 
 HOUSEHOLD = "a11ce000000000000000000000000001"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

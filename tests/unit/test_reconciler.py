@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import pytest
 
-from mosaic_core.adapters.memory_messaging import EXPIRED, MAX_DELIVERIES_EXCEEDED, DeadLettered
 from mosaic_core.domain import ids, signals
 from mosaic_core.domain.envelope import decode
 from mosaic_core.domain.errors import QueueUnavailableError, StoredRowError, StoreUnreachableError
@@ -23,6 +22,7 @@ from mosaic_core.ports import OutgoingMessage, Stores
 from mosaic_core.services import reconciler as module
 from mosaic_core.services.followed import STALLED_AFTER, follow
 from mosaic_core.services.reconciler import Reconciler, ReconcileReport
+from mosaic_ops.memory.messaging import EXPIRED, MAX_DELIVERIES_EXCEEDED, DeadLettered
 from tests.support.faults import Plan, ProcessDied, faulty_stores
 from tests.support.world import COMMAND_ID, QUEUE, RUN_ID, Work, World, body
 

@@ -12,8 +12,6 @@ from typing import Any, cast
 
 import pytest
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock
 from mosaic_core.domain import ids, signals
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, KeyStatus, RunStatus
@@ -21,6 +19,8 @@ from mosaic_core.domain.records import Command, OutboxEntry
 from mosaic_core.ports import Stored, Stores
 from mosaic_core.services import retention as module
 from mosaic_core.services.retention import Ages, Retention, RetentionReport
+from mosaic_ops.memory.messaging import ManualClock
+from mosaic_ops.memory.stores import memory_stores
 from tests.support import records
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_stores
 

@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock
 from mosaic_core.domain import ids
 from mosaic_core.domain.envelope import decode
 from mosaic_core.domain.lanes import RULES, Lane
@@ -24,6 +22,8 @@ from mosaic_core.domain.lifecycle import Severity
 from mosaic_core.domain.records import Membership, Signal
 from mosaic_core.ports import Stores
 from mosaic_ops import running
+from mosaic_ops.memory.messaging import ManualClock
+from mosaic_ops.memory.stores import memory_stores
 from mosaic_ops.smoke import command, parts, target
 from mosaic_ops.smoke.doors import Answer
 from mosaic_ops.smoke.errors import NotReachableError

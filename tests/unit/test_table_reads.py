@@ -10,13 +10,13 @@ from uuid import UUID
 import pytest
 from azure.core.exceptions import DeserializationError
 
-from mosaic_core.adapters.memory import MemoryBlobs
 from mosaic_core.adapters.storage import Account, Transport
 from mosaic_core.adapters.tables.reads import answered, literal
 from mosaic_core.adapters.tables.stores import TableCommands, lists_of_command
 from mosaic_core.adapters.tables.table_client import TableService
 from mosaic_core.adapters.tables.writes import Requests
 from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_ops.memory.stores import MemoryBlobs
 
 CONNECTION = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=a2V5;TableEndpoint=https://a.table.example"
 

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mosaic_core.adapters import record_rows
-from mosaic_core.adapters.memory import MemoryBlobs
 from mosaic_core.adapters.tables import stores as table_stores
 from mosaic_core.adapters.tables.keys import encode, join
 from mosaic_core.adapters.tables.stores import (
@@ -30,6 +29,7 @@ from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lifecycle import ApprovalStatus
 from mosaic_core.domain.policy.approval import due_at
 from mosaic_core.domain.records import Signal
+from mosaic_ops.memory.stores import MemoryBlobs
 from tests.support import records
 from tests.support.records import NOW, new_id
 from tests.support.tables import MemoryTables, service

@@ -12,8 +12,6 @@ import pytest
 
 from mosaic_core import notices
 from mosaic_core.adapters.eventhubs import cloud_event
-from mosaic_core.adapters.memory import memory_stores
-from mosaic_core.adapters.memory_messaging import ManualClock, MemoryPublisher
 from mosaic_core.adapters.told import ToldApprovals, ToldSignals
 from mosaic_core.bootstrap import Container
 from mosaic_core.config import Settings
@@ -23,6 +21,8 @@ from mosaic_core.domain.lifecycle import ApprovalStatus, Severity
 from mosaic_core.domain.records import Approval, Signal
 from mosaic_core.ledger.anomalies import KINDS
 from mosaic_core.ports import ApprovalStore, RuntimeEvent, SignalStore
+from mosaic_ops.memory.messaging import ManualClock, MemoryPublisher
+from mosaic_ops.memory.stores import memory_stores
 from tests.unit.test_config import MINIMAL
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
