@@ -21,8 +21,8 @@ MosaicError                    code, and a rationale that carries ids and field 
 ├── BudgetSpentError           a run with a model has used up what it may (agents/model/budget)
 ├── TurnEndedError             a turn with a model ends without an answer (agents/model/outcomes)
 ├── UnknownSubjectError        the ledger knows nothing by the name that a model asks for (agents/model/tools)
-├── CutShortError              a streamed answer ended before it was whole (agents/model/client)
-├── IdentityError              the app's identity gave no token for the provider (agents/model/client)
+├── CutShortError              a streamed answer ended before it was whole (agents/model/chat_client)
+├── IdentityError              the app's identity gave no token for the provider (agents/model/chat_client)
 ├── StoppedError               nobody waits for what is being computed (computing)
 └── ReplayStoppedError         somebody else has the replay now (services/replay)
 """

@@ -18,7 +18,7 @@ from typing import Final
 from mosaic_core.computing import INLINE_BYTES, compute_over
 from mosaic_core.concurrency import each
 from mosaic_core.config import table
-from mosaic_core.domain import ids, reservation, signals
+from mosaic_core.domain import dead_letters, ids, reservation, signals
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.envelope import Envelope, decode
 from mosaic_core.domain.errors import MosaicError, PoisonError, StoredRowError, StoreUnreachableError, TransientError
@@ -39,19 +39,6 @@ from mosaic_core.services.reconciliation import end_command
 from mosaic_core.services.worker import Worker
 
 log = logging.getLogger(__name__)
-
-OWN_REASONS: Final = frozenset(
-    {
-        "processing_failed",
-        "idempotency_rejected",
-        "idempotency_hash_mismatch",
-        "not_recorded",
-        "invalid_json",
-        "invalid_envelope",
-    }
-)
-"""A dead letter with one of these is the end of its command, or was none of a command's. Every other was moved by the
-broker, by a person, or by a delivery that could not tell (`store_unreachable`)."""
 
 OVERDUE_SECONDS: Final = 150
 """Beyond the host's limit for an invocation: by then no delivery is at work on a key that nobody has written."""
@@ -232,7 +219,7 @@ class Reconciler(Worker):
         return report, reached
 
     async def _judge(self, lane: Lane, queue: str, letter: BrowsedMessage) -> _Verdict | _Candidate:
-        if letter.reason in OWN_REASONS:
+        if letter.reason in dead_letters.OWN_REASONS:
             return _Verdict.DONE
         try:
             body, _ = inflate(letter.body, letter.properties)
