@@ -28,7 +28,15 @@ HOUSEHOLD = "a11ce000000000000000000000000001"
 NOW = datetime.now(UTC)
 
 
-def told(kind: str, at: datetime = NOW, **data: Any) -> str:
+@pytest.fixture(autouse=True)
+def _now() -> None:
+    """The tool looks at the last minutes before it was asked, and a run of all tests takes some itself."""
+    global NOW
+    NOW = datetime.now(UTC)
+
+
+def told(kind: str, at: datetime | None = None, **data: Any) -> str:
+    at = at or NOW
     said = {"commandId": COMMAND_ID, "runId": RUN_ID, "attempt": 1, "outcomeCode": kind, **data}
     event = RuntimeEvent(
         event_id=f"{kind}-{at.timestamp()}",
@@ -65,8 +73,8 @@ class Partitions:
     fails: Exception | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
 
-    def tell(self, body: str, partition: str = "0", at: datetime = NOW) -> None:
-        self.held[partition].append(Received(body, len(self.held[partition]), at))
+    def tell(self, body: str, partition: str = "0", at: datetime | None = None) -> None:
+        self.held[partition].append(Received(body, len(self.held[partition]), at or NOW))
 
     async def get_partition_ids(self) -> list[str]:
         if self.away is not None:
