@@ -40,7 +40,7 @@ LAZY = (
     "azure.monitor.opentelemetry",
     "azure.storage.blob",
     "mosaic_core.adapters.tables",
-    "mosaic_core.agents.offline.offline_agent",
+    "mosaic_core.agents.offline.answering",
     "aiohttp",
     "grpc.aio",
     "jwt",

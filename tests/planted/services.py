@@ -385,7 +385,7 @@ DEFECTS: Final = (
     ),
     Defect(
         name="an-operator-is-shown-what-was-asked-for",
-        file="mosaic_core/services/operators/shown.py",
+        file="mosaic_core/services/operators/record_views.py",
         old="summary=signal.summary if signal.signal_code in TECHNICAL else None,",
         new="summary=signal.summary,",
         caught_by=("tests/unit/test_ops_routes.py::test_a_run_of_any_household_without_a_word_of_it",),
@@ -413,7 +413,7 @@ DEFECTS: Final = (
         old="""\
         await together(
             self._tables.insert_all(INDEX, _approvals_of(approval.household_id), listed),
-            self._list_due(rows.first_due(approval)),
+            self._list_due(record_rows.first_due(approval)),
         )
         return await self._tables.insert(APPROVALS, *_approval_keys(approval), row)
 """,
@@ -421,7 +421,7 @@ DEFECTS: Final = (
         written = await self._tables.insert(APPROVALS, *_approval_keys(approval), row)
         await together(
             self._tables.insert_all(INDEX, _approvals_of(approval.household_id), listed),
-            self._list_due(rows.first_due(approval)),
+            self._list_due(record_rows.first_due(approval)),
         )
         return written
 """,

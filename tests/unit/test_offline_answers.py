@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.agents.offline import OfflineAgent, answer
+from mosaic_core.agents.offline import answer
+from mosaic_core.agents.runtime import OfflineAgent
 from mosaic_core.domain.transactions import Transaction
 
 AS_OF = date(2026, 11, 24)

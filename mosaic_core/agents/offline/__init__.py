@@ -3,11 +3,11 @@
 A question becomes a typed `Query` (`understand`), the query figures (`compute`), the figures a sentence (`phrase`).
 Every figure is computed from the rows that the answer names; what the ledger cannot answer is refused with a reason.
 A request becomes a typed value (`requests`), its words rows or a finding (`selection`), and these a proposal
-(`proposing`); `conversation` is one message, and what became of its proposals.
+(`proposing`); `one_message` is one message, and what became of its proposals.
 """
 
 from __future__ import annotations
 
-from mosaic_core.agents.offline.offline_agent import OfflineAgent, answer
+from mosaic_core.agents.offline.answering import answer
 
-__all__ = ["OfflineAgent", "answer"]
+__all__ = ["answer"]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mosaic_core.agents.offline import requests
-from mosaic_core.agents.offline.offline_agent import answer
+from mosaic_core.agents.offline.answering import answer
 from mosaic_core.agents.offline.requests.proposing import Known, Plan, ordered, plan
 from mosaic_core.agents.offline.requests.selection import Unclear
 from mosaic_core.domain.transactions import Answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -13,19 +12,6 @@ from mosaic_core.agents.offline.reading.understand import understand
 from mosaic_core.domain.transactions import Answer, Transaction
 from mosaic_core.ledger.query import Intent, Query, Refusal
 from mosaic_core.ledger.rows import Row, rows_of
-
-VERSION: Final = "offline/3"
-
-
-@dataclass(frozen=True, slots=True)
-class OfflineAgent:
-    """The rules as a `ports.LedgerAgent`."""
-
-    name: str = "offline"
-    source: str = VERSION
-
-    async def answer(self, question: str, transactions: Sequence[Transaction], *, as_of: date) -> Answer:
-        return answer(question, transactions, as_of=as_of)
 
 
 def answer(question: str, transactions: Sequence[Transaction], *, as_of: date) -> Answer:
