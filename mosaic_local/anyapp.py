@@ -98,7 +98,7 @@ def _settings(folder: Path) -> dict[str, Any]:
         read = json.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise LocalSettingsError(f"{file} is not readable as JSON ({type(error).__name__}: {error})") from None
-    if not isinstance(read, dict) or not all(isinstance(read.get(part) or {}, dict) for part in ("Values", "Host")):
+    if not isinstance(read, dict) or not all(isinstance(read.get(part), dict | None) for part in ("Values", "Host")):
         raise LocalSettingsError(f"{file}: Values and Host are objects of names and values")
     if read.get("IsEncrypted"):
         raise LocalSettingsError(f"{file} is encrypted; run func settings decrypt in {file.parent}")

@@ -173,7 +173,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mosaic_local.azurite.ROOT", tmp_path)
+    monkeypatch.setattr("mosaic_local.azurite.WORK", tmp_path)
     with pytest.raises(PartError, match="azurite: is not installed; run"):
         Stack(StackOptions(state_dir=tmp_path / "s")).start()
 

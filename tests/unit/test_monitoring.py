@@ -35,7 +35,7 @@ def workbook() -> dict[str, Any]:
 def test_every_query_of_an_alert_is_an_alert() -> None:
     files = {path.stem for path in (ROOT / FOLDER / "alerts").glob("*.kql")}
     assert {alert["file"] for alert in ALERTS} == {alert["name"] for alert in ALERTS} == files
-    assert len(ALERTS) == 7
+    assert len(ALERTS) == 8
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["name"])

@@ -228,7 +228,6 @@ def test_a_link_is_refused_by_name(checkout: Path, tmp_path: Path) -> None:
         ("mosaic_core/domain/__pycache__/lanes.cpython-313.pyc", True),
         (f"{SITE}/anything/tests/x.md", True),
         ("mosaic_ops/memory/stores.py", False),
-        ("mosaic_core/adapters/__pycache__/memory.cpython-313.pyc", False),
         ("mosaic_core/domain/__pycache__/lanes.cpython-312.pyc", False),
         ("mosaic_ops/cli.py", False),
         ("mosaic_ops/__pycache__/cli.cpython-313.pyc", False),
