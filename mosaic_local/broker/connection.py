@@ -142,6 +142,11 @@ class Connection(Peer, asyncio.Protocol):
         self._discard_events()
         self._proton.free()
         self._discard_events()
+        # They refer to this object. Without them it goes at once, and proton's buffers, some 100 KB that the garbage
+        # collector does not count, with it.
+        self._link_events.clear()
+        self._events.clear()
+        self._layer = None
 
     def pause_writing(self) -> None:
         self._paused = True

@@ -312,6 +312,14 @@ DEFECTS: Final = (
         what="after a restart nobody finds what was deferred",
     ),
     Defect(
+        name="broker-a-lost-connection-waits-for-the-garbage-collector",
+        file="mosaic_local/broker/connection.py",
+        old="        self._link_events.clear()\n",
+        new="",
+        caught_by=(_TURNS + "test_a_connection_that_is_lost_goes_at_once_with_its_buffers",),
+        what="memory grows by some 100 KB with each connection that comes and goes",
+    ),
+    Defect(
         name="broker-two-on-one-folder",
         file=_JOURNAL,
         old="PRAGMA locking_mode = EXCLUSIVE",

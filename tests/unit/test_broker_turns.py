@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
+import weakref
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 from mosaic_local.broker.config import BrokerConfig
+from mosaic_local.broker.connection import Connection
 from mosaic_local.broker.content import Content
 from mosaic_local.broker.entities import Entities
 from mosaic_local.broker.journal import Journal
@@ -115,3 +119,20 @@ def test_no_sequence_number_is_given_twice_whatever_was_removed_meanwhile(tmp_pa
     entities, disk = opened(tmp_path)
     assert entities.queues["q"].main.put(Content.of(b"next"), 0).sequence == 2
     disk.close()
+
+
+def test_a_connection_that_is_lost_goes_at_once_with_its_buffers() -> None:
+    """Not when the garbage collector comes by: it counts objects, and the buffers are proton's."""
+    entities = Entities(BrokerConfig.model_validate({"queues": [{"name": "q"}]}), Journal(None))
+    connection = Connection(entities, set())
+    connection.connection_made(Mock(spec=asyncio.Transport))
+    connection.data_received(b"AMQP\x00\x01\x00\x00")
+    gone = weakref.ref(connection)
+    gc.disable()
+    try:
+        connection.connection_lost(None)
+        entities._unsent.clear()
+        del connection
+        assert gone() is None
+    finally:
+        gc.enable()
