@@ -267,7 +267,7 @@ class _Link:
     async def _send_batch(self, sent: list[_Item]) -> None:
         """Send what waits, as much as fits into one batch, and again on a new link where that fails. ``sent`` is what
         was taken from the queue."""
-        from azure.servicebus.exceptions import MessageSizeExceededError, MessagingEntityNotFoundError
+        from azure.servicebus.exceptions import MessageSizeExceededError
 
         smaller = False
         for last in (False, True):
@@ -283,7 +283,7 @@ class _Link:
                         await sender.send_messages(batch)
             except Exception as error:
                 self._discard()
-                if last or isinstance(error, MessagingEntityNotFoundError):
+                if last or _is_absent(error):
                     raise
                 # the SDK reckons a batch a little smaller than the broker does
                 smaller = isinstance(error, MessageSizeExceededError)
@@ -374,6 +374,17 @@ def _to_sdk(message: OutgoingMessage, due: datetime | None) -> ServiceBusMessage
     )
 
 
+def _is_absent(error: BaseException) -> bool:
+    """Whether there is no such queue. Azure says so to the token already, with 404, of which the SDK makes an
+    authentication error; other brokers say it to the link."""
+    from azure.servicebus import exceptions as sdk
+
+    if isinstance(error, sdk.MessagingEntityNotFoundError):
+        return True
+    inner = getattr(error, "inner_exception", None)
+    return isinstance(error, sdk.ServiceBusAuthenticationError) and getattr(inner, "status_code", None) == 404
+
+
 def _reason(error: Exception) -> str:
     """For health. The SDK wraps what it gave up on: the first error in the chain that says something."""
     from azure.core.exceptions import ClientAuthenticationError
@@ -383,10 +394,10 @@ def _reason(error: Exception) -> str:
     while seen is not None:
         if isinstance(seen, ClientAuthenticationError):
             return "no_token"
+        if _is_absent(seen):
+            return "not_found"
         if isinstance(seen, sdk.ServiceBusAuthorizationError | sdk.ServiceBusAuthenticationError):
             return "forbidden"
-        if isinstance(seen, sdk.MessagingEntityNotFoundError):
-            return "not_found"
         if isinstance(seen, sdk.MessagingEntityDisabledError):
             return "disabled"
         seen = seen.__cause__ or seen.__context__

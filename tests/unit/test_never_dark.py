@@ -29,6 +29,7 @@ from azure.data.tables.aio import TableClient
 from azure.eventhub.exceptions import AuthenticationError, ConnectError
 from azure.identity import CredentialUnavailableError
 from azure.servicebus import exceptions as sb
+from azure.servicebus._pyamqp.error import TokenAuthFailure
 from azure.storage.blob.aio import ContainerClient
 
 from mosaic_core.adapters import eventhubs, identity, servicebus
@@ -414,6 +415,11 @@ KEY_SET = {
 }
 
 
+def token_refused(status: int) -> Exception:
+    failure = TokenAuthFailure(status, b"bus.example")  # type: ignore[no-untyped-call]
+    return sb.ServiceBusAuthenticationError(message="x", error=failure)
+
+
 def storage_error(status: int, code: str) -> HttpResponseError:
     error = (ResourceNotFoundError if status == 404 else HttpResponseError)(f"{status} of account.example")
     answer: Any = object()
@@ -495,6 +501,20 @@ AWAY: dict[str, tuple[str, Callable[[], Awaitable[None]], str, str, list[str]]] 
         )
         for lane in Lane
     },
+    "a queue missing, as Azure tells it to the token": (
+        f"send.{SWEEP}",
+        raises(token_refused(404)),
+        "serviceBus.sweep",
+        "not_found",
+        [],
+    ),
+    "a token that is refused": (
+        f"send.{SWEEP}",
+        raises(token_refused(401)),
+        "serviceBus.sweep",
+        "forbidden",
+        ["send"],
+    ),
     "a queue disabled": (
         f"receive.{SWEEP}",
         raises(sb.MessagingEntityDisabledError(message="x")),
