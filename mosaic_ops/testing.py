@@ -21,8 +21,8 @@ All of them run in three processes, file by file; a choice of your own runs in o
 COVERAGE: Final = ("--cov", "--cov-config=pyproject.toml", "--cov-report=term:skip-covered")
 """What is measured, and the least that it may come to, is in pyproject.toml."""
 
-PROCESSES: Final = 3
-"""One more than the cores that they are meant for: tests over a stack wait half of their time. A file's tests share
+PROCESSES: Final = 5
+"""Beyond the two cores that they are meant for: tests over a stack wait half of their time. A file's tests share
 a stack, so they stay together; the files keep the order of tests/conftest.py."""
 
 

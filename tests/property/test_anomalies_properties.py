@@ -16,6 +16,7 @@ from mosaic_core.ledger.categories.categorise import categorise
 from mosaic_core.ledger.descriptors import clean_descriptor, merchant_key
 from mosaic_core.ledger.knowledge import PRIMARIES
 from mosaic_ops.evaluations.households import simulate
+from tests.support.examples import examples
 
 _DAYS = st.one_of(
     st.dates(min_value=date(2024, 1, 1), max_value=date(2026, 1, 1)),
@@ -70,7 +71,7 @@ _ROWS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(50, slow=150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=_ROWS, as_of=_DAYS, lookback=st.integers(7, 730))
 def test_no_input_breaks_it(rows: list[Transaction], as_of: date, lookback: int) -> None:
     known = {tx.transaction_id for tx in rows}
@@ -142,7 +143,7 @@ def test_repeated_delivery_of_the_same_rows_changes_nothing(seed: int) -> None:
     assert find_anomalies(household.transactions * 2, as_of=household.as_of, lookback_days=400) == once
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, slow=300), deadline=None)
 @given(text=_TEXTS, name=st.one_of(st.none(), _TEXTS), hint=st.one_of(st.none(), _TEXTS), amount=_AMOUNTS)
 def test_every_descriptor_gets_a_category(text: str, name: str | None, hint: str | None, amount: Decimal) -> None:
     if amount.is_nan():

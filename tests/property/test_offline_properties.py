@@ -16,6 +16,7 @@ from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.query import Group
 from mosaic_core.ledger.rows import rows_of
+from tests.support.examples import examples
 
 AS_OF = date(2026, 11, 24)
 _CATEGORIES = (
@@ -57,7 +58,7 @@ _ledgers = st.lists(_rows, max_size=25, unique_by=lambda t: t.transaction_id)
 
 
 @given(st.text(max_size=200), _ledgers)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(40, slow=120), deadline=None)
 def test_never_raises_and_names_only_rows_of_the_ledger(question: str, ledger: list[Transaction]) -> None:
     got = answer(question, ledger, as_of=AS_OF)
     assert set(got.transaction_ids) <= {t.transaction_id for t in ledger if t.posted_on <= AS_OF}
@@ -73,7 +74,7 @@ _vocabulary = (
 
 
 @given(st.lists(st.sampled_from(_vocabulary), max_size=14).map(" ".join), _ledgers)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(66, slow=200), deadline=None)
 def test_never_raises_on_questions_of_its_own_words(question: str, ledger: list[Transaction]) -> None:
     got = answer(question, ledger, as_of=AS_OF)
     assert (got.outcome_code == "cannot_answer") == (got.value is None)
@@ -85,7 +86,7 @@ def test_never_raises_on_questions_of_its_own_words(question: str, ledger: list[
     st.integers(0, 8),
     _ledgers,
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(33, slow=100), deadline=None)
 def test_a_word_that_nothing_explains_is_never_answered_over(
     question: str, word: str, place: int, ledger: list[Transaction]
 ) -> None:
@@ -107,7 +108,7 @@ def test_any_day_of_the_calendar_may_be_today(question: str, as_of: date) -> Non
 
 
 @given(_ledgers, st.sampled_from(_QUESTIONS), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(33, slow=100), deadline=None)
 def test_the_order_of_the_ledger_does_not_matter(ledger: list[Transaction], question: str, rng: object) -> None:
     import random
 
@@ -118,7 +119,7 @@ def test_the_order_of_the_ledger_does_not_matter(ledger: list[Transaction], ques
 
 
 @given(_ledgers)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(33, slow=100), deadline=None)
 def test_spending_equals_a_plain_loop_and_its_categories_add_up_to_it(ledger: list[Transaction]) -> None:
     expected: dict[str, Decimal] = {}
     for t in ledger:
@@ -147,7 +148,7 @@ def test_currencies_are_never_added_together(ledger: list[Transaction], currency
 
 
 @given(st.dates(date(1995, 1, 1), date(2050, 12, 31)), st.integers(1, 36))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(33, slow=100), deadline=None)
 def test_periods_lie_where_their_words_say(as_of: date, count: int) -> None:
     (last_month,), _ = find_periods("spending last month", as_of)
     assert (last_month.end + timedelta(days=1)) == as_of.replace(day=1)

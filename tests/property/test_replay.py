@@ -23,6 +23,7 @@ from mosaic_core.services.replay.replay_views import ReplayView
 from mosaic_ops.memory.messaging import ManualClock, MemoryBroker, MemoryPublisher
 from mosaic_ops.memory.stores import memory_stores
 from tests.support.dead import ORDER, QUEUES, FaultyDesk, Graves, command_id
+from tests.support.examples import examples
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_messaging, faulty_stores
 
 QUEUE = QUEUES[Lane.CONVERSATION]
@@ -98,7 +99,7 @@ class Life:
         return last
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(40, slow=120), deadline=None)
 @given(
     faults=st.lists(st.tuples(st.integers(1, 160), st.sampled_from(KINDS)), max_size=6),
     abort_at=st.integers(1, 8),

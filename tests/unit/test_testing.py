@@ -12,14 +12,14 @@ from mosaic_ops.bootstrap.__main__ import keep_bytecode
 @pytest.mark.parametrize(
     ("ours", "pytests"),
     [
-        ([], ["-m", "not slow", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]),
-        (["--slow"], ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]),
+        ([], ["-m", "not slow", "-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]),
+        (["--slow"], ["-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]),
         (["tests/unit"], ["-m", "not slow", "tests/unit"]),
         (["-k", "kill_burst", "--slow", "-x"], ["-k", "kill_burst", "-x"]),
         (["-m", "e2e"], ["-m", "not slow", "-m", "e2e"]),
         (
             ["--coverage"],
-            ["-m", "not slow", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *testing.COVERAGE],
+            ["-m", "not slow", "-n", "5", "--dist", "loadfile", "--no-loadscope-reorder", *testing.COVERAGE],
         ),
         (["--coverage", "tests/unit"], ["-m", "not slow", *testing.COVERAGE, "tests/unit"]),
     ],
