@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, Self
 
 from mosaic_core.domain.households import HouseholdKind, HouseholdRow
 from mosaic_core.domain.lanes import Lane
@@ -864,6 +864,18 @@ class AgentTurn:
     user_note: str | None = None
     history: Sequence[tuple[str, str]] = ()
     findings: Sequence[OpenFinding] = ()
+
+    @classmethod
+    def alone(cls, question: str, transactions: Sequence[Transaction], as_of: date) -> Self:
+        """One question outside of any conversation."""
+        return cls(
+            question=question,
+            transactions=transactions,
+            as_of=as_of,
+            household_id="",
+            conversation_id="",
+            run_id="",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

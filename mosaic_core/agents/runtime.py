@@ -53,15 +53,7 @@ class OfflineAgent:
 
     async def answer(self, question: str, transactions: Sequence[Transaction], *, as_of: date) -> Answer:
         """One question outside of any conversation; to an order the answer is what would be proposed."""
-        turn = AgentTurn(
-            question=question,
-            transactions=transactions,
-            as_of=as_of,
-            household_id="",
-            conversation_id="",
-            run_id="",
-        )
-        return (await self.respond(turn)).answer
+        return (await self.respond(AgentTurn.alone(question, transactions, as_of))).answer
 
 
 def offline_agent() -> OfflineAgent:

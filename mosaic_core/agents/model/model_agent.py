@@ -54,15 +54,7 @@ class ModelAgent:
 
     async def answer(self, question: str, transactions: Sequence[Transaction], *, as_of: date) -> Answer:
         """One question outside of any conversation."""
-        turn = AgentTurn(
-            question=question,
-            transactions=transactions,
-            as_of=as_of,
-            household_id="",
-            conversation_id="",
-            run_id="",
-        )
-        return (await self.respond(turn)).answer
+        return (await self.respond(AgentTurn.alone(question, transactions, as_of))).answer
 
     async def close(self) -> None:
         if self._loading is not None:
