@@ -20,7 +20,7 @@ from mosaic_core.domain.errors import (
 from mosaic_core.domain.replay import Replay, ReplayItem, ReplayState
 from mosaic_core.ports import BrowsedMessage, DeadLetterSession, ETag, QueueBrowser
 from mosaic_core.services.browsing import PAGE, browsed
-from mosaic_core.services.replay.sending import Chosen, Sending
+from mosaic_core.services.replay.sending import TRIES, Chosen, Sending
 
 log = logging.getLogger("mosaic_core.services.replay.replay_service")
 
@@ -39,7 +39,6 @@ LEFT_AFTER: Final = timedelta(minutes=7)
 
 _CLEAR_SECONDS: Final = 2.0
 _CLEAR_UP_SECONDS: Final = 4.0
-_TRIES: Final = 8
 
 
 class ReplayStoppedError(MosaicError):
@@ -263,7 +262,7 @@ class Drive:
 
     async def _save(self, change: Callable[[Replay], Replay]) -> None:
         """Write on top of what is there, as long as this drive holds it: an abort in between stands."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             changed = change(self._replay)
             etag = await self._stores.replays.update(changed, self._etag)
             if etag is not None:

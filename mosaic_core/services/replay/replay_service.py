@@ -62,7 +62,7 @@ from mosaic_core.services.replay.replay_views import (
     ReplayView,
     SampleReplay,
 )
-from mosaic_core.services.replay.sending import ACTION, POLICY, Chosen, Done, Ready, Sending
+from mosaic_core.services.replay.sending import ACTION, POLICY, TRIES, Chosen, Done, Ready, Sending
 from mosaic_core.services.replay.source import Refusal
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,6 @@ PIECE_SECONDS: Final = 15.0
 REFUSED_SHOWN: Final = 100
 SAMPLES: Final = 20
 LISTED_AT_MOST: Final = 200
-_TRIES: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +245,7 @@ class ReplayService:
         return await self._turn(replay_id, ReplayState.ABORTED, ReplayState.RUNNING, operator)
 
     async def _turn(self, replay_id: str, before: ReplayState, after: ReplayState, operator: str) -> ReplayView:
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             stored = await self._read(replay_id)
             if stored.value.state != before:
                 return view_of(stored.value)

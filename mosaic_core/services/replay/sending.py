@@ -27,7 +27,8 @@ log = logging.getLogger("mosaic_core.services.replay.replay_service")
 POLICY: Final = "replay/1"
 ACTION: Final = "replay"
 
-_TRIES: Final = 8
+TRIES: Final = 8
+"""Of a write that others may be ahead of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ class Sending:
             about.append(ids.rejected_message_signal_id(replay_of.queue, one.letter.message_id, letter.reason))
         note = f"replayed as {new_command_id}: {replay_of.reason}"
         for signal_id in about:
-            for _ in range(_TRIES):
+            for _ in range(TRIES):
                 stored = await self.stores.signals.read(signal_id)
                 if stored is None or stored.value.is_resolved:
                     break
