@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from mosaic_local.command import EXIT_USAGE, StateOption, end, end_on_signals
+from mosaic_local.command import EXIT_USAGE, StateOption, end, end_on_signals, serve
 from mosaic_local.errors import NotRunningError, StackError
 from mosaic_local.state import ROOT, StateFolder, read_stack
 
@@ -71,7 +71,6 @@ def up(
     """Serve API, worker and emulators until Ctrl-C, and show what the worker logs. With --state, what is stored
     survives a restart."""
     from mosaic_local.anyapp import cors_of
-    from mosaic_local.following import Following, size
     from mosaic_local.hubs import declared
     from mosaic_local.stack import Stack, StackOptions
 
@@ -96,19 +95,15 @@ def up(
         cors_credentials=cors_credentials,
         announce=True,
     )
-    begin = size(StateFolder(state).logs / "worker.log") if state is not None else 0
-    try:
-        with Stack(options) as stack:
-            _wait_until_ready(stack.api_base_url)
-            print(_welcome(stack.description(), stack.start_seconds, kept=state is not None), flush=True)
-            if drill:
-                print("DRILLS ARE ON (Drill__Enabled): commands can be made to fail on purpose.\n", flush=True)
-            with Following(StateFolder(stack.state_dir).logs / "worker.log", begin, sys.stderr):
-                stack.wait()
-    except StackError as error:
-        end(error)
-    except KeyboardInterrupt:
-        print("mosaic: stopped", file=sys.stderr)
+    stack = Stack(options)
+
+    def welcome() -> None:
+        _wait_until_ready(stack.api_base_url)
+        print(_welcome(stack.description(), stack.start_seconds, kept=state is not None), flush=True)
+        if drill:
+            print("DRILLS ARE ON (Drill__Enabled): commands can be made to fail on purpose.\n", flush=True)
+
+    serve(stack, welcome)
 
 
 @app.command()

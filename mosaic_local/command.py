@@ -9,14 +9,18 @@ import json
 import shlex
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from mosaic_local.errors import NotRunningError, StackError
 from mosaic_local.state import StateFolder, read_stack
+
+if TYPE_CHECKING:
+    from mosaic_local.embedded import EmbeddedStack
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -49,7 +53,6 @@ def up(
     name are this stack's."""
     from mosaic_local.anyapp import AnyApp
     from mosaic_local.embedded import EmbeddedStack, Options
-    from mosaic_local.following import Following, size
     from mosaic_local.hubs import declared
 
     end_on_signals()
@@ -67,24 +70,20 @@ def up(
         cors_credentials=any_app.cors_credentials,
         announce=True,
     )
-    begin = size(StateFolder(state).logs / "worker.log") if state is not None else 0
-    try:
-        with EmbeddedStack(options, any_app) as stack:
-            print(
-                f"The embedded stack runs (started in {stack.start_seconds:.1f} s). Ctrl-C stops it.\n\n"
-                f"  HTTP     {stack.api_base_url}\n"
-                f"  queues   {', '.join(each.name for each in any_app.declared_queues) or 'none'}\n"
-                f"  hubs     {', '.join(each.name for each in any_app.declared_hubs) or 'none'}\n"
-                f"  logs     {StateFolder(stack.state_dir).logs}\n\n"
-                "For clients: python -m mosaic_local env",
-                flush=True,
-            )
-            with Following(StateFolder(stack.state_dir).logs / "worker.log", begin, sys.stderr):
-                stack.wait()
-    except StackError as error:
-        end(error)
-    except KeyboardInterrupt:
-        print("mosaic: stopped", file=sys.stderr)
+    stack = EmbeddedStack(options, any_app)
+
+    def welcome() -> None:
+        print(
+            f"The embedded stack runs (started in {stack.start_seconds:.1f} s). Ctrl-C stops it.\n\n"
+            f"  HTTP     {stack.api_base_url}\n"
+            f"  queues   {', '.join(each.name for each in any_app.declared_queues) or 'none'}\n"
+            f"  hubs     {', '.join(each.name for each in any_app.declared_hubs) or 'none'}\n"
+            f"  logs     {StateFolder(stack.state_dir).logs}\n\n"
+            "For clients: python -m mosaic_local env",
+            flush=True,
+        )
+
+    serve(stack, welcome)
 
 
 @app.command()
@@ -112,6 +111,24 @@ def install() -> None:
         print(f"Azurite {azurite.VERSION} is in {azurite.install()}.")
     except StackError as error:
         end(error)
+
+
+def serve(stack: EmbeddedStack, welcome: Callable[[], None]) -> None:
+    """Runs the stack until Ctrl-C or its failure; ``welcome`` once it is there. What the worker logs from then on is on
+    stderr."""
+    from mosaic_local.following import Following, size
+
+    state = stack.options.state_dir
+    begin = size(StateFolder(state).logs / "worker.log") if state is not None else 0
+    try:
+        with stack:
+            welcome()
+            with Following(StateFolder(stack.state_dir).logs / "worker.log", begin, sys.stderr):
+                stack.wait()
+    except StackError as error:
+        end(error)
+    except KeyboardInterrupt:
+        print("mosaic: stopped", file=sys.stderr)
 
 
 def end_on_signals() -> None:

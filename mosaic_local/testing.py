@@ -9,9 +9,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import ssl
 import time
@@ -21,8 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_plus
 
+from mosaic_local.broker import sas
 from mosaic_local.broker.faults import Fault, Plan, Rule
 from mosaic_local.errors import StackError
 
@@ -59,14 +56,12 @@ class BrokerControl:
     def _ask(self, method: str, what: str, body: Any = None) -> dict[str, Any]:
         parts = dict(part.split("=", 1) for part in self.administration.split(";") if part)
         base = parts["Endpoint"].replace("sb://", "https://").rstrip("/")
-        resource, until = quote_plus(base.lower() + "/"), int(time.time()) + 600
-        signed = hmac.new(parts["SharedAccessKey"].encode(), f"{resource}\n{until}".encode(), hashlib.sha256).digest()
-        signature, name = quote_plus(base64.b64encode(signed).decode()), parts["SharedAccessKeyName"]
+        key_name, key = parts["SharedAccessKeyName"], parts["SharedAccessKey"]
         request = urllib.request.Request(  # noqa: S310 - https
             f"{base}/$testing/{what}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"SharedAccessSignature sr={resource}&sig={signature}&se={until}&skn={name}"},
+            headers={"Authorization": sas.token(key_name, key, base.lower() + "/", int(time.time()) + 600)},
         )
         context = ssl.create_default_context(cafile=str(self.ca_file))
         try:

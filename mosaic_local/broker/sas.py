@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl, quote_plus, unquote_plus
 
 from mosaic_local.broker.errors import UnauthorizedError
 from mosaic_local.broker.paths import path_of
@@ -24,6 +24,19 @@ class Grant:
     def covers(self, path: str, now_s: float) -> bool:
         inside = self.path in ("", path) or path.startswith(self.path + "/")
         return inside and now_s < self.expires
+
+
+def signature(key: str, resource: str, expires: str) -> bytes:
+    """Base64, of the resource (quoted, as the token has it) and its end (seconds since 1970)."""
+    signed = f"{resource}\n{expires}".encode()
+    return base64.b64encode(hmac.new(key.encode(), signed, hashlib.sha256).digest())
+
+
+def token(key_name: str, key: str, resource: str, expires: int) -> str:
+    """What opens ``resource`` and all below it until ``expires`` (seconds since 1970)."""
+    quoted = quote_plus(resource)
+    signed = quote_plus(signature(key, quoted, str(expires)))
+    return f"{_PREFIX}sr={quoted}&sig={signed}&se={expires}&skn={key_name}"
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,9 +60,7 @@ class Verifier:
             raise UnauthorizedError("put-token: the token lacks one of sr, sig, se, skn")
         if not hmac.compare_digest(fields["skn"].encode(), self.key_name.encode()):
             raise UnauthorizedError("put-token: unknown SharedAccessKeyName")
-        signed = f"{raw['sr']}\n{raw['se']}".encode()
-        wanted = base64.b64encode(hmac.new(self.key.encode(), signed, hashlib.sha256).digest())
-        if not hmac.compare_digest(wanted, fields["sig"].encode()):
+        if not hmac.compare_digest(signature(self.key, raw["sr"], raw["se"]), fields["sig"].encode()):
             raise UnauthorizedError("put-token: the signature does not match; check SharedAccessKey")
         expires = int(fields["se"])
         if expires <= now_s:
