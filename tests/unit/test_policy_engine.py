@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from mosaic_core.domain.policy.actions import (
     name_of,
     validated,
 )
+from mosaic_core.domain.policy.hints import HINTS_FILE, patterns
 from mosaic_core.domain.policy.rules import RULES_FILE, Proposed, Verdict, default_policy, load
 
 ROWS = {"transactionIds": ["t1"], "category": "TRAVEL"}
@@ -127,6 +130,63 @@ def test_a_faulty_file_is_named(text: str, fault: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load(text)
     assert any(fault in line for line in raised.value.faults)
+
+
+# --------------------------------------------------------------------------------------------------------------- hints
+
+FILE = tomllib.loads(HINTS_FILE.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", FILE["patterns"])
+def test_every_pattern_is_reached_by_its_case(name: str) -> None:
+    missed = [
+        (written, case) for written, case in patterns(name) if not case or not re.search(written, case, re.IGNORECASE)
+    ]
+    assert missed == []
+
+
+@pytest.mark.parametrize(
+    "opening", [*(case for _, case in patterns("polite") if not case.endswith("paying")), *FILE["words"]["requests"]]
+)
+def test_whoever_asks_politely_orders(opening: str) -> None:
+    assert hint(f"{opening} cancel Netflix") == hint(f"So, {opening} cancel Netflix?") == "subscription_change"
+
+
+@pytest.mark.parametrize("wish", FILE["words"]["wishes"])
+def test_a_wish_orders_where_nothing_is_asked(wish: str) -> None:
+    assert hint(f"{wish} cancel Netflix") == "subscription_change"
+    assert hint(f"{wish} cancel Netflix. What does it cost?") is None
+
+
+@pytest.mark.parametrize("opening", FILE["words"]["openings"])
+def test_an_opening_makes_it_neither_more_nor_less_of_an_order(opening: str) -> None:
+    assert hint(f"{opening} cancel Netflix") == "subscription_change"
+    assert hint(f"{opening} when did I cancel Netflix") is None
+
+
+@pytest.mark.parametrize(("slip", "verb"), FILE["slips"].items())
+def test_a_slip_of_the_finger_is_the_verb(slip: str, verb: str) -> None:
+    assert hint(f"{slip} the $50 to Bob") == hint(f"{verb} the $50 to Bob") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "impact"),
+    [
+        ('Cancel "Dropbox Plus" today.', "subscription_change"),
+        ("transfer twenty dollars to Ben", "money_movement"),
+        ("Send me the $50.", "money_movement"),
+        ("Send me the 10 largest charges", None),
+        ("I'd be glad if you paid the plumber", "money_movement"),
+        ("would you mind cancelling Hulu?", "subscription_change"),
+        ("Paying the rent hurts", None),
+        ("On the first of every month pay Bob", "money_movement"),
+        ("I want my account closed", "subscription_change"),
+        ("Can you pay bills?", None),
+        ("Can you pay my bills?", "money_movement"),
+    ],
+)
+def test_what_a_text_names(text: str, impact: str | None) -> None:
+    assert hint(text) == impact
 
 
 # ----------------------------------------------------------------------------------------------------------- arguments
