@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from mosaic_core.agents.offline.lexicon import load, one_of, patterns
+from mosaic_core.agents.offline.lexicon import load
 from mosaic_core.agents.offline.reading.marks import Reading, Tag
 from mosaic_core.ledger.rows import Row
-from mosaic_core.ledger.wordlists import phrases
+from mosaic_core.ledger.wordlists import one_of, patterns, phrases
 
 type Bounds = tuple[Decimal | None, Decimal | None, bool]
 """Least, most, and whether the bounds themselves lie outside."""

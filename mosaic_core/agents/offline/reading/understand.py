@@ -12,7 +12,6 @@ from datetime import date
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import turn
-from mosaic_core.agents.offline.reading.date_words import mark_periods
 from mosaic_core.agents.offline.reading.facts import Facts, Meaning, facts_of
 from mosaic_core.agents.offline.reading.flows import flow_of
 from mosaic_core.agents.offline.reading.marks import TAKEN, TOKEN, Reading, Tag, lex, take_minus
@@ -29,6 +28,7 @@ from mosaic_core.agents.offline.reading.refusals import refusal_of
 from mosaic_core.agents.offline.reading.subjects import TOPICS, Subjects, part_of, subjects_of
 from mosaic_core.agents.offline.reading.times import times_of
 from mosaic_core.ledger.compute import steady
+from mosaic_core.ledger.date_words import mark_periods
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.periods import Period
 from mosaic_core.ledger.query import Intent, Query, Refusal, Subject

@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import Final
 
 from mosaic_core.agents.offline.answers import phrase
-from mosaic_core.agents.offline.reading.date_words import find_periods
 from mosaic_core.agents.offline.reading.marks import TAKEN, Reading
 from mosaic_core.agents.offline.reading.narrowing import take_bounds
 from mosaic_core.agents.offline.reading.question_text import tidy
 from mosaic_core.agents.offline.requests.request_reading import KINDS
 from mosaic_core.domain.records import OpenFinding
+from mosaic_core.ledger.date_words import find_periods
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.periods import Period
 from mosaic_core.ledger.rows import Row, compact, in_topic
