@@ -145,9 +145,10 @@ def test_every_pattern_is_reached_by_its_case(name: str) -> None:
     assert missed == []
 
 
-@pytest.mark.parametrize(
-    "opening", [*(case for _, case in patterns("polite") if not case.endswith("paying")), *FILE["words"]["requests"]]
-)
+POLITE = [case for _, case in patterns("polite") if case != "go ahead" and not case.endswith("paying")]
+
+
+@pytest.mark.parametrize("opening", [*POLITE, *FILE["words"]["requests"], "go ahead and", "do me a favour and"])
 def test_whoever_asks_politely_orders(opening: str) -> None:
     assert hint(f"{opening} cancel Netflix") == hint(f"So, {opening} cancel Netflix?") == "subscription_change"
 
