@@ -33,7 +33,7 @@ from mosaic_local.issuer import Issuer
 from mosaic_local.process import Part, ReservedPort, describe_exit, json_answers, python_module
 from mosaic_local.signing import AUDIENCE, SigningKey
 from mosaic_local.state import ROOT, Secrets, StateFolder, point_to, unpoint, write_private
-from mosaic_local.testing import BrokerControl
+from mosaic_local.testing import BrokerControl, StackControl, StorageControl
 
 HOST = "127.0.0.1"
 ENVIRONMENT = (
@@ -79,7 +79,7 @@ class Options:
     """False: without Azurite, for an app that stores nothing."""
     drain_seconds: float = 20.0
     testing: bool = False
-    """Whether ``broker_control`` moves the broker's clock and makes faults."""
+    """Whether ``control`` moves time and makes faults."""
     stall_seconds: int = 30
     """For how long the worker may stand still until that counts as a crash."""
     cors: str = ""
@@ -198,10 +198,11 @@ class EmbeddedStack:
         return {"supervisor": os.getpid()} | {name: part.pid for name, part in self._parts.items() if part.running}
 
     @property
-    def broker_control(self) -> BrokerControl:
-        """The broker's time and faults, in a stack for ``testing``."""
+    def control(self) -> StackControl:
+        """Its time and faults, in a stack for ``testing``."""
         assert self._places is not None, "the stack is not running"
-        return BrokerControl(self._places.administration, self._ca_file)
+        storage = StorageControl(self._places.storage) if self.options.with_storage else None
+        return StackControl(BrokerControl(self._places.administration, self._ca_file), storage)
 
     def token(self, user: str, *roles: str) -> str:
         """A bearer token of this stack's issuer."""
@@ -282,6 +283,7 @@ class EmbeddedStack:
                 secrets,
                 folder.logs / "azurite.log",
                 self._part_ended,
+                testing=options.testing,
             )
         if options.with_worker:
             self._worker_wanted = True

@@ -165,3 +165,11 @@ def test_the_package_brings_the_library_versions_of_the_checkout() -> None:
     exact = dict(each.split("==") for each in project["dependencies"] if "==" in each)
     assert exact == {name: pinned[name] for name in exact}
     assert set(exact) == {"azure-functions-runtime", "python-qpid-proton-wheel"}
+
+
+def test_the_package_has_each_file_that_its_modules_read() -> None:
+    project = tomllib.loads((ROOT / "mosaic_local" / "pyproject.toml").read_text())
+    packed = project["tool"]["hatch"]["build"]["targets"]["wheel"]["include"]
+    files = {path.name for path in (ROOT / "mosaic_local").iterdir() if path.suffix == ".cjs"}
+    assert files
+    assert "*.cjs" in packed
