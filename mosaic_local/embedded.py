@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,6 +57,8 @@ _STOP_SECONDS = 5.0
 _MAX_RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 60.0
 _WORKER_REFUSED = 2
+_WITHOUT_A_MOVE = timedelta(seconds=1)
+"""What the broker's clock may be ahead of this process's by the time that asking takes."""
 
 
 def _say(line: str) -> None:
@@ -201,13 +204,18 @@ class EmbeddedStack:
     def control(self) -> StackControl:
         """Its time and faults, in a stack for ``testing``."""
         assert self._places is not None, "the stack is not running"
-        storage = StorageControl(self._places.storage) if self.options.with_storage else None
-        return StackControl(BrokerControl(self._places.administration, self._ca_file), storage)
+        return StackControl(
+            BrokerControl(self._places.administration, self._ca_file),
+            StorageControl(self._places.storage) if self.options.with_storage else None,
+            self.api_base_url if self._worker_wanted else None,
+        )
 
     def token(self, user: str, *roles: str) -> str:
         """A bearer token of this stack's issuer."""
         assert self._issuer is not None, "the stack is not running"
-        return SigningKey.of(self.state_dir).mint(self._issuer.url, user, roles)
+        return SigningKey.of(self.state_dir).mint(
+            self._issuer.url, user, roles, now=time.time() + self._ahead().total_seconds()
+        )
 
     def description(self) -> dict[str, Any]:
         """What stack.json says: ``settings`` for an app, ``environment`` for outside clients, ``processes``."""
@@ -218,6 +226,13 @@ class EmbeddedStack:
             "environment": {name: outside[name] for name in ENVIRONMENT},
             "processes": self.pids,
         }
+
+    def _ahead(self) -> timedelta:
+        """By how much its time was moved. The broker knows: it lives as long as the stack, and anybody may move it."""
+        if not (self.options.testing and self._started):
+            return timedelta()
+        ahead = self.control.broker.now() - datetime.now(UTC)
+        return ahead if ahead > _WITHOUT_A_MOVE else timedelta()
 
     # -- the worker ----------------------------------------------------------------------------------------------
 
@@ -402,6 +417,8 @@ class EmbeddedStack:
                 "stallSeconds": self.options.stall_seconds,
                 "cors": self.options.cors,
                 "corsCredentials": self.options.cors_credentials,
+                "testing": self.options.testing,
+                "aheadSeconds": self._ahead().total_seconds(),
             }
         )
 

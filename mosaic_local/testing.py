@@ -17,6 +17,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,10 @@ from mosaic_local.broker.faults import Fault, Plan, Rule
 from mosaic_local.errors import StackError
 from mosaic_local.state import read_stack
 from mosaic_local.storage_faults import StorageFault, StoragePlan, StorageRule
+
+_ANSWER_SECONDS = 30.0
+_TIMERS_SECONDS = 600.0
+"""For what timers do that fell due, which are functions like any other."""
 
 __all__ = ["BrokerControl", "Fault", "Rule", "StackControl", "StorageControl", "StorageFault", "StorageRule"]
 
@@ -41,13 +46,11 @@ class BrokerControl:
     def advance(self, by: timedelta) -> datetime | None:
         """Time jumps forward: locks, schedules and times to live that end meanwhile have ended. When the next one
         ends, in the broker's time; None: nothing waits for a time. Clients' own clocks stay as they are."""
-        answer = self._ask("POST", "clock", {"advanceSeconds": by.total_seconds()})
-        deadline = answer["nextDeadline"]
-        return None if deadline is None else datetime.fromtimestamp(deadline / 1000, UTC)
+        return self._advance(by)[1]
 
     def now(self) -> datetime:
         """The broker's time."""
-        return datetime.fromtimestamp(self._ask("POST", "clock", {"advanceSeconds": 0})["now"] / 1000, UTC)
+        return self._advance(timedelta())[0]
 
     def fail(self, *rules: Rule, seed: int = 0) -> None:
         """Faults from now on, in place of those before; none: all is well again."""
@@ -58,13 +61,22 @@ class BrokerControl:
         told: dict[str, int] = self._ask("GET", "faults")["struck"]
         return told
 
-    def _ask(self, method: str, what: str, body: Any = None) -> dict[str, Any]:
+    def _advance(self, by: timedelta) -> tuple[datetime, datetime | None]:
+        """The time, and when something ends next."""
+        return _times(self._ask("POST", "clock", {"advanceSeconds": by.total_seconds()}))
+
+    def _quiet(self, patience: timedelta) -> tuple[datetime, datetime | None]:
+        """The same, when the queues that somebody receives from are empty. Raises StackError where they are not."""
+        seconds = patience.total_seconds()
+        return _times(self._ask("GET", f"quiet?seconds={seconds}", timeout=seconds + _ANSWER_SECONDS))
+
+    def _ask(self, method: str, what: str, body: Any = None, timeout: float | None = None) -> dict[str, Any]:
         parts = _parts(self.administration)
         base = parts["Endpoint"].replace("sb://", "https://").rstrip("/")
         key_name, key = parts["SharedAccessKeyName"], parts["SharedAccessKey"]
         token = sas.token(key_name, key, base.lower() + "/", int(time.time()) + 600)
         context = ssl.create_default_context(cafile=str(self.ca_file))
-        return _ask("the broker", method, f"{base}/$testing/{what}", token, body, context)
+        return _ask("the broker", method, f"{base}/$testing/{what}", token, body, context, timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +104,17 @@ class StorageControl:
 
 @dataclass(frozen=True, slots=True)
 class StackControl:
-    """A whole stack's, where that was started for tests."""
+    """A whole stack's, where that was started for tests.
+
+    Its time is one: of the broker, of storage, of the host's timers and of the app's own process, whatever that asks
+    (`datetime.now`, `time.time`). What the app's code measures by `time.monotonic` or sleeps by goes on as it was, and
+    so do processes that the app starts, and whoever asks the stack from outside."""
 
     broker: BrokerControl
     storage: StorageControl | None
     """None in a stack without."""
+    host: str | None
+    """Scheme, host and port of its HTTP; None while no worker runs."""
 
     @classmethod
     def of(cls, state_dir: Path | None = None) -> Self:
@@ -104,7 +122,60 @@ class StackControl:
         NotRunningError."""
         there = read_stack(state_dir)["environment"]
         broker = BrokerControl(there["ServiceBusAdministrationConnection"], Path(there["CaFile"]))
-        return cls(broker, StorageControl(there["TablesConnection"]) if there["TablesConnection"] else None)
+        storage = StorageControl(there["TablesConnection"]) if there["TablesConnection"] else None
+        return cls(broker, storage, there["ApiBaseUrl"])
+
+    def now(self) -> datetime:
+        return self.broker.now()
+
+    def jump(self, by: timedelta) -> None:
+        """All at once, as for machines that slept: what ends meanwhile has ended, and each timer that fell due runs
+        once, whatever number of times it missed. Returns when they have run; messages are not waited for."""
+        self._jump(by)
+
+    def advance(self, by: timedelta, *, every: Iterable[str] = (), patience: timedelta = timedelta(minutes=1)) -> None:
+        """As if it had been waited for: from one event to the next, which is an end that something in the broker waits
+        for (a schedule, a lock, a time to live), or a slot of one of the timer functions of these names. At each the
+        timers that fell due run, once each, and time goes on when the queues that the app listens to are empty.
+
+        Raises StackError where a queue is not empty after ``patience``: a message that never ends, or one that is in
+        the hand of somebody else than the app."""
+        names = {name.lower() for name in every}
+        due = self._jump(timedelta())
+        now, deadline = self.broker._quiet(patience)
+        if missing := names - {name.lower() for name in due}:
+            raise StackError(f"no timer that listens: {', '.join(sorted(missing))}")
+        end = now + by
+        while True:
+            slots = [at for name, at in due.items() if name.lower() in names]
+            stop = min((at for at in (*slots, deadline, end) if at is not None and at > now), default=end)
+            due = self._jump(stop - now)
+            now, deadline = self.broker._quiet(patience)
+            if stop >= end:
+                return
+
+    def _jump(self, by: timedelta) -> dict[str, datetime]:
+        """When each timer is due next."""
+        seconds = {"advanceSeconds": by.total_seconds()}
+        # The broker last: who is given a message that was scheduled must find that its time has come.
+        if by and self.storage is not None:
+            self.storage._ask("PUT", "clock", seconds)
+        if by and self.host is not None:
+            _ask("the host", "PUT", f"{self.host}/admin/testing/clock", "", seconds)
+        self.broker._advance(by)
+        if self.host is None:
+            return {}
+        told = _ask("the host", "PUT", f"{self.host}/admin/testing/timers", "", timeout=_TIMERS_SECONDS)
+        return {name: _moment(at) for name, at in told["due"].items()}
+
+
+def _times(answer: Mapping[str, Any]) -> tuple[datetime, datetime | None]:
+    deadline = answer["nextDeadline"]
+    return _moment(answer["now"]), None if deadline is None else _moment(deadline)
+
+
+def _moment(milliseconds: float) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _parts(connection_string: str) -> dict[str, str]:
@@ -112,17 +183,23 @@ def _parts(connection_string: str) -> dict[str, str]:
 
 
 def _ask(
-    whom: str, method: str, url: str, authorization: str, body: Any = None, context: ssl.SSLContext | None = None
+    whom: str,
+    method: str,
+    url: str,
+    authorization: str,
+    body: Any = None,
+    context: ssl.SSLContext | None = None,
+    timeout: float | None = None,
 ) -> dict[str, Any]:
     """Its answer, JSON. Raises StackError where it refuses, is not for tests or does not answer."""
     request = urllib.request.Request(  # noqa: S310 - of our own stack
         url,
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": authorization},
+        headers={"Authorization": authorization, "Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=30, context=context) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout or _ANSWER_SECONDS, context=context) as answer:  # noqa: S310
             told: dict[str, Any] = json.loads(answer.read())
     except urllib.error.HTTPError as error:
         raise StackError(f"{whom} refused ({error.code}): {error.read().decode()[:500]}") from None
