@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from mosaic_local.command import EXIT_USAGE, StateOption, end, end_on_signals, serve
+from mosaic_local.command import EXIT_USAGE, StateOption, TestingOption, end, end_on_signals, serve
 from mosaic_local.errors import NotRunningError, StackError
 from mosaic_local.state import ROOT, StateFolder, read_stack
 
@@ -66,6 +66,7 @@ def up(
             help="One more event hub; repeatable, in the setting separated by blanks.",
         ),
     ] = None,
+    testing: TestingOption = False,
     folder: AppOption = ROOT,
 ) -> None:
     """Serve API, worker and emulators until Ctrl-C, and show what the worker logs. With --state, what is stored
@@ -91,6 +92,7 @@ def up(
         http_port=port,
         app_settings=settings,
         event_hubs=hubs,
+        testing=testing,
         cors=cors,
         cors_credentials=cors_credentials,
         announce=True,

@@ -27,6 +27,9 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 EXIT_USAGE, EXIT_UNREACHABLE = 2, 3
 
 StateOption = Annotated[Path | None, typer.Option("--state", help="The stack's state folder.", file_okay=False)]
+TestingOption = Annotated[
+    bool, typer.Option("--testing", help="Let tests move time and make faults (mosaic_local.testing.StackControl).")
+]
 
 
 @app.callback()
@@ -48,6 +51,7 @@ def up(
     port: Annotated[int, typer.Option(help="HTTP port; 0 lets the OS choose.", min=0, max=65535)] = 7071,
     state: StateOption = None,
     storage: Annotated[bool, typer.Option(help="With Azurite.")] = True,
+    testing: TestingOption = False,
 ) -> None:
     """Serve the function app until Ctrl-C. Its settings are those of its local.settings.json; the emulators that they
     name are this stack's."""
@@ -66,6 +70,7 @@ def up(
         state_dir=state,
         http_port=port,
         with_storage=storage,
+        testing=testing,
         cors=any_app.cors,
         cors_credentials=any_app.cors_credentials,
         announce=True,

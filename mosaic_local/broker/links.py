@@ -20,10 +20,11 @@ from mosaic_local.broker.errors import (
     NotAllowedError,
     NotFoundError,
     NotImplementedByBrokerError,
+    ServerBusyError,
     SizeExceededError,
 )
 from mosaic_local.broker.eventhub import Partition
-from mosaic_local.broker.faults import Fault
+from mosaic_local.broker.faults import BUSY, Fault
 from mosaic_local.broker.paths import path_of
 from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.queue import Message, Queue
@@ -179,6 +180,8 @@ class QueueTarget(Target):
     def accept(self, raw: bytes, batch: bool) -> None:
         contents = [Content.decode(one) for one in (split_batch(raw) if batch else (raw,))]
         faults = self.connection.entities.faults
+        if faults.strikes(Fault.BUSY, self.entity.name):
+            raise ServerBusyError(BUSY)
         if faults.strikes(Fault.DUPLICATE, self.entity.name):
             contents = [content.with_message_id() for content in contents] * 2
         self.connection.entities.send(self.entity, contents)
@@ -235,6 +238,8 @@ class QueueSource(Endpoint):
             self.connection.abort()
         elif faults.strikes(Fault.SILENT, self.entity.name):
             self.connection.fall_silent()
+        elif faults.strikes(Fault.HALF_CLOSED, self.entity.name):
+            self.connection.half_close()
         token = message.token or os.urandom(16)
         delivery = self.link.delivery(token)
         self.link.stream(message.encode())
