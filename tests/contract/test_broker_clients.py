@@ -122,6 +122,31 @@ def test_a_token_for_a_hubs_management_opens_its_properties(broker: RunningBroke
             client.send(HUB, Message(body=b"x"))
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("nowhere", 404),
+        ("nowhere/$management", 404),
+        ("nowhere/$deadletterqueue", 404),
+        ("nowhere/ConsumerGroups/$Default/Partitions/0", 404),
+        ("plain/subscriptions/some", 404),
+        ("PLAIN/$DeadLetterQueue/$management", 200),
+        (f"{HUB}/ConsumerGroups/$Default/Partitions/0", 200),
+        (f"{HUB}/Partitions/0", 200),
+        ("", 200),
+        ("$management", 200),
+    ],
+)
+def test_a_token_for_what_is_not_there_is_answered_as_such(broker: RunningBroker, path: str, status: int) -> None:
+    with Client(broker.amqp_port) as client:
+        assert client.put_token(path) == status
+
+
+def test_who_has_no_right_is_not_told_what_is_there(broker: RunningBroker) -> None:
+    with Client(broker.amqp_port) as client:
+        assert client.put_token("nowhere", key="wrong") == client.put_token("plain", key="wrong") == 401
+
+
 # -- settlement ------------------------------------------------------------------------------------------------------
 
 
