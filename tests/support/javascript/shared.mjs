@@ -10,7 +10,7 @@ const PREFIX = process.env.PREFIX ?? "js";
 export const LOCK = Number(process.env.SHORTEST_LOCK ?? 1);
 export const lockDuration = `PT${LOCK}S`;
 export const WAIT = { maxWaitTimeInMs: 3000 + LOCK * 1000 };
-export const admin = new ServiceBusAdministrationClient(ADMINISTRATION);
+export const admin = ADMINISTRATION ? new ServiceBusAdministrationClient(ADMINISTRATION) : undefined;
 export const named = () => `${PREFIX}-${randomUUID()}`;
 export const upTo = (count) => Array.from({ length: count }, (_, number) => number);
 export const inAnHour = () => new Date(Date.now() + 3_600_000);
