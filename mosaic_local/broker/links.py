@@ -110,7 +110,7 @@ def _source(connection: Peer, link: Any, path: str) -> Endpoint:
         if not separator:
             raise NotAllowedError("events are received from hub/ConsumerGroups/group/Partitions/number")
         if group not in hub.hub.groups:
-            raise NotFoundError(f"event hub {hub.hub.name} has no consumer group '{group[:100]}'")
+            raise NotFoundError(f"The messaging entity '{path[:300]}' could not be found: there is no such group.")
         return HubSource(connection, link, hub, hub.hub.partition(number), group)
     filters = _filters(link)
     if any("session-filter" in name for name in filters):
