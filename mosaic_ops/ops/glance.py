@@ -65,7 +65,8 @@ class Status(StrEnum):
 
 @app.command(epilog="Example: ./mosaic ops status")
 def status(ctx: typer.Context, json: JsonOption = False) -> None:
-    """What is wrong, the gravest first; then lanes, dependencies, version. Exit 1 where it is not ready."""
+    """What is wrong, the gravest first; then lanes, dependencies, version. Exit 0 only where nothing was found, 1 where
+    something was (also where the app itself is ready), 3 where the app does not answer."""
     here: Here = ctx.obj
     look = _look(here)
     found = findings.of(look.seen)
@@ -77,7 +78,7 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
         _tell(look, found)
     if look.away is not None:
         raise typer.Exit(UNREACHABLE)
-    if look.code != 200:
+    if look.code != 200 or found:
         raise typer.Exit(NOT_SO)
 
 
@@ -161,6 +162,7 @@ def _as_json(look: _Look, found: list[findings.Finding]) -> None:
     by_queue = {depth.queue: depth.json() for depth in seen.depths}
     show.as_json(
         {
+            "isWell": look.code == 200 and not found,
             "findings": [one.json() for one in found],
             "health": seen.health,
             "lanes": [{**lane, "depth": by_queue.get(lane["queue"])} for lane in seen.lanes],
@@ -175,9 +177,7 @@ def _as_json(look: _Look, found: list[findings.Finding]) -> None:
 
 def _tell(look: _Look, found: list[findings.Finding]) -> None:
     ready = look.seen.health
-    how = ready["status"] if ready is not None else "not known: the app does not answer"
-    wrong = "nothing is wrong" if not found else f"{len(found)} finding{'s' if len(found) > 1 else ''}, gravest first"
-    show.fields([("status", f"{how}; {wrong}")])
+    show.fields([("status", _first_line(look, found))])
     tell_findings(found)
     show.line("")
     _tell_lanes(look)
@@ -194,6 +194,23 @@ def _tell(look: _Look, found: list[findings.Finding]) -> None:
                 ("package", ready["packageDigest"]),
             ]
         )
+
+
+def _first_line(look: _Look, found: Sequence[findings.Finding]) -> str:
+    """Whoever reads no further must not take an app that is ready for one with which all is well."""
+    ready = look.seen.health
+    how = f"the app itself is {ready['status']}" if ready is not None else "the app does not answer"
+    if found:
+        return f"NOT WELL; {len(found)} finding{'s, gravest first' if len(found) > 1 else ''}; {how}"
+    hidden = [
+        what
+        for what, why in (("runs and signals", look.untold), ("queues", look.unknown), ("dead letters", look.unread))
+        if why
+    ]
+    state = ready["status"] if ready is not None else "unknown"
+    if hidden:
+        return f"{state}; nothing is wrong in what could be seen: {', '.join(hidden)} could not"
+    return f"{state}; nothing is wrong"
 
 
 def _part_state(part: Json) -> str:
@@ -325,7 +342,7 @@ def wait(
 ) -> None:
     """Wait until a part is up or healthy. Exit 1: it answers and is not so by then; 3: it does not answer."""
     here: Here = ctx.obj
-    began = time.monotonic()
+    began, told = time.monotonic(), ""
     while True:
         failure: OpsError | None = None
         try:
@@ -335,6 +352,9 @@ def wait(
         waited = time.monotonic() - began
         if not lacking or waited >= timeout:
             break
+        if lacking != told and not json:
+            show.aside(f"not yet: {lacking}")
+            told = lacking
         time.sleep(min(_POLL_SECONDS, max(0.0, timeout - waited)))
     if json:
         show.as_json(

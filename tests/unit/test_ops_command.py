@@ -90,6 +90,10 @@ class Stack:
         answer = asyncio.run(self.world.call(method, url, token=token, body=data or b"", headers=more))
         return answer.status, answer.body
 
+    def set_clock(self) -> None:
+        """To this machine's."""
+        self.work.clock.advance((datetime.now(UTC) - self.work.clock.now()).total_seconds())
+
     def fail(self, count: int = 1) -> None:
         async def work() -> None:
             await self.work.send()
@@ -174,10 +178,10 @@ def test_every_verb_has_a_table_and_json_and_changes_nothing(stack: Stack, ops: 
     record = {"time": "2026-01-01T00:00:00Z", "level": "INFO", "message": "command completed"}
     (stack.state / "telemetry" / "logs.jsonl").write_text(json.dumps(record) + "\n", "utf-8")
     code, out, said = ops(*verb)
-    assert (code, said) == (0, ""), said
+    assert (code, said) == (verb == ["status"], ""), said  # a status that found something is not well
     assert out.strip()
     code, out, said = ops(*verb, "--json")
-    assert (code, said) == (0, "")
+    assert (code, said) == (verb == ["status"], "")
     assert isinstance(json.loads(out), dict)
     assert all(asked.startswith("GET ") for asked in stack.asked)
 
@@ -200,7 +204,7 @@ def test_status_tells_the_lanes_and_what_is_down(stack: Stack, ops: Ops) -> None
     stack.depth = 3
     code, out, _ = ops("status", "--json")
     found = json.loads(out)
-    assert code == 0
+    assert (code, found["isWell"]) == (1, False)
     [lane] = [one for one in found["lanes"] if one["lane"] == "conversation"]
     assert (lane["depth"]["active"], lane["depth"]["scheduled"], lane["recent"]["failed"]) == (3, 2, 1)
     assert found["health"]["version"] == "9.9.9"
@@ -208,17 +212,33 @@ def test_status_tells_the_lanes_and_what_is_down(stack: Stack, ops: Ops) -> None
     stack.world.probes[0].up = False
     code, out, _ = ops("status")
     assert code == 1
-    assert "tables" in out
-    assert "down" in out
+    assert out.startswith("status  NOT WELL; 6 findings, gravest first; the app itself is not_ready")
+    assert "1. tables is down" in out
 
 
-def test_status_without_the_queues_says_why_it_does_not_count(ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_found_is_exit_0_and_ready_never_stands_beside_a_finding(stack: Stack, ops: Ops) -> None:
+    stack.set_clock()
+    code, out, _ = ops("status")
+    assert (code, out.splitlines()[0]) == (0, "status  ready; nothing is wrong")
+    assert json.loads(ops("status", "--json")[1])["isWell"] is True
+    stack.fail()
+    stack.set_clock()
+    code, out, _ = ops("status")
+    assert (code, out.splitlines()[0]) == (1, "status  NOT WELL; 1 finding; the app itself is ready")
+
+
+def test_status_without_the_queues_says_why_it_does_not_count(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.set_clock()
+
     async def away(*_: object) -> list[Depth]:
         raise UnreachableError("queue x cannot be looked at")
 
     monkeypatch.setattr(Queues, "depths", away)
     code, out, _ = ops("status")
     assert code == 0
+    assert out.startswith("status  ready; nothing is wrong in what could be seen: queues could not")
     assert "queue depths unknown: queue x cannot be looked at" in out
 
 
@@ -306,7 +326,7 @@ def test_the_story_of_a_failed_command_from_any_id(stack: Stack, ops: Ops, asked
     told = [line for line in out.splitlines() if "AgentRunStages" in line and "Failed" in line]
     assert len(told) == 5
     assert "Rejected; then the message is a dead letter" in out
-    assert f"next: ./mosaic ops next {COMMAND_ID}" in out
+    assert "do     look into the run and its log lines" in out
     assert "missing: there is no telemetry yet" in out
 
 
@@ -444,6 +464,7 @@ def peeked(body: bytes, description: str | None, **changes: Any) -> Any:
         "dead_letter_reason": "processing_failed",
         "dead_letter_error_description": description,
         "enqueued_time_utc": datetime(2026, 1, 1, tzinfo=UTC),
+        "raw_amqp_message": SimpleNamespace(properties=None),
     }
     return SimpleNamespace(**{**whole, **changes})
 
@@ -490,6 +511,39 @@ def test_the_words_of_others_are_not_repeated() -> None:
     told = queues._told("sweep", "q", by_hand)
     assert "Alice" not in json.dumps(told.json())
     assert is_named(told, "Alice's\x1b[2J")
+
+
+@pytest.mark.parametrize(
+    ("body", "properties", "user", "said"),
+    [
+        (b"{", {b"Producer-Name": b"acme-feed"}, None, "Producer-Name=acme-feed"),
+        (b"{", {"User-Agent": "feed/2.1 (linux; python)"}, None, "User-Agent=feed/2.1 (linux; python)"),
+        (b'{"source": "acme", "payload": {"sender": "s-1"}}', {"appId": "a"}, None, "appId=a; source=acme; sender=s-1"),
+        (b'{"payload": {"source": "sample-bank"}}', {}, b"svc", "source=sample-bank; user-id=svc"),
+        (b"{", {"householdId": "h", "recorded": True, "source": 7}, None, None),
+        (b"[]", {}, b"jms", "user-id=jms"),
+    ],
+)
+def test_a_dead_letter_says_who_sent_it_where_the_message_does(
+    stack: Stack, ops: Ops, body: bytes, properties: Any, user: bytes | None, said: str | None
+) -> None:
+    raw = SimpleNamespace(properties=SimpleNamespace(user_id=user))
+    found = queues._told(
+        "ingestion",
+        "runtime-ingestion-completed",
+        peeked(body, None, application_properties=properties, raw_amqp_message=raw),
+    )
+    assert found.sent_by == said
+    stack.letters = [found]
+    assert f"sent by          {said or 'the message names nobody'}" in ops("dlq", "show", "m-1")[1]
+    groups_told = ops("dlq", "groups")[1]
+    assert (f"from   {said}" in groups_told) is (said is not None)
+
+
+def test_a_sender_that_is_a_persons_words_is_told_apart_and_not_told() -> None:
+    for words in ("alice@example.org", "Alice\x1b[2J", "Алиса", "a" * 200):
+        told = queues._told("sweep", "q", peeked(b"{", None, application_properties={"sender": words}))
+        assert told.sent_by == f"sender={ids.clean(words)}" != f"sender={words}"
 
 
 @pytest.mark.parametrize("verb", [["list"], ["show", COMMAND_ID], ["groups"]], ids=" ".join)
