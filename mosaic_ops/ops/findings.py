@@ -18,6 +18,7 @@ type Json = dict[str, Any]
 DUE_SECONDS: Final = 60.0
 """A worker that is up leaves no message that is due for longer."""
 
+EXHAUSTED: Final = "attempts_exhausted"
 SKEW_SECONDS: Final = 60.0
 """By so much two clocks may differ until leases, tokens and ages say what is not so."""
 
@@ -71,6 +72,8 @@ class Seen:
     groups: Sequence[Group] = ()
     depths: Sequence[Depth] = ()
     clock_ahead_seconds: float = 0.0
+    ends: Sequence[Json] = ()
+    """Of processes, lately, that nobody had told to end; oldest first."""
 
 
 def of(seen: Seen) -> list[Finding]:
@@ -84,8 +87,17 @@ def of(seen: Seen) -> list[Finding]:
     waiting = {cause: sum(not run["isFinal"] for run in runs) for cause, runs in failing.items()}
     dead = [of_group(one, last.get(one.lane), waiting.get((one.lane, one.code), 0)) for one in seen.groups]
     told = {(group.lane, group.code) for group in seen.groups}
+    if seen.ends:  # a command that takes its process along does not say how
+        dead = [
+            (
+                replace(one, said=f"{one.said}; {how_it_ended(seen.ends[-1])}") if group.code == EXHAUSTED else one,
+                is_over,
+            )
+            for group, (one, is_over) in zip(seen.groups, dead, strict=True)
+        ]
     return [
         *_of_parts([one for one in down if one["required"]]),
+        *_of_ends(seen.ends),
         *(_of_pause(lane) for lane in seen.lanes if lane.get("pause")),
         *(_of_failing(lane, code, runs) for (lane, code), runs in failing.items() if (lane, code) not in told),
         *(finding for finding, is_over in dead if not is_over),
@@ -131,6 +143,23 @@ def _of_part(code: str, state: str, reason: str, parts: Sequence[Json]) -> Findi
     need = "" if parts[0]["required"] else "; commands go on without it"
     what = f"{code} is {state}{f' for {lanes}' if lanes else ''}: {how}{need}"
     return _made(code if code in diagnosis.steps() else "part", what, which=which)
+
+
+def how_it_ended(end: Json) -> str:
+    return f"the process {end['process']} of {end['part']} {end['how']}, {ago(end['atUtc'])}"
+
+
+def _of_ends(ends: Sequence[Json]) -> list[Finding]:
+    """Of each part one, however often it ended."""
+    found: dict[str, list[Json]] = {}
+    for end in ends:
+        found.setdefault(end["part"], []).append(end)
+    told = []
+    for part, its in found.items():
+        them = "it" if len(its) == 1 else "them"
+        what = f"{part}: {_count(len(its), 'process', 'processes')} ended and nobody had told {them} to"
+        told.append(_made("process_ended", what, said=how_it_ended(its[-1])))
+    return told
 
 
 def _of_pause(lane: Json) -> Finding:

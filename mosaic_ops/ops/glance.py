@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +24,15 @@ from mosaic_ops.ops.here import (
 )
 from mosaic_ops.ops.letters import Letters
 from mosaic_ops.ops.queues import Depth
+from mosaic_ops.ops.target import is_alive
 from mosaic_ops.ops.telling import tell_findings
 from mosaic_ops.ops.words import ago, at, seconds_since
 
 NEWEST: Final = 20
 """Runs and signals that are looked at for what fails now."""
+
+ENDS_SECONDS: Final = 900.0
+"""For so long a process that ended by itself is a finding."""
 
 LONG: Final = (
     "lane",
@@ -127,6 +130,7 @@ def _look(here: Here) -> _Look:
             groups=dead or [],
             depths=depths,
             clock_ahead_seconds=(at(found["asOfUtc"]) - asked_at).total_seconds() if found else 0.0,
+            ends=[end for end in here.target.ends if seconds_since(end["atUtc"]) < ENDS_SECONDS],
         )
     return _Look(code=code, seen=seen, away=away, untold=untold, unknown=unknown, unread=unread)
 
@@ -152,8 +156,10 @@ def _away(here: Here, error: UnreachableError) -> findings.Finding:
     dead = [name for name, number in here.target.processes.items() if _process(number) == "down"]
     what = f"the app does not answer; its process is down: {', '.join(dead)}" if dead else "the app does not answer"
     step = diagnosis.of_code("app_away")
+    ends = here.target.ends
+    how = f"; {findings.how_it_ended(ends[-1])}" if ends else ""
     return findings.Finding(
-        what=what, says=step.says, do=step.do, command=step.command, section=step.section, said=str(error)
+        what=what, says=step.says, do=step.do, command=step.command, section=step.section, said=f"{error}{how}"
     )
 
 
@@ -279,8 +285,10 @@ def resources(ctx: typer.Context, json: JsonOption = False) -> None:
     """What it is made of, and the state of each: `aspire resources` of the seed. Exit 1 where a part is down."""
     here: Here = ctx.obj
     rows: list[Json] = []
+    ended = {end["part"]: end for end in here.target.ends}
     for name, process in here.target.processes.items():
-        rows.append({"name": name, "kind": "process", "state": _process(process), "detail": str(process)})
+        before = f", the one before {ended[name]['how']}, {ago(ended[name]['atUtc'])}" if name in ended else ""
+        rows.append({"name": name, "kind": "process", "state": _process(process), "detail": f"{process}{before}"})
     failure: UnreachableError | None = None
     try:
         rows += _of_the_app(here)
@@ -321,13 +329,7 @@ def _trigger(function: Json) -> str:
 
 
 def _process(number: int) -> str:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return "down"
-    except PermissionError:
-        return "up"
-    return "up"
+    return "up" if is_alive(number) else "down"
 
 
 @app.command(epilog="Example: ./mosaic ops wait worker --status up --timeout 180")

@@ -281,6 +281,36 @@ def test_with_the_app_away_resources_show_what_runs(stack: Stack, ops: Ops, monk
     assert states == {"broker": "up", "worker": "down", "api": "down"}
 
 
+def end(seconds: float, how: str = "was ended by SIGKILL (kill -9; memory was not short)") -> str:
+    at = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+    return json.dumps({"part": "worker", "process": 4711, "atUtc": at, "how": how, "isStackOver": False})
+
+
+def test_a_process_that_was_killed_is_a_finding_with_its_signal(stack: Stack, ops: Ops) -> None:
+    stack.set_clock()
+    kept = stack.state / "logs" / "ends.jsonl"
+    kept.write_text(end(7200) + "\n")
+    assert ops("status")[0] == 0, "two hours ago is no finding"
+    kept.write_text(f"{end(90, 'ended with exit code 1')}\n{end(60)}\n")
+    code, out, _ = ops("status")
+    assert code == 1
+    assert "1. worker: 2 processes ended and nobody had told them to" in out
+    assert "the process 4711 of worker was ended by SIGKILL (kill -9; memory was not short), 1 m ago" in out
+
+
+def test_an_app_that_is_away_says_how_its_process_ended(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> tuple[int, bytes]:
+        raise UnreachableError("http://127.0.0.1:1 does not answer (Connection refused)")
+
+    monkeypatch.setattr(Api, "_raw", away)
+    (stack.state / "logs" / "ends.jsonl").write_text(end(30) + "\n")
+    code, out, _ = ops("status")
+    assert code == 3
+    assert "(Connection refused); the process 4711 of worker was ended by SIGKILL" in out
+
+
 def test_runs_say_when_they_go_on_and_pass_the_filters(stack: Stack, ops: Ops) -> None:
     async def once() -> None:
         await stack.work.send()
@@ -668,9 +698,21 @@ def test_no_stack_is_exit_3_and_says_what_to_do(
     monkeypatch.setattr(EmbeddedStack, "ask_for_token", lambda _: None)
     assert cli.main(["ops", "dlq", "list", "--state", str(tmp_path / "absent")]) == 3
     said = capsys.readouterr().err
-    assert "start one with ./mosaic up" in said
+    assert f"there is no folder {tmp_path / 'absent'}; --state takes the folder that" in said
+    assert "start one" not in said
     (tmp_path / "stack.json").write_text("{half", "utf-8")
     assert cli.main(["ops", "logs", "worker", "--state", str(tmp_path)]) == 3
+
+
+def test_a_stack_whose_supervisor_is_gone_is_not_believed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EmbeddedStack, "ask_for_token", lambda _: None)
+    (tmp_path / "state.json").write_text('{"version": 1}', "utf-8")
+    left = {"environment": {"StateDir": str(tmp_path)}, "processes": {"supervisor": 2**22 + 1}}
+    (tmp_path / "stack.json").write_text(json.dumps(left), "utf-8")
+    assert cli.main(["ops", "resources", "--state", str(tmp_path)]) == 3
+    assert "its own process is gone and could not say why" in capsys.readouterr().err
 
 
 def test_a_token_is_asked_for_again_where_the_stack_was_not_up_yet(
