@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,19 +18,19 @@ from mosaic_core.domain.policy.text import normalise
 HINTS_FILE: Final = Path(__file__).with_name("hints.toml")
 
 _FILE: Final[dict[str, Any]] = tomllib.loads(HINTS_FILE.read_text("utf-8"))
-_NOUNS, _OBJECTS, _NEVER = (frozenset(_FILE["words"][name]) for name in ("nouns", "objects", "never"))
-_FORMS: Final[dict[str, str]] = _FILE["forms"]
-_SLIPS: Final[dict[str, str]] = _FILE["slips"]
 _IMPACTS: Final = {entry: ImpactClass(impact) for impact, entries in _FILE["impacts"].items() for entry in entries}
 _VERBS: Final = frozenset(entry.partition(" ")[0] for entry in _IMPACTS)
+_WORDS: Final[dict[str, list[str]]] = _FILE["words"] | {"verbs": [*_VERBS]}
+_NOUNS, _OBJECTS, _NEVER = (frozenset(_WORDS[name]) for name in ("nouns", "objects", "never"))
 
 
 def patterns(name: str) -> Iterator[tuple[str, str]]:
     """The alternatives of one of the file's patterns, each with its case."""
     for line in _FILE["patterns"][name].replace("\n    ", "").splitlines():
         written, _, case = line.partition(" <- ")
-        for of, words in (("verbs", _VERBS), ("objects", _OBJECTS)):
-            written = written.replace(f"{{{of}}}", "|".join(map(re.escape, sorted(words))))
+        for of, words in _WORDS.items():
+            longest_first = sorted(map(re.escape, words), key=len, reverse=True)
+            written = written.replace(f"{{{of}}}", f"({'|'.join(longest_first)})")
         yield re.sub(r"(?<!\\)\((?!\?)", "(?:", written), case
 
 
@@ -38,30 +38,25 @@ def _pattern(name: str) -> re.Pattern[str]:
     return re.compile("|".join(alternative for alternative, _ in patterns(name)), re.IGNORECASE)
 
 
-def _any_of(phrases: Iterable[str]) -> str:
-    return rf"(?:{'|'.join(map(re.escape, sorted(phrases, key=len, reverse=True)))})(?![\w'])"
-
-
-_CLAUSES, _TAG, _ASKS, _PASSIVE, _WHEN, _SUBJECT, _CLAUSED, _AMOUNT, _QUOTED = map(
-    _pattern, ("clauses", "tag", "asks", "passive", "when", "subject", "claused", "amount", "quoted")
+_SENTENCES, _CLAUSES, _QUOTED, _TAG, _ASKS, _PASSIVE, _WHEN, _SUBJECT, _AND, _CLAUSED, _AMOUNT, _NUMBER = map(
+    _pattern, "sentences clauses quoted tag asks passive when subject and claused amount number".split()
 )
-_OPENINGS, _WISHES = (re.compile(_any_of(_FILE["words"][name]), re.IGNORECASE) for name in ("openings", "wishes"))
-_REQUESTS: Final = re.compile(f"{_any_of(_FILE['words']['requests'])}|{_pattern('polite').pattern}", re.IGNORECASE)
-_SENTENCES: Final = re.compile(r"(?<=[.!?;])[\"')\]]*\s+")
-_AND: Final = re.compile(r"\s*(?:and|but|plus|also)\s", re.IGNORECASE)
+_OPENINGS, _POLITE, _WISHES = map(_pattern, ("openings", "polite", "wishes"))
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _LEADS: Final = 10
 """Openings that are taken off one clause."""
 
 
 def _phrase(entry: str) -> re.Pattern[str]:
-    gap, amount = r"(?:\S+ ){1,5}", rf"(?:{_AMOUNT.pattern}|{'|'.join(_FILE['words']['numbers'])})"
-    return re.compile(re.escape(entry).replace("…\\ ", gap).replace("\\#", amount) + r"(?!\S)")
+    words = (
+        re.escape(entry).replace("…\\ ", r"(?:\S+ ){1,5}").replace("\\#", f"(?:{_AMOUNT.pattern}|{_NUMBER.pattern})")
+    )
+    return re.compile(words + r"(?!\S)")
 
 
-_PHRASES: Final = sorted(
-    ((_phrase(entry), entry) for entry in _IMPACTS if " " in entry), key=lambda p: -len(p[1].split())
-)
+_PHRASES: Final = [
+    (_phrase(entry), entry) for entry in sorted(_IMPACTS, key=lambda entry: -len(entry.split())) if " " in entry
+]
 """Entries of several words, the longest first."""
 
 
@@ -104,7 +99,7 @@ def _ordered(sentence: str, *, is_question: bool, any_question: bool) -> Iterato
     asked, told = False, False
     for clause in _CLAUSES.split(sentence):
         bare = _opened(clause, _OPENINGS)
-        polite, wish = _opened(bare, _OPENINGS, _REQUESTS), _opened(bare, _OPENINGS, _WISHES)
+        polite, wish = _opened(bare, _OPENINGS, _POLITE), _opened(bare, _OPENINGS, _WISHES)
         is_polite = polite != bare
         if is_polite or (asked and not _ASKS.match(bare)):
             yield _named(polite, capability=is_question, polite=is_polite)
@@ -129,7 +124,7 @@ def _base(word: str) -> str:
     ended = re.fullmatch(r"(\w+)(?:ing|ed)", word)
     stem = ended[1] if ended is not None else word
     regular = (stem, stem[:-1], f"{stem}e") if ended is not None else ()
-    return _FORMS.get(word) or next((verb for verb in regular if verb in _VERBS), word)
+    return _FILE["forms"].get(word) or next((verb for verb in regular if verb in _VERBS), word)
 
 
 def _named(clause: str, *, capability: bool = False, polite: bool = False) -> ImpactClass | None:
@@ -139,7 +134,7 @@ def _named(clause: str, *, capability: bool = False, polite: bool = False) -> Im
     if not cased:
         return None
     first, *rest = (word.casefold() for word in cased)
-    first = _SLIPS.get(first, first)
+    first = _FILE["slips"].get(first, first)
     verb = _base(first) if polite else first
     if verb not in _VERBS:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -77,7 +77,7 @@ class _Table(BaseModel):
 class Rule(_Table):
     """Fits where every condition that is set fits."""
 
-    name: Annotated[str, Field(max_length=60)] = ""
+    name: Annotated[str, Field(max_length=60)] = "unnamed"
     verdict: Verdict
     reason: Annotated[str, Field(max_length=60)] = "policy_rule"
     actions: list[_ActionName] = []
@@ -104,7 +104,11 @@ class _Thresholds(_Table):
     answer: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.5
 
 
-class _File(_Table):
+class PolicyEngine(_Table):
+    """One version of the policy, as its file has it. ``impacts`` are those of names that are no listed action's, and of
+    listed ones that count as more than their own. An answer with less confidence than ``answer_threshold`` goes to a
+    person."""
+
     version: Annotated[str, Field(min_length=1, max_length=80)]
     impacts: dict[ImpactClass, list[_ActionName]] = {}
     rules: list[Rule] = []
@@ -121,24 +125,17 @@ class _File(_Table):
             raise ValueError(f"are not right: {'; '.join(faults)}")
         return listed
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyEngine:
-    """One version of the policy. ``impacts`` are those of names that are no listed action's, and of listed ones that
-    count as more than their own. An answer with less confidence than ``answer_threshold`` goes to a person."""
-
-    version: str
-    impacts: Mapping[str, ImpactClass]
-    rules: Sequence[Rule]
-    answer_threshold: float
+    @property
+    def answer_threshold(self) -> float:
+        return self.thresholds.answer
 
     def impact_of(self, action: str, arguments: Mapping[str, Any]) -> ImpactClass:
         """What the action counts as. A request in words is named by what it names; whatever that is, it is approved."""
         name = name_of(action)
-        listed = ACTIONS[name].impact if name in ACTIONS else ImpactClass.UNLISTED_ACTION
+        own = ACTIONS[name].impact if name in ACTIONS else ImpactClass.UNLISTED_ACTION
         if name == REQUEST:
-            return hint(*texts(arguments)) or listed
-        return self.impacts.get(name, listed)
+            return hint(*texts(arguments)) or own
+        return next((impact for impact, actions in self.impacts.items() if name in actions), own)
 
     def evaluate(self, proposed: Proposed) -> Ruling:
         """Never raises; what no rule fits goes to a person."""
@@ -147,7 +144,8 @@ class PolicyEngine:
         verdict = rule.verdict
         if verdict == Verdict.APPLY and not _may_be_applied(action, impact):
             verdict = Verdict.APPROVE
-        said = action if action in ACTIONS or action in self.impacts else "an unlisted action"
+        known = action in ACTIONS or any(action in actions for actions in self.impacts.values())
+        said = action if known else "an unlisted action"
         return Ruling(
             verdict=verdict,
             impact=impact,
@@ -161,21 +159,12 @@ class PolicyEngine:
 def load(text: str) -> PolicyEngine:
     """A policy file. Raises ConfigurationError that names every fault."""
     try:
-        file = _File.model_validate(tomllib.loads(text))
+        return PolicyEngine.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError([f"the policy file is no TOML: {error}"], about="policy file") from None
     except ValidationError as error:
         faults = [_fault(e["loc"], e["type"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]
         raise ConfigurationError(faults, about="policy file") from None
-    return PolicyEngine(
-        version=file.version,
-        impacts={action: impact for impact, actions in file.impacts.items() for action in actions},
-        rules=[
-            rule if rule.name else rule.model_copy(update={"name": f"rules[{number}]"})
-            for number, rule in enumerate(file.rules, start=1)
-        ],
-        answer_threshold=file.thresholds.answer,
-    )
 
 
 @cache
