@@ -51,7 +51,10 @@ def up(
         list[Path] | None,
         typer.Option(help="A Config.json of Microsoft's Service Bus or Event Hubs emulator; repeatable.", exists=True),
     ] = None,
-    port: Annotated[int, typer.Option(help="HTTP port; 0 lets the OS choose.", min=0, max=65535)] = 7071,
+    port: Annotated[
+        int | None,
+        typer.Option(help="HTTP port; 0 lets the OS choose. [default: Host.LocalHttpPort, or 7071]", min=0, max=65535),
+    ] = None,
     state: StateOption = None,
     storage: Annotated[bool, typer.Option(help="With Azurite.")] = True,
     testing: TestingOption = False,
@@ -71,7 +74,7 @@ def up(
     options = Options(
         app=folder,
         state_dir=state,
-        http_port=port,
+        http_port=any_app.http_port if port is None else port,
         with_storage=storage,
         testing=testing,
         cors=any_app.cors,
