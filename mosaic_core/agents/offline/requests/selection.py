@@ -19,7 +19,7 @@ from mosaic_core.domain.records import OpenFinding
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.periods import Period
 from mosaic_core.ledger.rows import Row, compact, in_topic
-from mosaic_core.ledger.topics import TOPICS
+from mosaic_core.ledger.topics import PHRASE_TOPICS
 
 MOST_ROWS: Final = 100
 """Rows of one action, as its schema has it."""
@@ -233,7 +233,7 @@ def _named(name: str, rows: Sequence[Row], merchants: Merchants) -> tuple[list[R
     merchant = merchants.find(name)
     if merchant is not None:
         return [row for row in rows if row.tx.transaction_id in merchant.ids], merchant.name, merchant.exact
-    topic = next((topic for pattern, topic in TOPICS if pattern.fullmatch(name)), None)
+    topic = PHRASE_TOPICS.get(tuple(name.split()))
     if topic is not None and (fitting := [row for row in rows if in_topic(row, topic)]):
         return fitting, topic.name, True
     return Unclear("unknown_merchant", f"The ledger has nothing by the name of {_quoted(name)}.")
