@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.agents.offline import answer
+from mosaic_core.agents.offline.answering import answer
 from mosaic_core.agents.offline.reading.question_text import tidy
 from mosaic_core.agents.offline.reading.respelling import corrected
 from mosaic_core.agents.offline.reading.understand import understand

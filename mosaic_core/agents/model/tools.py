@@ -26,7 +26,7 @@ from mosaic_core.ledger.merchants import find_merchant
 from mosaic_core.ledger.periods import Period
 from mosaic_core.ledger.query import Bounds, Flow, Group, Intent, Query, Subject
 from mosaic_core.ledger.rows import Row, in_topic, rows_of
-from mosaic_core.ledger.topics import TOPICS
+from mosaic_core.ledger.topics import PHRASE_TOPICS
 from mosaic_core.ports import Json
 
 MOST_LISTED: Final = 30
@@ -363,10 +363,10 @@ class LedgerTools:
 
     def _subject(self, about: str) -> Subject:
         term = " ".join(about.lower().split())
-        for pattern, topic in TOPICS:
-            if pattern.fullmatch(term):
-                ids = frozenset(row.tx.transaction_id for row in self.rows if in_topic(row, topic))
-                return Subject(topic.name, "topic", ids)
+        topic = PHRASE_TOPICS.get(tuple(term.split()))
+        if topic is not None:
+            ids = frozenset(row.tx.transaction_id for row in self.rows if in_topic(row, topic))
+            return Subject(topic.name, "topic", ids)
         merchant = find_merchant(about, self.rows)
         if merchant is None:
             raise UnknownSubjectError("the ledger knows nothing by that name")
