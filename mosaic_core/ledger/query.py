@@ -89,6 +89,10 @@ class Bounds(NamedTuple):
     at_most: Decimal | None = None
     strictly: bool = True
 
+    @property
+    def given(self) -> bool:
+        return self.at_least is not None or self.at_most is not None
+
     def keep(self, amount: Decimal) -> bool:
         if self.strictly and amount in (self.at_least, self.at_most):
             return False

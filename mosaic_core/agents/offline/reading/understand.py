@@ -64,7 +64,7 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
         reading,
         subjects.asked,
         narrowed.periods,
-        bounded=narrowed.bounds[:2] != (None, None),
+        bounded=narrowed.bounds.given,
         fixed_series=bool(subjects.asked) and steady(rows, subjects.asked),
     )
     meaning, left = decide(facts)
