@@ -74,7 +74,8 @@ class Aspect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What money went to: ``ids`` are the ledger's rows of it over all time. ``kind`` is merchant or topic."""
+    """What money went to: ``ids`` are the ledger's rows of it over all time. ``kind`` is merchant or topic. ``exact``:
+    the name was no guess."""
 
     name: str
     kind: str

@@ -371,7 +371,7 @@ class LedgerTools:
         if merchant is None:
             raise UnknownSubjectError("the ledger knows nothing by that name")
         self.evidence.names.add(merchant.name)
-        return Subject(merchant.name, "merchant", merchant.ids, merchant.exact)
+        return merchant
 
     def _result(self, rows: Iterable[Row], **parts: Json) -> Result:
         """The result with the number of rows behind it and the ids of the first few; all of them are provenance."""
