@@ -22,6 +22,7 @@ from mosaic_core.domain.currency import CURRENCIES
 from mosaic_core.domain.errors import MosaicError
 from mosaic_core.domain.policy.impact import ImpactClass
 from mosaic_core.domain.policy.text import normalise
+from mosaic_core.domain.transactions import Category
 
 LONGEST_ARGUMENTS: Final = 8 * 1024
 """Characters of an action's canonical JSON; a larger one is refused, nobody could read it."""
@@ -46,24 +47,6 @@ type _Reference = Annotated[str, StringConstraints(max_length=140)]
 type _Reason = Annotated[str, StringConstraints(max_length=200)]
 type Cadence = Literal["weekly", "biweekly", "monthly", "quarterly", "yearly"]
 type Channel = Literal["email", "text", "letter"]
-type Category = Literal[
-    "INCOME",
-    "TRANSFER_IN",
-    "TRANSFER_OUT",
-    "LOAN_PAYMENTS",
-    "BANK_FEES",
-    "ENTERTAINMENT",
-    "FOOD_AND_DRINK",
-    "GENERAL_MERCHANDISE",
-    "HOME_IMPROVEMENT",
-    "MEDICAL",
-    "PERSONAL_CARE",
-    "GENERAL_SERVICES",
-    "GOVERNMENT_AND_NON_PROFIT",
-    "TRANSPORTATION",
-    "TRAVEL",
-    "RENT_AND_UTILITIES",
-]
 
 
 class InvalidProposalError(MosaicError):

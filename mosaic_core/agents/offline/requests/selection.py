@@ -23,7 +23,7 @@ from mosaic_core.ledger.compute import bounded, select
 from mosaic_core.ledger.date_words import find_periods
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.periods import everything
-from mosaic_core.ledger.query import UNBOUNDED, Bounds, Flow, Intent, Query
+from mosaic_core.ledger.query import Bounds, Flow, Intent, Query
 from mosaic_core.ledger.rows import Row, compact, in_topic
 from mosaic_core.ledger.topics import PHRASE_TOPICS
 
@@ -78,7 +78,7 @@ class _Words:
 
     @property
     def narrows(self) -> bool:
-        return self.query.period.explicit or self.query.bounds != UNBOUNDED
+        return self.query.period.explicit or self.query.bounds.given
 
     def fitting(self, rows: Sequence[Row]) -> list[Row]:
         return bounded(select(rows, self.query), self.query)
@@ -94,15 +94,22 @@ def choose(what: str, known: Known, *, one_meant: bool) -> Chosen:
     words = _words(what, merchants, known.as_of)
     if not words.name and not words.narrows:
         raise UnclearError("no_merchant", f"I could not tell which rows {_quoted(what)} stands for; name the merchant.")
-    candidates, name, exact = _named(words.name, known.rows, merchants) if words.name else (known.rows, "", True)
-    newest = _newest_first(words.fitting(candidates))
+    sides = _sides(words.name, known.rows, merchants)
+    found: dict[str, Row] = {}
+    for side in sides:
+        fitting = words.fitting(side.rows)
+        several = sorted({row.merchant: row.name for row in reversed(fitting)}.values())
+        if len(several) > 1:
+            of = what if len(sides) == 1 else side.said
+            raise UnclearError("several_merchants", f"{_quoted(of)} may be any of {_some(several)}; say which.")
+        found |= {row.tx_id: row for row in fitting}
+    newest = _newest_first(found.values())
+    name = " and ".join(dict.fromkeys(side.name for side in sides))
     if not newest:
-        of, there = (f" of {name}", _newest_first(candidates)[:3]) if name else ("", [])
+        there = _newest_first(row for side in sides for row in side.rows)[:3] if name else []
         are = f" The newest are: {'; '.join(map(phrase.line, there))}." if there else ""
+        of = f" of {name}" if name else ""
         raise UnclearError("no_such_row", f"The ledger has no row{of} that fits {_quoted(what)}.{are}")
-    several = _merchants(newest[::-1])
-    if len(several) > 1 and " and " not in name:
-        raise UnclearError("several_merchants", f"{_quoted(what)} may be any of {_some(several)}; say which.")
     if words.says("newest"):
         newest = newest[:1]
     single = one_meant and words.says("single") and not words.says("plural")
@@ -111,6 +118,7 @@ def choose(what: str, known: Known, *, one_meant: bool) -> Chosen:
         raise UnclearError(
             "several_rows", f"{len(newest)} rows fit {_quoted(what)}: {rows}. Say the day or the amount, or say all."
         )
+    exact = all(side.exact for side in sides)
     return Chosen(rows=tuple(newest[:MOST_ROWS]), total=len(newest), name=name or newest[0].name, exact=exact)
 
 
@@ -193,52 +201,38 @@ def _stripped(text: str) -> str:
 # --------------------------------------------------------------------------------------------------------------- names
 
 
-def _named(name: str, rows: Sequence[Row], merchants: Merchants) -> tuple[Sequence[Row], str, bool]:
-    """The rows of a name, the name as the ledger has it, and whether it is exactly that."""
-    parts = [_stripped(part) for part in re.split(r",|\band\b", name)]
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of the names that stand side by side as it was ``said``: its rows, its name in the ledger, whether it is
+    exactly that."""
+
+    said: str
+    rows: Sequence[Row]
+    name: str
+    exact: bool
+
+
+def _sides(name: str, rows: Sequence[Row], merchants: Merchants) -> list[_Side]:
+    """What a name stands for, or each of those that "and" joins. It is one name where the ledger has it so, where its
+    parts are no merchants, and where all of them are the same one."""
+    if not name:
+        return [_Side("", rows, "", exact=True)]
+    parts = {part: merchants.find(part) for part in map(_stripped, re.split(r",|\band\b", name))}
     key = compact(name)
-    if len(parts) > 1 and all(parts) and not any(_is_named(row, key) for row in rows):
-        several = _several(parts, rows, merchants)
-        if several is not None:
-            return several
-    merchant = merchants.find(name)
-    if merchant is not None:
-        return [row for row in rows if row.tx_id in merchant.ids], merchant.name, merchant.exact
-    topic = PHRASE_TOPICS.get(tuple(name.split()))
-    if topic is not None and (fitting := [row for row in rows if in_topic(row, topic)]):
-        return fitting, topic.name, True
-    raise UnclearError("unknown_merchant", f"The ledger has nothing by the name of {_quoted(name)}.")
-
-
-def _is_named(row: Row, key: str) -> bool:
-    return key in (compact(row.name), "".join(row.words).replace("&", "and"))
-
-
-def _several(parts: Sequence[str], rows: Sequence[Row], merchants: Merchants) -> tuple[Sequence[Row], str, bool] | None:
-    """Merchants that are named side by side; None where the parts are no merchants, or all of them the same one, whose
-    name has an "and" in it."""
-    found = {part: merchants.find(part) for part in parts}
-    known = [merchant for merchant in found.values() if merchant is not None]
-    if len({merchant.ids for merchant in known}) <= 1 and len(known) != 1:
-        return None
+    known = [merchant.ids for merchant in parts.values() if merchant is not None]
+    whole = "" in parts or any(key in (compact(row.name), "".join(row.words).replace("&", "and")) for row in rows)
+    apart = not whole and (len(set(known)) > 1 or len(known) == 1)
     by_id = {row.tx_id: row for row in rows}
-    for part, merchant in found.items():
-        if merchant is None:
+    found = []
+    for part, merchant in parts.items() if apart else [(name, merchants.find(name))]:
+        topic = PHRASE_TOPICS.get(tuple(part.split()))
+        if merchant is not None:
+            found.append(_Side(part, [by_id[i] for i in merchant.ids], merchant.name, merchant.exact))
+        elif topic is not None and (fitting := [row for row in rows if in_topic(row, topic)]):
+            found.append(_Side(part, fitting, topic.name, exact=True))
+        else:
             raise UnclearError("unknown_merchant", f"The ledger has nothing by the name of {_quoted(part)}.")
-        own = _merchants(sorted((by_id[i] for i in merchant.ids), key=lambda row: (row.day, row.tx_id)))
-        if len(own) > 1:
-            raise UnclearError("several_merchants", f"{_quoted(part)} may be any of {_some(own)}; say which.")
-    ids = frozenset().union(*(merchant.ids for merchant in known))
-    names = " and ".join(dict.fromkeys(merchant.name for merchant in known))
-    return [row for row in rows if row.tx_id in ids], names, all(merchant.exact for merchant in known)
-
-
-def _merchants(rows: Iterable[Row]) -> list[str]:
-    """One name for each merchant among the rows."""
-    names: dict[str, str] = {}
-    for row in rows:
-        names.setdefault(row.merchant, row.name)
-    return sorted(names.values())
+    return found
 
 
 def _newest_first(rows: Iterable[Row]) -> list[Row]:
