@@ -236,6 +236,15 @@ def test_a_refusal_names_fields_and_no_values() -> None:
     assert "secret" not in raised.value.rationale
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_action_says_what_is_asked_for_and_no_argument_is_missing_in_it(action: str) -> None:
+    model = ACTIONS[action]
+    optional = set(re.findall(r"\[[^\]]*\{(\w+)\}", model.said))
+    said = set(re.findall(r"\{(\w+)\}", model.said)) - {"rows"}
+    assert optional == {name for name in said if model.model_fields[name].default is None}
+    assert "{rows}" not in model.said or "transaction_ids" in model.model_fields
+
+
 def test_every_action_that_the_app_executes_is_listed_with_its_arguments() -> None:
     assert set(ACTIONS) > EXECUTABLE
     assert all(name_of(name) == name for name in ACTIONS)
