@@ -23,7 +23,7 @@ from mosaic_core.ledger.compute import bounded, select
 from mosaic_core.ledger.date_words import find_periods
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.periods import everything
-from mosaic_core.ledger.query import Flow, Intent, Query
+from mosaic_core.ledger.query import Bounds, Flow, Intent, Query
 from mosaic_core.ledger.rows import Row, compact, in_topic
 from mosaic_core.ledger.topics import TOPICS
 
@@ -70,7 +70,7 @@ class _Words:
 
     @property
     def narrows(self) -> bool:
-        return self.query.period.explicit or self.query.at_least is not None or self.query.at_most is not None
+        return self.query.period.explicit or self.query.bounds.given
 
     def fitting(self, rows: Sequence[Row]) -> list[Row]:
         return bounded(select(rows, self.query), self.query)
@@ -163,7 +163,7 @@ def _words(what: str, merchants: Merchants, as_of: date) -> _Words:
     if len(periods) > 1:
         raise UnclearError("several_dates", f"{_quoted(what)} names several dates; say one at a time.")
     reading = Reading(rest)
-    low, high, strictly = take_bounds(reading)
+    bounds = take_bounds(reading)
     rest = reading.free.replace(TAKEN, " ")
     name = _stripped(rest)
     known = merchants.find(name) if name else None
@@ -172,15 +172,13 @@ def _words(what: str, merchants: Merchants, as_of: date) -> _Words:
         amounts, rest = amounts_in(rest, as_of)
         if len(amounts) > 1:
             raise UnclearError("several_amounts", f"{_quoted(what)} names several amounts; say one at a time.")
-        name, low, high, strictly = _stripped(rest), amounts[0], amounts[0], False
+        name, bounds = _stripped(rest), Bounds(amounts[0], amounts[0], strictly=False)
     query = Query(
         intent=Intent.LIST,
         flow=Flow.ANY,
         as_of=as_of,
         period=periods[0] if periods else everything(as_of),
-        at_least=low,
-        at_most=high,
-        strictly=strictly,
+        bounds=bounds,
     )
     return _Words(name=name, query=query, noun=rest)
 
