@@ -36,6 +36,7 @@ REQUEST: Final = "request"
 """The action of a message that orders something in words: there is no call, only the exact text."""
 
 _DEEPEST: Final = 6
+_MONEY: Final = re.compile(r"amount|sum|total|price|value|limit", re.IGNORECASE)
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}", re.ASCII)
 
 type _Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -175,35 +176,35 @@ def canonical(action: str, arguments: Mapping[str, Any]) -> str:
         raise InvalidProposalError(f"the arguments of {action} are no JSON") from None
 
 
-def texts(value: Any) -> Iterator[str]:
+def texts(arguments: Mapping[str, Any]) -> Iterator[str]:
     """Every text within arguments."""
+    return (value for _, value in _values(arguments) if isinstance(value, str))
+
+
+def amounts(arguments: Mapping[str, Any]) -> Iterator[Decimal]:
+    """Every figure that stands under a name that means money, as absolute values."""
+    for name, value in _values(arguments):
+        digits = "" if isinstance(value, bool) else re.sub(r"[^\d.]", "", str(value))
+        if _MONEY.search(name) and digits.count(".") <= 1 and digits.strip("."):
+            yield Decimal(digits)
+
+
+def _values(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value within arguments, with the name that it stands under."""
     match value:
-        case str():
-            yield value
         case Mapping():
-            for item in value.values():
-                yield from texts(item)
+            for own, item in value.items():
+                yield from _values(item, own)
         case list() | tuple():
             for item in value:
-                yield from texts(item)
+                yield from _values(item, name)
+        case _:
+            yield name, value
 
 
 def rows_of(action: str, arguments: Mapping[str, Any]) -> list[str]:
     """The ledger rows that a validated action names; of an unlisted one nobody knows."""
     return list(arguments.get("transactionIds", ())) if action in ACTIONS else []
-
-
-def amounts(arguments: Mapping[str, Any]) -> list[Decimal]:
-    """Every figure that stands under a name that means money, as absolute values."""
-    found = []
-    for key, value in arguments.items():
-        if isinstance(value, Mapping):
-            found += amounts(value)
-        elif re.search(r"amount|sum|total|price|value|limit", key, re.IGNORECASE) and not isinstance(value, bool):
-            digits = re.sub(r"[^\d.]", "", str(value))
-            if digits.count(".") <= 1 and digits.strip("."):
-                found.append(abs(Decimal(digits)))
-    return found
 
 
 def _clean(value: Any, depth: int) -> Any:
