@@ -30,6 +30,7 @@ from mosaic_local.state import read_stack
 from mosaic_local.storage_faults import StorageFault, StoragePlan, StorageRule
 
 _ANSWER_SECONDS = 30.0
+_LEAST_STEP = timedelta(milliseconds=1)
 _TIMERS_SECONDS = 600.0
 """For what timers do that fell due, which are functions like any other."""
 
@@ -148,8 +149,9 @@ class StackControl:
         end = now + by
         while True:
             slots = [at for name, at in due.items() if name.lower() in names]
-            stop = min((at for at in (*slots, deadline, end) if at is not None and at > now), default=end)
-            due = self._jump(stop - now)
+            stop = min(at for at in (*slots, deadline, end) if at is not None)
+            # What should have come to pass by now is some milliseconds away by a clock that is a little behind.
+            due = self._jump(max(stop - now, _LEAST_STEP))
             now, deadline = self.broker._quiet(patience)
             if stop >= end:
                 return
