@@ -53,6 +53,10 @@ class BrokerControl:
         """The broker's time."""
         return self._advance(timedelta())[0]
 
+    def ahead(self) -> timedelta:
+        """By how much it was moved."""
+        return timedelta(milliseconds=self._ask("POST", "clock", {"advanceSeconds": 0})["ahead"])
+
     def fail(self, *rules: Rule, seed: int = 0) -> None:
         """Faults from now on, in place of those before; none: all is well again."""
         self._ask("PUT", "faults", Plan(rules=list(rules), seed=seed).model_dump(mode="json"))
@@ -82,9 +86,14 @@ class BrokerControl:
 
 @dataclass(frozen=True, slots=True)
 class StorageControl:
-    """One Azurite's faults. Made of a connection string with its key."""
+    """One Azurite's. Made of a connection string with its key."""
 
     connection_string: str
+
+    def advance(self, by: timedelta) -> None:
+        """Time jumps forward, by which it dates its answers and rows and judges signatures that end. Clients' own
+        clocks stay as they are."""
+        self._ask("PUT", "clock", {"advanceSeconds": by.total_seconds()})
 
     def fail(self, *rules: StorageRule, seed: int = 0) -> None:
         """Faults from now on, in place of those before; none: all is well again."""
@@ -158,12 +167,12 @@ class StackControl:
 
     def _jump(self, by: timedelta) -> dict[str, datetime]:
         """When each timer is due next."""
-        seconds = {"advanceSeconds": by.total_seconds()}
         # The broker last: who is given a message that was scheduled must find that its time has come.
         if by and self.storage is not None:
-            self.storage._ask("PUT", "clock", seconds)
+            self.storage.advance(by)
         if by and self.host is not None:
-            _ask("the host", "PUT", f"{self.host}/admin/testing/clock", "", seconds)
+            seconds = by.total_seconds()
+            _ask("the host", "PUT", f"{self.host}/admin/testing/clock", "", {"advanceSeconds": seconds})
         self.broker._advance(by)
         if self.host is None:
             return {}

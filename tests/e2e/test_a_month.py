@@ -26,13 +26,24 @@ SETTINGS = {
 
 async def test_a_month_goes_by() -> None:
     async with Stack(StackOptions(app_settings=SETTINGS, testing=True)) as stack, live(stack) as running:
-        control, start = stack.control, datetime.now(UTC)
+        start = datetime.now(UTC)
+        # A worker dies with a command in hand: its lock, its lease and the wait for both are over at once.
+        held = await running.send(CONVERSATION, message(clientReferenceId="drill-sleep-3000-month"))
+        await running.until(lambda: running.stores.keys.read(CONVERSATION, held.command_id), bool)
+        stack.kill_worker(restart=False)
+        await asyncio.to_thread(stack.control.jump, timedelta(minutes=10))
+        await asyncio.to_thread(stack.start_worker)
+        taken_over = await running.finish(held)
+        assert taken_over.run is not None
+        assert (taken_over.run.status, taken_over.run.attempt) == (RunStatus.COMPLETED, 2)
+
         await running.send(INGESTION, batch(guid()))  # whose household has nothing of late is not swept
         doomed = await running.send(CONVERSATION, message(clientReferenceId="drill-fail-always-month"))
         status, answer = await running.doors.call(
             "POST", f"/conversations/{guid()}/messages", body={"message": "Wire $900 to Bob right now."}
         )
         assert status == 202, answer
+        control = stack.control
         await asyncio.to_thread(control.advance, timedelta())
         _, listed = await running.doors.call("GET", "/approvals?status=pending")
         asked = ids.run_id(answer["queue"], answer["commandId"])
