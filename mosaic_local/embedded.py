@@ -27,11 +27,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from mosaic_local import azurite, tls
+from mosaic_local import azurite, ends, tls
 from mosaic_local.application import Application, Places
 from mosaic_local.errors import PartError, StackError
 from mosaic_local.issuer import Issuer
-from mosaic_local.process import Part, ReservedPort, describe_exit, json_answers, python_module
+from mosaic_local.process import Part, ReservedPort, json_answers, python_module
 from mosaic_local.signing import AUDIENCE, SigningKey
 from mosaic_local.state import ROOT, Secrets, StateFolder, point_to, unpoint, write_private
 from mosaic_local.testing import BrokerControl, StackControl, StorageControl
@@ -162,7 +162,8 @@ class EmbeddedStack:
             port.release()
         self._ports.clear()
         if self._folder is not None:
-            unpoint(self._folder.path)
+            if not self._failed:  # where it ended is where the reason is
+                unpoint(self._folder.path)
             self._folder.close()
             if self._temporary:
                 self._remove(self._folder)
@@ -283,6 +284,7 @@ class EmbeddedStack:
         folder = StateFolder(path)
         secrets = folder.open()
         self._folder = folder
+        ends.forget(folder.logs)
         storage_ports = (("blob", "azurite"), ("table", "azurite")) if options.with_storage else ()
         for name, part in (("http", "worker"), *storage_ports, ("amqp", "broker"), ("admin", "broker")):
             self._ports[name] = ReservedPort(HOST, options.http_port if name == "http" else 0, part)
@@ -440,7 +442,8 @@ class EmbeddedStack:
         if self._stopping or not self._started:  # while starting, whoever waits for the part is told
             return
         if part.name != "worker":
-            self._fail(PartError(part.name, describe_exit(code), part.log))
+            how = self._note_end(part, code, "the stack ends: nothing works without it")
+            self._fail(PartError(part.name, how, part.log))
             return
         self._worker_ready.clear()
         if not self._worker_wanted:
@@ -450,9 +453,12 @@ class EmbeddedStack:
             while self._worker_wanted and not self._stopping and self._parts.get("worker") is part:
                 if refused or not self._may_restart():
                     often = "" if refused else f", {_MAX_RESTARTS} times within a minute"
-                    self._fail(PartError("worker", f"{describe_exit(code)}{often}{part.last_words()}", part.log))
+                    words = part.last_words()
+                    how = self._note_end(part, code, "the stack ends: it would not stay up")
+                    self._fail(PartError("worker", f"{how}{often}{words}", part.log))
                     return
-                self.options.say(f"worker: {describe_exit(code)}; starting it again (log: {part.log})")
+                how = self._note_end(part, code)
+                self.options.say(f"worker: {how}; starting it again (log: {part.log})")
                 self._launch_worker()
                 part = self._parts["worker"]
                 try:
@@ -464,6 +470,11 @@ class EmbeddedStack:
                 else:
                     self.options.say(f"worker: running again, process {part.pid}")
                     return
+
+    def _note_end(self, part: Part, code: int, over: str = "") -> str:
+        assert self._folder is not None
+        memory = part.out_of_memory
+        return ends.note(self._folder.logs, part.name, part.pid, code, part.log, out_of_memory=memory, over=over)
 
     def _remove(self, folder: StateFolder) -> None:
         """Removes a temporary folder; after a failure its logs stay, since the message names them."""

@@ -43,6 +43,7 @@ class DeadLetter:
     enqueued_at_utc: str | None
     group_id: str = ""
     replayed_as: str | None = None
+    sent_by: str | None = None
 
     def json(self) -> dict[str, Any]:
         return {_camel(name): getattr(self, name) for name in self.__slots__}
@@ -63,6 +64,7 @@ class Group:
     newest_at_utc: str | None
     example: str
     rationale: str | None
+    sent_by: str | None = None
 
     @property
     def code(self) -> str:
@@ -225,6 +227,7 @@ def _group(members: Sequence[DeadLetter]) -> Group:
         newest_at_utc=max(times, default=None),
         example=newest.message_id,
         rationale=newest.rationale,
+        sent_by=newest.sent_by,
     )
 
 
@@ -248,6 +251,7 @@ def of_api(row: Mapping[str, Any]) -> DeadLetter:
         enqueued_at_utc=row["enqueuedAtUtc"],
         group_id=row["groupId"],
         replayed_as=row["replayedAs"],
+        sent_by=row.get("sentBy"),
     )
 
 
@@ -264,6 +268,7 @@ def group_of_api(row: Mapping[str, Any]) -> Group:
         newest_at_utc=row["newestAtUtc"],
         example=row.get("newestMessageId") or next(iter(row["sampleCommandIds"]), ""),
         rationale=row.get("rationale"),
+        sent_by=row.get("sentBy"),
     )
 
 
@@ -299,6 +304,7 @@ def _told(lane: str, queue: str, message: Any) -> DeadLetter:
         delivery_count=letter.delivery_count,
         enqueued_at_utc=_time(letter.enqueued_at),
         group_id=letter.group_id,
+        sent_by=letter.sent_by,
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
-from azure.servicebus.exceptions import MessagingEntityNotFoundError
+from azure.servicebus.exceptions import ServiceBusAuthenticationError
 from azure.servicebus.management import ServiceBusAdministrationClient
 
 from mosaic_local.embedded import EmbeddedStack
@@ -74,7 +74,7 @@ def test_a_namespace_has_its_own_administration(open_namespace: Callable[..., Na
         client.create_queue("made")
     send(namespace.connection_string, "made", "one")
     other = open_namespace()
-    with pytest.raises(MessagingEntityNotFoundError):
+    with pytest.raises(ServiceBusAuthenticationError):
         send(other.connection_string, "made", "one")
 
 

@@ -24,9 +24,10 @@ from mosaic_local.testing import BrokerControl, Fault, Rule
 
 pytest_plugins = ["mosaic_local.pytest_plugin"]
 # The SDK does not close the socket of a connection that was cut.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.own_broker("moves its time and makes it fail"),
+]
 Q = "orders"
 
 
