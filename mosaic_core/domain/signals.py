@@ -9,12 +9,13 @@ from typing import Final
 
 from mosaic_core.domain import ids, lifecycle
 from mosaic_core.domain.lifecycle import AttemptOutcome, Severity, SignalState
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.domain.records import Run, Signal
 from mosaic_core.domain.transactions import FindingKind
 
 COMMAND_FAILED: Final = "worker_command_failed"
 COMMAND_REJECTED: Final = "command_rejected"
-HASH_MISMATCH: Final = "idempotency_hash_mismatch"
+HASH_MISMATCH: Final = DeadLetterReason.IDEMPOTENCY_HASH_MISMATCH.value
 NOT_RECORDED: Final = "command_not_recorded"
 NOT_SENT: Final = "command_not_sent"
 STALLED: Final = "command_stalled"

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from mosaic_core.domain.reasons import DeadLetterReason
+
 STEPS: Final = Path(__file__).with_name("steps.toml")
 RUNBOOK: Final = "docs/runbook.md"
 
@@ -78,9 +80,9 @@ def of_story(story: Json, dead: list[Json]) -> Diagnosis:
     reason = dead[-1]["reason"] if dead else None
     if run is not None and not run["isFinal"] and reason is None:
         return _unfinished(run, key, ids)
-    if reason == "processing_failed" and run is not None and run["failureCode"]:
+    if reason == DeadLetterReason.PROCESSING_FAILED and run is not None and run["failureCode"]:
         found = of_code(run["failureCode"], **ids)
-        cause = steps()["processing_failed"]
+        cause = steps()[DeadLetterReason.PROCESSING_FAILED]
         return _with(found, state="dead letter processing_failed", do=f"{found.do}. {_sentence(cause.do)}")
     if reason is not None:
         found = of_code(reason, **ids)
