@@ -52,9 +52,10 @@ def recovered(run: Run, *, message_id: str, attempt: int, now: datetime) -> Sign
 
 def failure_after(run: Run, *, attempt: int, message_id: str, now: datetime) -> Signal | None:
     """5: F as attempt ``attempt`` leaves it with this outcome of its run. A plain success has none; a later one is
-    resolved also where there is none yet, so that a late write of an earlier attempt cannot open it."""
+    resolved also where there is none yet, so that a late write of an earlier attempt cannot open it. A failure is of
+    the attempt that failed, whoever rolls it forward: what a person has resolved since is not opened again."""
     if run.attempt_outcome == AttemptOutcome.FAILED:
-        return command_failed(run, message_id=message_id, attempt=attempt, now=now)
+        return command_failed(run, message_id=message_id, attempt=run.attempt, now=now)
     return recovered(run, message_id=message_id, attempt=attempt, now=now) if attempt > 1 else None
 
 

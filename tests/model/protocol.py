@@ -549,8 +549,9 @@ class Model:
         return [(f"read R: attempt {r.attempt}, ahead of me", self.be(s, i, p._replace(at="ahead")))]
 
     def roll(self, s: State, i: int, p: Process, r: Run) -> State:
-        """Roll forward: 5 and 6 with R's own outcome, then settle."""
-        return self.be(s, i, self.next(p._replace(out=r.outcome, fin=True, todo=ROLL_FORWARD)))
+        """Roll forward: 5 and 6 with R's own outcome, then settle. F of a failure carries the attempt that failed."""
+        n = r.attempt if r.outcome == "failed" else p.n
+        return self.be(s, i, self.next(p._replace(out=r.outcome, fin=True, n=n, todo=ROLL_FORWARD)))
 
     def unreadable(self, s: State, i: int, p: Process) -> tuple[str, State]:
         """A step that fails is counted on the message; the last one, and the reconciler, end the command without R."""
@@ -1532,7 +1533,6 @@ SCENARIOS = (
         2,
         ("succeeded",),
         operators=1,
-        deep_only=True,
     ),
     Scenario(
         "cancel-effects", "between effects of all kinds", (A,), 1, "cancel lease crash", 2, 3, operators=1, effects=True

@@ -363,6 +363,20 @@ async def test_beside_a_delivery_whose_lease_ran_out_while_it_stood_still(end: s
     await check(world, is_cancelled=outcome == "cancelled")
 
 
+async def test_what_was_resolved_stays_so_whoever_rolls_the_end_forward() -> None:
+    """The key expires while a copy waits, as in a lane that is paused for days; who takes the copy dies once."""
+    world = World(Work(("success",)))
+    await world.send()
+    assert await cancel(world) == "cancelled"
+    stored: Any = world.stored
+    key = await stored.keys.read(QUEUE, COMMAND_ID)
+    assert await stored.aged.remove_key(key.value, key.etag)
+    world.plan.faults[4] = "crash_before"  # the key is its own by then, and not at its end
+    await world.run()
+    assert world.deaths == 1
+    await check(world, is_cancelled=True)
+
+
 def requests_of_a_cancellation(*, waits: bool) -> int:
     async def count() -> int:
         world, plan = World(Work(("fail", "success"))), Plan()

@@ -277,12 +277,8 @@ async def _write_end(at: Reserved | Loose, code: str, rationale: str) -> None:
     """R final, F and K as R says, as far as each can be written."""
     of, stores, key = at.known.of, at.known.of.worker.stores, at.owned
     run = await _end_run(at, code, rationale)
-    failed = run.attempt_outcome == AttemptOutcome.FAILED
     failure = signals.failure_after(
-        run,
-        attempt=run.attempt if failed else at.attempt,
-        message_id=of.message.message_id,
-        now=of.worker.clock.now(),
+        run, attempt=at.attempt, message_id=of.message.message_id, now=of.worker.clock.now()
     )
     if failure is not None:
         await _as_far_as_possible(write_failure(stores.signals, failure))
