@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from mosaic_core.domain.reasons import DeadLetterReason
+
 STEPS: Final = Path(__file__).with_name("steps.toml")
 RUNBOOK: Final = "docs/runbook.md"
 
@@ -119,7 +121,7 @@ def of_story(story: Json, dead: list[Json]) -> Diagnosis:
     reason = dead[-1]["reason"] if dead else None
     if run is not None and not run["isFinal"] and reason is None:
         return _unfinished(run, key, ids)
-    if reason == "processing_failed" and run is not None and run["failureCode"]:
+    if reason == DeadLetterReason.PROCESSING_FAILED and run is not None and run["failureCode"]:
         return of_letter(reason, run["failureCode"], **ids)
     if reason is not None:
         return of_letter(reason, None, **ids)

@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from mosaic_core.domain.reasons import DeadLetterReason
+from mosaic_core.domain.signals import HASH_MISMATCH, NOT_RECORDED
 from mosaic_ops.ops import diagnosis
 from mosaic_ops.ops.queues import Depth, Group
 from mosaic_ops.ops.words import ago, at, seconds_since
@@ -37,8 +39,8 @@ _TOLD_ELSEWHERE: Final = frozenset({"worker_command_failed", "command_rejected"}
 """Signals of what the runs and the dead letters tell already."""
 
 _OF_DEAD_LETTERS: Final = {
-    "command_not_recorded": "not_recorded",
-    "idempotency_hash_mismatch": "idempotency_hash_mismatch",
+    NOT_RECORDED: DeadLetterReason.NOT_RECORDED,
+    HASH_MISMATCH: DeadLetterReason.IDEMPOTENCY_HASH_MISMATCH,
 }
 """Signals that a dead letter of that reason tells already, as long as it lies there."""
 

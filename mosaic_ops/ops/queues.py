@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from mosaic_core.domain.ids import clean, normalise_guid
 from mosaic_core.domain.lanes import RULES, Lane
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_ops.ops.errors import UnreachableError
 from mosaic_ops.ops.target import Bus
 
@@ -69,7 +70,7 @@ class Group:
     @property
     def code(self) -> str:
         """What tells the cause: the failure code, or the reason where a message never was an attempt."""
-        return (self.failure_code if self.reason == "processing_failed" else None) or self.reason
+        return (self.failure_code if self.reason == DeadLetterReason.PROCESSING_FAILED else None) or self.reason
 
     def json(self) -> dict[str, Any]:
         return {_camel(name): getattr(self, name) for name in self.__slots__}

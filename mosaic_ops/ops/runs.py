@@ -11,6 +11,7 @@ import typer
 from mosaic_core.domain.ids import clean, normalise_guid
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import RunStatus
+from mosaic_core.domain.signals import HASH_MISMATCH
 from mosaic_ops.ops import diagnosis, hints, queues, show, telemetry
 from mosaic_ops.ops.api import Json
 from mosaic_ops.ops.errors import OpsError
@@ -191,7 +192,7 @@ def _may_be_dead(story: Json) -> bool:
     return (
         run is None
         or (run["isFinal"] and run["attemptOutcome"] == "failed")
-        or bool([s for s in story["signals"] if s["signalCode"] == "idempotency_hash_mismatch"])
+        or bool([s for s in story["signals"] if s["signalCode"] == HASH_MISMATCH])
         or (story["key"] is not None and story["key"]["status"] == "Reserved")
     )
 
