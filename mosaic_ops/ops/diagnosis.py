@@ -40,7 +40,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """``heals``: nothing is to be done but to wait. ``command`` is safe to type: it reads, or says what it changes."""
+    """``heals``: nothing is to be done but to wait. ``command`` is safe to type: it reads, or says what it changes.
+    ``then`` is what to type once the cause is mended; empty where nothing is."""
 
     state: str
     code: str | None
@@ -49,6 +50,7 @@ class Diagnosis:
     section: str
     command: str
     heals: bool
+    then: str = ""
 
     def json(self) -> Json:
         return asdict(self)
@@ -90,9 +92,9 @@ def of_code_alone(code: str) -> Diagnosis:
     return _with(found, do=f"{found.do}; a command with attempts left is tried again by itself, {after}")
 
 
-def what_becomes(code: str, *, waiting: int, dead: int, replay: str) -> str:
+def what_becomes(code: str, *, waiting: int, dead: int) -> str:
     """Of commands that failed with this code, so many of them with attempts left: what is to be said beside the cause's
-    own remedy. ``replay`` is the command that sends the dead ones again."""
+    own remedy."""
     said = []
     if waiting:
         itself = "itself" if waiting == 1 else "themselves"
@@ -100,10 +102,14 @@ def what_becomes(code: str, *, waiting: int, dead: int, replay: str) -> str:
     if dead:
         it = "it" if dead == 1 else "them"
         said.append(f"{_they(dead, waiting)} dead, and nothing runs {it} again")
-        step = steps().get(code, UNKNOWN)
-        if step.again or step.shared:
-            said.append(f"once the cause is mended, replay {it}: {replay}")
+        if can_be_replayed(code):
+            said.append(f"once the cause is mended, replay {it}")
     return "; ".join(said)
+
+
+def can_be_replayed(code: str) -> bool:
+    step = steps().get(code, UNKNOWN)
+    return step.again or step.shared
 
 
 def _they(number: int, others: int) -> str:
@@ -154,8 +160,8 @@ def _dead(code: str, ids: dict[str, str | None], state: str) -> Diagnosis:
     found = of_code(code, **ids)
     if code == "cancelled_by_operator":
         return _with(found, state=state)
-    replay = f"./mosaic ops replay {ids['command']} --reason WHY --dry-run"
-    return _with(found, state=state, do=f"{found.do}; {what_becomes(code, waiting=0, dead=1, replay=replay)}")
+    then = f"./mosaic ops replay {ids['command']} --reason WHY --dry-run" if can_be_replayed(code) else ""
+    return _with(found, state=state, do=f"{found.do}; {what_becomes(code, waiting=0, dead=1)}", then=then)
 
 
 def _unfinished(run: Json, key: Json | None, ids: dict[str, str | None]) -> Diagnosis:

@@ -74,7 +74,7 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
     look = _look(here)
     found = findings.of(look.seen)
     if look.away is not None:
-        found.insert(0, _away(here, look.away))
+        found = [_away(here, look.away), *(one for one in found if not one.what.startswith("worker: "))]
     if json:
         _as_json(look, found)
     else:
@@ -114,7 +114,7 @@ def _look(here: Here) -> _Look:
         (found, untold), asked_at = lanes.result(), datetime.now(UTC)
         told = found["lanes"] if found else []
         named = {lane["lane"]: lane["queue"] for lane in told} or dict(queues.DEFAULT_QUEUES)
-        depths, unknown = pool.submit(count_depths, here, named).result()
+        depths = pool.submit(count_depths, here, named).result()
         away: UnreachableError | None = None
         code, ready = 0, None
         try:
@@ -128,11 +128,12 @@ def _look(here: Here) -> _Look:
             runs=runs.result()[0] or [],
             signals=signals.result()[0] or [],
             groups=dead or [],
-            depths=depths,
+            depths=depths.known,
+            silent=depths.silent,
             clock_ahead_seconds=(at(found["asOfUtc"]) - asked_at).total_seconds() if found else 0.0,
             ends=[end for end in here.target.ends if seconds_since(end["atUtc"]) < ENDS_SECONDS],
         )
-    return _Look(code=code, seen=seen, away=away, untold=untold, unknown=unknown, unread=unread)
+    return _Look(code=code, seen=seen, away=away, untold=untold, unknown=depths.unknown, unread=unread)
 
 
 def _health(here: Here) -> tuple[int, Json]:
@@ -189,7 +190,7 @@ def _tell(look: _Look, found: list[findings.Finding]) -> None:
     _tell_lanes(look)
     for what, why in (("queue depths", look.unknown), ("dead letters", look.unread)):
         if why:
-            show.prose(f"{what} unknown: {why}", style="yellow")
+            show.prose(f"{what} unknown: {_why(look, why)}", style="yellow")
     if ready is not None:
         show.line("")
         show.fields(
@@ -200,6 +201,11 @@ def _tell(look: _Look, found: list[findings.Finding]) -> None:
                 ("package", ready["packageDigest"]),
             ]
         )
+
+
+def _why(look: _Look, why: str) -> str:
+    """Not over again what a finding said."""
+    return "the app does not answer" if look.away is not None and why == str(look.away) else why
 
 
 def _first_line(look: _Look, found: Sequence[findings.Finding]) -> str:
@@ -228,7 +234,7 @@ def _tell_lanes(look: _Look) -> None:
     if look.untold:
         headings = ("lane", "active", "scheduled", "dead", "oldest due")
         show.table(headings, (_depth_row(depth) for depth in seen.depths))
-        show.prose(f"runs and signals unknown: {look.untold}", style="yellow")
+        show.prose(f"runs and signals unknown: {_why(look, look.untold)}", style="yellow")
         return
     there = show.width()
     if there is not None and there < WIDE:
@@ -378,9 +384,9 @@ def lacking_of(here: Here, part: Part, status: Status) -> str:
     code, ready = here.api.health("ready")
     down = [one["name"] for one in ready["dependencies"] if one["state"] != "up" and one["required"]]
     if part is Part.API or (status is Status.HEALTHY and code != 200):
-        return f"{', '.join(down) or 'it'} is down" if code != 200 else ""
+        return _down(down or ["it"]) if code != 200 else ""
     if queue_parts := [name for name in down if name.startswith("serviceBus")]:
-        return f"its queues are not reachable: {', '.join(queue_parts)} is down"
+        return f"its queues are not reachable: {_down(queue_parts)}"
     if here.target.is_embedded:
         triggers = [function for function in here.api.functions() if "serviceBusTrigger" in _trigger(function)]
         disabled = [str(function["name"]) for function in triggers if function.get("isDisabled")]
@@ -390,9 +396,13 @@ def lacking_of(here: Here, part: Part, status: Status) -> str:
             return f"disabled: {', '.join(disabled)}"
     if paused := paused_lanes(here):
         return paused
-    depths, unknown = count_depths(here, dict(queues_of(here)))
-    if unknown and here.target.is_embedded:
-        return unknown
+    depths = count_depths(here, dict(queues_of(here)))
+    if depths.unknown and here.target.is_embedded:
+        return depths.unknown
     late = findings.DUE_SECONDS
-    old = [depth.lane for depth in depths if depth.oldest_at_utc and seconds_since(depth.oldest_at_utc) > late]
+    old = [depth.lane for depth in depths.known if depth.oldest_at_utc and seconds_since(depth.oldest_at_utc) > late]
     return f"messages are due for more than {late:.0f} s on {', '.join(old)}" if old else ""
+
+
+def _down(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} down"

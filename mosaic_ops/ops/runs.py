@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -156,6 +156,7 @@ def next_step(
                 ("do", found.do),
                 ("runbook", found.section),
                 ("type", found.command),
+                ("then", found.then),
             ]
         )
 
@@ -254,6 +255,7 @@ def trace(
         (e["atUtc"], e["source"], e["what"], e["attempt"], e["code"], e["rationale"] or e["ref"])
         for e in [*story["timeline"], *told_of["spans"], *heard["events"]]
     ]
+    entries += _ends_during(here, story)
     entries += [
         (
             letter.enqueued_at_utc or "",
@@ -272,6 +274,20 @@ def trace(
         _tell_what_now(diagnosis.of_story(story, [letter.json() for letter in letters]))
 
 
+def _ends_during(here: Here, story: Json) -> list[tuple[Any, ...]]:
+    """Processes of the worker that ended by themselves while this command had begun and not ended: one of them may have
+    been at it."""
+    run = story["run"]
+    if run is None:
+        return []
+    until = run["completedAtUtc"] or "9999"
+    return [
+        (end["atUtc"], "process", f"process {end['process']} of worker {end['how']}", None, None, None)
+        for end in here.target.ends
+        if end["part"] == "worker" and run["createdAtUtc"] <= end["atUtc"] <= until
+    ]
+
+
 def _tell_what_now(found: diagnosis.Diagnosis) -> None:
     """As `next` has it, where there is something to do."""
     if found.heals:
@@ -281,6 +297,8 @@ def _tell_what_now(found: diagnosis.Diagnosis) -> None:
         show.prose(f"{name:<6} {text}", indent=7)
     if hints.leads_on(found.command, "trace"):
         show.line(f"type   {found.command}")
+    if found.then:
+        show.line(f"then   {found.then}")
 
 
 def _telemetry_of(here: Here, story: Json) -> Json:

@@ -616,6 +616,51 @@ def test_without_the_role_or_the_api_the_queues_themselves_are_looked_into(
 # ------------------------------------------------------------------------------------------------ logs and telemetry
 
 
+def test_a_log_without_ones_own_looks_at_it(stack: Stack, ops: Ops) -> None:
+    lines = [
+        "2026-01-01 00:00:00,000 INFO a: an operator looked at runs",
+        "2026-01-01 00:00:01,000 ERROR a: it failed",
+        "Traceback (most recent call last):",
+        "ValueError: x",
+        "2026-01-01 00:00:02,000 INFO a: begun",
+        "Fatal Python error: Segmentation fault",
+        "2026-01-01 00:00:03,000 INFO a: an operator looked at runs",
+    ]
+    (stack.state / "logs" / "worker.log").write_text("\n".join(lines) + "\n", "utf-8")
+    assert ops("logs", "worker", "--level", "warning")[1].splitlines() == lines[1:6]
+    assert ops("logs", "worker", "--level", "warning", "--tail", "2")[1].splitlines() == lines[4:6]
+    assert ops("logs", "worker")[1].splitlines() == lines
+    assert ops("logs", "worker", "--level", "loud")[0] == 2
+
+
+async def test_a_broker_that_stands_still_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    never = asyncio.Event()
+
+    async def stands_still() -> None:
+        try:
+            await never.wait()
+        finally:
+            await asyncio.sleep(0.05)  # its link does not close at once either
+
+    monkeypatch.setattr(queues, "_SECONDS", 0.01)
+    with pytest.raises(UnreachableError, match=r"queue q cannot be looked at \(TimeoutError\)") as caught:
+        await Queues(Bus())._guarded("q", stands_still())
+    assert caught.value.is_silence
+
+
+def test_a_part_that_is_away_is_told_to_a_reader_as_to_a_reader(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"code": "queue_unavailable", "message": "repeat with the same client id", "traceId": "t"}
+    monkeypatch.setattr(Api, "_raw", lambda *_: (503, json.dumps({"error": said}).encode()))
+    code, _, told = ops("runs")
+    assert code == 3
+    assert told == (
+        "mosaic: the queues did not answer the app, or refused it (queue_unavailable, trace t); what is away: "
+        "./mosaic ops status\n"
+    )
+
+
 def test_logs_are_read_from_their_end(stack: Stack, ops: Ops) -> None:
     lines = [f"line {n} {'x' * 50} ü" for n in range(5000)]
     (stack.state / "logs" / "worker.log").write_text("\n".join(lines) + "\n", "utf-8")
@@ -792,8 +837,8 @@ def test_a_deployment_says_what_it_needs_and_where_its_telemetry_is(capsys: pyte
             "trace t-1",
         ),
         (404, None, OpsError, "older version"),
-        (302, None, UnreachableError, "no JSON object"),
-        (200, None, UnreachableError, "no JSON object"),
+        (302, None, UnreachableError, "not as the app does"),
+        (200, None, UnreachableError, "not as the app does"),
     ],
 )
 def test_what_an_answer_means(

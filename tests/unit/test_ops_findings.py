@@ -184,7 +184,7 @@ def test_of_each_failing_command_it_is_said_what_becomes_of_it(waiting: int, dea
     assert ("tried again by" in found.do) is bool(waiting)
     assert ("nothing runs" in found.do) is bool(dead)
     replay = f"./mosaic ops replay --lane conversation --code {code} --reason WHY --dry-run"
-    assert (replay in found.do) is bool(dead)
+    assert found.then == (replay if dead else "")
     assert ("the newest of 2" in found.which) is (waiting + dead == 2)
 
 
@@ -193,7 +193,7 @@ def test_what_is_dead_and_what_still_tries_of_one_cause_are_both_told() -> None:
     assert "3 dead letters lane_timeout" in found.what
     assert "1 more to be tried again by itself" in found.what
     assert "1 is tried again by itself: replay nothing; 3 are dead, and nothing runs them again" in found.do
-    assert "--group g --reason WHY --dry-run" in found.do
+    assert found.then == "./mosaic ops replay --lane conversation --group g --reason WHY --dry-run"
 
 
 @pytest.mark.parametrize(("count", "which"), [(1, "m-1"), (3, "m-1, the newest of 3")])
@@ -204,16 +204,44 @@ def test_one_message_of_several_is_named_as_the_example_that_it_is(count: int, w
     assert open_one.which == which
 
 
-def test_a_command_that_kills_its_worker_is_told_with_how_it_ended() -> None:
+def test_a_command_that_kills_its_worker_is_told_once_with_how_it_ended() -> None:
     ends = [{"part": "worker", "process": 7, "atUtc": ago(70), "how": "was ended by SIGSEGV"}]
-    told = findings.of(Seen(groups=[group("attempts_exhausted"), group("unexpected_error")], ends=ends))
+    told = findings.of(Seen(groups=[group("unexpected_error"), group("attempts_exhausted")], ends=ends))
     assert [one.what.split(",")[0] for one in told] == [
-        "worker: 1 process ended and nobody had told it to",
-        "conversation: 3 dead letters attempts_exhausted",
         "conversation: 3 dead letters unexpected_error",
+        "conversation: 3 dead letters attempts_exhausted",
     ]
     assert told[1].said == "what the worker said; the process 7 of worker was ended by SIGSEGV, 1 m ago"
-    assert told[2].said == "what the worker said"
+    assert told[0].said == "what the worker said"
+    at_it = run(None, outcome=None, final=False, status="Running", attempt=3)
+    once = run(None, outcome=None, final=False, status="Running", attempt=1, runId="other")
+    [still] = findings.of(Seen(runs=[at_it, once], ends=ends))
+    assert still.what == "worker: 1 process ended and nobody had told it to"
+    assert still.which == f"at work more than once: {'r' * 32}"
+
+
+def test_a_broker_that_is_silent_to_the_tool_is_no_well_one() -> None:
+    [told] = findings.of(Seen(health=health(part("serviceBus.sweep", "up", reason=None)), silent=["sweep"]))
+    assert told.what == "serviceBus does not answer this tool for sweep; the app says it is up"
+    [told] = findings.of(Seen(health=health(part("serviceBus.sweep")), silent=["sweep"]))
+    assert told.what.startswith("serviceBus is down for sweep")
+
+
+@pytest.mark.parametrize(
+    ("reason", "first"),
+    [
+        (
+            "forbidden",
+            "give the app its role back or, where its setting holds a key, the key that is valid now; restore",
+        ),
+        ("not_found", "make it again under that name"),
+        ("unreachable", "restore storage"),
+    ],
+)
+def test_what_to_do_about_a_part_follows_from_what_is_wrong_with_it(reason: str, first: str) -> None:
+    [told] = findings.of(Seen(health=health(part("blobs", reason=reason) | {"parts": ["send", "send"]})))
+    assert told.do.startswith(first)
+    assert told.which == "send"
 
 
 def test_an_app_that_does_not_start_is_the_one_thing_that_is_wrong() -> None:
