@@ -152,6 +152,8 @@ def _refusal(status: int, answer: Json, *, is_read: bool) -> OpsError:
     message = _READ.get(code, message) if is_read else message
     details = [f"{d.get('field')}: {d.get('issue')}" for d in told.get("details", []) if isinstance(d, dict)]
     said = "; ".join([message, *details])
+    if status == 401:
+        said += "; get a new token (--token-command), or start the stack again where its key was replaced as it ran"
     if status in (400, 401, 403):
         return UsageError(f"{said} ({code})", api_code=code)
     if status >= 500 or status == 429:

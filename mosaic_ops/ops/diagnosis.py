@@ -118,13 +118,14 @@ def _they(number: int, others: int) -> str:
     return "it is" if number == 1 else "they are"
 
 
-def of_story(story: Json, dead: list[Json]) -> Diagnosis:
-    """``story`` is the answer of the trace, ``dead`` are the command's dead letters, oldest first."""
+def of_story(story: Json, dead: list[Json], ended: str = "") -> Diagnosis:
+    """``story`` is the answer of the trace, ``dead`` are the command's dead letters, oldest first; ``ended`` is how the
+    process of the attempt that had begun ended, where it is known to have."""
     ids = _ids(story, dead)
     run, key = story.get("run"), story.get("key")
     reason = dead[-1]["reason"] if dead else None
     if run is not None and not run["isFinal"] and reason is None:
-        return _unfinished(run, key, ids)
+        return _unfinished(run, key, ids, ended)
     if reason == "processing_failed" and run is not None and run["failureCode"]:
         return of_letter(reason, run["failureCode"], **ids)
     if reason is not None:
@@ -164,13 +165,19 @@ def _dead(code: str, ids: dict[str, str | None], state: str) -> Diagnosis:
     return _with(found, state=state, do=f"{found.do}; {what_becomes(code, waiting=0, dead=1)}", then=then)
 
 
-def _unfinished(run: Json, key: Json | None, ids: dict[str, str | None]) -> Diagnosis:
+def _unfinished(run: Json, key: Json | None, ids: dict[str, str | None], ended: str) -> Diagnosis:
     nth = f"attempt {attempts(run)}"
     again = f"./mosaic ops run {ids['run']}"
     section = "Queue Retry And Dead-Letter Workflow"
     if run["status"] == "Running":
-        held = key is not None and key["leaseSecondsLeft"] > 0
-        why = "a worker is at it" if held else "no worker holds it now: the next delivery goes on within a minute"
+        left = key["leaseSecondsLeft"] if key is not None else 0.0
+        why = "no worker holds it now: the next delivery goes on within a minute"
+        if left > 0 and ended:
+            why = f"its {ended}; another worker goes on when the lease is over, in {left:.0f} s"
+        elif left > 0:
+            why = f"a worker holds it, for {left:.0f} s more; it renews that as long as it lives"
+        elif ended:
+            why = f"its {ended}; the next delivery goes on within a minute"
         return _waits(f"running, {nth}", why, section, again)
     due = run["nextAttemptAtUtc"]
     when = f", next at {due}" if due else ""

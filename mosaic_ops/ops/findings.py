@@ -19,6 +19,9 @@ DUE_SECONDS: Final = 60.0
 """A worker that is up leaves no message that is due for longer."""
 
 EXHAUSTED: Final = "attempts_exhausted"
+CROWD: Final = 50
+"""So many scheduled messages of a lane are more than a few that are tried again."""
+
 SKEW_SECONDS: Final = 60.0
 """By so much two clocks may differ until leases, tokens and ages say what is not so."""
 
@@ -118,6 +121,7 @@ def of(seen: Seen) -> list[Finding]:
         *(finding for finding, is_over in dead if not is_over),
         *(finding for finding, is_over in dead if is_over),
         *_late(seen.depths, {lane["lane"] for lane in seen.lanes if lane.get("pause")}),
+        *_crowded(seen.depths),
         *_skewed(seen.clock_ahead_seconds),
         *_of_parts([one for one in down if not one["required"]]),
         *_signals(seen.signals, {code for _, code in told}),
@@ -261,6 +265,14 @@ def _late(depths: Iterable[Depth], paused: set[str]) -> list[Finding]:
             what = f"{depth.lane}: a message is due for {since}, {depth.active} wait"
             found.append(_made("lane_late", what))
     return found
+
+
+def _crowded(depths: Iterable[Depth]) -> list[Finding]:
+    return [
+        _made("lane_crowded", f"{depth.lane}: {depth.scheduled} messages wait for their turn", lane=depth.lane)
+        for depth in depths
+        if depth.scheduled >= CROWD
+    ]
 
 
 def _skewed(ahead: float) -> list[Finding]:

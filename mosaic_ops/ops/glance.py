@@ -68,8 +68,8 @@ class Status(StrEnum):
 
 @app.command(epilog="Example: ./mosaic ops status")
 def status(ctx: typer.Context, json: JsonOption = False) -> None:
-    """What is wrong, the gravest first; then lanes, dependencies, version. Exit 0 only where nothing was found, 1 where
-    something was (also where the app itself is ready), 3 where the app does not answer."""
+    """What is wrong, the gravest first; then lanes, dependencies, version. Exit 0 only where all was
+    looked at and nothing found, 1 otherwise (also where the app itself is ready), 3 where the app does not answer."""
     here: Here = ctx.obj
     look = _look(here)
     found = findings.of(look.seen)
@@ -81,7 +81,7 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
         _tell(look, found)
     if look.away is not None:
         raise typer.Exit(UNREACHABLE)
-    if look.code != 200 or found:
+    if look.code != 200 or found or look.untold or look.unread:
         raise typer.Exit(NOT_SO)
 
 
@@ -169,7 +169,7 @@ def _as_json(look: _Look, found: list[findings.Finding]) -> None:
     by_queue = {depth.queue: depth.json() for depth in seen.depths}
     show.as_json(
         {
-            "isWell": look.code == 200 and not found,
+            "isWell": look.code == 200 and not (found or look.untold or look.unread),
             "findings": [one.json() for one in found],
             "health": seen.health,
             "lanes": [{**lane, "depth": by_queue.get(lane["queue"])} for lane in seen.lanes],
@@ -221,7 +221,8 @@ def _first_line(look: _Look, found: Sequence[findings.Finding]) -> str:
     ]
     state = ready["status"] if ready is not None else "unknown"
     if hidden:
-        return f"{state}; nothing is wrong in what could be seen: {', '.join(hidden)} could not"
+        known = state if hidden == ["queues"] else f"NOT KNOWN; the app itself is {state}"
+        return f"{known}; nothing is wrong in what could be seen: {', '.join(hidden)} could not"
     return f"{state}; nothing is wrong"
 
 

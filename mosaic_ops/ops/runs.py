@@ -28,7 +28,7 @@ from mosaic_ops.ops.here import (
 from mosaic_ops.ops.letters import Letters
 from mosaic_ops.ops.queues import DeadLetter
 from mosaic_ops.ops.signals import signals_table
-from mosaic_ops.ops.words import attempt, guid, key_fields, run_fields, since_of
+from mosaic_ops.ops.words import ago, attempt, guid, key_fields, run_fields, since_of
 
 
 @app.command(epilog="Example: ./mosaic ops runs --status NeedsReview --lane conversation --since 2h")
@@ -142,7 +142,7 @@ def next_step(
         found = diagnosis.of_code_alone(asked)
     else:
         story, letters = _story(here, asked, with_dead_letters=True)
-        found = diagnosis.of_story(story, [letter.json() for letter in letters])
+        found = diagnosis.of_story(story, [letter.json() for letter in letters], _how_it_ended(here, story))
     if not hints.leads_on(found.command, "next"):
         found = replace(found, command=f"./mosaic ops run {story['runId']}" if story["runId"] else hints.ANYTHING)
     if json:
@@ -272,6 +272,18 @@ def trace(
         show.line(f"missing: {missing}", "yellow")
     if story["run"] is None or story["run"]["isFinal"] or letters:
         _tell_what_now(diagnosis.of_story(story, [letter.json() for letter in letters]))
+
+
+def _how_it_ended(here: Here, story: Json) -> str:
+    """The process of the attempt that is under way: it ended after the attempt had begun, and none has begun since."""
+    run = story["run"]
+    if run is None or run["status"] != "Running":
+        return ""
+    # the run's times are finer than an end's
+    since = [
+        end for end in here.target.ends if end["part"] == "worker" and end["atUtc"] >= run["lastModifiedAtUtc"][:19]
+    ]
+    return f"process {since[-1]['how']}, {ago(since[-1]['atUtc'])}" if since else ""
 
 
 def _ends_during(here: Here, story: Json) -> list[tuple[Any, ...]]:

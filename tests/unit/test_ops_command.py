@@ -21,6 +21,7 @@ import pytest
 
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.lifecycle import RunStatus
 from mosaic_ops import cli
 from mosaic_ops.ops import glance, queues, telemetry, verbs
 from mosaic_ops.ops.api import Api
@@ -296,6 +297,34 @@ def test_a_process_that_was_killed_is_a_finding_with_its_signal(stack: Stack, op
     assert code == 1
     assert "1. worker: 2 processes ended and nobody had told them to" in out
     assert "the process 4711 of worker was ended by SIGKILL (kill -9; memory was not short), 1 m ago" in out
+
+
+def test_next_and_trace_tell_of_the_process_that_ended_under_an_attempt(stack: Stack, ops: Ops) -> None:
+    async def begun() -> None:
+        await stack.work.send()
+        message = stack.work._next()
+        assert message is not None
+        await stack.work.deliver(message)
+        run = await stack.work.stored.runs.read(RUN_ID)
+        assert run is not None
+        await stack.work.stored.runs.update(replace(run.value, status=RunStatus.RUNNING), run.etag)
+
+    stack.set_clock()
+    asyncio.run(begun())
+    kept = stack.state / "logs" / "ends.jsonl"
+    kept.write_text(end(-5) + "\n")  # a moment after the attempt began
+    assert "its process was ended by SIGKILL (kill -9; memory was not short), now; " in ops("next", RUN_ID)[1]
+    assert "process 4711 of worker was ended by SIGKILL" in ops("trace", RUN_ID)[1]
+    kept.write_text(end(3600) + "\n")
+    assert "SIGKILL" not in ops("next", RUN_ID)[1] + ops("trace", RUN_ID)[1]
+
+
+def test_what_could_not_be_seen_is_not_well(stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.set_clock()
+    monkeypatch.setattr(EmbeddedStack, "token", "olga")
+    code, out, _ = ops("status")
+    assert (code, out.partition(";")[0]) == (1, "status  NOT KNOWN")
+    assert out.splitlines()[0].endswith("in what could be seen: runs and signals, dead letters could not")
 
 
 def test_an_app_that_is_away_says_how_its_process_ended(

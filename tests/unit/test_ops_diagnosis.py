@@ -117,6 +117,22 @@ def test_what_is_dead_is_never_said_to_heal_and_what_heals_is_never_said_to_be_d
 
 
 @pytest.mark.parametrize(
+    ("left", "ended", "said"),
+    [
+        (24.0, "", "a worker holds it, for 24 s more; it renews that as long as it lives"),
+        (12.4, "process was ended by SIGKILL, 9 s ago", "another worker goes on when the lease is over, in 12 s"),
+        (0.0, "process was ended by SIGKILL, 40 s ago", "SIGKILL, 40 s ago; the next delivery goes on within a minute"),
+        (0.0, "", "no worker holds it now: the next delivery goes on within a minute"),
+    ],
+)
+def test_nobody_is_said_to_be_at_what_its_dead_process_held(left: float, ended: str, said: str) -> None:
+    run = {"isFinal": False, "status": "Running", "countedAttempts": 1, "attempt": 1, "maxAttempts": 5, "lane": "sweep"}
+    story: dict[str, Any] = {"run": run, "key": {"leaseSecondsLeft": left}, "signals": [], "runId": RUN_ID}
+    story |= {"commandId": COMMAND_ID, "householdId": None}
+    assert said in diagnosis.of_story(story, [], ended).says
+
+
+@pytest.mark.parametrize(
     ("counted", "number", "said"),
     [
         (5, 6, "5 of 5"),

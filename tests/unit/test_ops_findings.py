@@ -316,3 +316,28 @@ def test_a_finding_is_broken_between_words_and_its_command_is_whole(
     assert f"   type   {command}" in lines
     assert max(len(line) for line in lines if "fff" not in line) < 80
     assert [line for line in lines if line.startswith("1. ")]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_fields_sentence_is_broken_between_words_and_what_is_copied_is_whole(
+    terminal: Callable[[int], Callable[[], str]], columns: int
+) -> None:
+    shown = terminal(columns)
+    command = "./mosaic ops replay " + "f" * 90 + " --dry-run"
+    show.fields([("do", "mend it and then look again; " * 9), ("run", "a" * 90), ("type", command)])
+    lines = shown().splitlines()
+    assert f"type  {command}" in lines
+    assert f"run   {'a' * 90}" in lines
+    said = lines[: lines.index(f"run   {'a' * 90}")]
+    assert max(map(len, said)) < columns
+    assert " ".join(line[6:] for line in said) == " ".join(["mend it and then look again;"] * 9)
+
+
+def test_a_lane_that_many_messages_wait_for_is_told_and_a_few_are_not() -> None:
+    def lane_of(scheduled: int) -> Depth:
+        return Depth(lane="sweep", queue="q", active=0, scheduled=scheduled, dead_lettered=0, oldest_at_utc=None)
+
+    assert findings.of(Seen(depths=[lane_of(findings.CROWD - 1)])) == []
+    [told] = findings.of(Seen(depths=[lane_of(150)]))
+    assert told.what == "sweep: 150 messages wait for their turn"
+    assert told.command == "./mosaic ops runs --lane sweep --limit 50"
