@@ -19,6 +19,9 @@ DUE_SECONDS: Final = 60.0
 """A worker that is up leaves no message that is due for longer."""
 
 EXHAUSTED: Final = "attempts_exhausted"
+OFTEN: Final = 3
+"""So many processes that ended are graver than what is dead already."""
+
 CROWD: Final = 50
 """So many scheduled messages of a lane are more than a few that are tried again."""
 
@@ -55,6 +58,12 @@ _OF_DEAD_LETTERS: Final = {
 """Signals that a dead letter of that reason tells already, as long as it lies there."""
 
 
+_SIGNALLED: Final = frozenset(
+    {"processing_failed", "invalid_json", "invalid_envelope", "not_recorded", "idempotency_hash_mismatch"}
+)
+"""Reasons of dead letters that raise a signal with each."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """``what`` is one line with the cause's code; ``said`` what the worker, or a person, wrote of it; ``which`` names
@@ -84,6 +93,9 @@ class Seen:
     runs: Sequence[Json] = ()
     signals: Sequence[Json] = ()
     groups: Sequence[Group] = ()
+    has_letters: bool = True
+    """Whether the dead letters could be looked at: what failed for good and is none of them was replayed, where nothing
+    asks for a person either."""
     depths: Sequence[Depth] = ()
     clock_ahead_seconds: float = 0.0
     silent: Sequence[str] = ()
@@ -98,34 +110,43 @@ def of(seen: Seen) -> list[Finding]:
         return [_not_started(seen.health["dependencies"])]
     dependencies = seen.health["dependencies"] if seen.health is not None else []
     down = [one for one in dependencies if one["state"] != "up"]
-    failing = _failing(seen.runs)
+    asking = {signal["runId"] for signal in seen.signals}
+    failing = _failing(run for run in seen.runs if not (run["isFinal"] and seen.has_letters) or run["runId"] in asking)
     last = {lane["lane"]: lane["recent"]["lastSuccessAtUtc"] for lane in seen.lanes}
     waiting = {cause: sum(not run["isFinal"] for run in runs) for cause, runs in failing.items()}
-    dead = [of_group(one, last.get(one.lane), waiting.get((one.lane, one.code), 0)) for one in seen.groups]
+    groups = [group for group in seen.groups if not is_noted(group, seen.lanes)]
+    dead = [of_group(one, last.get(one.lane), waiting.get((one.lane, one.code), 0)) for one in groups]
     told = {(group.lane, group.code) for group in seen.groups}
     ends = seen.ends
-    killers = [group for group in seen.groups if group.code == EXHAUSTED]
+    killers = [group for group in groups if group.code == EXHAUSTED]
     if ends and killers:  # which command it was is told by its dead letter; how, by the end of its process
         how = how_it_ended(ends[-1])
         dead = [
             (replace(one, said=f"{one.said}; {how}") if group in killers else one, is_over)
-            for group, (one, is_over) in zip(seen.groups, dead, strict=True)
+            for group, (one, is_over) in zip(groups, dead, strict=True)
         ]
         ends = [end for end in ends if end["part"] != "worker"]
     return [
         *_of_parts([one for one in down if one["required"]]),
         *_of_silence(seen.silent, down),
-        *_of_ends(ends, seen.runs),
+        *(_of_ends(ends, seen.runs) if len(ends) >= OFTEN else ()),
         *(_of_pause(lane) for lane in seen.lanes if lane.get("pause")),
         *(_of_failing(lane, code, runs) for (lane, code), runs in failing.items() if (lane, code) not in told),
         *(finding for finding, is_over in dead if not is_over),
         *(finding for finding, is_over in dead if is_over),
+        *(_of_ends(ends, seen.runs) if len(ends) < OFTEN else ()),
         *_late(seen.depths, {lane["lane"] for lane in seen.lanes if lane.get("pause")}),
         *_crowded(seen.depths),
         *_skewed(seen.clock_ahead_seconds),
         *_of_parts([one for one in down if not one["required"]]),
         *_signals(seen.signals, {code for _, code in told}),
     ]
+
+
+def is_noted(group: Group, lanes: Iterable[Json]) -> bool:
+    """Whether somebody has resolved what its messages raised: then they lie there, and ask for nobody."""
+    signals = next((lane.get("openSignals") for lane in lanes if lane["lane"] == group.lane), None)
+    return group.reason in _SIGNALLED and signals is not None and not signals["error"] and not signals["isMore"]
 
 
 def _made(code: str, what: str, *, said: str = "", which: str = "", sender: str = "", **ids: str | None) -> Finding:

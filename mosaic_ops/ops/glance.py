@@ -128,6 +128,7 @@ def _look(here: Here) -> _Look:
             runs=runs.result()[0] or [],
             signals=signals.result()[0] or [],
             groups=dead or [],
+            has_letters=unread is None,
             depths=depths.known,
             silent=depths.silent,
             clock_ahead_seconds=(at(found["asOfUtc"]) - asked_at).total_seconds() if found else 0.0,
@@ -188,6 +189,9 @@ def _tell(look: _Look, found: list[findings.Finding]) -> None:
     tell_findings(found)
     show.line("")
     _tell_lanes(look)
+    noted = sum(group.count for group in look.seen.groups if findings.is_noted(group, look.seen.lanes))
+    if noted:
+        show.prose(f"{noted} dead letters are no finding: what they raised was resolved (./mosaic ops signals --all)")
     for what, why in (("queue depths", look.unknown), ("dead letters", look.unread)):
         if why:
             show.prose(f"{what} unknown: {_why(look, why)}", style="yellow")

@@ -110,7 +110,7 @@ def test_the_gravest_comes_first_whatever_else_it_brought() -> None:
         Seen(
             health=health(part("tables"), part("eventHub", required=False)),
             lanes=[lane(pause=pause()), lane("ingestion", success=1)],
-            runs=[run("lane_timeout")],
+            runs=[run("lane_timeout", final=False)],
             signals=[signal("command_not_sent"), signal("worker_command_failed")],
             groups=[group("store_unreachable", lane="ingestion", newest=900), group("unexpected_error")],
             depths=[depth(900, "sweep"), depth(900)],
@@ -170,7 +170,9 @@ def test_what_failed_and_is_dead_is_told_once() -> None:
 
 
 def test_what_is_tried_again_by_itself_says_so() -> None:
-    [found] = whats(Seen(runs=[run("agent_runtime_unavailable", final=False), run("agent_runtime_unavailable")]))
+    [found] = whats(
+        Seen(runs=[run("agent_runtime_unavailable", final=False), run("agent_runtime_unavailable")], has_letters=False)
+    )
     assert found == (
         "conversation: 2 commands fail with agent_runtime_unavailable, 1 of them to be tried again by itself"
     )
@@ -180,7 +182,7 @@ def test_what_is_tried_again_by_itself_says_so() -> None:
 def test_of_each_failing_command_it_is_said_what_becomes_of_it(waiting: int, dead: int) -> None:
     code = "agent_runtime_unavailable"
     alive = [run(code, final=False) for _ in range(waiting)]
-    [found] = findings.of(Seen(runs=[*alive, *(run(code) for _ in range(dead))]))
+    [found] = findings.of(Seen(runs=[*alive, *(run(code) for _ in range(dead))], has_letters=False))
     assert ("tried again by" in found.do) is bool(waiting)
     assert ("nothing runs" in found.do) is bool(dead)
     replay = f"./mosaic ops replay --lane conversation --code {code} --reason WHY --dry-run"
@@ -264,7 +266,7 @@ def test_what_a_dead_letter_tells_its_signal_does_not_tell_again(code: str, reas
 
 
 def test_a_part_and_a_code_of_a_later_version_are_told_all_the_same() -> None:
-    told = findings.of(Seen(health=health(part("newPart", reason="new_reason")), runs=[run("new_code")]))
+    told = findings.of(Seen(health=health(part("newPart", reason="new_reason")), runs=[run("new_code", final=False)]))
     assert [one.what for one in told] == ["newPart is down: it new_reason (new_reason)", told[1].what]
     assert all(one.says and one.do and one.command for one in told)
 
@@ -341,3 +343,39 @@ def test_a_lane_that_many_messages_wait_for_is_told_and_a_few_are_not() -> None:
     [told] = findings.of(Seen(depths=[lane_of(150)]))
     assert told.what == "sweep: 150 messages wait for their turn"
     assert told.command == "./mosaic ops runs --lane sweep --limit 50"
+
+
+def test_what_was_replayed_is_no_finding_any_more() -> None:
+    gone = run("agent_runtime_unavailable")
+    assert findings.of(Seen(runs=[gone])) == []
+    asks = signal("worker_command_failed") | {"runId": gone["runId"]}
+    [told] = findings.of(Seen(runs=[gone], signals=[asks]))
+    assert told.what == "conversation: 1 command fails with agent_runtime_unavailable for good"
+
+
+@pytest.mark.parametrize(
+    ("reason", "errors", "more", "found"),
+    [
+        ("invalid_json", 0, False, 0),
+        ("invalid_json", 1, False, 1),
+        ("invalid_json", 0, True, 1),
+        ("processing_failed", 0, False, 0),
+        # what raises no signal is nobody's to resolve
+        ("MaxDeliveryCountExceeded", 0, False, 1),
+        ("store_unreachable", 0, False, 1),
+    ],
+)
+def test_a_dead_letter_that_somebody_took_note_of_is_no_finding(
+    reason: str, errors: int, more: bool, found: int
+) -> None:
+    signals = {"error": errors, "warning": 0, "isMore": more}
+    seen = Seen(lanes=[lane() | {"openSignals": signals}], groups=[group(reason=reason)])
+    assert len(findings.of(seen)) == found
+
+
+def test_ends_come_before_what_is_dead_only_where_they_are_many() -> None:
+    end = {"part": "worker", "process": 7, "atUtc": ago(70), "how": "was ended by SIGKILL"}
+    for ends, first in (([end], "conversation: 3 dead"), ([end] * 3, "worker: 3 processes")):
+        told = whats(Seen(groups=[group("unexpected_error")], ends=ends))
+        assert len(told) == 2
+        assert told[0].startswith(first)
