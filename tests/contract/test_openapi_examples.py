@@ -16,7 +16,6 @@ from mosaic_core.entrypoints.http.request_parts import JSON_LINES
 from mosaic_core.entrypoints.http.routes import ROUTES
 
 
-
 @cache
 def document() -> dict[str, Any]:
     return openapi.document()
