@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -108,8 +107,7 @@ class Work:
     def main_currency(self) -> str:
         """The unit of a zero: the currency of most rows asked about, else of the ledger."""
         ids = frozenset[str]().union(*(s.ids for s in self.query.subjects))
-        counts = Counter(row.tx.currency for row in [row for row in self.rows if row.tx_id in ids] or self.rows)
-        return self.query.currency or min(counts, key=lambda c: (-counts[c], c))
+        return self.query.currency or compute.usual_currency([r for r in self.rows if r.tx_id in ids] or self.rows)
 
     def cannot(self, text: str, code: str = "no_such_rows") -> Answer:
         return refused(Refusal(code, text), self.query.intent.value)
@@ -121,9 +119,3 @@ class Work:
         return self.cannot(
             "That is in several currencies, which are not added together; name one.", "several_currencies"
         )
-
-
-def percent(part: Decimal, whole: Decimal) -> Decimal:
-    """In percent with one digit; what is too large for that as it is."""
-    found = part * 100 / whole
-    return found.quantize(Decimal("0.1")) if abs(found) < Decimal(10) ** 20 else found
