@@ -25,7 +25,7 @@ from mosaic_core.ledger.knowledge import PRIMARIES
 from mosaic_core.ledger.merchants import find_merchant
 from mosaic_core.ledger.periods import Period
 from mosaic_core.ledger.query import Bounds, Flow, Group, Intent, Query, Subject
-from mosaic_core.ledger.rows import Row, in_topic, rows_of
+from mosaic_core.ledger.rows import Row, of_topic, rows_of
 from mosaic_core.ledger.topics import TOPICS
 from mosaic_core.ports import Json
 
@@ -365,8 +365,7 @@ class LedgerTools:
         term = " ".join(about.lower().split())
         for pattern, topic in TOPICS:
             if pattern.fullmatch(term):
-                ids = frozenset(row.tx.transaction_id for row in self.rows if in_topic(row, topic))
-                return Subject(topic.name, "topic", ids)
+                return of_topic(topic, self.rows)
         merchant = find_merchant(about, self.rows)
         if merchant is None:
             raise UnknownSubjectError("the ledger knows nothing by that name")
