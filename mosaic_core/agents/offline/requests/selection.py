@@ -27,9 +27,6 @@ from mosaic_core.ledger.query import Bounds, Flow, Intent, Query
 from mosaic_core.ledger.rows import Row, compact, in_topic
 from mosaic_core.ledger.topics import TOPICS
 
-MOST_ROWS: Final = 100
-"""Rows of one action, as its schema has it."""
-
 _SHOWN: Final = 5
 _LONGEST_QUOTE: Final = 60
 _EDGES, _WHICH = frames("edges"), frames("which", r"\b")
@@ -54,18 +51,13 @@ class Known:
     as_of: date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Chosen:
-    """``rows`` are the newest of ``total`` that fit, newest first. ``exact`` is False where the name was a guess."""
+    """Rows by a name: as the ledger has it (empty where none was said), and whether it is exactly that or a guess."""
 
-    rows: tuple[Row, ...]
-    total: int
+    rows: Sequence[Row]
     name: str
     exact: bool
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return tuple(row.tx_id for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,25 +80,25 @@ class _Words:
 
 
 def choose(what: str, known: Known, *, one_meant: bool) -> Chosen:
-    """The rows that ``what`` names: those of a merchant, of a day or stretch of days, of an amount. ``one_meant``: "the
-    charge" is a single one, and is asked back where several fit. Raises UnclearError."""
+    """The rows that ``what`` names, newest first: those of a merchant, of a day or stretch of days, of an amount.
+    ``one_meant``: "the charge" is a single one, and is asked back where several fit. Raises UnclearError."""
     merchants = Merchants(known.rows)
     words = _words(what, merchants, known.as_of)
     if not words.name and not words.narrows:
         raise UnclearError("no_merchant", f"I could not tell which rows {_quoted(what)} stands for; name the merchant.")
     sides = _sides(words.name, known.rows, merchants)
     found: dict[str, Row] = {}
-    for side in sides:
+    for said, side in sides.items():
         fitting = words.fitting(side.rows)
         several = sorted({row.merchant: row.name for row in reversed(fitting)}.values())
         if len(several) > 1:
-            of = what if len(sides) == 1 else side.said
+            of = what if len(sides) == 1 else said
             raise UnclearError("several_merchants", f"{_quoted(of)} may be any of {_some(several)}; say which.")
         found |= {row.tx_id: row for row in fitting}
     newest = _newest_first(found.values())
-    name = " and ".join(dict.fromkeys(side.name for side in sides))
+    name = " and ".join(dict.fromkeys(side.name for side in sides.values()))
     if not newest:
-        there = _newest_first(row for side in sides for row in side.rows)[:3] if name else []
+        there = _newest_first(row for side in sides.values() for row in side.rows)[:3] if name else []
         are = f" The newest are: {'; '.join(map(phrase.line, there))}." if there else ""
         of = f" of {name}" if name else ""
         raise UnclearError("no_such_row", f"The ledger has no row{of} that fits {_quoted(what)}.{are}")
@@ -118,8 +110,7 @@ def choose(what: str, known: Known, *, one_meant: bool) -> Chosen:
         raise UnclearError(
             "several_rows", f"{len(newest)} rows fit {_quoted(what)}: {rows}. Say the day or the amount, or say all."
         )
-    exact = all(side.exact for side in sides)
-    return Chosen(rows=tuple(newest[:MOST_ROWS]), total=len(newest), name=name or newest[0].name, exact=exact)
+    return Chosen(newest, name or newest[0].name, exact=all(side.exact for side in sides.values()))
 
 
 def finding(what: str, known: Known) -> OpenFinding:
@@ -201,35 +192,24 @@ def _stripped(text: str) -> str:
 # --------------------------------------------------------------------------------------------------------------- names
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One of the names that stand side by side as it was ``said``: its rows, its name in the ledger, whether it is
-    exactly that."""
-
-    said: str
-    rows: Sequence[Row]
-    name: str
-    exact: bool
-
-
-def _sides(name: str, rows: Sequence[Row], merchants: Merchants) -> list[_Side]:
-    """What a name stands for, or each of those that "and" joins. It is one name where the ledger has it so, where its
-    parts are no merchants, and where all of them are the same one."""
+def _sides(name: str, rows: Sequence[Row], merchants: Merchants) -> dict[str, Chosen]:
+    """What a name stands for, or each of those that "and" joins, by what was said. It is one name where the ledger has
+    it so, where its parts are no merchants, and where all of them are the same one."""
     if not name:
-        return [_Side("", rows, "", exact=True)]
+        return {"": Chosen(rows, "", exact=True)}
     parts = {part: merchants.find(part) for part in map(_stripped, re.split(r",|\band\b", name))}
     key = compact(name)
     known = [merchant.ids for merchant in parts.values() if merchant is not None]
     whole = "" in parts or any(key in (compact(row.name), "".join(row.words).replace("&", "and")) for row in rows)
     apart = not whole and (len(set(known)) > 1 or len(known) == 1)
     by_id = {row.tx_id: row for row in rows}
-    found = []
-    for part, merchant in parts.items() if apart else [(name, merchants.find(name))]:
+    found = {}
+    for part, merchant in (parts if apart else {name: merchants.find(name)}).items():
         topic = next((topic for pattern, topic in TOPICS if pattern.fullmatch(part)), None)
         if merchant is not None:
-            found.append(_Side(part, [by_id[i] for i in merchant.ids], merchant.name, merchant.exact))
+            found[part] = Chosen([by_id[i] for i in merchant.ids], merchant.name, merchant.exact)
         elif topic is not None and (fitting := [row for row in rows if in_topic(row, topic)]):
-            found.append(_Side(part, fitting, topic.name, exact=True))
+            found[part] = Chosen(fitting, topic.name, exact=True)
         else:
             raise UnclearError("unknown_merchant", f"The ledger has nothing by the name of {_quoted(part)}.")
     return found
