@@ -50,7 +50,7 @@ def count(work: Work) -> Answer:
 def how_often(work: Work) -> Answer:
     if not (rows := work.chosen()):
         return work.nothing(0, "transactions")
-    months = compute.units_in(work.query.period, "month", work.first, work.query.as_of)
+    months = compute.units_in(work.query.period, "month", work.rows[0].day, work.query.as_of)
     rate = (Decimal(len(rows)) / months).quantize(Decimal("0.1"))
     text = f"{work.counted(rows)}{work.about}, {work.when}: about {rate} a month."
     return work.say(text, len(rows), "transactions", rows, (("per_month", str(rate)),))
@@ -61,7 +61,7 @@ def average(work: Work) -> Answer:
     if not (rows := work.chosen()):
         return work.nothing()
     per = query.per or "transaction"
-    units = compute.units_in(query.period, per, work.first, query.as_of)
+    units = compute.units_in(query.period, per, work.rows[0].day, query.as_of)
     if query.aspect is Aspect.NUMBER:
         rate = (Decimal(len(rows)) / units).quantize(Decimal("0.01"))
         text = f"{rate} {query.flow.value} rows per {per}{work.about}, {work.when}."

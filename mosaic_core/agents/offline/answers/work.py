@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -40,16 +39,12 @@ class Work:
     query: Query
     rows: Sequence[Row]
 
-    @property
-    def first(self) -> date:
-        return self.rows[0].day
-
     def chosen(self, *, period: Period | None = None, subject: Subject | None = None) -> list[Row]:
         return compute.bounded(compute.select(self.rows, self.query, period=period, subject=subject), self.query)
 
     @property
     def when(self) -> str:
-        return phrase.span(self.query.period, self.first, self.query.as_of)
+        return phrase.span(self.query.period, self.rows[0].day, self.query.as_of)
 
     @property
     def about(self) -> str:

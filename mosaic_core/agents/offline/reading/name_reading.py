@@ -87,7 +87,8 @@ def _found(text: str, proper: frozenset[str], merchants: Merchants) -> Reading:
                 checkpoint()
                 if TAKEN in reading.free[start:end] or "," in text[start:end]:
                     continue
-                if (hit := look(_Place(text, start, end, proper, aliases), merchants)) is not None:
+                place = _Place(text[start:end], text[:start].rstrip(), text[end:].lstrip(), proper, aliases)
+                if (hit := look(place, merchants)) is not None:
                     reading.take(start, end, Tag.SUBJECT, value=hit)
     return reading
 
@@ -111,26 +112,14 @@ def _mended(found: Reading, names: frozenset[str]) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Words that may be a name, where they stand. ``proper`` are the question's words with a capital, ``aliases`` the
-    names that tidying rewrites."""
+    """Words that may be a name, and what stands before and after them. ``proper`` are the question's words with a
+    capital, ``aliases`` the names that tidying rewrites."""
 
-    text: str
-    start: int
-    end: int
+    words: str
+    before: str
+    after: str
     proper: frozenset[str]
     aliases: Mapping[str, str]
-
-    @property
-    def words(self) -> str:
-        return self.text[self.start : self.end]
-
-    @property
-    def before(self) -> str:
-        return self.text[: self.start].rstrip()
-
-    @property
-    def after(self) -> str:
-        return self.text[self.end :].lstrip()
 
     @property
     def large(self) -> bool:

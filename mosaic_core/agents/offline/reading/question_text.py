@@ -12,17 +12,21 @@ from mosaic_core.ledger.rows import fold
 
 _ONES: Final = "one two three four five six seven eight nine".split()
 _TEN: Final = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_TENS: Final = re.compile(
-    rf"\b(?:(?P<t>{'|'.join(_TEN)})(?:[ -](?P<o>{'|'.join(_ONES)}))?"
-    rf"|(?P<c>a|{'|'.join(_ONES)}) (?P<z>hundred|thousand|grand))\b"
-)
+_NUMBERS: Final = {
+    f"{ten} {one}".strip(): 10 * tens + ones
+    for tens, ten in enumerate(_TEN, 2)
+    for ones, one in enumerate(("", *_ONES))
+} | {
+    f"{word} {size}": count * times
+    for count, word in ((1, "a"), *enumerate(_ONES, 1))
+    for size, times in (("hundred", 100), ("thousand", 1000), ("grand", 1000))
+}
+"""Numbers that are written out in two words, and the tens."""
+_SPELT_NUMBER: Final = re.compile(rf"\b(?:{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})\b")
 _SAME: Final = str.maketrans(dict.fromkeys("’‘`´", "'") | dict.fromkeys("“”«»„", '"') | dict.fromkeys("–—", " - "))
 _CASUAL: Final[dict[str, str]] = load("spelling")["casual"]
 _SHORT: Final[dict[str, dict[str, str]]] = load("spelling")["contractions"]
-_REWRITTEN: Final = re.compile(
-    rf"['’]|(?<!\w)(?:{'|'.join(map(re.escape, [*_CASUAL, *_TEN]))}|"
-    rf"(?:a|{'|'.join(_ONES)}) (?:hundred|thousand|grand))(?!\w)"
-)
+_REWRITTEN: Final = re.compile(rf"['’]|(?<!\w)(?:{'|'.join(map(re.escape, (*_CASUAL, *_NUMBERS)))})(?!\w)")
 
 
 def rewritten(name: str) -> bool:
@@ -58,7 +62,7 @@ def tidy(question: str) -> str:
     text = "".join(map(_plain, unicodedata.normalize("NFKC", question).lower().translate(_SAME)))
     for pattern, written in _SPELT:
         text = pattern.sub(written, text)
-    text = _MARKS.sub(" ", _TENS.sub(_digits, text))
+    text = _MARKS.sub(" ", _SPELT_NUMBER.sub(lambda number: str(_NUMBERS[number.group()]), text))
     return " ".join(_CASUAL.get(word, word) for word in _COMMA.sub(" ,", text).split())
 
 
@@ -83,11 +87,3 @@ def _plain(c: str) -> str:
     if category[0] in "LMN" or category == "Sc":
         return fold(c) if c < _INDIAN else c
     return " "
-
-
-def _digits(match: re.Match[str]) -> str:
-    """ "Forty five" as 45, "two hundred" as 200."""
-    if match["t"]:
-        return str(10 * (_TEN.index(match["t"]) + 2) + (_ONES.index(match["o"]) + 1 if match["o"] else 0))
-    count = 1 if match["c"] == "a" else _ONES.index(match["c"]) + 1
-    return str(count * (100 if match["z"] == "hundred" else 1000))
