@@ -195,7 +195,8 @@ def test_a_transaction_is_met_by_what_is_in_it(table: Callable[..., TableClient]
 
 
 def test_rows_age_by_a_clock_that_is_moved(table: Callable[..., TableClient], control: StorageControl) -> None:
-    client, answers = table(), []
+    client: Any = table()
+    answers: list[Any] = []
     client.create_entity(order())
     control.advance(timedelta(days=30))
     row = client.get_entity("shop", "001", raw_response_hook=answers.append)
