@@ -30,6 +30,7 @@ from mosaic_local.state import read_stack
 from mosaic_local.storage_faults import StorageFault, StoragePlan, StorageRule
 
 _ANSWER_SECONDS = 30.0
+_FARTHEST = timedelta(days=3660)
 _LEAST_STEP = timedelta(milliseconds=1)
 _TIMERS_SECONDS = 600.0
 """For what timers do that fell due, which are functions like any other."""
@@ -150,6 +151,8 @@ class StackControl:
 
         Raises StackError where a queue is not empty after ``patience``: a message that never ends, or one that is in
         the hand of somebody else than the app."""
+        if by < timedelta():
+            raise StackError(f"time goes forward: not by {by}")
         names = {name.lower() for name in every}
         due = self._jump(timedelta())
         now, deadline = self.broker._quiet(patience)
@@ -166,7 +169,9 @@ class StackControl:
                 return
 
     def _jump(self, by: timedelta) -> dict[str, datetime]:
-        """When each timer is due next."""
+        """When each timer is due next. Refused before anybody's time was moved, or that would be several from then."""
+        if not timedelta() <= by <= _FARTHEST:
+            raise StackError(f"time goes forward, and by {_FARTHEST.days} days at most: not by {by}")
         # The broker last: who is given a message that was scheduled must find that its time has come.
         if by and self.storage is not None:
             self.storage.advance(by)

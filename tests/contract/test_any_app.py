@@ -154,6 +154,13 @@ def test_a_jump_is_a_sleep_and_a_worker_that_comes_again_is_in_the_same_time(sho
     assert timedelta() <= control.now() - datetime.fromisoformat(night) < timedelta(days=1)
     with pytest.raises(StackError, match="no timer that listens: closing"):
         control.advance(timedelta(days=1), every=["closing"])
+    ahead = control.broker.ahead()
+    for move in (control.jump, control.advance):
+        with pytest.raises(StackError, match="forward"):
+            move(timedelta(days=-1))
+    with pytest.raises(StackError, match="3660 days"):
+        control.jump(timedelta(days=4000))
+    assert control.broker.ahead() == ahead
 
 
 @pytest.mark.slow
