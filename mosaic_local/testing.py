@@ -54,6 +54,11 @@ class BrokerControl:
         """The broker's time."""
         return self._advance(timedelta())[0]
 
+    def wait_until_quiet(self, patience: timedelta = timedelta(minutes=1)) -> datetime | None:
+        """Returns when each queue that somebody receives from holds nothing but what waits for a time; what `advance`
+        returns. Raises StackError that names the others after ``patience``."""
+        return self._quiet(patience)[1]
+
     def ahead(self) -> timedelta:
         """By how much it was moved."""
         return timedelta(milliseconds=self._ask("POST", "clock", {"advanceSeconds": 0})["ahead"])
@@ -72,7 +77,7 @@ class BrokerControl:
         return _times(self._ask("POST", "clock", {"advanceSeconds": by.total_seconds()}))
 
     def _quiet(self, patience: timedelta) -> tuple[datetime, datetime | None]:
-        """The same, when the queues that somebody receives from are empty. Raises StackError where they are not."""
+        """The same, when it is quiet."""
         seconds = patience.total_seconds()
         return _times(self._ask("GET", f"quiet?seconds={seconds}", timeout=seconds + _ANSWER_SECONDS))
 
