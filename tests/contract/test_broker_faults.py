@@ -112,6 +112,26 @@ def test_ten_deliveries_that_ran_out_are_a_dead_letter(namespace: Namespace, cli
         assert one(dead).dead_letter_reason == "MaxDeliveryCountExceeded"  # type: ignore[attr-defined]
 
 
+def test_it_is_quiet_when_nothing_is_left_that_does_not_wait_for_a_time(
+    namespace: Namespace, client: ServiceBusClient
+) -> None:
+    quiet, soon = namespace.control.wait_until_quiet, timedelta(milliseconds=50)
+    due = datetime.now(UTC) + timedelta(days=1)
+    with client.get_queue_receiver(Q) as receiver, client.get_queue_sender(Q) as sender:
+        sender.schedule_messages(ServiceBusMessage("later"), due)
+        found = quiet(soon)
+        assert found is not None
+        assert abs(found - due) < timedelta(seconds=1)
+        sender.send_messages(ServiceBusMessage("now"))
+        message = one(receiver)
+        with pytest.raises(StackError, match=f"408.*at work: {Q}"):
+            quiet(soon)
+        receiver.complete_message(message)  # type: ignore[arg-type]
+        quiet()
+    send(client, "for nobody", queue="others")
+    quiet(soon)
+
+
 def test_a_broker_that_is_not_for_tests_has_no_such_thing(open_namespace: Callable[..., Namespace]) -> None:
     namespace = open_namespace(sas_key="right")
     wrong = BrokerControl(namespace.administration_connection_string.replace("right", "wrong"), namespace.ca_file)
