@@ -694,7 +694,8 @@ class IncomingMessage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowsedMessage:
     """A message as it lies in a queue, or in its dead-letter queue: seen, not received. ``state`` is ``active`` (locked
-    ones as well), ``scheduled`` or ``deferred``; ``reason`` and ``description`` are a dead letter's."""
+    ones as well), ``scheduled`` or ``deferred``; ``reason`` and ``description`` are a dead letter's. ``user_id`` is
+    whose message it is by its own word, where AMQP's own property has one."""
 
     queue: str
     body: bytes
@@ -708,6 +709,7 @@ class BrowsedMessage:
     state: str = "active"
     reason: str = ""
     description: str = ""
+    user_id: str = ""
 
 
 class QueueBrowser(Protocol):

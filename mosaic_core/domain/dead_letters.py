@@ -63,20 +63,23 @@ def said(description: str) -> dict[str, str]:
     return found
 
 
-def head(body: bytes, properties: Mapping[str, Any]) -> dict[str, str]:
-    """The ids of the envelope, where there is one: ``correlationId`` and ``commandType`` as they stand there,
-    ``commandId`` and ``householdId`` where they are GUIDs."""
+def envelope(body: bytes, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As it stands there, whatever it lacks; empty where the body is no JSON object."""
     whole, _ = inflate(body, properties)
     try:
-        envelope = json.loads(whole)
+        found = json.loads(whole)
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(envelope, dict):
-        return {}
-    found = {name: envelope[name] for name in ("correlationId", "commandType") if isinstance(envelope.get(name), str)}
-    payload = envelope.get("payload")
+    return found if isinstance(found, dict) else {}
+
+
+def head_of(there: Mapping[str, Any]) -> dict[str, str]:
+    """The ids of an envelope: ``correlationId`` and ``commandType`` as they stand there, ``commandId`` and
+    ``householdId`` where they are GUIDs."""
+    found = {name: there[name] for name in ("correlationId", "commandType") if isinstance(there.get(name), str)}
+    payload = there.get("payload")
     named = {
-        "commandId": guid_or_empty(envelope.get("commandId")),
+        "commandId": guid_or_empty(there.get("commandId")),
         "householdId": guid_or_empty(payload.get("householdId")) if isinstance(payload, Mapping) else "",
     }
     return found | {name: guid for name, guid in named.items() if guid}

@@ -18,6 +18,7 @@ MosaicError                    code, and a rationale that carries ids and field 
 ├── StoredRowError             a value that no row can hold, or a row that is none of this version's
 ├── IllegalTransitionError     a bug: a state change that the transition table does not know
 ├── InvalidProposalError       a proposal whose arguments are not those of its action (domain/policy/actions)
+├── UnclearError               what a request is about could not be told (agents/offline/requests)
 ├── BudgetSpentError           a run with a model has used up what it may (agents/model/budget)
 ├── TurnEndedError             a turn with a model ends without an answer (agents/model/outcomes)
 ├── UnknownSubjectError        the ledger knows nothing by the name that a model asks for (agents/model/tools)

@@ -218,6 +218,11 @@ def counted(key: Key) -> int:
     return key.attempt - key.excused - (key.solo == SUSPECTED)
 
 
+def shown(key: Key) -> int:
+    """`counted` as it is told, of `MAX_ATTEMPTS`: the delivery that only rejects what is exhausted is no attempt."""
+    return min(max(0, counted(key)), MAX_ATTEMPTS)
+
+
 def exhausted(key: Key) -> bool:
     """Is this attempt over the limit, so that it may only be rejected?"""
     return counted(key) > MAX_ATTEMPTS

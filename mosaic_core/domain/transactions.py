@@ -92,9 +92,9 @@ class Answer:
     """
 
     text: str
-    value: Decimal | int | str | list[str] | None
-    unit: str
-    transaction_ids: tuple[str, ...]
+    value: Decimal | int | str | list[str] | None = None
+    unit: str = ""
+    transaction_ids: tuple[str, ...] = ()
     confidence: float
     outcome_code: str
     rationale: str

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
@@ -72,14 +72,7 @@ def select(
 
 def bounded(rows: Iterable[Row], query: Query) -> list[Row]:
     """The rows whose amount keeps the query's bounds."""
-
-    def keeps(size: Decimal) -> bool:
-        low, high = query.at_least, query.at_most
-        if query.strictly:
-            return (low is None or size > low) and (high is None or size < high)
-        return (low is None or size >= low) and (high is None or size <= high)
-
-    return [row for row in rows if keeps(row.size)]
+    return [row for row in rows if query.bounds.keep(row.size)]
 
 
 def totals(rows: Iterable[Row], *, signed: bool = False) -> list[Sum]:
@@ -189,10 +182,6 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
         return amount
 
 
-def widen(query: Query, flow: Flow) -> Query:
-    return replace(query, flow=flow)
-
-
 # ----------------------------------------------------------------------------------------------------------- recurring
 
 
@@ -275,7 +264,3 @@ def _recurring(series: Series) -> Recurring:
         last=newest.posted_on,
         ids=tuple(sorted(charge.tx_id for charge in series.occurrences)),
     )
-
-
-def days_between(earlier: date, later: date) -> int:
-    return (later - earlier) // timedelta(days=1)

@@ -266,7 +266,8 @@ class Entities:
         """Its consumers are detached."""
         del entity.hub.groups[group.shown.lower()]
         self.journal.write_hub_definition(entity.hub)
-        gone = f"event hub {entity.hub.name} has no consumer group '{group.shown}': it was deleted"
+        path = f"{entity.hub.name}/consumergroups/{group.shown}"
+        gone = f"The messaging entity '{path}' could not be found: it was deleted."
         self._refuse_readers(entity, group.shown.lower(), gone)
 
     def _refuse_readers(self, entity: HubEntity, group: str | None, why: str) -> None:

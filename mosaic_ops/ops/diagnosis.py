@@ -30,6 +30,8 @@ class Step:
     safe: str
     shared: bool = False
     """Its cause lies in the surroundings: where a later command succeeded, it is mended."""
+    again: bool = False
+    """Once it is mended a replay can succeed; so it is of whatever is ``shared``."""
 
     @property
     def anchor(self) -> str:
@@ -65,12 +67,51 @@ UNKNOWN: Final = Step(
     says="a code that this version of the tool does not know",
     do="look into the run and its log lines; use the tool of the version that is deployed",
     safe="./mosaic ops trace {command}",
+    again=True,
 )
 
 
 def of_code(code: str, **ids: str | None) -> Diagnosis:
     step = steps().get(code, UNKNOWN)
     return _from(step, code=code, state=step.kind, **ids)
+
+
+def of_letter(reason: str, failure_code: str | None, **ids: str | None) -> Diagnosis:
+    """Of one dead letter, by itself."""
+    if reason == DeadLetterReason.PROCESSING_FAILED and failure_code:
+        return _dead(failure_code, ids, f"dead letter {reason}")
+    return _with(of_code(reason, **ids), state=f"dead letter {reason}")
+
+
+def of_code_alone(code: str) -> Diagnosis:
+    """Where no command is named: what holds while attempts are left, and what after the last one."""
+    found, step = of_code(code), steps().get(code, UNKNOWN)
+    if step.kind != "failure":
+        return found
+    after = "what ran out of them is dead" + (": once it is mended, replay it (dry run first)" if step.again else "")
+    return _with(found, do=f"{found.do}; a command with attempts left is tried again by itself, {after}")
+
+
+def what_becomes(code: str, *, waiting: int, dead: int, replay: str) -> str:
+    """Of commands that failed with this code, so many of them with attempts left: what is to be said beside the cause's
+    own remedy. ``replay`` is the command that sends the dead ones again."""
+    said = []
+    if waiting:
+        itself = "itself" if waiting == 1 else "themselves"
+        said.append(f"{_they(waiting, dead)} tried again by {itself}: replay nothing")
+    if dead:
+        it = "it" if dead == 1 else "them"
+        said.append(f"{_they(dead, waiting)} dead, and nothing runs {it} again")
+        step = steps().get(code, UNKNOWN)
+        if step.again or step.shared:
+            said.append(f"once the cause is mended, replay {it}: {replay}")
+    return "; ".join(said)
+
+
+def _they(number: int, others: int) -> str:
+    if others:
+        return f"{number} {'is' if number == 1 else 'are'}"
+    return "it is" if number == 1 else "they are"
 
 
 def of_story(story: Json, dead: list[Json]) -> Diagnosis:
@@ -81,15 +122,12 @@ def of_story(story: Json, dead: list[Json]) -> Diagnosis:
     if run is not None and not run["isFinal"] and reason is None:
         return _unfinished(run, key, ids)
     if reason == DeadLetterReason.PROCESSING_FAILED and run is not None and run["failureCode"]:
-        found = of_code(run["failureCode"], **ids)
-        cause = steps()[DeadLetterReason.PROCESSING_FAILED]
-        return _with(found, state="dead letter processing_failed", do=f"{found.do}. {_sentence(cause.do)}")
+        return of_letter(reason, run["failureCode"], **ids)
     if reason is not None:
-        found = of_code(reason, **ids)
-        return _with(found, state=f"dead letter {reason}")
+        return of_letter(reason, None, **ids)
     if run is not None and run["attemptOutcome"] == "failed":
-        found = of_code(run["failureCode"] or "unknown", **ids)
-        return _with(found, state="failed for good; its dead letter is gone from the queue, or was not looked at")
+        state = "failed for good; its dead letter is gone from the queue, or was not looked at"
+        return _dead(run["failureCode"] or "unknown", ids, state)
     if run is not None and run["status"] == "NeedsReview":
         return _with(of_code(run["failureCode"] or "unknown", **ids), state="waits for a person; no incident")
     if run is not None and key is not None and key["status"] == "Reserved":
@@ -114,10 +152,17 @@ def of_story(story: Json, dead: list[Json]) -> Diagnosis:
     )
 
 
+def _dead(code: str, ids: dict[str, str | None], state: str) -> Diagnosis:
+    found = of_code(code, **ids)
+    if code == "cancelled_by_operator":
+        return _with(found, state=state)
+    replay = f"./mosaic ops replay {ids['command']} --reason WHY --dry-run"
+    return _with(found, state=state, do=f"{found.do}; {what_becomes(code, waiting=0, dead=1, replay=replay)}")
+
+
 def _unfinished(run: Json, key: Json | None, ids: dict[str, str | None]) -> Diagnosis:
-    counted = run["countedAttempts"] if run["countedAttempts"] is not None else run["attempt"]
-    nth = f"attempt {counted} of {run['maxAttempts']}"
-    again = f"./mosaic ops next {ids['run']}"
+    nth = f"attempt {attempts(run)}"
+    again = f"./mosaic ops run {ids['run']}"
     section = "Queue Retry And Dead-Letter Workflow"
     if run["status"] == "Running":
         held = key is not None and key["leaseSecondsLeft"] > 0
@@ -161,12 +206,17 @@ def _with(found: Diagnosis, **changes: Any) -> Diagnosis:
 
 def _filled(template: str, ids: Mapping[str, str | None]) -> str:
     """With the ids that are known; what is not known stays as a word to replace."""
-    names = ("run", "command", "message", "household")
-    return template.format(**{name: ids.get(name) or f"{name.upper()}_ID" for name in names})
+    names = ("run", "command", "message", "household", "lane")
+    missing = {name: name.upper() if name == "lane" else f"{name.upper()}_ID" for name in names}
+    return template.format(**{name: ids.get(name) or missing[name] for name in names})
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def attempts(run: Json) -> str:
+    """How many of the most that count. Where that is not known of a number above it, that number as what it is."""
+    counted, number, most = run["countedAttempts"], run["attempt"], run["maxAttempts"]
+    if counted is not None:
+        return f"{min(counted, most)} of {most}"
+    return f"{number} of {most}" if number <= most else f"number {number}, of which at most {most} count"
 
 
 def _ids(story: Json, dead: list[Json]) -> dict[str, str | None]:
@@ -176,4 +226,5 @@ def _ids(story: Json, dead: list[Json]) -> dict[str, str | None]:
         "command": story["commandId"] or (messages[-1] if messages else None),
         "message": (messages[-1] if messages else None) or story["commandId"],
         "household": story["householdId"],
+        "lane": run["lane"] if (run := story.get("run")) else None,
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from mosaic_core.domain.reasons import DeadLetterReason
@@ -20,6 +20,7 @@ type Json = dict[str, Any]
 DUE_SECONDS: Final = 60.0
 """A worker that is up leaves no message that is due for longer."""
 
+EXHAUSTED: Final = "attempts_exhausted"
 SKEW_SECONDS: Final = 60.0
 """By so much two clocks may differ until leases, tokens and ages say what is not so."""
 
@@ -47,7 +48,7 @@ _OF_DEAD_LETTERS: Final = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """``what`` is one line with the cause's code; ``said`` what the worker, or a person, wrote of it; ``which`` names
-    parts, or one message of many."""
+    parts, or a message: one of many is told as one of so many. ``sender`` is who sent that message."""
 
     what: str
     says: str
@@ -56,6 +57,7 @@ class Finding:
     section: str
     said: str = ""
     which: str = ""
+    sender: str = ""
 
     def json(self) -> Json:
         return asdict(self)
@@ -72,6 +74,8 @@ class Seen:
     groups: Sequence[Group] = ()
     depths: Sequence[Depth] = ()
     clock_ahead_seconds: float = 0.0
+    ends: Sequence[Json] = ()
+    """Of processes, lately, that nobody had told to end; oldest first."""
 
 
 def of(seen: Seen) -> list[Finding]:
@@ -82,10 +86,20 @@ def of(seen: Seen) -> list[Finding]:
     down = [one for one in dependencies if one["state"] != "up"]
     failing = _failing(seen.runs)
     last = {lane["lane"]: lane["recent"]["lastSuccessAtUtc"] for lane in seen.lanes}
-    dead = [of_group(group, last.get(group.lane)) for group in seen.groups]
+    waiting = {cause: sum(not run["isFinal"] for run in runs) for cause, runs in failing.items()}
+    dead = [of_group(one, last.get(one.lane), waiting.get((one.lane, one.code), 0)) for one in seen.groups]
     told = {(group.lane, group.code) for group in seen.groups}
+    if seen.ends:  # a command that takes its process along does not say how
+        dead = [
+            (
+                replace(one, said=f"{one.said}; {how_it_ended(seen.ends[-1])}") if group.code == EXHAUSTED else one,
+                is_over,
+            )
+            for group, (one, is_over) in zip(seen.groups, dead, strict=True)
+        ]
     return [
         *_of_parts([one for one in down if one["required"]]),
+        *_of_ends(seen.ends),
         *(_of_pause(lane) for lane in seen.lanes if lane.get("pause")),
         *(_of_failing(lane, code, runs) for (lane, code), runs in failing.items() if (lane, code) not in told),
         *(finding for finding, is_over in dead if not is_over),
@@ -97,10 +111,17 @@ def of(seen: Seen) -> list[Finding]:
     ]
 
 
-def _made(code: str, what: str, *, said: str = "", which: str = "", **ids: str | None) -> Finding:
+def _made(code: str, what: str, *, said: str = "", which: str = "", sender: str = "", **ids: str | None) -> Finding:
     step = diagnosis.of_code(code, **ids)
     return Finding(
-        what=what, says=step.says, do=step.do, command=step.command, section=step.section, said=said, which=which
+        what=what,
+        says=step.says,
+        do=step.do,
+        command=step.command,
+        section=step.section,
+        said=said,
+        which=which,
+        sender=sender,
     )
 
 
@@ -126,11 +147,29 @@ def _of_part(code: str, state: str, reason: str, parts: Sequence[Json]) -> Findi
     return _made(code if code in diagnosis.steps() else "part", what, which=which)
 
 
+def how_it_ended(end: Json) -> str:
+    return f"the process {end['process']} of {end['part']} {end['how']}, {ago(end['atUtc'])}"
+
+
+def _of_ends(ends: Sequence[Json]) -> list[Finding]:
+    """Of each part one, however often it ended."""
+    found: dict[str, list[Json]] = {}
+    for end in ends:
+        found.setdefault(end["part"], []).append(end)
+    told = []
+    for part, its in found.items():
+        them = "it" if len(its) == 1 else "them"
+        what = f"{part}: {_count(len(its), 'process', 'processes')} ended and nobody had told {them} to"
+        told.append(_made("process_ended", what, said=how_it_ended(its[-1])))
+    return told
+
+
 def _of_pause(lane: Json) -> Finding:
     pause, name = lane["pause"], lane["lane"]
-    found = _made("lane_paused", f"lane {name} is paused by {pause['pausedBy']}, {ago(pause['pausedAtUtc'])}")
+    what = f"lane {name} is paused by {pause['pausedBy']}, {ago(pause['pausedAtUtc'])}"
+    found = _made("lane_paused", what, lane=name)
     do = found.do.replace("whoever paused it", pause["pausedBy"]).replace("LANE", name)
-    return Finding(**{**found.json(), "said": pause["reason"], "do": do})
+    return replace(found, said=pause["reason"], do=do)
 
 
 def _failing(runs: Iterable[Json]) -> dict[tuple[str, str], list[Json]]:
@@ -145,35 +184,46 @@ def _failing(runs: Iterable[Json]) -> dict[tuple[str, str], list[Json]]:
 def _of_failing(lane: str, code: str, runs: Sequence[Json]) -> Finding:
     newest = runs[0]
     waiting = sum(not run["isFinal"] for run in runs)
-    how = f", {waiting} of them to be tried again by itself" if waiting else ""
+    dead = len(runs) - waiting
+    how = f", {waiting} of them to be tried again by itself" if waiting else " for good"
     what = f"{lane}: {_count(len(runs), 'command fails', 'commands fail')} with {code}{how}"
-    ids = {"run": newest["runId"], "command": newest["commandId"], "household": newest["householdId"]}
-    return _made(code, what, said=newest["failureRationale"] or "", which=newest["runId"], **ids)
+    ids = {"run": newest["runId"], "command": newest["commandId"], "household": newest["householdId"], "lane": lane}
+    found = _made(code, what, said=newest["failureRationale"] or "", which=example(newest["runId"], len(runs)), **ids)
+    replay = f"./mosaic ops replay --lane {lane} --code {code} --reason WHY --dry-run"
+    becomes = diagnosis.what_becomes(code, waiting=waiting, dead=dead, replay=replay)
+    return replace(found, do=f"{found.do}; {becomes}")
 
 
-def of_group(group: Group, last_success: str | None) -> tuple[Finding, bool]:
-    """And whether its cause looks mended: one of the surroundings, and the lane has succeeded since."""
-    ids: dict[str, str | None] = {"message": group.example, "command": group.example}
-    code = group.code
+def of_group(group: Group, last_success: str | None, waiting: int = 0) -> tuple[Finding, bool]:
+    """And whether its cause looks mended: one of the surroundings, and the lane has succeeded since. ``waiting``
+    commands failed alike and have attempts left."""
+    code, step = group.code, diagnosis.steps().get(group.code, diagnosis.UNKNOWN)
+    ids: dict[str, str | None] = {"message": group.example, "command": group.example, "lane": group.lane}
     age = f", the newest {ago(group.newest_at_utc)}" if group.newest_at_utc else ""
     exception = f" ({group.exception_type})" if group.exception_type else ""
     what = f"{group.lane}: {_count(group.count, 'dead letter', 'dead letters')} {code}{exception}{age}"
-    found = _made(code, what, said=group.rationale or "", which=group.example, **ids)
-    if "{run}" in diagnosis.steps().get(code, diagnosis.UNKNOWN).safe:
-        found = Finding(**{**found.json(), "command": f"./mosaic ops run {group.example}"})
-    step = diagnosis.steps().get(code)
+    if waiting:
+        what += f"; {waiting} more to be tried again by itself"
+    which = example(group.example, group.count)
+    found = _made(code, what, said=group.rationale or "", which=which, sender=group.sent_by or "", **ids)
+    if "{run}" in step.safe:
+        found = replace(found, command=f"./mosaic ops run {group.example}")
+    again = f"./mosaic ops replay --lane {group.lane} --group {group.group_id} --reason WHY --dry-run"
     since = at(last_success) if last_success else None
     newest = at(group.newest_at_utc) if group.newest_at_utc else None
-    is_over = bool(step is not None and step.shared and since and newest and since > newest)
-    if not is_over:
-        return found, False
-    again = f"./mosaic ops replay --lane {group.lane} --group {group.group_id} --reason WHY --dry-run"
-    mended = {
-        "what": f"{what}; {group.lane} has succeeded since ({ago(last_success)}): the cause looks mended",
-        "do": "replay this group alone, dry run first; leave every other group until its own cause is mended",
-        "command": again,
-    }
-    return Finding(**{**found.json(), **mended}), True
+    if step.shared and since and newest and since > newest:
+        what = f"{what}; {group.lane} has succeeded since ({ago(last_success)}): the cause looks mended"
+        do = "replay this group alone, dry run first; leave every other group until its own cause is mended"
+        return replace(found, what=what, do=do, command=again), True
+    if step.kind == "failure":
+        becomes = diagnosis.what_becomes(code, waiting=waiting, dead=group.count, replay=again)
+        found = replace(found, do=f"{found.do}; {becomes}")
+    return found, False
+
+
+def example(one: str, of: int) -> str:
+    """That one, and how many it stands for."""
+    return f"{one}, the newest of {of}" if one and of > 1 else one
 
 
 def _late(depths: Iterable[Depth], paused: set[str]) -> list[Finding]:
@@ -210,7 +260,7 @@ def of_signals(code: str, members: Sequence[Json]) -> Finding:
     what = f"{_count(len(members), 'open signal', 'open signals')} {code}, the newest {ago(newest['raisedAtUtc'])}"
     ids = {"run": newest["runId"], "command": newest["commandId"] or newest["messageId"]}
     ids |= {"message": newest["messageId"] or newest["commandId"], "household": newest["householdId"]}
-    which = newest["runId"] or newest["messageId"] or newest["commandId"] or ""
+    which = example(newest["runId"] or newest["messageId"] or newest["commandId"] or "", len(members))
     return _made(code, what, said=newest["summary"] or "", which=which, **ids)
 
 

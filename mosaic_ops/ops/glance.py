@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +24,15 @@ from mosaic_ops.ops.here import (
 )
 from mosaic_ops.ops.letters import Letters
 from mosaic_ops.ops.queues import Depth
+from mosaic_ops.ops.target import is_alive
 from mosaic_ops.ops.telling import tell_findings
 from mosaic_ops.ops.words import ago, at, seconds_since
 
 NEWEST: Final = 20
 """Runs and signals that are looked at for what fails now."""
+
+ENDS_SECONDS: Final = 900.0
+"""For so long a process that ended by itself is a finding."""
 
 LONG: Final = (
     "lane",
@@ -65,7 +68,8 @@ class Status(StrEnum):
 
 @app.command(epilog="Example: ./mosaic ops status")
 def status(ctx: typer.Context, json: JsonOption = False) -> None:
-    """What is wrong, the gravest first; then lanes, dependencies, version. Exit 1 where it is not ready."""
+    """What is wrong, the gravest first; then lanes, dependencies, version. Exit 0 only where nothing was found, 1 where
+    something was (also where the app itself is ready), 3 where the app does not answer."""
     here: Here = ctx.obj
     look = _look(here)
     found = findings.of(look.seen)
@@ -77,7 +81,7 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
         _tell(look, found)
     if look.away is not None:
         raise typer.Exit(UNREACHABLE)
-    if look.code != 200:
+    if look.code != 200 or found:
         raise typer.Exit(NOT_SO)
 
 
@@ -126,6 +130,7 @@ def _look(here: Here) -> _Look:
             groups=dead or [],
             depths=depths,
             clock_ahead_seconds=(at(found["asOfUtc"]) - asked_at).total_seconds() if found else 0.0,
+            ends=[end for end in here.target.ends if seconds_since(end["atUtc"]) < ENDS_SECONDS],
         )
     return _Look(code=code, seen=seen, away=away, untold=untold, unknown=unknown, unread=unread)
 
@@ -151,8 +156,10 @@ def _away(here: Here, error: UnreachableError) -> findings.Finding:
     dead = [name for name, number in here.target.processes.items() if _process(number) == "down"]
     what = f"the app does not answer; its process is down: {', '.join(dead)}" if dead else "the app does not answer"
     step = diagnosis.of_code("app_away")
+    ends = here.target.ends
+    how = f"; {findings.how_it_ended(ends[-1])}" if ends else ""
     return findings.Finding(
-        what=what, says=step.says, do=step.do, command=step.command, section=step.section, said=str(error)
+        what=what, says=step.says, do=step.do, command=step.command, section=step.section, said=f"{error}{how}"
     )
 
 
@@ -161,6 +168,7 @@ def _as_json(look: _Look, found: list[findings.Finding]) -> None:
     by_queue = {depth.queue: depth.json() for depth in seen.depths}
     show.as_json(
         {
+            "isWell": look.code == 200 and not found,
             "findings": [one.json() for one in found],
             "health": seen.health,
             "lanes": [{**lane, "depth": by_queue.get(lane["queue"])} for lane in seen.lanes],
@@ -175,9 +183,7 @@ def _as_json(look: _Look, found: list[findings.Finding]) -> None:
 
 def _tell(look: _Look, found: list[findings.Finding]) -> None:
     ready = look.seen.health
-    how = ready["status"] if ready is not None else "not known: the app does not answer"
-    wrong = "nothing is wrong" if not found else f"{len(found)} finding{'s' if len(found) > 1 else ''}, gravest first"
-    show.fields([("status", f"{how}; {wrong}")])
+    show.fields([("status", _first_line(look, found))])
     tell_findings(found)
     show.line("")
     _tell_lanes(look)
@@ -194,6 +200,23 @@ def _tell(look: _Look, found: list[findings.Finding]) -> None:
                 ("package", ready["packageDigest"]),
             ]
         )
+
+
+def _first_line(look: _Look, found: Sequence[findings.Finding]) -> str:
+    """Whoever reads no further must not take an app that is ready for one with which all is well."""
+    ready = look.seen.health
+    how = f"the app itself is {ready['status']}" if ready is not None else "the app does not answer"
+    if found:
+        return f"NOT WELL; {len(found)} finding{'s, gravest first' if len(found) > 1 else ''}; {how}"
+    hidden = [
+        what
+        for what, why in (("runs and signals", look.untold), ("queues", look.unknown), ("dead letters", look.unread))
+        if why
+    ]
+    state = ready["status"] if ready is not None else "unknown"
+    if hidden:
+        return f"{state}; nothing is wrong in what could be seen: {', '.join(hidden)} could not"
+    return f"{state}; nothing is wrong"
 
 
 def _part_state(part: Json) -> str:
@@ -262,8 +285,10 @@ def resources(ctx: typer.Context, json: JsonOption = False) -> None:
     """What it is made of, and the state of each: `aspire resources` of the seed. Exit 1 where a part is down."""
     here: Here = ctx.obj
     rows: list[Json] = []
+    ended = {end["part"]: end for end in here.target.ends}
     for name, process in here.target.processes.items():
-        rows.append({"name": name, "kind": "process", "state": _process(process), "detail": str(process)})
+        before = f", the one before {ended[name]['how']}, {ago(ended[name]['atUtc'])}" if name in ended else ""
+        rows.append({"name": name, "kind": "process", "state": _process(process), "detail": f"{process}{before}"})
     failure: UnreachableError | None = None
     try:
         rows += _of_the_app(here)
@@ -304,13 +329,7 @@ def _trigger(function: Json) -> str:
 
 
 def _process(number: int) -> str:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return "down"
-    except PermissionError:
-        return "up"
-    return "up"
+    return "up" if is_alive(number) else "down"
 
 
 @app.command(epilog="Example: ./mosaic ops wait worker --status up --timeout 180")
@@ -325,7 +344,7 @@ def wait(
 ) -> None:
     """Wait until a part is up or healthy. Exit 1: it answers and is not so by then; 3: it does not answer."""
     here: Here = ctx.obj
-    began = time.monotonic()
+    began, told = time.monotonic(), ""
     while True:
         failure: OpsError | None = None
         try:
@@ -335,6 +354,9 @@ def wait(
         waited = time.monotonic() - began
         if not lacking or waited >= timeout:
             break
+        if lacking != told and not json:
+            show.aside(f"not yet: {lacking}")
+            told = lacking
         time.sleep(min(_POLL_SECONDS, max(0.0, timeout - waited)))
     if json:
         show.as_json(

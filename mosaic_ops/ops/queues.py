@@ -44,6 +44,7 @@ class DeadLetter:
     enqueued_at_utc: str | None
     group_id: str = ""
     replayed_as: str | None = None
+    sent_by: str | None = None
 
     def json(self) -> dict[str, Any]:
         return {_camel(name): getattr(self, name) for name in self.__slots__}
@@ -64,6 +65,7 @@ class Group:
     newest_at_utc: str | None
     example: str
     rationale: str | None
+    sent_by: str | None = None
 
     @property
     def code(self) -> str:
@@ -226,6 +228,7 @@ def _group(members: Sequence[DeadLetter]) -> Group:
         newest_at_utc=max(times, default=None),
         example=newest.message_id,
         rationale=newest.rationale,
+        sent_by=newest.sent_by,
     )
 
 
@@ -249,6 +252,7 @@ def of_api(row: Mapping[str, Any]) -> DeadLetter:
         enqueued_at_utc=row["enqueuedAtUtc"],
         group_id=row["groupId"],
         replayed_as=row["replayedAs"],
+        sent_by=row.get("sentBy"),
     )
 
 
@@ -265,6 +269,7 @@ def group_of_api(row: Mapping[str, Any]) -> Group:
         newest_at_utc=row["newestAtUtc"],
         example=row.get("newestMessageId") or next(iter(row["sampleCommandIds"]), ""),
         rationale=row.get("rationale"),
+        sent_by=row.get("sentBy"),
     )
 
 
@@ -300,6 +305,7 @@ def _told(lane: str, queue: str, message: Any) -> DeadLetter:
         delivery_count=letter.delivery_count,
         enqueued_at_utc=_time(letter.enqueued_at),
         group_id=letter.group_id,
+        sent_by=letter.sent_by,
     )
 
 

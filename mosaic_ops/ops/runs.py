@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from mosaic_core.domain.ids import clean, normalise_guid
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import RunStatus
 from mosaic_core.domain.signals import HASH_MISMATCH
-from mosaic_ops.ops import diagnosis, queues, show, telemetry
+from mosaic_ops.ops import diagnosis, hints, queues, show, telemetry
 from mosaic_ops.ops.api import Json
 from mosaic_ops.ops.errors import OpsError
 from mosaic_ops.ops.events import EventHubOption, of_story
@@ -137,11 +138,14 @@ def next_step(
 ) -> None:
     """What happened, which step of the runbook, and the safe command to type."""
     here: Here = ctx.obj
+    story: Json = {"runId": None}
     if asked in diagnosis.steps():
-        found = diagnosis.of_code(asked)
+        found = diagnosis.of_code_alone(asked)
     else:
         story, letters = _story(here, asked, with_dead_letters=True)
         found = diagnosis.of_story(story, [letter.json() for letter in letters])
+    if not hints.leads_on(found.command, "next"):
+        found = replace(found, command=f"./mosaic ops run {story['runId']}" if story["runId"] else hints.ANYTHING)
     if json:
         show.as_json(found.json())
     else:
@@ -265,8 +269,19 @@ def trace(
     show.table(("at", "source", "what", "attempt", "code", "more"), sorted(entries, key=lambda entry: str(entry[0])))
     for missing in [*story["missing"], *told_of["missing"], *heard["missing"]]:
         show.line(f"missing: {missing}", "yellow")
-    if story["run"] is not None and story["run"]["attemptOutcome"] == "failed" and story["run"]["isFinal"]:
-        show.line(f"next: ./mosaic ops next {story['commandId'] or story['id']}")
+    if story["run"] is None or story["run"]["isFinal"] or letters:
+        _tell_what_now(diagnosis.of_story(story, [letter.json() for letter in letters]))
+
+
+def _tell_what_now(found: diagnosis.Diagnosis) -> None:
+    """As `next` has it, where there is something to do."""
+    if found.heals:
+        return
+    show.line("")
+    for name, text in (("means", found.says), ("do", found.do)):
+        show.prose(f"{name:<6} {text}", indent=7)
+    if hints.leads_on(found.command, "trace"):
+        show.line(f"type   {found.command}")
 
 
 def _telemetry_of(here: Here, story: Json) -> Json:

@@ -17,6 +17,7 @@ API_LOGGERS: Final = (
     "mosaic_core.entrypoints.http",
     "mosaic_core.services.enqueue",
     "mosaic_core.services.operators",
+    "mosaic_core.services.replay",
 )
 _BLOCK: Final = 64 * 1024
 

@@ -26,8 +26,8 @@ DEFECTS: Final = (
     Defect(
         name="broker-stale-settlement-on-the-link",
         file=_LINKS,
-        old="                if not settled:\n",
-        new="                if settled is None:\n",
+        old="                if not self._settle(token, state, raw):\n",
+        new="                if self._settle(token, state, raw) is None:\n",
         caught_by=(_CLIENTS + "test_a_stale_settlement_is_refused_on_the_link",),
         what="a receiver believes that it completed what another one is working on",
     ),

@@ -176,6 +176,46 @@ def test_what_is_tried_again_by_itself_says_so() -> None:
     )
 
 
+@pytest.mark.parametrize(("waiting", "dead"), [(0, 2), (2, 0), (1, 1), (1, 0), (0, 1)])
+def test_of_each_failing_command_it_is_said_what_becomes_of_it(waiting: int, dead: int) -> None:
+    code = "agent_runtime_unavailable"
+    alive = [run(code, final=False) for _ in range(waiting)]
+    [found] = findings.of(Seen(runs=[*alive, *(run(code) for _ in range(dead))]))
+    assert ("tried again by" in found.do) is bool(waiting)
+    assert ("nothing runs" in found.do) is bool(dead)
+    replay = f"./mosaic ops replay --lane conversation --code {code} --reason WHY --dry-run"
+    assert (replay in found.do) is bool(dead)
+    assert ("the newest of 2" in found.which) is (waiting + dead == 2)
+
+
+def test_what_is_dead_and_what_still_tries_of_one_cause_are_both_told() -> None:
+    [found] = findings.of(Seen(runs=[run("lane_timeout", final=False)], groups=[group("lane_timeout")]))
+    assert "3 dead letters lane_timeout" in found.what
+    assert "1 more to be tried again by itself" in found.what
+    assert "1 is tried again by itself: replay nothing; 3 are dead, and nothing runs them again" in found.do
+    assert "--group g --reason WHY --dry-run" in found.do
+
+
+@pytest.mark.parametrize(("count", "which"), [(1, "m-1"), (3, "m-1, the newest of 3")])
+def test_one_message_of_several_is_named_as_the_example_that_it_is(count: int, which: str) -> None:
+    [dead] = findings.of(Seen(groups=[group("invalid_json", reason="invalid_json", count=count, sent_by="producer=x")]))
+    assert (dead.which, dead.sender) == (which, "producer=x")
+    [open_one] = findings.of(Seen(signals=[signal("command_stalled") for _ in range(count)]))
+    assert open_one.which == which
+
+
+def test_a_command_that_kills_its_worker_is_told_with_how_it_ended() -> None:
+    ends = [{"part": "worker", "process": 7, "atUtc": ago(70), "how": "was ended by SIGSEGV"}]
+    told = findings.of(Seen(groups=[group("attempts_exhausted"), group("unexpected_error")], ends=ends))
+    assert [one.what.split(",")[0] for one in told] == [
+        "worker: 1 process ended and nobody had told it to",
+        "conversation: 3 dead letters attempts_exhausted",
+        "conversation: 3 dead letters unexpected_error",
+    ]
+    assert told[1].said == "what the worker said; the process 7 of worker was ended by SIGSEGV, 1 m ago"
+    assert told[2].said == "what the worker said"
+
+
 def test_an_app_that_does_not_start_is_the_one_thing_that_is_wrong() -> None:
     wrong = [part("Lane__DeadlineSeconds", reason="setting_invalid"), part("openai", reason="package_missing")]
     told = findings.of(Seen(health={"status": "not_started", "dependencies": wrong}, depths=[depth(900)]))

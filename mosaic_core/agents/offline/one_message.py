@@ -12,8 +12,8 @@ from typing import Final
 
 from mosaic_core.agents.offline import requests
 from mosaic_core.agents.offline.answering import answer
-from mosaic_core.agents.offline.requests.proposing import Known, Plan, ordered, plan
-from mosaic_core.agents.offline.requests.selection import Unclear
+from mosaic_core.agents.offline.requests.proposing import Plan, ordered, plan
+from mosaic_core.agents.offline.requests.selection import Known, UnclearError
 from mosaic_core.domain.transactions import Answer
 from mosaic_core.ledger.rows import rows_of
 from mosaic_core.ports import AgentReply, AgentTurn, Proposal
@@ -30,7 +30,7 @@ def respond(turn: AgentTurn) -> AgentReply:
     """
     order = ordered(turn.question, turn.user_note)
     asked = requests.read(turn.question)
-    plans: list[Plan | Unclear | None] = []
+    plans: list[Plan | UnclearError | None] = []
     if asked is not None and not isinstance(asked, requests.Mixed):
         known = Known(rows=rows_of(turn.transactions, turn.as_of), findings=turn.findings, as_of=turn.as_of)
         plans = [plan(request, known) for request in asked]
@@ -39,8 +39,8 @@ def respond(turn: AgentTurn) -> AgentReply:
     if order is not None:
         return _proposed([order])
     if isinstance(asked, requests.Mixed):
-        return AgentReply(answer=_asked_back([Unclear("mixed", _ONE_AT_A_TIME)]))
-    unclear = [found for found in plans if isinstance(found, Unclear)]
+        return AgentReply(answer=_asked_back([UnclearError("mixed", _ONE_AT_A_TIME)]))
+    unclear = [found for found in plans if isinstance(found, UnclearError)]
     if unclear:
         return AgentReply(answer=_asked_back(unclear))
     return AgentReply(answer=answer(turn.question, turn.transactions, as_of=turn.as_of))
@@ -95,7 +95,7 @@ def _proposed(plans: Sequence[Plan]) -> AgentReply:
     )
 
 
-def _asked_back(unclear: Sequence[Unclear]) -> Answer:
+def _asked_back(unclear: Sequence[UnclearError]) -> Answer:
     return Answer(
         text=" ".join(u.text for u in unclear),
         value=None,

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel, to_snake
 
 from mosaic_core.domain.currency import CURRENCIES
 from mosaic_core.domain.errors import MosaicError
@@ -32,10 +32,16 @@ REQUEST: Final = "request"
 _DEEPEST: Final = 6
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}", re.ASCII)
 
+
+def _listed(currency: str) -> str:
+    if currency not in CURRENCIES:
+        raise ValueError("is no ISO 4217 code")
+    return currency
+
+
 type _Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-type _Rows = Annotated[list[_Name], Field(min_length=1, max_length=100)]
 type _Amount = Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,4})?$")]
-type _Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+type _Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), AfterValidator(_listed)]
 type _Reference = Annotated[str, StringConstraints(max_length=140)]
 type _Reason = Annotated[str, StringConstraints(max_length=200)]
 type Cadence = Literal["weekly", "biweekly", "monthly", "quarterly", "yearly"]
@@ -67,29 +73,36 @@ class InvalidProposalError(MosaicError):
 
 
 class Arguments(BaseModel):
-    """The arguments of one action, in camelCase; its docstring is what a model is told of it. ``impact`` is the least
-    that it counts as; ``executable``: the app has code for it, all else becomes a draft for a person."""
+    """The arguments of one action, in camelCase; its docstring is what a model is told of it.
+
+    ``impact`` is the least that it counts as; ``said`` how it reads, with the arguments put in; ``executable``: the app
+    has code for it, all else becomes a draft for a person.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", strict=True, str_strip_whitespace=True
     )
     impact: ClassVar[ImpactClass]
+    said: ClassVar[str]
     executable: ClassVar[bool] = False
-
-    @model_validator(mode="after")
-    def _is_listed(self) -> Arguments:
-        currency = getattr(self, "currency", None)
-        if currency is not None and currency not in CURRENCIES:
-            raise ValueError("currency is no ISO 4217 code")
-        return self
-
-    def rows(self) -> list[str]:
-        """The ledger's rows that it touches."""
-        return list(getattr(self, "transaction_ids", ()))
 
     def summary(self) -> str:
         """What it comes to, made from the arguments alone: never a model's own words about them."""
-        raise NotImplementedError
+        return self.said.format_map(self._put_in())
+
+    def _put_in(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
+class _OnRows(Arguments):
+    """Touches rows of the ledger."""
+
+    transaction_ids: Annotated[list[_Name], Field(min_length=1, max_length=100)]
+
+    def _put_in(self) -> dict[str, object]:
+        count = len(self.transaction_ids)
+        rows = f"transaction {self.transaction_ids[0]}" if count == 1 else f"{count} transactions"
+        return super()._put_in() | {"rows": rows}
 
 
 class _Annotation(Arguments):
@@ -99,173 +112,132 @@ class _Annotation(Arguments):
     executable = True
 
 
-class Recategorise(_Annotation):
+class Recategorise(_Annotation, _OnRows):
     """Put transactions of this household into another category."""
 
-    transaction_ids: _Rows
+    said = "put {rows} into {category}"
     category: Category
 
-    def summary(self) -> str:
-        return f"put {_counted(self.transaction_ids)} into {self.category}"
 
-
-class MarkRecurring(_Annotation):
+class MarkRecurring(_Annotation, _OnRows):
     """Mark transactions of this household as occurrences of one recurring series."""
 
-    transaction_ids: _Rows
+    said = "mark {rows} as recurring, {cadence}"
     cadence: Cadence = "monthly"
-
-    def summary(self) -> str:
-        return f"mark {_counted(self.transaction_ids)} as recurring, {self.cadence}"
 
 
 class DismissSignal(_Annotation):
     """Dismiss a finding of the nightly sweep that the household knows about."""
 
+    said = "dismiss signal {signal_id}"
     signal_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
     note: _Reason | None = None
-
-    def summary(self) -> str:
-        return f"dismiss signal {self.signal_id}"
 
 
 class BudgetNote(_Annotation):
     """Write a note on the household's own budget. ``amount`` is decimal text in ``currency``."""
 
+    said = "note on the budget{money}{about}: {text}"
     text: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     category: Category | None = None
     amount: _Amount | None = None
     currency: _Currency | None = None
 
-    def summary(self) -> str:
+    def _put_in(self) -> dict[str, object]:
         money = f" of {self.amount} {self.currency or ''}".rstrip() if self.amount else ""
-        return f"note on the budget{money}{f' for {self.category}' if self.category else ''}: {self.text}"
+        return super()._put_in() | {"money": money, "about": f" for {self.category}" if self.category else ""}
 
 
 class DraftMessage(Arguments):
     """Draft a message to somebody outside for a person to send."""
 
     impact = ImpactClass.EXTERNAL_MESSAGE
-
+    said = "draft a message ({channel}) to {recipient}: {about}"
     recipient: _Name
     body: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
     subject: Annotated[str, StringConstraints(max_length=200)] | None = None
     channel: Channel = "email"
 
-    def summary(self) -> str:
-        return f"draft a message ({self.channel}) to {self.recipient}: {self.subject or self.body}"
+    def _put_in(self) -> dict[str, object]:
+        return super()._put_in() | {"about": self.subject or self.body}
 
 
 class SendMessage(DraftMessage):
     """Ask that a message be sent to somebody outside. A person decides and sends."""
 
-    def summary(self) -> str:
-        return f"send a message ({self.channel}) to {self.recipient}: {self.subject or self.body}"
+    said = "send a message ({channel}) to {recipient}: {about}"
 
 
 class Transfer(Arguments):
     """Ask that money be transferred. A person decides and carries it out."""
 
     impact = ImpactClass.MONEY_MOVEMENT
-
+    said = "transfer {amount} {currency} to {to}"
     amount: _Amount
     currency: _Currency
     to: _Name
     from_account: _Name | None = None
     reference: _Reference | None = None
 
-    def summary(self) -> str:
-        return f"transfer {self.amount} {self.currency} to {self.to}"
-
 
 class Pay(Arguments):
     """Ask that a bill or payee be paid. A person decides and carries it out."""
 
     impact = ImpactClass.MONEY_MOVEMENT
-
+    said = "pay {amount} {currency} to {payee}"
     payee: _Name
     amount: _Amount
     currency: _Currency
     reference: _Reference | None = None
-
-    def summary(self) -> str:
-        return f"pay {self.amount} {self.currency} to {self.payee}"
 
 
 class CancelSubscription(Arguments):
     """Ask that a subscription or contract be cancelled. A person decides and carries it out."""
 
     impact = ImpactClass.SUBSCRIPTION_CHANGE
-
+    said = "cancel the subscription at {merchant}"
     merchant: _Name
     reason: _Reason | None = None
 
-    def summary(self) -> str:
-        return f"cancel the subscription at {self.merchant}"
 
-
-class DeleteTransactions(Arguments):
+class DeleteTransactions(_OnRows):
     """Ask that transactions of this household be deleted. A person decides."""
 
     impact = ImpactClass.DELETION
-
-    transaction_ids: _Rows
-
-    def summary(self) -> str:
-        return f"delete {_counted(self.transaction_ids)}"
+    said = "delete {rows}"
 
 
 class ChangePayee(Arguments):
     """Ask that a payee or its bank details be changed. A person decides and carries it out."""
 
     impact = ImpactClass.PAYEE_CHANGE
-
+    said = "change payee {payee}: {change}"
     payee: _Name
     change: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-    def summary(self) -> str:
-        return f"change payee {self.payee}: {self.change}"
 
 
 class CloseAccount(Arguments):
     """Ask that an account or card be closed. A person decides and carries it out."""
 
     impact = ImpactClass.ACCOUNT_CLOSURE
-
+    said = "close account {account}"
     account: _Name
-
-    def summary(self) -> str:
-        return f"close account {self.account}"
 
 
 class Request(Arguments):
     """A member's own words, which order something: exactly the message, and the note beside it."""
 
     impact = ImpactClass.UNLISTED_ACTION
-
+    said = "{message}"
     # as long as what the door lets in can grow in its normal form
     message: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
     note: Annotated[str, StringConstraints(min_length=1, max_length=1200)] | None = None
 
-    def summary(self) -> str:
-        return self.message
 
-
-ACTIONS: Final[Mapping[str, type[Arguments]]] = {
-    "recategorise": Recategorise,
-    "mark_recurring": MarkRecurring,
-    "dismiss_signal": DismissSignal,
-    "budget_note": BudgetNote,
-    "draft_message": DraftMessage,
-    "send_message": SendMessage,
-    "transfer": Transfer,
-    "pay": Pay,
-    "cancel_subscription": CancelSubscription,
-    "delete_transactions": DeleteTransactions,
-    "change_payee": ChangePayee,
-    "close_account": CloseAccount,
-    REQUEST: Request,
-}
+_LISTED: Final = (Recategorise, MarkRecurring, DismissSignal, BudgetNote, DraftMessage, SendMessage, Transfer, Pay,
+                  CancelSubscription, DeleteTransactions, ChangePayee, CloseAccount, Request)  # fmt: skip
+ACTIONS: Final[Mapping[str, type[Arguments]]] = {to_snake(model.__name__): model for model in _LISTED}
+"""Each by its class's name, which is stored, audited and approved."""
 
 EXECUTABLE: Final = frozenset(name for name, model in ACTIONS.items() if model.executable)
 """What the app has code for."""
@@ -368,10 +340,6 @@ def _clean(value: Any, depth: int) -> Any:
             return [_clean(item, depth + 1) for item in value]
         case _:
             return value
-
-
-def _counted(ids: list[str]) -> str:
-    return f"transaction {ids[0]}" if len(ids) == 1 else f"{len(ids)} transactions"
 
 
 def _plain(text: str) -> str:

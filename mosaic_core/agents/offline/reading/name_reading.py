@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import load, turn
-from mosaic_core.agents.offline.reading.date_words import TIME_WORDS
 from mosaic_core.agents.offline.reading.marks import TAKEN, VOCABULARY, Reading, Tag, unexplained
 from mosaic_core.agents.offline.reading.question_text import accented, rewritten, tidy
 from mosaic_core.agents.offline.reading.respelling import corrected, known_word, stands_alone
 from mosaic_core.computing import checkpoint
 from mosaic_core.ledger.brands import LONGEST_BRAND, brands
+from mosaic_core.ledger.date_words import TIME_WORDS
 from mosaic_core.ledger.descriptors import FUNCTION_WORDS, NOISE_WORDS
 from mosaic_core.ledger.merchants import Merchant, Merchants
 from mosaic_core.ledger.query import Subject

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mosaic_core.agents.offline.lexicon import load, one_of, patterns
+from mosaic_core.agents.offline.lexicon import load
 from mosaic_core.ledger.query import Refusal
+from mosaic_core.ledger.wordlists import one_of, patterns
 
 _FILE: Final = load("refusals")
 _NAMES: Final = _FILE["names"]

@@ -7,22 +7,17 @@ rules. A word that none of them explains is a refusal: an answer to half a quest
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import date
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import turn
-from mosaic_core.agents.offline.reading.date_words import mark_periods
-from mosaic_core.agents.offline.reading.facts import Facts, Meaning, facts_of
+from mosaic_core.agents.offline.reading.facts import EARNT, Facts, Meaning, facts_of
 from mosaic_core.agents.offline.reading.flows import flow_of
 from mosaic_core.agents.offline.reading.marks import TAKEN, TOKEN, Reading, Tag, lex, take_minus
-from mosaic_core.agents.offline.reading.name_reading import (
-    find_names,
-    of_merchant,
-    take_partial_names,
-    unknown_brand,
-)
-from mosaic_core.agents.offline.reading.narrowing import take_account, take_bounds, take_currency, take_weekdays
+from mosaic_core.agents.offline.reading.name_reading import find_names, of_merchant, take_partial_names, unknown_brand
+from mosaic_core.agents.offline.reading.narrowing import Narrowed, narrow
 from mosaic_core.agents.offline.reading.question_text import tidy
 from mosaic_core.agents.offline.reading.reading_rules import decide
 from mosaic_core.agents.offline.reading.refusals import refusal_of
@@ -30,8 +25,7 @@ from mosaic_core.agents.offline.reading.subjects import TOPICS, Subjects, part_o
 from mosaic_core.agents.offline.reading.times import times_of
 from mosaic_core.ledger.compute import steady
 from mosaic_core.ledger.merchants import Merchants
-from mosaic_core.ledger.periods import Period
-from mosaic_core.ledger.query import Intent, Query, Refusal, Subject
+from mosaic_core.ledger.query import Asked, Intent, Query, Refusal, Subject
 from mosaic_core.ledger.rows import Row
 from mosaic_core.ledger.topics import WHOLE_CATEGORIES
 
@@ -53,7 +47,7 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
     reading = _with_names(text, question, merchants)
     if isinstance(reading, Refusal):
         return reading
-    narrowed = _Narrowed(reading, rows, as_of)
+    narrowed = narrow(reading, rows, as_of)
     for match in turn("going_out").finditer(reading.free):
         reading.take(*match.span(), Tag.MONEY_OUT)
     lex(reading, TOPICS)
@@ -63,16 +57,13 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
         return _unknown(unknown)
     if unread is not None:
         return _not_understood(unread)
-    if (not_there := narrowed.refusal(rows)) is not None:
-        return not_there
     subjects = subjects_of(reading, rows)
-    if (empty := _nothing_of(subjects, reading)) is not None:
-        return empty
+    if (not_there := _not_there(narrowed, subjects, reading, rows)) is not None:
+        return not_there
     facts = facts_of(
         reading,
         subjects.asked,
-        periods=len(narrowed.periods),
-        ranges=sum(len(period.parts) == 2 for period in narrowed.periods),
+        narrowed.periods,
         bounded=narrowed.bounds[:2] != (None, None),
         fixed_series=bool(subjects.asked) and steady(rows, subjects.asked),
     )
@@ -103,32 +94,14 @@ def _with_names(text: str, question: str, merchants: Merchants) -> Reading | Ref
     return reading if brand is None or merchants.find(brand, guess=False) is not None else _unknown(brand)
 
 
-class _Narrowed:
-    """What narrows the rows, marked in the reading."""
-
-    def __init__(self, reading: Reading, rows: Sequence[Row], as_of: date) -> None:
-        self.bounds = take_bounds(reading)
-        self.periods: list[Period] = []
-        for start, end, period in mark_periods(reading.free, as_of):
-            # "What came in last month": the word before a time may belong to a verb.
-            lead = turn("before_a_time").match(reading.free[start:end])
-            reading.take(start + (lead.end() + 1 if lead else 0), end, Tag.PERIOD)
-            self.periods.append(period)
-        self.currency = take_currency(reading, rows)
-        self.account, self.no_account = take_account(reading, rows)
-        self.weekdays = take_weekdays(reading)
-
-    def refusal(self, rows: Sequence[Row]) -> Refusal | None:
-        if self.no_account is not None:
-            said = self.no_account.strip()
-            return Refusal("unknown_account", f"The ledger does not tell which account is meant by {said!r}.")
-        if self.currency is not None and all(row.tx.currency != self.currency for row in rows):
-            return Refusal("unknown_currency", f"The ledger has nothing in {self.currency}.")
-        return None
-
-
-def _nothing_of(subjects: Subjects, reading: Reading) -> Refusal | None:
-    """Of a category that has no rows, nothing was spent; a kind of merchant without rows may only be unknown to us."""
+def _not_there(narrowed: Narrowed, subjects: Subjects, reading: Reading, rows: Sequence[Row]) -> Refusal | None:
+    """What is asked about and is not in the ledger. Of a category that has no rows, nothing was spent; a kind of
+    merchant without rows may only be unknown to us."""
+    if narrowed.no_account is not None:
+        said = narrowed.no_account.strip()
+        return Refusal("unknown_account", f"The ledger does not tell which account is meant by {said!r}.")
+    if narrowed.currency is not None and all(row.tx.currency != narrowed.currency for row in rows):
+        return Refusal("unknown_currency", f"The ledger has nothing in {narrowed.currency}.")
     for subject in (*subjects.asked, *subjects.without):
         if not subject.ids and subject.name not in WHOLE_CATEGORIES:
             return Refusal("no_such_rows", f"The ledger has no rows that I can tell to be {subject.name}.")
@@ -141,7 +114,7 @@ def _query(
     facts: Facts,
     meaning: Meaning,
     subjects: Subjects,
-    narrowed: _Narrowed,
+    narrowed: Narrowed,
     rows: Sequence[Row],
     *,
     as_of: date,
@@ -152,13 +125,14 @@ def _query(
     if meaning.intent is Intent.SHARE and len(asked) == 2:
         parts = part_of(facts, asked)
         if parts is None:
-            return _not_understood(" and ".join(subject.name for subject in asked))
+            return _not_understood(_listed(subject.name for subject in asked))
         asked, whole = parts
     times = times_of(facts, meaning, narrowed.periods, as_of)
     if times is None:
-        return _not_understood(" and ".join(period.label for period in narrowed.periods))
+        return _not_understood(_listed(period.label for period in narrowed.periods))
+    income = "income" if facts.has(*EARNT) else "payments"
     return Query(
-        intent=meaning.intent,
+        **{field.name: getattr(meaning, field.name) for field in fields(Asked)},
         flow=flow_of(facts, meaning, asked, subjects.flow, rows),
         as_of=as_of,
         period=times[0],
@@ -166,23 +140,18 @@ def _query(
         subjects=asked,
         without=subjects.without,
         whole=whole,
-        group=meaning.group,
-        per=meaning.per,
-        aspect=meaning.aspect,
-        n=meaning.n,
-        at_least=narrowed.bounds[0],
-        at_most=narrowed.bounds[1],
-        strictly=narrowed.bounds[2],
+        bounds=narrowed.bounds,
         currency=narrowed.currency,
         account_id=narrowed.account,
         weekdays=narrowed.weekdays,
         net_of_refunds=facts.has(Tag.NET_OF_REFUNDS),
-        recurring_kind=_recurring_kind(facts),
-        smallest_first=meaning.smallest,
-        by_count=meaning.by_count,
-        deficit=meaning.deficit,
+        recurring_kind="subscriptions" if facts.has(Tag.SUBSCRIPTION) else income,
         doubt=min(doubt, 0.5),
     )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(names)
 
 
 def _unknown(name: str) -> Refusal:
@@ -192,9 +161,3 @@ def _unknown(name: str) -> Refusal:
 def _not_understood(words: str) -> Refusal:
     text = f"I did not understand {words!r} in that, so I give no figure."
     return Refusal("not_understood", text, (("not_understood", words),))
-
-
-def _recurring_kind(facts: Facts) -> str:
-    if facts.has(Tag.SUBSCRIPTION):
-        return "subscriptions"
-    return "income" if facts.has(Tag.INCOME, Tag.EARN, Tag.PAID_ME, Tag.MONEY_IN) else "payments"
