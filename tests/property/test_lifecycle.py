@@ -27,6 +27,7 @@ from mosaic_core.domain.errors import QueueUnavailableError, StoreUnreachableErr
 from mosaic_core.domain.lanes import MAX_ATTEMPTS, MAX_DELIVERIES, Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, DecisionOutcome, KeyStatus, RunStatus
 from mosaic_core.domain.records import Command, Decision, Key, Run, Signal
+from mosaic_core.domain.reservation import CONVICTED, SUSPECTED
 from mosaic_core.domain.settlement import Settlement
 from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
 from mosaic_core.ports import IncomingMessage, Stores
@@ -236,6 +237,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.terminal_key: Key | None = None
         self.final_run: Run | None = None
         self.attempt = self.excused = self.run_attempt = 0
+        self.is_convicted = False
         self.effects: list[Decision] = []
         self.ended_early = 0
         """What may excuse an attempt has happened so often: drains, requests without answer, deaths, locks lost."""
@@ -329,8 +331,9 @@ class Lifecycle(RuleBasedStateMachine):
             assert key.attempt >= self.attempt
             assert key.excused >= self.excused
             self.attempt, self.excused = key.attempt, key.excused
-            # a sixth only where a suspect that runs alone after four failures turns out to be what kills
-            silent = sum(w.dead for w in self.workers) >= 2
+            # a sixth only beside a suspect, who died or stands still, or where one turned out to be what kills
+            self.is_convicted |= key.solo == CONVICTED
+            silent = key.solo == SUSPECTED or self.is_convicted
             assert len(self.lane.began) - key.excused <= MAX_ATTEMPTS + silent
             assert key.excused <= self.ended_early, "nothing excused this attempt"
         if run is not None:
