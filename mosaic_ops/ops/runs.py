@@ -143,6 +143,8 @@ def next_step(
     else:
         story, letters = _story(here, asked, with_dead_letters=True)
         found = diagnosis.of_story(story, [letter.json() for letter in letters], _how_it_ended(here, story))
+        if found.heals and (story["run"] is None or not story["run"]["isFinal"]):
+            found = _unless_paused(here, story, found)
     if not hints.leads_on(found.command, "next"):
         found = replace(found, command=f"./mosaic ops run {story['runId']}" if story["runId"] else hints.ANYTHING)
     if json:
@@ -272,6 +274,18 @@ def trace(
         show.line(f"missing: {missing}", "yellow")
     if story["run"] is None or story["run"]["isFinal"] or letters:
         _tell_what_now(diagnosis.of_story(story, [letter.json() for letter in letters]))
+
+
+def _unless_paused(here: Here, story: Json, found: diagnosis.Diagnosis) -> diagnosis.Diagnosis:
+    """Nothing goes on by itself in a lane that somebody paused."""
+    lanes = here.api.get("/ops/lanes")["lanes"]
+    pause, lane = next(((one.get("pause"), one["lane"]) for one in lanes if one["queue"] == story["queue"]), (None, ""))
+    if not pause:
+        return found
+    held = diagnosis.of_code("lane_paused", lane=lane)
+    do = held.do.replace("whoever paused it", pause["pausedBy"]).replace("LANE", lane)
+    state = f"{found.state}; its lane is paused by {pause['pausedBy']}, {ago(pause['pausedAtUtc'])}: {pause['reason']}"
+    return replace(held, state=state, do=do)
 
 
 def _how_it_ended(here: Here, story: Json) -> str:
