@@ -233,8 +233,22 @@ def _of_ends(ends: Sequence[Json], runs: Iterable[Json]) -> list[Finding]:
         them = "it" if len(its) == 1 else "them"
         what = f"{part}: {_count(len(its), 'process', 'processes')} ended and nobody had told {them} to"
         which = f"at work more than once: {', '.join(suspects)}" if suspects and part == "worker" else ""
-        told.append(_made("process_ended", what, said=how_it_ended(its[-1]), which=which))
+        found_one = _made("process_ended", what, said=how_it_ended(its[-1]), which=which)
+        told.append(replace(found_one, do=_do_about(its)))
     return told
+
+
+def _do_about(ends: Sequence[Json]) -> str:
+    """By how the last of them ended, and whether it was one."""
+    last = ends[-1]
+    often = "it does not stay up: " if len(ends) >= OFTEN else ""
+    if "ran out of memory" in last["how"]:
+        return f"{often}give it more memory, or find the command that takes it: what was at work before each end"
+    if last.get("exitCode") is not None:
+        return f"{often}it left by itself: its log's last lines before that say why"
+    if "kill -9" in last["how"] and len(ends) == 1:
+        return "nothing, if somebody killed it on purpose; otherwise the log before its end tells what it was at"
+    return f"{often}the log's lines before each end tell what it was at: look for a command that is there each time"
 
 
 def _of_pause(lane: Json) -> Finding:

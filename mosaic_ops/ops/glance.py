@@ -136,7 +136,9 @@ def _look(here: Here) -> _Look:
             has_letters=unread is None,
             depths=depths.known,
             silent=depths.silent,
-            clock_ahead_seconds=(at(found["asOfUtc"]) - asked_at).total_seconds() if found else 0.0,
+            clock_ahead_seconds=(
+                (at(found["asOfUtc"]) - asked_at).total_seconds() if found else here.target.clock_ahead_seconds
+            ),
             ends=[end for end in here.target.ends if seconds_since(end["atUtc"]) < ENDS_SECONDS],
         )
     return _Look(code=code, seen=seen, away=away, untold=untold, unknown=depths.unknown, unread=unread)
