@@ -162,11 +162,12 @@ def test_a_duplicate_has_the_same_id(namespace: Namespace, client: ServiceBusCli
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.HALF_CLOSED])
 def test_a_connection_that_is_cut_leaves_the_lock_and_the_client_goes_on(
-    namespace: Namespace, client: ServiceBusClient
+    namespace: Namespace, client: ServiceBusClient, fault: Fault
 ) -> None:
     send(client, "order")
-    namespace.control.fail(Rule(fault=Fault.CUT, entity=Q, times=1))
+    namespace.control.fail(Rule(fault=fault, entity=Q, times=1))
     with client.get_queue_receiver(Q) as receiver:
         with suppress(OperationTimeoutError):
             assert receiver.receive_messages(1, max_wait_time=1) == []
@@ -207,19 +208,6 @@ def test_a_lock_that_is_lost_is_the_client_s_own_error(namespace: Namespace, cli
             receiver.complete_message(one(receiver))  # type: ignore[arg-type]
         receiver.complete_message(one(receiver))  # type: ignore[arg-type]
     assert take_all(client) == []
-
-
-@pytest.mark.slow
-def test_a_half_closed_connection_gives_nothing_and_what_was_on_its_way_comes_again(
-    namespace: Namespace, client: ServiceBusClient
-) -> None:
-    send(client, "order")
-    namespace.control.fail(Rule(fault=Fault.HALF_CLOSED, entity=Q, times=1))
-    with client.get_queue_receiver(Q) as receiver:
-        with suppress(OperationTimeoutError):
-            assert receiver.receive_messages(1, max_wait_time=1) == []
-        namespace.control.advance(timedelta(minutes=2))
-        assert one(receiver).delivery_count == 1  # type: ignore[attr-defined]
 
 
 def test_a_busy_namespace_is_the_client_s_own_error_and_nothing_is_sent(namespace: Namespace) -> None:

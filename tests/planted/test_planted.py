@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.planted import broker, delivery, domain, edges, endings, lanes, package, services, storage
+from tests.planted import broker, delivery, domain, edges, endings, lanes, package, services, storage, testing
 from tests.planted.defect import Defect
 from tests.planted.planting import ROOT, Outcome, Planting, Tree
 
@@ -25,6 +25,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *package.DEFECTS,
     *endings.DEFECTS,
     *broker.DEFECTS,
+    *testing.DEFECTS,
 )
 EACH = pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 
