@@ -16,24 +16,10 @@ _UNEXPECTED: Final = re.compile(r"an unexpected (\w{1,100}) ended", re.ASCII)
 _NAMED: Final = frozenset({"run", "correlation", "attempt", "message"})
 
 
-NOT_RECORDED: Final = "not_recorded"
 MISMATCH: Final = "the command id was used before for another request"
 UNRECORDED: Final = "no command is recorded that this message could stand for"
 GIVEN_UP: Final = "storage did not answer for 24 hours"
 EXHAUSTED: Final = "every attempt ended without an outcome; rejected without running again"
-
-OWN_REASONS: Final = frozenset(
-    {
-        "processing_failed",
-        "idempotency_rejected",
-        "idempotency_hash_mismatch",
-        "not_recorded",
-        "invalid_json",
-        "invalid_envelope",
-    }
-)
-"""A dead letter with one of these is the end of its command, or was none of a command's. Every other was moved by the
-broker, by a person, or by a delivery that could not tell (`store_unreachable`)."""
 
 
 def of_command(code: str, rationale: str, *, run_id: str, correlation_id: str, attempt: int) -> str:

@@ -34,6 +34,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from mosaic_core.domain.reasons import DeadLetterReason
+
 
 class MosaicError(Exception):
     """Base of all. ``code`` is stable and machine-readable; ``rationale`` is for a person, at most 500 characters."""
@@ -52,11 +54,11 @@ class PoisonError(MosaicError):
 
 
 class InvalidJsonError(PoisonError):
-    code = "invalid_json"
+    code = DeadLetterReason.INVALID_JSON.value
 
 
 class InvalidEnvelopeError(PoisonError):
-    code = "invalid_envelope"
+    code = DeadLetterReason.INVALID_ENVELOPE.value
 
 
 class TransientError(MosaicError):
@@ -66,7 +68,7 @@ class TransientError(MosaicError):
 class StoreUnreachableError(TransientError):
     """A storage request had no usable answer (connection, timeout, 5xx, 429). A write may or may not have landed."""
 
-    code = "store_unreachable"
+    code = DeadLetterReason.STORE_UNREACHABLE.value
 
     def __init__(self, rationale: str, *, reason: str = "unreachable") -> None:
         """``reason``, for health: unreachable, no_token, forbidden (a role is missing), not_found."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from mosaic_core.domain.ids import clean, normalise_guid
 from mosaic_core.domain.lanes import RULES, Lane
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_ops.ops.errors import UnreachableError
 from mosaic_ops.ops.target import Bus
 
@@ -69,7 +70,7 @@ class Group:
     @property
     def code(self) -> str:
         """What tells the cause: the failure code, or the reason where a message never was an attempt."""
-        return (self.failure_code if self.reason == "processing_failed" else None) or self.reason
+        return (self.failure_code if self.reason == DeadLetterReason.PROCESSING_FAILED else None) or self.reason
 
     def json(self) -> dict[str, Any]:
         return {_camel(name): getattr(self, name) for name in self.__slots__}
@@ -192,15 +193,37 @@ class Queues:
         return await self._guarded(queue, peek())
 
     async def _guarded[T](self, queue: str, work: Coroutine[Any, Any, T]) -> T:
-        from azure.core.exceptions import AzureError
-        from azure.servicebus.exceptions import ServiceBusError
+        from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
+        from azure.servicebus.exceptions import (
+            OperationTimeoutError,
+            ServiceBusCommunicationError,
+            ServiceBusConnectionError,
+            ServiceBusError,
+        )
 
+        silences = (
+            ServiceRequestError,
+            ServiceResponseError,
+            OperationTimeoutError,
+            ServiceBusCommunicationError,
+            ServiceBusConnectionError,
+            OSError,
+            TimeoutError,
+        )
+
+        task = asyncio.ensure_future(work)
+        # a broker that stands still keeps even the closing of a link waiting: nobody waits for that
+        await asyncio.wait({task}, timeout=_SECONDS)
         try:
-            return await work
+            if not task.done():
+                task.cancel()
+                raise TimeoutError
+            return task.result()
         except (ServiceBusError, AzureError, OSError, TimeoutError) as error:
             raise UnreachableError(
                 f"queue {queue} cannot be looked at ({type(error).__name__}): is the broker up, and may the caller "
-                "receive from it? Counts need Manage"
+                "receive from it? Counts need Manage",
+                is_silence=isinstance(error, silences),
             ) from error
 
 

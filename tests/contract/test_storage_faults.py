@@ -195,15 +195,18 @@ def test_a_transaction_is_met_by_what_is_in_it(table: Callable[..., TableClient]
 
 
 def test_rows_age_by_a_clock_that_is_moved(table: Callable[..., TableClient], control: StorageControl) -> None:
-    client: Any = table()
+    client = table()
     answers: list[Any] = []
     client.create_entity(order())
     control.advance(timedelta(days=30))
     row = client.get_entity("shop", "001", raw_response_hook=answers.append)
     date = parsedate_to_datetime(answers[0].http_response.headers["Date"])
-    assert timedelta(days=30) <= date - row.metadata["timestamp"] + timedelta(seconds=1) < timedelta(days=30, minutes=1)
+    created = row.metadata["timestamp"]
+    assert created is not None
+    assert timedelta(days=30) <= date - created + timedelta(seconds=1) < timedelta(days=30, minutes=1)
     client.update_entity(order())
     written = client.get_entity("shop", "001").metadata["timestamp"]
+    assert written is not None
     assert abs(written - date) < timedelta(minutes=1)
 
 
