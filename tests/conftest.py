@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadScopeScheduling
 
+SLOW_SECONDS: Final = 900
+"""Of a slow test that names no time of its own: what an idle machine computes in one minute takes a busy one ten."""
+
 _WAITING: Final = ("e2e", "faults", "contract")
 """The folders whose tests run over processes of their own."""
 
@@ -33,6 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
+    for item in items:
+        if item.get_closest_marker("slow") is not None and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
 
 
 @pytest.hookimpl(trylast=True)

@@ -60,10 +60,14 @@ _OF_DEAD_LETTERS: Final = {
 """Signals that a dead letter of that reason tells already, as long as it lies there."""
 
 
-_SIGNALLED: Final = frozenset(
-    {"processing_failed", "invalid_json", "invalid_envelope", "not_recorded", "idempotency_hash_mismatch"}
-)
-"""Reasons of dead letters that raise a signal with each."""
+SIGNAL_OF: Final = {
+    "processing_failed": "worker_command_failed",
+    "invalid_json": "command_rejected",
+    "invalid_envelope": "command_rejected",
+    "not_recorded": "command_not_recorded",
+    "idempotency_hash_mismatch": "idempotency_hash_mismatch",
+}
+"""Of each reason of a dead letter that raises a signal, which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,8 @@ class Seen:
     lanes: Sequence[Json] = ()
     runs: Sequence[Json] = ()
     signals: Sequence[Json] = ()
+    resolved: Sequence[Json] = ()
+    """The newest signals, the resolved ones among them, of lanes with dead letters and nothing open."""
     groups: Sequence[Group] = ()
     has_letters: bool = True
     """Whether the dead letters could be looked at: what failed for good and is none of them was replayed, where nothing
@@ -116,7 +122,7 @@ def of(seen: Seen) -> list[Finding]:
     failing = _failing(run for run in seen.runs if not (run["isFinal"] and seen.has_letters) or run["runId"] in asking)
     last = {lane["lane"]: lane["recent"]["lastSuccessAtUtc"] for lane in seen.lanes}
     waiting = {cause: sum(not run["isFinal"] for run in runs) for cause, runs in failing.items()}
-    groups = [group for group in seen.groups if not is_noted(group, seen.lanes)]
+    groups = [group for group in seen.groups if not is_noted(group, seen)]
     dead = [of_group(one, last.get(one.lane), waiting.get((one.lane, one.code), 0)) for one in groups]
     told = {(group.lane, group.code) for group in seen.groups}
     ends = seen.ends
@@ -145,10 +151,26 @@ def of(seen: Seen) -> list[Finding]:
     ]
 
 
-def is_noted(group: Group, lanes: Iterable[Json]) -> bool:
-    """Whether somebody has resolved what its messages raised: then they lie there, and ask for nobody."""
+def may_be_noted(group: Group, lanes: Iterable[Json]) -> bool:
+    """Whether nothing that its messages raised is open."""
     signals = next((lane.get("openSignals") for lane in lanes if lane["lane"] == group.lane), None)
-    return group.reason in _SIGNALLED and signals is not None and not signals["error"] and not signals["isMore"]
+    return group.reason in SIGNAL_OF and signals is not None and not signals["error"] and not signals["isMore"]
+
+
+def is_noted(group: Group, seen: Seen) -> bool:
+    """Whether a person has resolved what its messages raised, and none came after: then they lie there, and ask for
+    nobody."""
+    queue = next((lane["queue"] for lane in seen.lanes if lane["lane"] == group.lane), None)
+    resolved = [
+        signal["resolvedAtUtc"]
+        for signal in seen.resolved
+        if signal["signalCode"] == SIGNAL_OF.get(group.reason)
+        and signal["queue"] == queue
+        and signal["isResolved"]
+        and signal["resolvedBy"] != "runtime"
+    ]
+    newest = group.newest_at_utc
+    return may_be_noted(group, seen.lanes) and bool(resolved) and newest is not None and at(newest) < at(max(resolved))
 
 
 def _made(code: str, what: str, *, said: str = "", which: str = "", sender: str = "", **ids: str | None) -> Finding:
@@ -213,8 +235,22 @@ def _of_ends(ends: Sequence[Json], runs: Iterable[Json]) -> list[Finding]:
         them = "it" if len(its) == 1 else "them"
         what = f"{part}: {_count(len(its), 'process', 'processes')} ended and nobody had told {them} to"
         which = f"at work more than once: {', '.join(suspects)}" if suspects and part == "worker" else ""
-        told.append(_made("process_ended", what, said=how_it_ended(its[-1]), which=which))
+        found_one = _made("process_ended", what, said=how_it_ended(its[-1]), which=which)
+        told.append(replace(found_one, do=_do_about(its)))
     return told
+
+
+def _do_about(ends: Sequence[Json]) -> str:
+    """By how the last of them ended, and whether it was one."""
+    last = ends[-1]
+    often = "it does not stay up: " if len(ends) >= OFTEN else ""
+    if "ran out of memory" in last["how"]:
+        return f"{often}give it more memory, or find the command that takes it: what was at work before each end"
+    if last.get("exitCode") is not None:
+        return f"{often}it left by itself: its log's last lines before that say why"
+    if "kill -9" in last["how"] and len(ends) == 1:
+        return "nothing, if somebody killed it on purpose; otherwise the log before its end tells what it was at"
+    return f"{often}the log's lines before each end tell what it was at: look for a command that is there each time"
 
 
 def _of_pause(lane: Json) -> Finding:

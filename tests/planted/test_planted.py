@@ -6,6 +6,7 @@ import ast
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -82,9 +83,14 @@ def test_a_planted_defect_still_has_its_place_and_its_tests(defect: Defect) -> N
         assert _has_test(ROOT / file, names), f"there is no {node}"
 
 
+@cache
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def _has_test(file: Path, names: list[str]) -> bool:
     """Whether the file has the function, or the class with the method."""
-    nodes: list[ast.stmt] = ast.parse(file.read_text(encoding="utf-8")).body
+    nodes: list[ast.stmt] = _parsed(file).body
     for name in names:
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
         found = next((node for node in nodes if isinstance(node, kinds) and node.name == name), None)

@@ -675,6 +675,35 @@ async def test_a_decision_reads_its_rows_by_id_and_the_ledger_only_for_an_agent_
     assert (ledger.whole, ledger.named_ids) == (0, [])
 
 
+async def test_what_an_agent_has_asked_for_is_judged_over_the_ledger_by_whoever_goes_on() -> None:
+    """Another agent is configured between the two attempts: one that does not look at the ledger."""
+    to_travel: Call = ("recategorise", {"transactionIds": ["t1"], "category": "TRAVEL"})
+    agent = ScriptedAgent([proposes(WIRE)], [proposes(to_travel, state=None)])
+    world = world_of(agent)
+    await rows(world)
+    await say(world, ASK)
+    [approval] = await approvals(world)
+    body = decision(world, approval.approval_id, "Reject")
+
+    class Unwritable:
+        async def read(self, *_: str) -> None: ...
+
+        async def of_household(self, *_: str) -> list[Annotation]:
+            return []
+
+        async def insert(self, annotation: Annotation) -> None:
+            raise RuntimeError("broken")
+
+    unwritable: Any = Unwritable()
+    await world.deliver(Lane.CONVERSATION, body, stores=replace(world.stores, annotations=unwritable))
+    assert await noted(world, CATEGORY) == {}
+    agent.resumes_over_ledger = False
+    world.clock.advance(600)
+    await world.deliver(Lane.CONVERSATION, body)
+    assert await noted(world, CATEGORY) == {"t1": "TRAVEL"}
+    assert len(agent.resumed) == 1
+
+
 # ------------------------------------------------------------------------------------- one conversation at a time
 
 

@@ -233,13 +233,15 @@ class Endings:
             turn_id=ids.resumed_turn_id(approval.batch),
             resumed=True,
         )
-
         asked: list[AgentTurn] = []
+        told_before: sessions.Landed | None = None
 
         async def turn() -> AgentTurn:
-            """Once, after all that was approved is carried out: the agent sees what that came to."""
+            """Once, after all that was approved is carried out: the agent sees what that came to. What landed before is
+            judged over the ledger, whichever agent is asked by now."""
             if not asked:
-                asked.append(await self._turn(approval, batch))
+                whole = self._rules.agent.resumes_over_ledger or told_before is not None
+                asked.append(await self._turn(approval, batch, whole=whole))
             return asked[0]
 
         talk = AgentLoop(
@@ -270,9 +272,9 @@ class Endings:
             await self._review_for(exchange.origin.run_id, said)
         return said, goes_on
 
-    async def _turn(self, approval: Approval, batch: PendingProposals) -> AgentTurn:
+    async def _turn(self, approval: Approval, batch: PendingProposals, *, whole: bool) -> AgentTurn:
         as_of, transactions = self._context.envelope.created_at.date(), list[Transaction]()
-        if self._rules.agent.resumes_over_ledger:
+        if whole:
             transactions = await ledger_up_to(self._context.stores, approval.household_id, as_of)
         return AgentTurn(
             question=batch.question,
