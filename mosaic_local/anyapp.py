@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
@@ -21,17 +21,21 @@ from mosaic_local.application import Places
 from mosaic_local.broker.config import EventHubConfig, QueueConfig
 from mosaic_local.errors import DeclarationError, LocalSettingsError
 
+DEFAULT_PORT: Final = 7071
+"""As `func start` has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class AnyApp:
     """A folder with function_app.py and host.json, and what it finds on the stack. ``values``, ``cors``,
-    ``cors_credentials``: of its local.settings.json."""
+    ``cors_credentials``, ``http_port``: of its local.settings.json."""
 
     values: Mapping[str, str]
     declared_queues: tuple[QueueConfig, ...] = ()
     declared_hubs: tuple[EventHubConfig, ...] = ()
     cors: str = ""
     cors_credentials: bool = False
+    http_port: int = DEFAULT_PORT
 
     @classmethod
     def read(
@@ -59,6 +63,7 @@ class AnyApp:
             declared_hubs=_once([*event_hubs, *(each for each in declared if isinstance(each, EventHubConfig))]),
             cors=cors,
             cors_credentials=cors_credentials,
+            http_port=_port(settings),
         )
 
     def settings(self, places: Places) -> Mapping[str, str]:
@@ -87,6 +92,13 @@ def cors_of(folder: Path) -> tuple[str, bool]:
 def _cors(settings: Mapping[str, Any]) -> tuple[str, bool]:
     host = settings.get("Host") or {}
     return str(host.get("CORS") or ""), str(host.get("CORSCredentials") or "").lower() == "true"
+
+
+def _port(settings: Mapping[str, Any]) -> int:
+    told = (settings.get("Host") or {}).get("LocalHttpPort", DEFAULT_PORT)
+    if not str(told).isdecimal() or not 0 < int(told) < 65536:
+        raise LocalSettingsError(f"local.settings.json: Host.LocalHttpPort {told!r} is no port")
+    return int(told)
 
 
 def _settings(folder: Path) -> dict[str, Any]:

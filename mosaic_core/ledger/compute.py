@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
@@ -70,16 +70,19 @@ def select(
     return found
 
 
+def flow_there(flow: Flow, subjects: Sequence[Subject], rows: Sequence[Row]) -> Flow:
+    """The flow, or where the subjects have no spending or income at all, the direction that their rows have: a payee
+    that only transfers went to, or that only ever paid in."""
+    ids = frozenset[str]().union(*(subject.ids for subject in subjects))
+    chosen = [row for row in rows if row.tx_id in ids]
+    if flow not in (Flow.SPENDING, Flow.INCOME) or not chosen or any(map(_FLOWS[flow], chosen)):
+        return flow
+    return Flow.MONEY_OUT if flow is Flow.SPENDING and any(row.amount < 0 for row in chosen) else Flow.MONEY_IN
+
+
 def bounded(rows: Iterable[Row], query: Query) -> list[Row]:
     """The rows whose amount keeps the query's bounds."""
-
-    def keeps(size: Decimal) -> bool:
-        low, high = query.at_least, query.at_most
-        if query.strictly:
-            return (low is None or size > low) and (high is None or size < high)
-        return (low is None or size >= low) and (high is None or size <= high)
-
-    return [row for row in rows if keeps(row.size)]
+    return [row for row in rows if query.bounds.keep(row.size)]
 
 
 def totals(rows: Iterable[Row], *, signed: bool = False) -> list[Sum]:
@@ -189,10 +192,6 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
         return amount
 
 
-def widen(query: Query, flow: Flow) -> Query:
-    return replace(query, flow=flow)
-
-
 # ----------------------------------------------------------------------------------------------------------- recurring
 
 
@@ -275,7 +274,3 @@ def _recurring(series: Series) -> Recurring:
         last=newest.posted_on,
         ids=tuple(sorted(charge.tx_id for charge in series.occurrences)),
     )
-
-
-def days_between(earlier: date, later: date) -> int:
-    return (later - earlier) // timedelta(days=1)

@@ -256,7 +256,7 @@ def _entry(entity: QueueEntity, host: str) -> ElementTree.Element:
         text(told, "UserMetadata", settings.user_metadata)
     details = ElementTree.SubElement(told, "CountDetails", {"xmlns:d2p1": _COUNTS})
     for name, number in (
-        ("ActiveMessageCount", counts.active),
+        ("ActiveMessageCount", counts.active + counts.deferred),  # Azure counts the deferred among them
         ("DeadLetterMessageCount", in_dead),
         ("ScheduledMessageCount", counts.scheduled),
         ("TransferMessageCount", 0),

@@ -198,6 +198,11 @@ class Connection(Peer, asyncio.Protocol):
         if self._socket is not None:
             self._socket.pause_reading()
 
+    def half_close(self) -> None:
+        self._silent = True
+        if self._socket is not None:
+            self._socket.write_eof()
+
     def abort(self) -> None:
         self._closing = True
         if self._socket is not None:

@@ -28,10 +28,11 @@ from mosaic_local.broker.errors import (
     NotAllowedError,
     NotFoundError,
     NotImplementedByBrokerError,
+    ServerBusyError,
     SizeExceededError,
 )
 from mosaic_local.broker.eventhub import Partition
-from mosaic_local.broker.faults import Fault
+from mosaic_local.broker.faults import BUSY, Fault
 from mosaic_local.broker.paths import path_of
 from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.queue import Message, Queue
@@ -118,7 +119,7 @@ def _source(connection: Peer, link: Any, path: str) -> Endpoint:
         if not separator:
             raise NotAllowedError("events are received from hub/ConsumerGroups/group/Partitions/number")
         if group not in hub.hub.groups:
-            raise NotFoundError(f"event hub {hub.hub.name} has no consumer group '{group[:100]}'")
+            raise NotFoundError(f"The messaging entity '{path[:300]}' could not be found: there is no such group.")
         return HubSource(connection, link, hub, hub.hub.partition(number), group)
     filters = _filters(link)
     if any("session-filter" in name for name in filters):
@@ -188,6 +189,8 @@ class QueueTarget(Target):
     def accept(self, raw: bytes, batch: bool) -> None:
         contents = [Content.decode(one) for one in (split_batch(raw) if batch else (raw,))]
         faults = self.connection.entities.faults
+        if faults.strikes(Fault.BUSY, self.entity.name):
+            raise ServerBusyError(BUSY)
         if faults.strikes(Fault.DUPLICATE, self.entity.name):
             contents = [content.with_message_id() for content in contents] * 2
         self.connection.entities.send(self.entity, contents)
@@ -246,6 +249,8 @@ class QueueSource(Endpoint):
             self.connection.abort()
         elif faults.strikes(Fault.SILENT, self.entity.name):
             self.connection.fall_silent()
+        elif faults.strikes(Fault.HALF_CLOSED, self.entity.name):
+            self.connection.half_close()
         token = message.token or os.urandom(16)
         raw = pn_delivery(self.link._impl, token)
         self.link.stream(message.encode())

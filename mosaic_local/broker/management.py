@@ -21,9 +21,10 @@ from mosaic_local.broker.errors import (
     MessageNotFoundError,
     NotFoundError,
     NotImplementedByBrokerError,
+    ServerBusyError,
     SizeExceededError,
 )
-from mosaic_local.broker.faults import Fault
+from mosaic_local.broker.faults import BUSY, Fault
 from mosaic_local.broker.paths import entities_of, path_of
 from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.queue import Queue
@@ -128,6 +129,8 @@ def _execute(connection: Peer, path: str, request: Request) -> Any:
         return _read_hub(connection, request)
     connection.authorize(name, path)
     entity, queue = connection.entities.queue(name)
+    if connection.entities.faults.strikes(Fault.BUSY, entity.name):
+        raise ServerBusyError(BUSY)
     handler = _OPERATIONS.get(operation.removeprefix(_VENDOR))
     if handler is None:
         raise NotImplementedByBrokerError(f"the operation '{operation[:100]}' is not implemented by this broker")

@@ -35,6 +35,8 @@ _POLL_SECONDS = 1.0
 _RENEW_BUFFER = timedelta(seconds=10)
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _REOPEN_SECONDS = 0.1
+_NEVER = datetime.max.replace(tzinfo=UTC)
+"""When what has no time to live expires, in .NET as well."""
 _DECODING_ERRORS = (TypeError, ValueError, LookupError, RecursionError, struct.error)
 """What the SDK's decoder raises for a message that is beyond it; links and sockets fail otherwise."""
 
@@ -345,9 +347,8 @@ class _Renewal:
 def trigger_metadata(message: ServiceBusReceivedMessage, properties: dict[str, Any]) -> dict[str, TypedData]:
     """What the platform's Service Bus extension hands to a worker beside the body: texts as text, all else as JSON.
 
-    DeliveryCount counts the current delivery, so a first one is 1. EnqueuedTimeUtc carries no offset: .NET serialises
-    ``DateTimeOffset.DateTime`` so, and azure.functions makes a naive datetime of it. ExpiresAtUtc is left out: no lane
-    reads it, and its parsing alone costs the worker a quarter of a millisecond per message."""
+    DeliveryCount counts the current delivery, so a first one is 1. The times that end in Utc carry no offset: .NET
+    serialises ``DateTimeOffset.DateTime`` so, and azure.functions makes naive datetimes of them."""
     fields = {
         "MessageId": message.message_id,
         "LockToken": str(message.lock_token),
@@ -367,9 +368,11 @@ def trigger_metadata(message: ServiceBusReceivedMessage, properties: dict[str, A
     metadata["ApplicationProperties"] = metadata["UserProperties"] = application
     metadata["DeliveryCount"] = TypedData(json=str((message.delivery_count or 0) + 1))
     metadata["SequenceNumber"] = TypedData(json=str(message.sequence_number))
-    if message.enqueued_time_utc is not None:
-        naive = message.enqueued_time_utc.replace(tzinfo=None)
-        metadata["EnqueuedTimeUtc"] = TypedData(json=f'"{naive.isoformat()}"')
+    times = {"EnqueuedTime": message.enqueued_time_utc, "ExpiresAt": message.expires_at_utc or _NEVER}
+    for name, moment in times.items():
+        if moment is not None:
+            metadata[name] = TypedData(json=f'"{moment.isoformat()}"')
+            metadata[f"{name}Utc"] = TypedData(json=f'"{moment.replace(tzinfo=None).isoformat()}"')
     return metadata
 
 

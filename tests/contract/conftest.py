@@ -14,6 +14,14 @@ import pytest
 from mosaic_core.adapters.tables import TableStores, ensure_tables, open_table_stores
 from tests.contract.messaging import running_broker
 from tests.support.azurite import Azurite, running_azurite
+from tests.support.back_end import FOREIGN
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the embedded broker itself is skipped where the suite is pointed at another back end."""
+    for item in items if FOREIGN else ():
+        for mark in item.iter_markers("own_broker"):
+            item.add_marker(pytest.mark.skip(reason=f"needs the embedded broker: {mark.args[0]}"))
 
 
 @pytest.fixture(scope="session")

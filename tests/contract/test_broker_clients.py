@@ -1,4 +1,5 @@
-"""The broker by clients other than azure-servicebus: Apache Qpid Proton, and what one client sends that another reads.
+"""The broker, or whatever back end is named, by clients other than azure-servicebus: Apache Qpid Proton, and what one
+client sends that another reads.
 
 Each of these was a fault that such a client met.
 """
@@ -10,6 +11,7 @@ import os
 import select
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +35,17 @@ from proton import (
 from proton.reactor import LinkOption
 from proton.utils import LinkDetached, SendException
 
-from tests.support.amqp import KEY, KEY_NAME, Client, lock_token
-from tests.support.broker import RunningBroker, launch, running_broker, write_config
+from tests.support.amqp import Client, lock_token
+from tests.support.back_end import SHORTEST_LOCK, BackEnd, Entity, back_end
+from tests.support.broker import launch, running_broker, write_config
 
-WAIT = 5.0
+WAIT = 5.0 + SHORTEST_LOCK
 HUB = "readings"
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
-    queues = [
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackEnd]:
+    queues: list[Entity] = [
         {"name": "plain", "maxDeliveryCount": 3},
         {"name": "bodies"},
         {"name": "stale", "lockSeconds": 0.2},
@@ -51,20 +54,26 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
         {"name": "later"},
     ]
     hubs = [{"name": HUB, "partitions": 2}]
-    keys = {"sasKeyName": KEY_NAME, "sasKey": KEY}
-    with running_broker(tmp_path_factory.mktemp("broker"), queues=queues, eventHubs=hubs, **keys) as running:
+    with back_end(tmp_path_factory.mktemp("broker"), queues, hubs) as running:
         yield running
 
 
 @pytest.fixture
-def client(broker: RunningBroker) -> Iterator[Client]:
-    with Client(broker.amqp_port, KEY_NAME, KEY) as connected:
+def client(broker: BackEnd) -> Iterator[Client]:
+    with broker.proton() as connected:
+        yield connected
+
+
+@pytest.fixture
+def reader(broker: BackEnd) -> Iterator[Client]:
+    """Of event hubs, which may be in a namespace of their own."""
+    with broker.proton_of_hubs() as connected:
         yield connected
 
 
 @pytest.fixture(scope="module")
-def sdk(broker: RunningBroker) -> Iterator[ServiceBusClient]:
-    with ServiceBusClient.from_connection_string(broker.connection(KEY), retry_total=0) as client:
+def sdk(broker: BackEnd) -> Iterator[ServiceBusClient]:
+    with ServiceBusClient.from_connection_string(broker.service_bus, retry_total=0) as client:
         yield client
 
 
@@ -96,15 +105,15 @@ def test_the_keys_name_and_the_key_open_every_entity(client: Client) -> None:
     receiver.accept()
 
 
-@pytest.mark.parametrize(("user", "password"), [(KEY_NAME, "wrong"), ("somebody", KEY)])
-def test_a_wrong_name_or_key_is_refused_at_the_door(broker: RunningBroker, user: str, password: str) -> None:
+@pytest.mark.parametrize("wrong", [{"key": "wrong"}, {"name": "somebody"}])
+def test_a_wrong_name_or_key_is_refused_at_the_door(broker: BackEnd, wrong: dict[str, Any]) -> None:
     with pytest.raises(ConnectionException, match="Authentication failed"):
-        Client(broker.amqp_port, user, password)
+        broker.proton(**wrong)
 
 
 @pytest.mark.parametrize("path", ["plain", "plain/$deadletterqueue"])
-def test_a_token_for_management_opens_management_and_nothing_else(broker: RunningBroker, path: str) -> None:
-    with Client(broker.amqp_port) as client:
+def test_a_token_for_management_opens_management_and_nothing_else(broker: BackEnd, path: str) -> None:
+    with broker.proton(plain=False) as client:
         assert client.peek(path)[0] == 401
         assert client.put_token(f"{path}/$management") == 200
         assert client.peek(path)[0] in (200, 204)
@@ -113,11 +122,12 @@ def test_a_token_for_management_opens_management_and_nothing_else(broker: Runnin
         assert client.peek("bodies")[0] == 401
 
 
-def test_a_token_for_a_hubs_management_opens_its_properties(broker: RunningBroker) -> None:
-    with Client(broker.amqp_port) as client:
+def test_a_token_for_a_hubs_management_opens_its_properties(broker: BackEnd) -> None:
+    with broker.proton_of_hubs(plain=False) as client:
+        hub = broker.named(HUB)
         assert client.put_token(f"{HUB}/$management") == 200
-        status, told = client.manage(HUB, "READ", name=HUB, type="com.microsoft:eventhub")
-        assert (status, told["name"]) == (200, HUB)
+        status, told = client.manage(HUB, "READ", name=hub, type="com.microsoft:eventhub")
+        assert (status, told["name"]) == (200, hub)
         with pytest.raises(LinkDetached, match="no valid token"):
             client.send(HUB, Message(body=b"x"))
 
@@ -133,17 +143,21 @@ def test_a_token_for_a_hubs_management_opens_its_properties(broker: RunningBroke
         ("PLAIN/$DeadLetterQueue/$management", 200),
         (f"{HUB}/ConsumerGroups/$Default/Partitions/0", 200),
         (f"{HUB}/Partitions/0", 200),
-        ("", 200),
-        ("$management", 200),
     ],
 )
-def test_a_token_for_what_is_not_there_is_answered_as_such(broker: RunningBroker, path: str, status: int) -> None:
-    with Client(broker.amqp_port) as client:
+def test_a_token_for_what_is_not_there_is_answered_as_such(broker: BackEnd, path: str, status: int) -> None:
+    with broker.proton(plain=False) as client:
         assert client.put_token(path) == status
 
 
-def test_who_has_no_right_is_not_told_what_is_there(broker: RunningBroker) -> None:
-    with Client(broker.amqp_port) as client:
+@pytest.mark.parametrize("path", ["", "$management"])
+def test_a_token_for_the_whole_namespace_is_taken(broker: BackEnd, path: str) -> None:
+    with replace(broker, prefix="").proton(plain=False) as client:
+        assert client.put_token(path) == 200
+
+
+def test_who_has_no_right_is_not_told_what_is_there(broker: BackEnd) -> None:
+    with broker.proton(plain=False) as client:
         assert client.put_token("nowhere", key="wrong") == client.put_token("plain", key="wrong") == 401
 
 
@@ -282,9 +296,9 @@ def test_nothing_can_be_sent_to_a_dead_letter_queue(client: Client) -> None:
     assert client.peek("plain")[0] == 204
 
 
-def test_no_message_is_on_two_links_at_once(broker: RunningBroker, client: Client) -> None:
+def test_no_message_is_on_two_links_at_once(broker: BackEnd, client: Client) -> None:
     numbers = [str(number) for number in range(20)]
-    with Client(broker.amqp_port, KEY_NAME, KEY) as other:
+    with broker.proton() as other:
         ends = [one.receiver("shared", credit=15) for one in (client, client, other)]
         client.send("shared", *(Message(body=number.encode(), id=number) for number in numbers))
         client.peek("shared")
@@ -300,10 +314,12 @@ def test_no_message_is_on_two_links_at_once(broker: RunningBroker, client: Clien
 # -- what is sent and what is read -----------------------------------------------------------------------------------
 
 
-def test_a_message_id_is_assigned_on_intake_where_none_was_set(client: Client, sdk: ServiceBusClient) -> None:
+def test_a_message_id_is_assigned_on_intake_where_none_was_set(
+    broker: BackEnd, client: Client, sdk: ServiceBusClient
+) -> None:
     client.send("bodies", Message(body=b"no properties"), Message(body=b"a subject", subject="s"))
     client.send("bodies", Message(body=b"a number", id=ulong(7)), Message(body=b"an id", id="own"))
-    without, subject, number, own = received(sdk, "bodies", 4)
+    without, subject, number, own = received(sdk, broker.named("bodies"), 4)
     assert len({without.message_id, subject.message_id}) == 2
     assert all(len(str(one.message_id)) == 32 for one in (without, subject))
     assert subject.subject == "s"
@@ -322,7 +338,9 @@ def test_an_assigned_message_id_stays_through_deliveries_and_dead_lettering(clie
     dead.accept()
 
 
-def test_the_header_and_every_kind_of_body_come_as_they_were_sent(client: Client, sdk: ServiceBusClient) -> None:
+def test_the_header_and_every_kind_of_body_come_as_they_were_sent(
+    broker: BackEnd, client: Client, sdk: ServiceBusClient
+) -> None:
     empty = Message(id="null")
     client.send(
         "bodies",
@@ -332,7 +350,7 @@ def test_the_header_and_every_kind_of_body_come_as_they_were_sent(client: Client
         Message(body=[1, 2], id="list"),
         empty,
     )
-    data, text, mapped, listed, null = received(sdk, "bodies", 5)
+    data, text, mapped, listed, null = received(sdk, broker.named("bodies"), 5)
     header = data.raw_amqp_message.header
     assert header is not None
     assert (header.priority, header.durable) == (9, True)
@@ -389,12 +407,12 @@ def test_the_time_to_live_and_the_expiry_are_the_queues_where_those_are_shorter(
     assert (none.expiry_time, brief.expiry_time) == (0.0, 1.0)
 
 
-def test_the_first_dead_lettering_says_why(client: Client, sdk: ServiceBusClient) -> None:
+def test_the_first_dead_lettering_says_why(broker: BackEnd, client: Client, sdk: ServiceBusClient) -> None:
     client.send("bodies", Message(body=b"x"))
-    with sdk.get_queue_receiver("bodies") as receiver:
+    with sdk.get_queue_receiver(broker.named("bodies")) as receiver:
         (message,) = receiver.receive_messages(max_wait_time=WAIT)
         receiver.dead_letter_message(message, reason="first", error_description="because")
-    with sdk.get_queue_receiver("bodies", sub_queue=ServiceBusSubQueue.DEAD_LETTER) as dead:
+    with sdk.get_queue_receiver(broker.named("bodies"), sub_queue=ServiceBusSubQueue.DEAD_LETTER) as dead:
         (message,) = dead.receive_messages(max_wait_time=WAIT)
         dead.dead_letter_message(message, reason="second")
         (message,) = dead.receive_messages(max_wait_time=WAIT)
@@ -407,22 +425,26 @@ class _Presettled(LinkOption):  # type: ignore[misc]
         link.snd_settle_mode = Link.SND_SETTLED
 
 
-def test_a_presettled_message_that_is_refused_is_said_in_the_log(broker: RunningBroker, client: Client) -> None:
+@pytest.mark.own_broker("reads its log")
+def test_a_presettled_message_that_is_refused_is_said_in_the_log(broker: BackEnd, client: Client) -> None:
     sender = client.connection.create_sender("bodies", options=_Presettled())
     sender.link.send(Message(body=b"x", properties={"large": "y" * 65_536}))
     client.peek("bodies")
-    told, errors = b"", broker.process.stderr
-    assert errors is not None
+    told, errors = b"", broker.own and broker.own.process.stderr
+    assert errors
     while b"queue bodies: what was sent presettled is refused" not in told:
         assert select.select([errors], [], [], WAIT)[0], f"nothing of it in the log: {told!r}"
         told += os.read(errors.fileno(), 65_536)
 
 
-def test_what_is_not_there_is_said_in_the_words_that_clients_look_for(client: Client) -> None:
-    with pytest.raises(LinkDetached, match=r"The messaging entity 'nowhere' could not be found"):
+def test_what_is_not_there_is_said_in_the_words_that_clients_look_for(client: Client, reader: Client) -> None:
+    not_found = r"The messaging entity '.*{}' could not be found"
+    with pytest.raises(LinkDetached, match=not_found.format("nowhere")):
         client.receiver("nowhere")
+    with pytest.raises(LinkDetached, match=not_found.format("consumergroups/nobodys/partitions/0")):
+        reader.receiver(f"{HUB}/consumergroups/nobodys/partitions/0")
     with pytest.raises(LinkDetached, match=r"argument-out-of-range.*It should be between 0 and 1"):
-        client.send(f"{HUB}/partitions/7", Message(body=b"x"))
+        reader.send(f"{HUB}/partitions/7", Message(body=b"x"))
 
 
 # -- event hubs ------------------------------------------------------------------------------------------------------
@@ -436,24 +458,24 @@ class _Epoch(LinkOption):  # type: ignore[misc]
         link.properties = {symbol("com.microsoft:epoch"): self.level}
 
 
-def test_a_lower_owner_level_is_refused(client: Client) -> None:
+def test_a_lower_owner_level_is_refused(reader: Client) -> None:
     path = f"{HUB}/consumergroups/$default/partitions/0"
-    owner = client.receiver(path, options=_Epoch(2))
+    owner = reader.receiver(path, options=_Epoch(2))
     # In these words: were the owner's own link taken away, its end would be told here as well.
     with pytest.raises(LinkDetached, match=r"link:stolen.*owner level 2 reads this partition"):
-        client.receiver(path, options=_Epoch(1))
+        reader.receiver(path, options=_Epoch(1))
     with pytest.raises(LinkDetached, match=r"link:stolen.*owner level 2 reads this partition"):
-        client.receiver(path)
-    client.send(f"{HUB}/partitions/0", Message(body=b"x", id="for the owner"))
+        reader.receiver(path)
+    reader.send(f"{HUB}/partitions/0", Message(body=b"x", id="for the owner"))
     assert owner.receive(timeout=WAIT).id == "for the owner"
 
 
-def test_a_consumer_that_asks_is_told_the_last_event_of_its_partition(broker: RunningBroker) -> None:
-    named: dict[str, Any] = {"eventhub_name": HUB, "retry_total": 0}
-    with EventHubProducerClient.from_connection_string(broker.connection(KEY), **named) as producer:
+def test_a_consumer_that_asks_is_told_the_last_event_of_its_partition(broker: BackEnd) -> None:
+    named: dict[str, Any] = {"eventhub_name": broker.named(HUB), "retry_total": 0}
+    with EventHubProducerClient.from_connection_string(broker.event_hubs, **named) as producer:
         producer.send_batch([EventData(str(number)) for number in range(3)], partition_id="1")
     told: list[dict[str, Any]] = []
-    consumer = EventHubConsumerClient.from_connection_string(broker.connection(KEY), "$Default", **named)
+    consumer = EventHubConsumerClient.from_connection_string(broker.event_hubs, "$Default", **named)
 
     def seen(context: Any, event: EventData | None) -> None:
         told.append(context.last_enqueued_event_properties)
@@ -467,6 +489,7 @@ def test_a_consumer_that_asks_is_told_the_last_event_of_its_partition(broker: Ru
 # -- durability ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.own_broker("kills it")
 def test_what_was_acknowledged_is_there_after_a_kill_at_once(tmp_path: Path) -> None:
     """One message and nothing after it: the turn itself has to commit it."""
     config: dict[str, Any] = {"queues": [{"name": "kept"}], "stateDir": str(tmp_path / "state")}

@@ -1,4 +1,4 @@
-"""The broker's event hubs, by the real azure-eventhub client over a broker process."""
+"""Event hubs by the real azure-eventhub client: over a broker process, or whatever back end is named."""
 
 from __future__ import annotations
 
@@ -11,36 +11,37 @@ import pytest
 from azure.eventhub import EventData, EventHubConsumerClient, EventHubProducerClient
 from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
-from tests.support.broker import RunningBroker, running_broker
+from tests.support.back_end import BackEnd, back_end
 
 HUB = "runtime-telemetry-stream"
 GROUP = "mosaic-money-runtime"
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackEnd]:
     hubs = [{"name": HUB, "partitions": 4, "consumerGroups": [GROUP]}]
-    with running_broker(tmp_path_factory.mktemp("broker"), eventHubs=hubs) as running:
+    with back_end(tmp_path_factory.mktemp("broker"), event_hubs=hubs) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def producer(broker: RunningBroker) -> Iterator[EventHubProducerClient]:
-    with EventHubProducerClient.from_connection_string(broker.connection(), eventhub_name=HUB, retry_total=0) as client:
+def producer(broker: BackEnd) -> Iterator[EventHubProducerClient]:
+    hub = broker.named(HUB)
+    with EventHubProducerClient.from_connection_string(broker.event_hubs, eventhub_name=hub, retry_total=0) as client:
         yield client
 
 
 class Reader:
     """A consumer in a thread, until it has seen `wanted` events."""
 
-    def __init__(self, broker: RunningBroker, wanted: int, group: str = GROUP, **receive: Any) -> None:
+    def __init__(self, broker: BackEnd, wanted: int, group: str = GROUP, **receive: Any) -> None:
         self.events: list[tuple[str, str]] = []
         self.raw: list[EventData] = []
         self.ready = threading.Event()
         self._full = threading.Event()
         self._wanted = wanted
         self._client = EventHubConsumerClient.from_connection_string(
-            broker.connection(), consumer_group=group, eventhub_name=HUB, retry_total=0
+            broker.event_hubs, consumer_group=group, eventhub_name=broker.named(HUB), retry_total=0
         )
         self._thread = threading.Thread(target=self._client.receive, args=(self._seen,), kwargs=receive)
         self._thread.start()
@@ -60,15 +61,15 @@ class Reader:
         return self.events
 
 
-def test_properties(producer: EventHubProducerClient) -> None:
+def test_properties(broker: BackEnd, producer: EventHubProducerClient) -> None:
     properties = producer.get_eventhub_properties()
-    assert properties["eventhub_name"] == HUB
+    assert properties["eventhub_name"] == broker.named(HUB)
     assert properties["partition_ids"] == ["0", "1", "2", "3"]
     assert abs((datetime.now(UTC) - properties["created_at"]).total_seconds()) < 60
 
 
 def test_events_of_a_batch_stay_in_order_on_the_partition_of_their_key(
-    broker: RunningBroker, producer: EventHubProducerClient
+    broker: BackEnd, producer: EventHubProducerClient
 ) -> None:
     before = producer.get_partition_properties("2")["last_enqueued_sequence_number"]
     for key in ("household-a", "household-b", "household-a"):
@@ -100,7 +101,7 @@ def test_events_of_a_batch_stay_in_order_on_the_partition_of_their_key(
     assert after["is_empty"] is False
 
 
-def test_a_consumer_starts_where_it_asks_to(broker: RunningBroker, producer: EventHubProducerClient) -> None:
+def test_a_consumer_starts_where_it_asks_to(broker: BackEnd, producer: EventHubProducerClient) -> None:
     producer.send_batch([EventData("one"), EventData("two"), EventData("three")], partition_id="3")
     last = producer.get_partition_properties("3")["last_enqueued_sequence_number"]
     on = {"partition_id": "3"}
@@ -112,7 +113,7 @@ def test_a_consumer_starts_where_it_asks_to(broker: RunningBroker, producer: Eve
     every.finish()
 
 
-def test_latest_means_only_what_comes_later(broker: RunningBroker, producer: EventHubProducerClient) -> None:
+def test_latest_means_only_what_comes_later(broker: BackEnd, producer: EventHubProducerClient) -> None:
     producer.send_batch([EventData("before")], partition_id="0")
     reader = Reader(broker, 1, starting_position="@latest", partition_id="0")
     late = threading.Event()
@@ -131,7 +132,7 @@ def test_latest_means_only_what_comes_later(broker: RunningBroker, producer: Eve
         sending.join()
 
 
-def test_a_higher_owner_level_takes_the_partition_over(broker: RunningBroker, producer: EventHubProducerClient) -> None:
+def test_a_higher_owner_level_takes_the_partition_over(broker: BackEnd, producer: EventHubProducerClient) -> None:
     producer.send_batch([EventData("owned")], partition_id="1")
     errors: list[Exception] = []
     lost = threading.Event()
@@ -150,10 +151,10 @@ def test_a_higher_owner_level_takes_the_partition_over(broker: RunningBroker, pr
     high.finish()
 
 
-def test_what_is_not_there_is_said(broker: RunningBroker, producer: EventHubProducerClient) -> None:
+def test_what_is_not_there_is_said(broker: BackEnd, producer: EventHubProducerClient) -> None:
     with (
         EventHubProducerClient.from_connection_string(
-            broker.connection(), eventhub_name="nowhere", retry_total=0
+            broker.event_hubs, eventhub_name=broker.named("nowhere"), retry_total=0
         ) as client,
         pytest.raises(AuthenticationError),
     ):

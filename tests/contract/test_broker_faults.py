@@ -11,7 +11,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusReceiveMode, ServiceBusReceiver
-from azure.servicebus.exceptions import MessageLockLostError, OperationTimeoutError, ServiceBusError
+from azure.servicebus.exceptions import (
+    MessageLockLostError,
+    OperationTimeoutError,
+    ServiceBusError,
+    ServiceBusServerBusyError,
+)
 
 from mosaic_local.errors import StackError
 from mosaic_local.namespaces import Namespace
@@ -19,9 +24,10 @@ from mosaic_local.testing import BrokerControl, Fault, Rule
 
 pytest_plugins = ["mosaic_local.pytest_plugin"]
 # The SDK does not close the socket of a connection that was cut.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.own_broker("moves its time and makes it fail"),
+]
 Q = "orders"
 
 
@@ -181,6 +187,34 @@ def test_a_lock_that_is_lost_is_the_client_s_own_error(namespace: Namespace, cli
             receiver.complete_message(one(receiver))  # type: ignore[arg-type]
         receiver.complete_message(one(receiver))  # type: ignore[arg-type]
     assert take_all(client) == []
+
+
+@pytest.mark.slow
+def test_a_half_closed_connection_gives_nothing_and_what_was_on_its_way_comes_again(
+    namespace: Namespace, client: ServiceBusClient
+) -> None:
+    send(client, "order")
+    namespace.control.fail(Rule(fault=Fault.HALF_CLOSED, entity=Q, times=1))
+    with client.get_queue_receiver(Q) as receiver:
+        with suppress(OperationTimeoutError):
+            assert receiver.receive_messages(1, max_wait_time=1) == []
+        namespace.control.advance(timedelta(minutes=2))
+        assert one(receiver).delivery_count == 1  # type: ignore[attr-defined]
+
+
+def test_a_busy_namespace_is_the_client_s_own_error_and_nothing_is_sent(namespace: Namespace) -> None:
+    namespace.control.fail(Rule(fault=Fault.BUSY, entity=Q, times=2))
+    due = datetime.now(UTC) + timedelta(days=1)
+    connection = namespace.connection_string
+    with ServiceBusClient.from_connection_string(connection, retry_total=0) as once, once.get_queue_sender(Q) as sender:
+        with pytest.raises(ServiceBusServerBusyError):
+            sender.send_messages(ServiceBusMessage("order"))
+        with pytest.raises(ServiceBusServerBusyError):
+            sender.schedule_messages(ServiceBusMessage("order"), due)
+        assert namespace.control.struck() == {"busy": 2}
+        assert take_all(once) == []
+        sender.send_messages(ServiceBusMessage("order"))
+        assert take_all(once) == ["order"]
 
 
 @pytest.mark.slow

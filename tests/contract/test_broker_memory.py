@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.broker import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.own_broker("runs it with its memory overwritten")]
 
 FILES = ("test_broker_servicebus.py", "test_broker_clients.py", "test_broker_eventhubs.py")
 

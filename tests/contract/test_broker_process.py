@@ -1,4 +1,4 @@
-"""The broker as a process: start, stop, kill and restart, bad neighbours, tokens, administration."""
+"""The broker as a process: start, stop, kill and restart, bad neighbours."""
 
 from __future__ import annotations
 
@@ -11,24 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.eventhub import EventData, EventHubProducerClient
 from azure.servicebus import (
     ServiceBusClient,
     ServiceBusMessage,
     ServiceBusMessageState,
-    ServiceBusReceiver,
     ServiceBusSubQueue,
 )
-from azure.servicebus.exceptions import (
-    MessagingEntityDisabledError,
-    MessagingEntityNotFoundError,
-    ServiceBusAuthenticationError,
-    ServiceBusError,
-)
-from azure.servicebus.management import EntityStatus, QueueProperties, ServiceBusAdministrationClient
+from azure.servicebus.management import EntityStatus, ServiceBusAdministrationClient
 
 from tests.support.broker import RunningBroker, launch, running_broker, write_config
+
+pytestmark = pytest.mark.own_broker("starts, stops and kills it")
 
 WAIT = 5.0
 KEY = {"sasKeyName": "RootManageSharedAccessKey", "sasKey": "secret-for-tests"}
@@ -36,15 +30,10 @@ KEY = {"sasKeyName": "RootManageSharedAccessKey", "sasKey": "secret-for-tests"}
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
-    queues = [{"name": "Orders", "lockSeconds": 30}, {"name": "paused"}]
-    with running_broker(tmp_path_factory.mktemp("broker"), queues=queues, **KEY) as running:
+    with running_broker(
+        tmp_path_factory.mktemp("broker"), queues=[{"name": "Orders", "lockSeconds": 30}], **KEY
+    ) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def admin(broker: RunningBroker) -> Iterator[ServiceBusAdministrationClient]:
-    with administration(broker) as client:
-        yield client
 
 
 def administration(broker: RunningBroker, key: str = KEY["sasKey"]) -> ServiceBusAdministrationClient:
@@ -197,154 +186,3 @@ def test_bad_bytes_cost_only_the_connection_they_came_on(broker: RunningBroker) 
     with clients(broker) as client, client.get_queue_sender("orders") as sender:
         sender.send_messages(ServiceBusMessage("still there"))
     assert broker.process.poll() is None
-
-
-# -- tokens ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_wrong_key_is_refused(broker: RunningBroker) -> None:
-    with (
-        clients(broker, "wrong") as client,
-        pytest.raises(ServiceBusAuthenticationError),
-        client.get_queue_sender("orders") as sender,
-    ):
-        sender.send_messages(ServiceBusMessage("x"))
-    with administration(broker, "wrong") as admin, pytest.raises(HttpResponseError) as caught:
-        admin.get_queue("orders")
-    assert caught.value.status_code == 401
-
-
-# -- administration --------------------------------------------------------------------------------------------------
-
-
-def test_queues_are_created_listed_changed_and_deleted(admin: ServiceBusAdministrationClient) -> None:
-    made = admin.create_queue("Fresh", lock_duration=timedelta(seconds=20), max_delivery_count=4)
-    assert (made.lock_duration, made.max_delivery_count) == (timedelta(seconds=20), 4)
-    assert {queue.name for queue in admin.list_queues()} >= {"Fresh", "Orders", "paused"}
-    with pytest.raises(ResourceExistsError):
-        admin.create_queue("fresh")
-    made.default_message_time_to_live = timedelta(days=1)
-    admin.update_queue(made)
-    again = admin.get_queue("fresh")
-    assert again.default_message_time_to_live == timedelta(days=1)
-    assert (again.requires_session, again.requires_duplicate_detection) == (False, False)
-    admin.delete_queue("FRESH")
-    with pytest.raises(ResourceNotFoundError):
-        admin.get_queue("fresh")
-    with pytest.raises(ResourceNotFoundError):
-        admin.delete_queue("fresh")
-    with pytest.raises(ResourceNotFoundError):
-        admin.update_queue(QueueProperties("fresh", **dict.fromkeys(_FIELDS)))
-
-
-_FIELDS = (
-    "authorization_rules",
-    "auto_delete_on_idle",
-    "dead_lettering_on_message_expiration",
-    "default_message_time_to_live",
-    "duplicate_detection_history_time_window",
-    "availability_status",
-    "enable_batched_operations",
-    "enable_express",
-    "enable_partitioning",
-    "lock_duration",
-    "max_delivery_count",
-    "max_size_in_megabytes",
-    "requires_duplicate_detection",
-    "requires_session",
-    "status",
-    "forward_to",
-    "user_metadata",
-    "forward_dead_lettered_messages_to",
-    "max_message_size_in_kilobytes",
-)
-
-
-def test_long_lists_come_in_pages(admin: ServiceBusAdministrationClient) -> None:
-    names = [f"page-{number:03}" for number in range(105)]
-    for name in names:
-        admin.create_queue(name)
-    assert [queue.name for queue in admin.list_queues() if queue.name.startswith("page-")] == names
-    for name in names:
-        admin.delete_queue(name)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"requires_session": True},
-        {"requires_duplicate_detection": True},
-        {"forward_to": "Orders"},
-        {"enable_partitioning": True},
-        {"auto_delete_on_idle": timedelta(minutes=5)},
-        {"lock_duration": timedelta(minutes=6)},
-        {"max_delivery_count": 0},
-    ],
-)
-def test_what_is_not_imitated_is_refused(admin: ServiceBusAdministrationClient, options: dict[str, Any]) -> None:
-    with pytest.raises(HttpResponseError) as caught:
-        admin.create_queue("special", **options)
-    assert caught.value.status_code == 400
-    with pytest.raises(ResourceNotFoundError):
-        admin.get_queue("special")
-
-
-def test_counts_of_every_state(broker: RunningBroker, admin: ServiceBusAdministrationClient) -> None:
-    admin.create_queue("counted")
-    with (
-        clients(broker) as client,
-        client.get_queue_sender("counted") as sender,
-        client.get_queue_receiver("counted") as receiver,
-    ):
-        sender.send_messages([ServiceBusMessage(f"{number}") for number in range(5)])
-        sender.schedule_messages([ServiceBusMessage("s")] * 2, datetime.now(UTC) + timedelta(hours=1))
-        receiver.dead_letter_message(receiver.receive_messages(max_wait_time=WAIT)[0])
-        receiver.receive_messages(max_wait_time=WAIT)  # locked is active
-        counts = admin.get_queue_runtime_properties("counted")
-    assert (counts.active_message_count, counts.scheduled_message_count) == (4, 2)
-    assert (counts.dead_letter_message_count, counts.total_message_count) == (1, 7)
-    assert counts.size_in_bytes is not None
-    assert counts.size_in_bytes > 0
-    admin.delete_queue("counted")
-
-
-def test_a_paused_queue_takes_messages_and_gives_none(
-    broker: RunningBroker, admin: ServiceBusAdministrationClient
-) -> None:
-    with (
-        clients(broker) as client,
-        client.get_queue_sender("paused") as sender,
-        client.get_queue_receiver("paused") as receiver,
-    ):
-        sender.send_messages([ServiceBusMessage("first"), ServiceBusMessage("second")])
-        (held,) = receiver.receive_messages(max_wait_time=WAIT)
-        admin.update_queue(admin.get_queue("paused"), status=EntityStatus.RECEIVE_DISABLED)
-        with pytest.raises(MessagingEntityDisabledError):
-            drain(receiver)
-        sender.send_messages(ServiceBusMessage("third"))
-        assert held is not None
-        assert admin.get_queue_runtime_properties("paused").active_message_count == 3
-        admin.update_queue(admin.get_queue("paused"), status=EntityStatus.SEND_DISABLED)
-        with pytest.raises(ServiceBusError):
-            sender.send_messages(ServiceBusMessage("refused"))
-        bodies = []
-        with client.get_queue_receiver("paused") as fresh:
-            while found := fresh.receive_messages(max_message_count=5, max_wait_time=1):
-                bodies += [str(one) for one in found]
-        assert "third" in bodies
-        assert "refused" not in bodies
-        admin.update_queue(admin.get_queue("paused"), status=EntityStatus.ACTIVE)
-
-
-def drain(receiver: ServiceBusReceiver) -> None:
-    while receiver.receive_messages(max_wait_time=1):
-        pass
-
-
-def test_a_deleted_queue_is_gone_for_its_links(broker: RunningBroker, admin: ServiceBusAdministrationClient) -> None:
-    admin.create_queue("doomed")
-    with clients(broker) as client, client.get_queue_sender("doomed") as sender:
-        sender.send_messages(ServiceBusMessage("x"))
-        admin.delete_queue("doomed")
-        with pytest.raises((MessagingEntityNotFoundError, ServiceBusError)):
-            sender.send_messages(ServiceBusMessage("y"))

@@ -158,6 +158,10 @@ def test_what_the_app_logs_at_info_is_on_the_console(host: HostProcess) -> None:
     assert "a debug line" not in host.told()
 
 
+def test_an_auth_level_asks_for_no_key(host: HostProcess) -> None:
+    assert host.ask("/api/locked") == host.ask("/api/locked?code=any") == (200, b"open")
+
+
 def test_the_log_level_of_one_function_is_that_functions(host: HostProcess) -> None:
     assert host.ask("/api/quiet")[0] == host.ask("/api/quiet-thread")[0] == 200
     until(lambda: "said by quiet at error" in host.told())

@@ -94,10 +94,21 @@ DEFECTS: Final = (
     Defect(
         name="any-household-s-finding-may-be-dismissed",
         file=_EFFECTS,
-        old="    ours = signal is not None and signal.household_id == household_id and",
-        new="    ours = signal is not None and",
+        old="    return signal.household_id == household_id and signal",
+        new="    return signal",
         caught_by=(f"{_PROPOSING}test_a_proposal_that_is_not_valid_is_refused_and_told",),
         what="an agent makes another household's finding vanish",
+    ),
+    Defect(
+        name="a-decision-reads-the-whole-ledger",
+        file=_ENDINGS,
+        old="        if self._rules.agent.resumes_over_ledger:\n",
+        new="        if True:\n",
+        caught_by=(
+            "tests/unit/test_approvals_end.py::"
+            "test_a_decision_reads_its_rows_by_id_and_the_ledger_only_for_an_agent_that_looks_at_it",
+        ),
+        what="a decision's cost grows with the household's years",
     ),
     Defect(
         name="rows-of-nobody-are-proposed",

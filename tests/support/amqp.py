@@ -18,23 +18,41 @@ from mosaic_local.broker.content import owned
 KEY_NAME, KEY = "RootManageSharedAccessKey", "secret-for-tests"
 
 
-def token(address: str, key: str = KEY) -> str:
+def parts(connection: str) -> dict[str, str]:
+    """Of a connection string, by their names."""
+    return dict(part.split("=", 1) for part in connection.split(";") if part)
+
+
+def token(address: str, key: str = KEY, name: str = KEY_NAME) -> str:
     """A shared access signature for this address, good for an hour."""
     quoted, expires = quote_plus(address), int(time.time()) + 3600
     signature = base64.b64encode(hmac.new(key.encode(), f"{quoted}\n{expires}".encode(), hashlib.sha256).digest())
-    return f"SharedAccessSignature sr={quoted}&sig={quote_plus(signature)}&se={expires}&skn={KEY_NAME}"
+    return f"SharedAccessSignature sr={quoted}&sig={quote_plus(signature)}&se={expires}&skn={name}"
 
 
 class Client:
-    """One connection. `user` and `password`: SASL PLAIN; without them ANONYMOUS, and tokens."""
+    """One connection, to a port of this machine or to an address. `user` and `password`: SASL PLAIN; without them, or
+    where it is not to be `plain`, ANONYMOUS, and tokens. Entities have `prefix` before the names that are used here."""
 
-    def __init__(self, port: int, user: str | None = None, password: str | None = None) -> None:
-        self.host = f"localhost:{port}"
-        named: dict[str, Any] = {"user": user, "password": password} if user else {}
+    def __init__(
+        self,
+        where: int | str,
+        user: str | None = None,
+        password: str | None = None,
+        *,
+        plain: bool = True,
+        prefix: str = "",
+    ) -> None:
+        self.prefix = prefix
+        address = f"amqp://localhost:{where}" if isinstance(where, int) else where
+        self.host = address.partition("://")[2]
+        self._name, self._key = user or KEY_NAME, password or KEY
+        plain = plain and user is not None
+        named: dict[str, Any] = {"user": user, "password": password} if plain else {}
         self.connection = BlockingConnection(
-            f"amqp://{self.host}",
+            address,
             timeout=5,
-            allowed_mechs="PLAIN" if user else "ANONYMOUS",
+            allowed_mechs="PLAIN" if plain else "ANONYMOUS",
             allow_insecure_mechs=True,
             **named,
         )
@@ -45,15 +63,15 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
-    def put_token(self, path: str, key: str = KEY) -> int:
+    def put_token(self, path: str, key: str | None = None) -> int:
         """The status of the answer."""
-        address = f"sb://{self.host}/{path}"
+        address = f"sb://{self.host}/{self.prefix}{path}"
         properties = {"operation": "put-token", "type": "servicebus.windows.net:sastoken", "name": address}
-        return self._request("$cbs", properties, token(address, key))[0]
+        return self._request("$cbs", properties, token(address, key or self._key, self._name))[0]
 
     def manage(self, path: str, operation: str, body: Any = None, **properties: Any) -> tuple[int, Any]:
         """(status, body) of an operation of this entity's management node."""
-        return self._request(f"{path}/$management", {"operation": operation, **properties}, body or {})
+        return self._request(f"{self.prefix}{path}/$management", {"operation": operation, **properties}, body or {})
 
     def _request(self, node: str, properties: dict[str, Any], body: Any) -> tuple[int, Any]:
         receiver = self.connection.create_receiver(node, credit=1)
@@ -77,10 +95,10 @@ class Client:
 
     def receiver(self, path: str, credit: int = 1, **options: Any) -> BlockingReceiver:
         # A name of its own: proton's would be the same for a second receiver of this entity.
-        return self.connection.create_receiver(path, credit=credit, name=str(uuid.uuid4()), **options)
+        return self.connection.create_receiver(self.prefix + path, credit=credit, name=str(uuid.uuid4()), **options)
 
     def send(self, path: str, *messages: Message) -> None:
-        sender = self.connection.create_sender(path)
+        sender = self.connection.create_sender(self.prefix + path)
         for message in messages:
             sender.send(message)
         sender.close()

@@ -65,6 +65,14 @@ def test_the_host_s_storage_is_the_stack_s_unless_the_app_says_otherwise(tmp_pat
     assert own.settings(PLACES) == {"AzureWebJobsStorage": "own"}
 
 
+def test_the_port_is_that_of_func_start(tmp_path: Path) -> None:
+    assert AnyApp.read(app_folder(tmp_path)).http_port == 7071
+    assert AnyApp.read(app_folder(tmp_path, {"Host": {"LocalHttpPort": 7099}})).http_port == 7099
+    for wrong in ("http", 0, 70_000, -1):
+        with pytest.raises(LocalSettingsError, match="LocalHttpPort"):
+            AnyApp.read(app_folder(tmp_path, {"Host": {"LocalHttpPort": wrong}}))
+
+
 def test_origins_are_those_of_local_settings(tmp_path: Path) -> None:
     app = AnyApp.read(app_folder(tmp_path, {"Host": {"CORS": "https://a,https://b", "CORSCredentials": True}}))
     assert (app.cors, app.cors_credentials) == ("https://a,https://b", True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from azure.functions.meta import Datum
+from azure.functions.servicebus import ServiceBusMessage, ServiceBusMessageInConverter
 from azure.servicebus import ServiceBusReceivedMessage
-from proton import Message, ulong
+from proton import Message, symbol, timestamp, ulong
 
 from mosaic_local.host.servicebus import UnreadableBodyError, body_of, plain, trigger_metadata
 from mosaic_local.host.watchdog import Watchdog
@@ -42,6 +45,12 @@ def test_text_and_data_reach_the_function(raw: bytes, body: bytes) -> None:
     assert body_of(received(raw)) == body
 
 
+def test_a_body_of_nets_data_contract_stays_as_it_came() -> None:
+    """The platform would unwrap the text in it: ``@``, the type's name, the length, the text."""
+    written = b"@\x06string\x083http://schemas.microsoft.com/2003/10/Serialization/\x99\x02hi\x01"
+    assert body_of(received(encoded(body=written))) == written
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -67,6 +76,30 @@ def test_every_kind_of_property_becomes_metadata(message_id: object) -> None:
     metadata = trigger_metadata(message, properties)
     assert isinstance(metadata["MessageId"].string, str)
     assert json.loads(metadata["ApplicationProperties"].json)["map"] == {"k": ["b", {"deep": "x"}]}
+
+
+def test_a_date_among_the_properties_is_a_number_of_milliseconds() -> None:
+    """Not ISO 8601 as on the platform: the SDK that the host receives by does not tell one from a number."""
+    message = received(encoded(body=b"x", properties={"when": timestamp(1_767_225_600_000)}))
+    assert plain(message.application_properties) == {"when": 1_767_225_600_000}
+
+
+@pytest.mark.parametrize(
+    ("ttl", "expires"),
+    [({"ttl": 60.0}, datetime(2026, 11, 30, 12, 1, 0, 250_000, UTC)), ({}, datetime.max.replace(tzinfo=UTC))],
+)
+def test_a_message_says_when_it_came_and_when_it_ends(ttl: dict[str, float], expires: datetime) -> None:
+    enqueued = datetime(2026, 11, 30, 12, 0, 0, 250_000, UTC)
+    at = timestamp(int(enqueued.timestamp() * 1000))
+    told = {symbol("x-opt-enqueued-time"): at, symbol("x-opt-sequence-number"): 1}
+    metadata = trigger_metadata(received(encoded(body=b"x", annotations=told, **ttl)), {})
+    datums = {name: Datum(data.string or data.json, data.WhichOneof("data")) for name, data in metadata.items()}
+    decoded = ServiceBusMessageInConverter.decode(Datum(b"x", "bytes"), trigger_metadata=datums)
+    assert isinstance(decoded, ServiceBusMessage)
+    for name, moment in (("EnqueuedTime", enqueued), ("ExpiresAt", expires)):
+        assert datetime.fromisoformat(json.loads(metadata[name].json)) == moment
+    naive = (decoded.enqueued_time_utc, decoded.expires_at_utc)  # as on the platform
+    assert naive == (enqueued.replace(tzinfo=None), expires.replace(tzinfo=None))
 
 
 class _Loop:

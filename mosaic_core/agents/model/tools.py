@@ -24,9 +24,9 @@ from mosaic_core.ledger.compute import Sum
 from mosaic_core.ledger.knowledge import PRIMARIES
 from mosaic_core.ledger.merchants import find_merchant
 from mosaic_core.ledger.periods import Period
-from mosaic_core.ledger.query import Flow, Group, Intent, Query, Subject
-from mosaic_core.ledger.rows import Row, in_topic, rows_of
-from mosaic_core.ledger.topics import TOPICS
+from mosaic_core.ledger.query import Bounds, Flow, Group, Intent, Query, Subject
+from mosaic_core.ledger.rows import Row, of_topic, rows_of
+from mosaic_core.ledger.topics import PHRASE_TOPICS
 from mosaic_core.ports import Json
 
 MOST_LISTED: Final = 30
@@ -351,9 +351,11 @@ class LedgerTools:
             as_of=self.as_of,
             period=self._period(scope),
             subjects=(self._subject(scope.about),) if scope.about else (),
-            at_least=None if scope.at_least is None else Decimal(str(scope.at_least)),
-            at_most=None if scope.at_most is None else Decimal(str(scope.at_most)),
-            strictly=False,
+            bounds=Bounds(
+                at_least=None if scope.at_least is None else Decimal(str(scope.at_least)),
+                at_most=None if scope.at_most is None else Decimal(str(scope.at_most)),
+                strictly=False,
+            ),
             currency=scope.currency,
         )
         rows = compute.bounded(compute.select(self.rows, query), query)
@@ -361,15 +363,14 @@ class LedgerTools:
 
     def _subject(self, about: str) -> Subject:
         term = " ".join(about.lower().split())
-        for pattern, topic in TOPICS:
-            if pattern.fullmatch(term):
-                ids = frozenset(row.tx.transaction_id for row in self.rows if in_topic(row, topic))
-                return Subject(topic.name, "topic", ids)
+        topic = PHRASE_TOPICS.get(tuple(term.split()))
+        if topic is not None:
+            return of_topic(topic, self.rows)
         merchant = find_merchant(about, self.rows)
         if merchant is None:
             raise UnknownSubjectError("the ledger knows nothing by that name")
         self.evidence.names.add(merchant.name)
-        return Subject(merchant.name, "merchant", merchant.ids, merchant.exact)
+        return merchant
 
     def _result(self, rows: Iterable[Row], **parts: Json) -> Result:
         """The result with the number of rows behind it and the ids of the first few; all of them are provenance."""

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import load
-from mosaic_core.agents.offline.reading.date_words import MONTH_WORDS
+from mosaic_core.ledger.date_words import MONTH_WORDS
 from mosaic_core.ledger.rows import fold
 
 _MONTHS: Final = "|".join(MONTH_WORDS)
