@@ -11,7 +11,7 @@ Storage rules, for every store:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -269,6 +269,11 @@ class LedgerStore(Protocol):
 
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
         """Transactions posted from ``first`` to ``last`` (both included), by date, then id."""
+        ...
+
+    async def named(self, household_id: str, transaction_ids: Collection[str]) -> dict[str, Transaction]:
+        """Those of these ids that are the household's, by id, whatever day they were posted on. What it costs grows
+        with what is named, and not with the ledger."""
         ...
 
 
@@ -689,7 +694,8 @@ class IncomingMessage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowsedMessage:
     """A message as it lies in a queue, or in its dead-letter queue: seen, not received. ``state`` is ``active`` (locked
-    ones as well), ``scheduled`` or ``deferred``; ``reason`` and ``description`` are a dead letter's."""
+    ones as well), ``scheduled`` or ``deferred``; ``reason`` and ``description`` are a dead letter's. ``user_id`` is
+    whose message it is by its own word, where AMQP's own property has one."""
 
     queue: str
     body: bytes
@@ -703,6 +709,7 @@ class BrowsedMessage:
     state: str = "active"
     reason: str = ""
     description: str = ""
+    user_id: str = ""
 
 
 class QueueBrowser(Protocol):
@@ -904,10 +911,15 @@ class AgentReply:
 
 
 class ConversationAgent(Protocol):
-    """An agent with tools. Raises `LaneError` ``agent_runtime_unavailable`` where its provider does not answer."""
+    """An agent with tools. Raises `LaneError` ``agent_runtime_unavailable`` where its provider does not answer.
+
+    ``resumes_over_ledger``: whether `resume` may look at the turn's transactions; where not, it is given none."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def resumes_over_ledger(self) -> bool: ...
 
     @property
     def source(self) -> str: ...

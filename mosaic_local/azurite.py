@@ -26,6 +26,7 @@ _FOLLOW_SUPERVISOR = (
     " require(process.argv[1]);"
 )
 _PREPARE = Path(__file__).with_name("azurite_start.cjs")
+_TESTING = Path(__file__).with_name("azurite_testing.cjs")
 _LISTENING = re.compile(r"Azurite (Blob|Table) service is successfully listening at http://[^:]+:(\d+)")
 
 
@@ -76,13 +77,18 @@ def start(
     *,
     prepared: bool = True,
     rows: Path | None = None,
+    testing: bool = False,
 ) -> Part:
     """Starts it; data in ``folder``, or in memory where that is None. Ready when it answers ``table`` and ``blob``.
 
     ``prepared``: by ``azurite_start.cjs``, so that it looks rows up as Table Storage does; else it is as it comes, and
-    looks through whole tables. ``rows``: what its tables hold from the start, as ``azurite_rows.cjs`` has it."""
+    looks through whole tables. ``rows``: what its tables hold from the start, as ``azurite_rows.cjs`` has it.
+    ``testing``: whether a `StorageControl` moves its clock and makes faults."""
     node, script = locate()
     prepare = f"require({json.dumps(str(_PREPARE))})(process.argv[1]);" if prepared else ""
+    if testing:
+        beside = "(name) => require(require('node:path').join(require('node:path').dirname(process.argv[1]), name))"
+        prepare = f"require({json.dumps(str(_TESTING))})({beside});" + prepare
     place = ["--location", str(folder)] if folder is not None else ["--inMemoryPersistence"]
     if folder is not None:
         folder.mkdir(exist_ok=True)

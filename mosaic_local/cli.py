@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import signal
 import sys
 import threading
@@ -19,9 +18,19 @@ from urllib.parse import urlsplit
 
 import typer
 
-from mosaic_local.command import EXIT_USAGE, StateOption, end, end_on_signals, serve
-from mosaic_local.errors import NotRunningError, StackError
-from mosaic_local.state import ROOT, StateFolder, read_stack
+from mosaic_local.command import (
+    EXIT_USAGE,
+    JsonOption,
+    StateOption,
+    TestingOption,
+    end,
+    end_on_signals,
+    running,
+    serve,
+    tell_environment,
+)
+from mosaic_local.errors import StackError
+from mosaic_local.state import ROOT, StateFolder
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -66,6 +75,7 @@ def up(
             help="One more event hub; repeatable, in the setting separated by blanks.",
         ),
     ] = None,
+    testing: TestingOption = False,
     folder: AppOption = ROOT,
 ) -> None:
     """Serve API, worker and emulators until Ctrl-C, and show what the worker logs. With --state, what is stored
@@ -91,6 +101,7 @@ def up(
         http_port=port,
         app_settings=settings,
         event_hubs=hubs,
+        testing=testing,
         cors=cors,
         cors_credentials=cors_credentials,
         announce=True,
@@ -108,23 +119,18 @@ def up(
 
 @app.command()
 def env(
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    as_json: JsonOption = False,
     local_settings: Annotated[
         bool, typer.Option("--local-settings", help="As a local.settings.json for `func start`.")
     ] = False,
     state: StateOption = None,
 ) -> None:
     """The running stack's settings, as an app would need them, and each process's id."""
-    stack = _running(state)
+    stack = running(state)
     if local_settings:
         print(json.dumps({"IsEncrypted": False, "Values": stack["settings"]}, indent=2))
-    elif as_json:
-        print(json.dumps({**stack["environment"], "Processes": stack["processes"]}, indent=2))
     else:
-        for name, value in stack["environment"].items():
-            print(f"{name}={shlex.quote(value)}")
-        for name, process in stack["processes"].items():
-            print(f"Processes__{name}={process}")
+        tell_environment(stack, as_json=as_json)
 
 
 @app.command()
@@ -151,7 +157,7 @@ def token(
             local = beside.LocalSettings.read(settings)
             issued_by, issued_for, folder = local.issuer, local.audience, state or beside.STATE
         else:
-            environment = _running(state)["environment"]
+            environment = running(state)["environment"]
             issued_by, issued_for = environment["Auth__Issuer"], environment["Auth__Audience"]
             folder = Path(environment["StateDir"])
         key = SigningKey.of(folder)
@@ -203,13 +209,6 @@ def _wait_until_ready(base: str, within: float = 15.0) -> None:
             if connection.getresponse().status != HTTPStatus.SERVICE_UNAVAILABLE:
                 return
         time.sleep(0.5)
-
-
-def _running(state: Path | None) -> dict[str, Any]:
-    try:
-        return read_stack(state)
-    except NotRunningError as error:
-        end(error)
 
 
 def _welcome(description: dict[str, Any], seconds: float, kept: bool) -> str:

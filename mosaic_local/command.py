@@ -9,10 +9,10 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -27,6 +27,12 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 EXIT_USAGE, EXIT_UNREACHABLE = 2, 3
 
 StateOption = Annotated[Path | None, typer.Option("--state", help="The stack's state folder.", file_okay=False)]
+TestingOption = Annotated[
+    bool, typer.Option("--testing", help="Let tests move time and make faults (mosaic_local.testing.StackControl).")
+]
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="As one JSON object.")]
 
 
 @app.callback()
@@ -51,6 +57,7 @@ def up(
     ] = None,
     state: StateOption = None,
     storage: Annotated[bool, typer.Option(help="With Azurite.")] = True,
+    testing: TestingOption = False,
 ) -> None:
     """Serve the function app until Ctrl-C. Its settings are those of its local.settings.json; the emulators that they
     name are this stack's."""
@@ -69,6 +76,7 @@ def up(
         state_dir=state,
         http_port=any_app.http_port if port is None else port,
         with_storage=storage,
+        testing=testing,
         cors=any_app.cors,
         cors_credentials=any_app.cors_credentials,
         announce=True,
@@ -90,19 +98,9 @@ def up(
 
 
 @app.command()
-def env(
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False, state: StateOption = None
-) -> None:
+def env(as_json: JsonOption = False, state: StateOption = None) -> None:
     """The running stack's connection strings and process ids."""
-    try:
-        stack = read_stack(state)
-    except NotRunningError as error:
-        end(error)
-    if as_json:
-        print(json.dumps({**stack["environment"], "Processes": stack["processes"]}, indent=2))
-        return
-    for name, value in stack["environment"].items():
-        print(f"{name}={shlex.quote(value)}")
+    tell_environment(running(state), as_json=as_json)
 
 
 @app.command()
@@ -114,6 +112,25 @@ def install() -> None:
         print(f"Azurite {azurite.VERSION} is in {azurite.install()}.")
     except StackError as error:
         end(error)
+
+
+def running(state: Path | None) -> dict[str, Any]:
+    """The running stack's description; ends with what is there instead where none runs."""
+    try:
+        return read_stack(state)
+    except NotRunningError as error:
+        end(error)
+
+
+def tell_environment(stack: Mapping[str, Any], *, as_json: bool) -> None:
+    """What clients need, and each process's id: for a shell's ``eval``, or as one JSON object."""
+    if as_json:
+        print(json.dumps({**stack["environment"], "Processes": stack["processes"]}, indent=2))
+        return
+    for name, value in stack["environment"].items():
+        print(f"{name}={shlex.quote(value)}")
+    for name, process in stack["processes"].items():
+        print(f"Processes__{name}={process}")
 
 
 def serve(stack: EmbeddedStack, welcome: Callable[[], None]) -> None:

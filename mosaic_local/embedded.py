@@ -23,17 +23,18 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from mosaic_local import azurite, tls
+from mosaic_local import azurite, ends, tls
 from mosaic_local.application import Application, Places
 from mosaic_local.errors import PartError, StackError
 from mosaic_local.issuer import Issuer
-from mosaic_local.process import Part, ReservedPort, describe_exit, json_answers, python_module
+from mosaic_local.process import Part, ReservedPort, json_answers, python_module
 from mosaic_local.signing import AUDIENCE, SigningKey
 from mosaic_local.state import ROOT, Secrets, StateFolder, point_to, unpoint, write_private
-from mosaic_local.testing import BrokerControl
+from mosaic_local.testing import BrokerControl, StackControl, StorageControl
 
 HOST = "127.0.0.1"
 ENVIRONMENT = (
@@ -79,7 +80,7 @@ class Options:
     """False: without Azurite, for an app that stores nothing."""
     drain_seconds: float = 20.0
     testing: bool = False
-    """Whether ``broker_control`` moves the broker's clock and makes faults."""
+    """Whether ``control`` moves time and makes faults."""
     stall_seconds: int = 30
     """For how long the worker may stand still until that counts as a crash."""
     cors: str = ""
@@ -161,7 +162,8 @@ class EmbeddedStack:
             port.release()
         self._ports.clear()
         if self._folder is not None:
-            unpoint(self._folder.path)
+            if not self._failed:  # where it ended is where the reason is
+                unpoint(self._folder.path)
             self._folder.close()
             if self._temporary:
                 self._remove(self._folder)
@@ -198,15 +200,21 @@ class EmbeddedStack:
         return {"supervisor": os.getpid()} | {name: part.pid for name, part in self._parts.items() if part.running}
 
     @property
-    def broker_control(self) -> BrokerControl:
-        """The broker's time and faults, in a stack for ``testing``."""
+    def control(self) -> StackControl:
+        """Its time and faults, in a stack for ``testing``."""
         assert self._places is not None, "the stack is not running"
-        return BrokerControl(self._places.administration, self._ca_file)
+        return StackControl(
+            BrokerControl(self._places.administration, self._ca_file),
+            StorageControl(self._places.storage) if self.options.with_storage else None,
+            self.api_base_url if self._worker_wanted else None,
+        )
 
     def token(self, user: str, *roles: str) -> str:
         """A bearer token of this stack's issuer."""
         assert self._issuer is not None, "the stack is not running"
-        return SigningKey.of(self.state_dir).mint(self._issuer.url, user, roles)
+        return SigningKey.of(self.state_dir).mint(
+            self._issuer.url, user, roles, now=time.time() + self._ahead().total_seconds()
+        )
 
     def description(self) -> dict[str, Any]:
         """What stack.json says: ``settings`` for an app, ``environment`` for outside clients, ``processes``."""
@@ -217,6 +225,12 @@ class EmbeddedStack:
             "environment": {name: outside[name] for name in ENVIRONMENT},
             "processes": self.pids,
         }
+
+    def _ahead(self) -> timedelta:
+        """By how much its time was moved. The broker knows: it lives as long as the stack, and anybody may move it."""
+        if not (self.options.testing and self._started):
+            return timedelta()
+        return self.control.broker.ahead()
 
     # -- the worker ----------------------------------------------------------------------------------------------
 
@@ -270,6 +284,7 @@ class EmbeddedStack:
         folder = StateFolder(path)
         secrets = folder.open()
         self._folder = folder
+        ends.forget(folder.logs)
         storage_ports = (("blob", "azurite"), ("table", "azurite")) if options.with_storage else ()
         for name, part in (("http", "worker"), *storage_ports, ("amqp", "broker"), ("admin", "broker")):
             self._ports[name] = ReservedPort(HOST, options.http_port if name == "http" else 0, part)
@@ -282,6 +297,7 @@ class EmbeddedStack:
                 secrets,
                 folder.logs / "azurite.log",
                 self._part_ended,
+                testing=options.testing,
             )
         if options.with_worker:
             self._worker_wanted = True
@@ -400,6 +416,8 @@ class EmbeddedStack:
                 "stallSeconds": self.options.stall_seconds,
                 "cors": self.options.cors,
                 "corsCredentials": self.options.cors_credentials,
+                "testing": self.options.testing,
+                "aheadSeconds": self._ahead().total_seconds(),
             }
         )
 
@@ -424,7 +442,8 @@ class EmbeddedStack:
         if self._stopping or not self._started:  # while starting, whoever waits for the part is told
             return
         if part.name != "worker":
-            self._fail(PartError(part.name, describe_exit(code), part.log))
+            how = self._note_end(part, code, "the stack ends: nothing works without it")
+            self._fail(PartError(part.name, how, part.log))
             return
         self._worker_ready.clear()
         if not self._worker_wanted:
@@ -434,9 +453,12 @@ class EmbeddedStack:
             while self._worker_wanted and not self._stopping and self._parts.get("worker") is part:
                 if refused or not self._may_restart():
                     often = "" if refused else f", {_MAX_RESTARTS} times within a minute"
-                    self._fail(PartError("worker", f"{describe_exit(code)}{often}{part.last_words()}", part.log))
+                    words = part.last_words()
+                    how = self._note_end(part, code, "the stack ends: it would not stay up")
+                    self._fail(PartError("worker", f"{how}{often}{words}", part.log))
                     return
-                self.options.say(f"worker: {describe_exit(code)}; starting it again (log: {part.log})")
+                how = self._note_end(part, code)
+                self.options.say(f"worker: {how}; starting it again (log: {part.log})")
                 self._launch_worker()
                 part = self._parts["worker"]
                 try:
@@ -448,6 +470,11 @@ class EmbeddedStack:
                 else:
                     self.options.say(f"worker: running again, process {part.pid}")
                     return
+
+    def _note_end(self, part: Part, code: int, over: str = "") -> str:
+        assert self._folder is not None
+        memory = part.out_of_memory
+        return ends.note(self._folder.logs, part.name, part.pid, code, part.log, out_of_memory=memory, over=over)
 
     def _remove(self, folder: StateFolder) -> None:
         """Removes a temporary folder; after a failure its logs stay, since the message names them."""

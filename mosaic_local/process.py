@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mosaic_local import ends
+from mosaic_local.ends import describe_exit, memory_kills
 from mosaic_local.errors import PartError
 
 Answer = Mapping[str, Any]
@@ -47,6 +49,7 @@ class Part:
         self._changed = threading.Condition()
         self._expected_end = False
         self._output_ended = False
+        self._memory_kills = memory_kills()
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
             log.replace(log.with_name(log.name + ".1"))
@@ -76,6 +79,13 @@ class Part:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def out_of_memory(self) -> bool | None:
+        """Whether the kernel ended a process of this machine for want of memory since this one began: it may have been
+        this one. None where the kernel does not count."""
+        now = memory_kills()
+        return now > self._memory_kills if now is not None and self._memory_kills is not None else None
 
     @property
     def running(self) -> bool:
@@ -133,11 +143,10 @@ class Part:
         return self._process.returncode
 
     def last_words(self) -> str:
-        """The last line of its log, for a one-line message."""
+        """The last line that it wrote into its log, for a one-line message."""
         with contextlib.suppress(OSError):
-            lines = [
-                line for line in self.log.read_text("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:] if line.strip()
-            ]
+            tail = self.log.read_text("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:]
+            lines = [line for line in tail if line.strip() and ends.TELLER not in line]
             if lines:
                 return f": {lines[-1].strip()}"
         return ""
@@ -179,16 +188,6 @@ def json_answers(line: str) -> Answer | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def describe_exit(code: int) -> str:
-    """How a process ended, in words."""
-    if code < 0:
-        try:
-            return f"was ended by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"was ended by signal {-code}"
-    return f"ended with exit code {code}"
 
 
 def _how(code: int | None) -> str:

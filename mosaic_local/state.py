@@ -8,11 +8,13 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from mosaic_local import ends
 from mosaic_local.errors import NotRunningError, StateError
 
 STATE_VERSION = 1
@@ -140,19 +142,63 @@ def write_private(path: Path, text: str) -> None:
 def read_stack(state_dir: Path | None = None) -> dict[str, Any]:
     """The running stack's description: of that state folder, else of the one that ``up`` started last in this checkout.
 
-    Raises NotRunningError."""
-    if state_dir is None:
-        try:
-            state_dir = Path(json.loads(POINTER.read_text("utf-8"))["stateDir"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise NotRunningError(f"no running stack here; start one with {UP}, or name its --state") from None
-    if not _in_use(state_dir):
-        raise NotRunningError(f"no stack is running on {state_dir}; start one with {UP}")
+    Raises NotRunningError, which says what is there instead."""
+    folder = state_dir or _pointed_at()
+    if folder is None:
+        raise NotRunningError(f"no stack is running here; start one with {UP}, or name its --state")
+    if not _in_use(folder):
+        raise NotRunningError(_what_is_there(folder, is_named=state_dir is not None))
     try:
-        description: dict[str, Any] = json.loads((state_dir / "stack.json").read_text("utf-8"))
+        description: dict[str, Any] = json.loads((folder / "stack.json").read_text("utf-8"))
     except (OSError, ValueError):
-        raise NotRunningError(f"the stack on {state_dir} is still starting or stopping; try again") from None
+        raise NotRunningError(f"the stack on {folder} is still starting or stopping; try again") from None
     return description
+
+
+def _pointed_at() -> Path | None:
+    try:
+        return Path(json.loads(POINTER.read_text("utf-8"))["stateDir"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _what_is_there(folder: Path, *, is_named: bool) -> str:
+    """Where no stack runs. To start one is advised where one can be started, and nowhere else."""
+    whole, held = folder.resolve(), _held(folder)
+    if held is None:
+        what = f"there is no folder {whole}" if not folder.exists() else f"{whole} is not a folder that can be read"
+    elif not held:
+        what = f"{whole} is an empty folder"
+    elif "state.json" not in held:
+        more = ", …" if len(held) > 3 else ""
+        what = f"{whole} is no state folder of a stack: it holds {', '.join(held[:3])}{more}"
+    else:
+        return f"no stack is running on {whole}{_how_it_ended(folder)}; start it again with {UP} --state {whole}"
+    if not is_named:
+        return f"no stack is running here; start one with {UP}, or name its --state"
+    running = _pointed_at()
+    if running is not None and _in_use(running):
+        return f"{what}; the stack that runs has its state in {running}: leave --state out, or name that folder"
+    return f"{what}; --state takes the folder that {UP} --state was given, and none is running here without it"
+
+
+def _held(folder: Path) -> list[str] | None:
+    """Names, what is hidden last; None where it cannot be read."""
+    try:
+        return sorted((entry.name for entry in folder.iterdir()), key=lambda name: (name.startswith("."), name))
+    except OSError:
+        return None
+
+
+def _how_it_ended(folder: Path) -> str:
+    last = ends.last(folder / "logs")
+    if last is not None and last.get("isStackOver"):
+        return (
+            f": it ended at {last['atUtc']} with its {last['part']}, whose process {last['how']} (log: {last['log']})"
+        )
+    if (folder / "stack.json").exists():
+        return ": its own process is gone and could not say why (kill -9, or the machine was restarted)"
+    return ": it was stopped"
 
 
 def point_to(state_dir: Path) -> None:
@@ -183,3 +229,17 @@ def _whose(path: Path) -> str:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return f" (process {json.loads((path / 'stack.json').read_text('utf-8'))['processes']['supervisor']})"
     return ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints why no stack runs on that folder (or here), for whoever found none. Exit code 0: one does run."""
+    try:
+        read_stack(Path(arguments[0]) if arguments else None)
+    except NotRunningError as error:
+        print(error)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

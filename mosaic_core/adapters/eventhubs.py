@@ -22,6 +22,7 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from mosaic_core.adapters import refused_tokens
 from mosaic_core.adapters.credentials import app_identity
 from mosaic_core.config import Connection
 from mosaic_core.domain.envelope import iso
@@ -449,6 +450,8 @@ def _reason(error: Exception) -> str:
             return "no_token"
         if getattr(seen, "error", None) == "not-found":
             return "not_found"
+        if isinstance(seen, AuthenticationError) and refused_tokens.is_for_nothing(seen.__context__):
+            return "not_found"
         if isinstance(seen, AuthenticationError) or getattr(seen, "error", None) == "unauthorized-access":
             return "forbidden"
         seen = seen.__cause__ or seen.__context__
@@ -471,6 +474,7 @@ def _import_sdk() -> type[EventHubProducerClient]:
     for name, level in (("azure.eventhub", logging.CRITICAL), ("azure.identity", logging.WARNING)):
         if logging.getLogger(name).level == logging.NOTSET:
             logging.getLogger(name).setLevel(level)
+    refused_tokens.listen_to("azure.eventhub._pyamqp.aio._cbs_async")
     return EventHubProducerClient
 
 

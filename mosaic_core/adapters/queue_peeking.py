@@ -114,7 +114,14 @@ def browsed(queue: str, message: ServiceBusReceivedMessage) -> BrowsedMessage:
         state=_STATES.get(int(message.state), "active"),
         reason=message.dead_letter_reason or "",
         description=message.dead_letter_error_description or "",
+        user_id=_user_id(message),
     )
+
+
+def _user_id(message: ServiceBusReceivedMessage) -> str:
+    properties = message.raw_amqp_message.properties
+    found = _text(properties.user_id) if properties is not None else None
+    return found if isinstance(found, str) else ""
 
 
 def _body(message: ServiceBusReceivedMessage) -> bytes:

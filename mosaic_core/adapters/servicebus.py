@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
+from mosaic_core.adapters import refused_tokens
 from mosaic_core.adapters.credentials import app_identity
 from mosaic_core.concurrency import each
 from mosaic_core.config import Connection
@@ -375,14 +376,14 @@ def _to_sdk(message: OutgoingMessage, due: datetime | None) -> ServiceBusMessage
 
 
 def _is_absent(error: BaseException) -> bool:
-    """Whether there is no such queue. Azure says so to the token already, with 404, of which the SDK makes an
-    authentication error; other brokers say it to the link."""
+    """Whether there is no such queue. Azure says so to the token already, of which the SDK makes an authentication
+    error; where the token is for the whole namespace it says it to the link."""
     from azure.servicebus import exceptions as sdk
 
     if isinstance(error, sdk.MessagingEntityNotFoundError):
         return True
-    inner = getattr(error, "inner_exception", None)
-    return isinstance(error, sdk.ServiceBusAuthenticationError) and getattr(inner, "status_code", None) == 404
+    refused = isinstance(error, sdk.ServiceBusAuthenticationError)
+    return refused and refused_tokens.is_for_nothing(getattr(error, "inner_exception", None))
 
 
 def _reason(error: Exception) -> str:
@@ -413,6 +414,7 @@ def import_sdk() -> None:
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.WARNING)
+    refused_tokens.listen_to("azure.servicebus._pyamqp.aio._cbs_async")
 
 
 async def closed(closing: Coroutine[Any, Any, None], *, seconds: float = _CLOSE_SECONDS) -> None:

@@ -29,6 +29,7 @@ class OfflineAgent:
 
     name = "offline"
     source = OFFLINE_VERSION
+    resumes_over_ledger = False
 
     # its rules are loaded when first asked, and on a thread: they are much text, and its sums take their time
 

@@ -45,16 +45,18 @@ function card(group, go, signal) {
     facts([
       ["Reason", h("code", {}, group.reason)], ["Code", group.code ? h("code", {}, group.code) : null], ["Exception", group.exceptionType ? h("code", {}, group.exceptionType) : null],
       ["Oldest", when(group.oldestAtUtc)], ["Newest", when(group.newestAtUtc)],
-      ["For instance", h("span", {}, group.sampleCommandIds.map((one) => [id(one, `#/trace/${encodeURIComponent(one)}`), " "]))],
+      ["Newest sent by", group.sentBy],
+      ["For instance", h("span", {}, (group.sampleCommandIds.length ? group.sampleCommandIds : [group.newestMessageId]).map((one) => [id(one, `#/trace/${encodeURIComponent(one)}`), " "]))],
     ]),
     list,
     has(REPLAY) ? h("p", { class: "actions" }, button("Replay…", () => replay(group, go), { "aria-label": `Replay ${title}, ${group.lane}` })) : "");
 }
 
 const letters = (found) => found.length === 0 ? h("p", { class: "quiet" }, "None of these are left.") : table("Dead letters of the group", [
-  ["Dead-lettered", (one) => when(one.deadLetteredAtUtc ?? one.enqueuedAtUtc)],
+  ["Enqueued", (one) => when(one.enqueuedAtUtc)],
   ["Command", (one) => id(one.commandId ?? one.messageId, `#/trace/${encodeURIComponent(one.commandId ?? one.messageId)}`)],
   ["Household", (one) => id(one.householdId, null, 8)],
+  ["Sent by", (one) => one.sentBy ?? "–"],
   ["Rationale", (one) => one.rationale ?? "–"],
   ["Replayed as", (one) => one.replayedAs ? id(one.replayedAs, `#/trace/${one.replayedAs}`) : "–"],
 ], found);

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { announce, badge, field, h, id, select, table, when } from "./dom.js";
-import { runFacts, timeline } from "./story.js";
+import { attempts, runFacts, timeline } from "./story.js";
 import { empty, load, pages, refreshing } from "./view.js";
 
 const STATUSES = ["Running", "Completed", "NeedsReview", "Pending", "Failed", "Cancelled"];
@@ -29,8 +29,8 @@ export async function show(view, { query, go, signal }) {
 }
 
 const attempt = (run) => run.nextAttemptAtUtc
-  ? h("span", {}, `${run.countedAttempts ?? run.attempt} of ${run.maxAttempts}, next at `, when(run.nextAttemptAtUtc))
-  : `${run.countedAttempts ?? run.attempt} of ${run.maxAttempts}`;
+  ? h("span", {}, `${attempts(run)}, next at `, when(run.nextAttemptAtUtc))
+  : attempts(run);
 
 function rows(found) {
   if (found.length === 0) return empty("No runs on this page", "Loosen the filters, or go to older ones where there are some: a page looks at 200 commands.");

@@ -5,11 +5,17 @@ import { badge, facts, h, id, span, when } from "./dom.js";
 const TONE = (entry) => /failed|rejected|dead letter|NeedsReview|Error|Critical/i.test(entry.what) ? "bad"
   : /Completed|Succeeded|resolved/.test(entry.what) ? "good" : "";
 
+/** How many attempts of the most count; where that is not known of a number above it, that number as what it is. */
+export function attempts({ countedAttempts, attempt, maxAttempts }) {
+  if (countedAttempts !== null || attempt <= maxAttempts) return `${Math.min(countedAttempts ?? attempt, maxAttempts)} of ${maxAttempts}`;
+  return `number ${attempt}, of which at most ${maxAttempts} count`;
+}
+
 /** The facts of a run as operators are shown it. */
 export function runFacts(run) {
   return facts([
     ["Status", h("span", {}, badge(run.status), run.isFinal ? "" : " not final")],
-    ["Attempt", `${run.countedAttempts ?? run.attempt} of ${run.maxAttempts}`],
+    ["Attempt", attempts(run)],
     ["Next attempt", run.nextAttemptAtUtc ? h("span", {}, when(run.nextAttemptAtUtc), " by itself") : null],
     ["Failure", run.failureCode ? h("span", {}, h("code", {}, run.failureCode), run.failureRationale ? ` ${run.failureRationale}` : "") : null],
     ["Lane", run.lane ?? run.queue],

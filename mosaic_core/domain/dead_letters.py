@@ -16,24 +16,10 @@ _UNEXPECTED: Final = re.compile(r"an unexpected (\w{1,100}) ended", re.ASCII)
 _NAMED: Final = frozenset({"run", "correlation", "attempt", "message"})
 
 
-NOT_RECORDED: Final = "not_recorded"
 MISMATCH: Final = "the command id was used before for another request"
 UNRECORDED: Final = "no command is recorded that this message could stand for"
 GIVEN_UP: Final = "storage did not answer for 24 hours"
 EXHAUSTED: Final = "every attempt ended without an outcome; rejected without running again"
-
-OWN_REASONS: Final = frozenset(
-    {
-        "processing_failed",
-        "idempotency_rejected",
-        "idempotency_hash_mismatch",
-        "not_recorded",
-        "invalid_json",
-        "invalid_envelope",
-    }
-)
-"""A dead letter with one of these is the end of its command, or was none of a command's. Every other was moved by the
-broker, by a person, or by a delivery that could not tell (`store_unreachable`)."""
 
 
 def of_command(code: str, rationale: str, *, run_id: str, correlation_id: str, attempt: int) -> str:
@@ -77,20 +63,23 @@ def said(description: str) -> dict[str, str]:
     return found
 
 
-def head(body: bytes, properties: Mapping[str, Any]) -> dict[str, str]:
-    """The ids of the envelope, where there is one: ``correlationId`` and ``commandType`` as they stand there,
-    ``commandId`` and ``householdId`` where they are GUIDs."""
+def envelope(body: bytes, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As it stands there, whatever it lacks; empty where the body is no JSON object."""
     whole, _ = inflate(body, properties)
     try:
-        envelope = json.loads(whole)
+        found = json.loads(whole)
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(envelope, dict):
-        return {}
-    found = {name: envelope[name] for name in ("correlationId", "commandType") if isinstance(envelope.get(name), str)}
-    payload = envelope.get("payload")
+    return found if isinstance(found, dict) else {}
+
+
+def head_of(there: Mapping[str, Any]) -> dict[str, str]:
+    """The ids of an envelope: ``correlationId`` and ``commandType`` as they stand there, ``commandId`` and
+    ``householdId`` where they are GUIDs."""
+    found = {name: there[name] for name in ("correlationId", "commandType") if isinstance(there.get(name), str)}
+    payload = there.get("payload")
     named = {
-        "commandId": guid_or_empty(envelope.get("commandId")),
+        "commandId": guid_or_empty(there.get("commandId")),
         "householdId": guid_or_empty(payload.get("householdId")) if isinstance(payload, Mapping) else "",
     }
     return found | {name: guid for name, guid in named.items() if guid}

@@ -18,6 +18,7 @@ MosaicError                    code, and a rationale that carries ids and field 
 ├── StoredRowError             a value that no row can hold, or a row that is none of this version's
 ├── IllegalTransitionError     a bug: a state change that the transition table does not know
 ├── InvalidProposalError       a proposal whose arguments are not those of its action (domain/policy/actions)
+├── UnclearError               what a request is about could not be told (agents/offline/requests)
 ├── BudgetSpentError           a run with a model has used up what it may (agents/model/budget)
 ├── TurnEndedError             a turn with a model ends without an answer (agents/model/outcomes)
 ├── UnknownSubjectError        the ledger knows nothing by the name that a model asks for (agents/model/tools)
@@ -32,6 +33,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
+
+from mosaic_core.domain.reasons import DeadLetterReason
 
 
 class MosaicError(Exception):
@@ -51,11 +54,11 @@ class PoisonError(MosaicError):
 
 
 class InvalidJsonError(PoisonError):
-    code = "invalid_json"
+    code = DeadLetterReason.INVALID_JSON.value
 
 
 class InvalidEnvelopeError(PoisonError):
-    code = "invalid_envelope"
+    code = DeadLetterReason.INVALID_ENVELOPE.value
 
 
 class TransientError(MosaicError):
@@ -65,7 +68,7 @@ class TransientError(MosaicError):
 class StoreUnreachableError(TransientError):
     """A storage request had no usable answer (connection, timeout, 5xx, 429). A write may or may not have landed."""
 
-    code = "store_unreachable"
+    code = DeadLetterReason.STORE_UNREACHABLE.value
 
     def __init__(self, rationale: str, *, reason: str = "unreachable") -> None:
         """``reason``, for health: unreachable, no_token, forbidden (a role is missing), not_found."""

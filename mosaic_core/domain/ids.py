@@ -6,6 +6,8 @@ import re
 import uuid
 from typing import Final
 
+from mosaic_core.domain.reasons import DeadLetterReason
+
 _NAMESPACE: Final = uuid.UUID("6d6f7361-6963-5d6f-8e65-792d776f726b")
 _GUID: Final = re.compile(
     r"(?:urn:uuid:)?(?:\{(?P<braced>[^}]*)\}|\((?P<round>[^)]*)\)|(?P<bare>.*))", re.IGNORECASE | re.DOTALL
@@ -121,7 +123,7 @@ def rejected_message_signal_id(queue: str, message_id: str, code: str) -> str:
 
 
 def mismatch_signal_id(queue: str, command_id: str, request_hash: str) -> str:
-    return derive("signal", queue, command_id, "idempotency_hash_mismatch", request_hash)
+    return derive("signal", queue, command_id, DeadLetterReason.IDEMPOTENCY_HASH_MISMATCH.value, request_hash)
 
 
 def unrecorded_signal_id(queue: str, command_id: str, request_hash: str) -> str:

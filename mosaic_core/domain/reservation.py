@@ -16,6 +16,7 @@ from mosaic_core.domain.envelope import Envelope
 from mosaic_core.domain.errors import StoredRowError
 from mosaic_core.domain.lanes import KEY_LIFETIME_DAYS, LEAST_WAIT_SECONDS, MAX_ATTEMPTS
 from mosaic_core.domain.lifecycle import AttemptOutcome, KeyStatus, RunStatus
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.domain.records import Key, Run
 
 DUE_SLACK: Final = timedelta(milliseconds=250)
@@ -217,6 +218,11 @@ def counted(key: Key) -> int:
     return key.attempt - key.excused - (key.solo == SUSPECTED)
 
 
+def shown(key: Key) -> int:
+    """`counted` as it is told, of `MAX_ATTEMPTS`: the delivery that only rejects what is exhausted is no attempt."""
+    return min(max(0, counted(key)), MAX_ATTEMPTS)
+
+
 def exhausted(key: Key) -> bool:
     """Is this attempt over the limit, so that it may only be rejected?"""
     return counted(key) > MAX_ATTEMPTS
@@ -233,10 +239,10 @@ def retry_wait(key: Key, waits: Sequence[float], jitter: float) -> timedelta:
     return timedelta(seconds=max(LEAST_WAIT_SECONDS, waits[nth - 1] * jitter))
 
 
-def rejection_reason(*, run_was_there: bool) -> str:
+def rejection_reason(*, run_was_there: bool) -> DeadLetterReason:
     """Why the broker keeps the message of a command that ends as rejected. Where K was new and R was not ("the run
     exists"), the command was rejected before, and its key purged."""
-    return "idempotency_rejected" if run_was_there else "processing_failed"
+    return DeadLetterReason.IDEMPOTENCY_REJECTED if run_was_there else DeadLetterReason.PROCESSING_FAILED
 
 
 # -------------------------------------------------------------------------------------------- the rows as they change

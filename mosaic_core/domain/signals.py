@@ -9,12 +9,13 @@ from typing import Final
 
 from mosaic_core.domain import ids, lifecycle
 from mosaic_core.domain.lifecycle import AttemptOutcome, Severity, SignalState
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.domain.records import Run, Signal
 from mosaic_core.domain.transactions import FindingKind
 
 COMMAND_FAILED: Final = "worker_command_failed"
 COMMAND_REJECTED: Final = "command_rejected"
-HASH_MISMATCH: Final = "idempotency_hash_mismatch"
+HASH_MISMATCH: Final = DeadLetterReason.IDEMPOTENCY_HASH_MISMATCH.value
 NOT_RECORDED: Final = "command_not_recorded"
 NOT_SENT: Final = "command_not_sent"
 STALLED: Final = "command_stalled"
@@ -51,9 +52,10 @@ def recovered(run: Run, *, message_id: str, attempt: int, now: datetime) -> Sign
 
 def failure_after(run: Run, *, attempt: int, message_id: str, now: datetime) -> Signal | None:
     """5: F as attempt ``attempt`` leaves it with this outcome of its run. A plain success has none; a later one is
-    resolved also where there is none yet, so that a late write of an earlier attempt cannot open it."""
+    resolved also where there is none yet, so that a late write of an earlier attempt cannot open it. A failure is of
+    the attempt that failed, whoever rolls it forward: what a person has resolved since is not opened again."""
     if run.attempt_outcome == AttemptOutcome.FAILED:
-        return command_failed(run, message_id=message_id, attempt=attempt, now=now)
+        return command_failed(run, message_id=message_id, attempt=run.attempt, now=now)
     return recovered(run, message_id=message_id, attempt=attempt, now=now) if attempt > 1 else None
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final, NamedTuple
 
 from mosaic_core.ledger.periods import Period
 
@@ -73,7 +74,8 @@ class Aspect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What money went to: ``ids`` are the ledger's rows of it over all time. ``kind`` is merchant or topic."""
+    """What money went to: ``ids`` are the ledger's rows of it over all time. ``kind`` is merchant or topic. ``exact``:
+    the name was no guess."""
 
     name: str
     kind: str
@@ -81,14 +83,47 @@ class Subject:
     exact: bool = True
 
 
+class Bounds(NamedTuple):
+    """The amounts between which a row or a sum lies, without sign. ``strictly``: the bounds themselves lie outside."""
+
+    at_least: Decimal | None = None
+    at_most: Decimal | None = None
+    strictly: bool = True
+
+    @property
+    def given(self) -> bool:
+        return self.at_least is not None or self.at_most is not None
+
+    def keep(self, amount: Decimal) -> bool:
+        if self.strictly and amount in (self.at_least, self.at_most):
+            return False
+        above = self.at_least is None or amount >= self.at_least
+        return above and (self.at_most is None or amount <= self.at_most)
+
+
+UNBOUNDED: Final = Bounds()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """A question understood. ``subjects`` are united (compared, for `Intent.COMPARE`); none means everything. Amounts
-    are without sign. ``by_count`` compares and ranks by numbers of rows; ``deficit`` asks whether more was spent than
-    came in, not less. ``whole`` is what a share is of, where it is not all. ``doubt`` (0 to 1) is how much of the
-    question was guessed."""
+class Asked:
+    """What is to be said of the rows. ``by_count`` compares and ranks by numbers of rows; ``deficit`` asks whether more
+    was spent than came in, not less."""
 
     intent: Intent
+    aspect: Aspect = Aspect.AMOUNT
+    group: Group | None = None
+    per: str | None = None
+    n: int | None = None
+    smallest_first: bool = False
+    by_count: bool = False
+    deficit: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query(Asked):
+    """A question understood. ``subjects`` are united (compared, for `Intent.COMPARE`); none means everything. ``whole``
+    is what a share is of, where it is not all. ``doubt`` (0 to 1) is how much of the question was guessed."""
+
     flow: Flow
     as_of: date
     period: Period
@@ -96,21 +131,12 @@ class Query:
     subjects: tuple[Subject, ...] = ()
     without: tuple[Subject, ...] = ()
     whole: tuple[Subject, ...] = ()
-    group: Group | None = None
-    per: str | None = None
-    aspect: Aspect = Aspect.AMOUNT
-    n: int | None = None
-    at_least: Decimal | None = None
-    at_most: Decimal | None = None
-    strictly: bool = True
+    bounds: Bounds = UNBOUNDED
     currency: str | None = None
     account_id: str | None = None
     weekdays: frozenset[int] = frozenset()
     net_of_refunds: bool = False
     recurring_kind: str = "subscriptions"
-    smallest_first: bool = False
-    by_count: bool = False
-    deficit: bool = False
     doubt: float = 0.0
 
 

@@ -53,17 +53,11 @@ def _topic(told: Mapping[str, Any], lists: Mapping[str, str]) -> Topic:
     )
 
 
-def _pattern(called: list[str]) -> re.Pattern[str]:
-    alternatives = sorted(called, key=lambda phrase: -len(phrase))
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(re.escape(phrase) for phrase in alternatives)})(?![\w-])")
-
-
 _TEXT: Final = tomllib.loads(Path(__file__).with_name("topics.toml").read_text(encoding="utf-8"))
 _LISTS: Final[Mapping[str, str]] = _TEXT["lists"]
 _CALLED: Final = [(phrases(told["called"]), _topic(told, _LISTS)) for told in _TEXT["topics"]]
 
-TOPICS: Final = tuple((_pattern(called), topic) for called, topic in _CALLED)
-"""Each topic with a pattern of what it is called."""
+TOPICS: Final = tuple(topic for _, topic in _CALLED)
 PHRASE_TOPICS: Final = {tuple(phrase.split()): topic for called, topic in _CALLED for phrase in called}
 """Each phrase's words, as `reading.tidy` leaves them, and what it means."""
 TOPIC_WORDS: Final = frozenset(word for phrase in PHRASE_TOPICS for word in phrase)

@@ -19,6 +19,7 @@ from mosaic_core.domain import dead_letters, ids, signals
 from mosaic_core.domain.envelope import Envelope, decode, iso
 from mosaic_core.domain.errors import PoisonError, StoreUnreachableError
 from mosaic_core.domain.lanes import LEAST_WAIT_SECONDS, MAX_ATTEMPTS, STORE_GIVE_UP_SECONDS, Lane
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.domain.records import LanePause
 from mosaic_core.domain.settlement import (
     AWAY_SINCE,
@@ -108,7 +109,9 @@ class DeliveryService(Worker):
             log.exception("a delivery failed", extra={"failedSteps": failed})
             code, rationale = describe(error)
             if failed >= MAX_ATTEMPTS:
-                return await self._refuse(message, PoisonError(f"{code}: {rationale}", code="processing_failed"))
+                return await self._refuse(
+                    message, PoisonError(f"{code}: {rationale}", code=DeadLetterReason.PROCESSING_FAILED.value)
+                )
             wait = step_wait(failed, self.limits.retry, self.jitter())
             later = self._untouched(message, wait, "step_failed")
             return replace(later, marks={**later.marks, FAILED_STEPS: failed})
@@ -189,7 +192,7 @@ class DeliveryService(Worker):
             since, away = outage(message.properties, self._after(message, 0.0))
             if away < STORE_GIVE_UP_SECONDS:
                 due = self._after(message, outage_wait(away, self.jitter()))
-                return Reschedule(due, "store_unreachable", {AWAY_SINCE: iso(since)})
+                return Reschedule(due, StoreUnreachableError.code, {AWAY_SINCE: iso(since)})
             log.error("the signal of a refused message could not be stored within a day")
         try:
             self.publisher.publish(telemetry.message_event("dead_lettered", message, outcome=poison.code, at=now))

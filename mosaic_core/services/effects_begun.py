@@ -14,7 +14,7 @@ from mosaic_core.ports import Stores
 
 _EFFECTS: Final = ("ledger", "approvals", "annotations", "decisions", "signals")
 _READS: Final = frozenset(
-    {"read", "of_run", "of_household", "between", "about", "listed_findings", "open_findings", "due"}
+    {"read", "named", "of_run", "of_household", "between", "about", "listed_findings", "open_findings", "due"}
 )
 
 

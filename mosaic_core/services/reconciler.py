@@ -18,12 +18,13 @@ from typing import Final
 from mosaic_core.computing import INLINE_BYTES, compute_over
 from mosaic_core.concurrency import each
 from mosaic_core.config import table
-from mosaic_core.domain import dead_letters, ids, reservation, signals
+from mosaic_core.domain import ids, reservation, signals
 from mosaic_core.domain.body import inflate
 from mosaic_core.domain.envelope import Envelope, decode
 from mosaic_core.domain.errors import MosaicError, PoisonError, StoredRowError, StoreUnreachableError, TransientError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import KeyStatus
+from mosaic_core.domain.reasons import OWN_REASONS, DeadLetterReason
 from mosaic_core.domain.records import Command, Key, OutboxEntry
 from mosaic_core.domain.settlement import Complete, DeadLetter
 from mosaic_core.ports import (
@@ -219,7 +220,7 @@ class Reconciler(Worker):
         return report, reached
 
     async def _judge(self, lane: Lane, queue: str, letter: BrowsedMessage) -> _Verdict | _Candidate:
-        if letter.reason in dead_letters.OWN_REASONS:
+        if letter.reason in OWN_REASONS:
             return _Verdict.DONE
         try:
             body, _ = inflate(letter.body, letter.properties)
@@ -469,11 +470,11 @@ def _among(candidate: _Candidate, copies: Collection[str]) -> bool:
 def _why(letter: BrowsedMessage) -> tuple[str, str]:
     """What the run fails with. A reason that a person gave may hold anything, and is not told."""
     match letter.reason:
-        case "MaxDeliveryCountExceeded":
+        case DeadLetterReason.MAX_DELIVERY_COUNT_EXCEEDED:
             return "deliveries_exhausted", "the broker gave its message up: every delivery of it ended without a word"
-        case "TTLExpiredException":
+        case DeadLetterReason.TTL_EXPIRED:
             return "message_expired", "its message expired before any delivery could end the command"
-        case "store_unreachable":
-            return "store_unreachable", "storage did not answer for 24 hours, and the command was given up"
+        case DeadLetterReason.STORE_UNREACHABLE:
+            return StoreUnreachableError.code, "storage did not answer for 24 hours, and the command was given up"
         case _:
             return "message_dead_lettered", "its message was moved to the dead-letter queue by somebody else"

@@ -34,9 +34,9 @@ Imitated, Event Hubs
 
 Imitated, security
     `$cbs` put-token; SASL ANONYMOUS, and PLAIN with the key's name and the key, which opens everything. A token for an
-    entity's `$management` opens that alone. Where the config names `sasKeyName` and `sasKey`, tokens are verified
-    (name, HMAC, expiry) and a link needs a valid one that covers its entity; without them every token is taken. A link
-    is not cut when its token ends later on.
+    entity's `$management` opens that alone; one for an entity that is not there is refused with 404. Where the config
+    names `sasKeyName` and `sasKey`, tokens are verified (name, HMAC, expiry) and a link needs a valid one that covers
+    its entity; without them every token is taken. A link is not cut when its token ends later on.
 
 Refused, loudly (`amqp:not-implemented`, over HTTPS 400 with the reason)
     Sessions (session receivers, queues that require them), transactions, duplicate

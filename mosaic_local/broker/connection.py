@@ -13,7 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 import proton
-from cproton import isnull, pn_collector_peek, pn_event_type  # type: ignore[import-untyped]
+from cproton import (  # type: ignore[import-untyped]
+    addressof,
+    isnull,
+    pn_collector_peek,
+    pn_delivery_link,
+    pn_event_delivery,
+    pn_event_type,
+)
 from proton import Collector, Event, Transport
 
 from mosaic_local.broker.entities import Entities
@@ -27,6 +34,7 @@ from mosaic_local.broker.wire import MAX_FRAME, Wire
 log = logging.getLogger("mosaic.broker")
 _CONTAINER = "mosaic-broker"
 _READ = 64 * 1024
+_DELIVERY = Event.DELIVERY.number
 
 
 class Connection(Peer, asyncio.Protocol):
@@ -53,7 +61,6 @@ class Connection(Peer, asyncio.Protocol):
             Event.LINK_REMOTE_CLOSE.number: self._link_closed,
             Event.LINK_REMOTE_DETACH.number: self._link_closed,
             Event.LINK_FLOW.number: self._link_flow,
-            Event.DELIVERY.number: self._link_delivery,
         }
         self._events: dict[int, Callable[[Any], None]] = {
             Event.CONNECTION_REMOTE_OPEN.number: self._opened,
@@ -191,6 +198,11 @@ class Connection(Peer, asyncio.Protocol):
         if self._socket is not None:
             self._socket.pause_reading()
 
+    def half_close(self) -> None:
+        self._silent = True
+        if self._socket is not None:
+            self._socket.write_eof()
+
     def abort(self) -> None:
         self._closing = True
         if self._socket is not None:
@@ -218,7 +230,9 @@ class Connection(Peer, asyncio.Protocol):
         while not isnull(raw := pn_collector_peek(collector._impl)):
             number = pn_event_type(raw)
             on_link = self._link_events.get(number)
-            if on_link is not None:
+            if number == _DELIVERY:
+                self._delivered(pn_event_delivery(raw))
+            elif on_link is not None:
                 event = Event.wrap(raw)
                 try:
                     on_link(event)
@@ -299,10 +313,15 @@ class Connection(Peer, asyncio.Protocol):
             if endpoint is not None and not endpoint.refused:
                 endpoint.flow()
 
-    def _link_delivery(self, event: Any) -> None:
-        endpoint = self._endpoints.get(_key(event.link))
+    def _delivered(self, raw: Any) -> None:
+        """Most events are of this kind: proton's wrappers of event, link, session and connection would cost more than
+        all else that is done with a message."""
+        endpoint = self._endpoints.get(addressof(pn_delivery_link(raw)))
         if endpoint is not None and not endpoint.refused:  # what was under way to a link that we closed is not taken
-            endpoint.delivery(event.delivery)
+            try:
+                endpoint.delivery(raw)
+            except Exception as error:
+                self._refuse(endpoint.link, error)
 
     def _drop(self, why: str) -> None:
         log.warning("dropping a connection: %s", why)
@@ -311,4 +330,4 @@ class Connection(Peer, asyncio.Protocol):
 
 def _key(link: Any) -> int:
     """Names a link while it lives: the address of proton's own object."""
-    return hash(link)
+    return int(addressof(link._impl))

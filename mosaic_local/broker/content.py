@@ -393,7 +393,7 @@ def _has_id(raw: bytes, at: int) -> bool:
     count, first, end = _compound(raw, at)
     at = first
     for _ in range(count):
-        at = skip(raw, at)
+        at = at + 1 if raw[at] == 0x40 else skip(raw, at)  # most of the thirteen are null
     if at > end:
         raise MalformedError("an AMQP value is cut off")
     return count > 0 and raw[first] != 0x40

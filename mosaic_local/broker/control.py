@@ -1,16 +1,22 @@
 """What a test does to its own broker: time and faults, on the administration endpoint, where the config says `testing`.
 
-``PUT /$testing/faults`` (a `Plan`), ``GET /$testing/faults``: {"struck": {fault: times}}, ``POST /$testing/clock``
-{"advanceSeconds"}: {"now": ms since 1970, "nextDeadline": ms or null}.
+``PUT /$testing/faults`` (a `Plan`), ``GET /$testing/faults``: {"struck": {fault: times}}. ``POST /$testing/clock``
+{"advanceSeconds"}: {"now": ms since 1970, "ahead": ms, by which time was moved, "nextDeadline": ms or null}. ``GET
+/$testing/quiet?seconds=…``: the same, when each queue that somebody receives from is empty; 408 names those that are
+not by then.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mosaic_local.broker.entities import Entities
 from mosaic_local.broker.faults import Plan
+
+_LOOK_SECONDS = 0.004
 
 
 class Advance(BaseModel):
@@ -39,8 +45,22 @@ def add_routes(app: web.Application, entities: Entities) -> None:
         except ValidationError as error:
             return refused(error)
         entities.advance(round(asked.advanceSeconds * 1000))
+        return time_now()
+
+    async def quiet(request: web.Request) -> web.Response:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + min(float(request.query.get("seconds", 30)), 600)
+        while names := [e.shown for e in entities.queues.values() if e.sources[e.main] and e.main.is_at_work]:
+            if loop.time() > until:
+                return web.json_response({"error": f"at work: {', '.join(names)}"}, status=408)
+            await asyncio.sleep(_LOOK_SECONDS)
+        return time_now()
+
+    def time_now() -> web.Response:
         deadlines = [at for entity in entities.queues.values() if (at := entity.next_deadline()) is not None]
-        return web.json_response({"now": entities.now(), "nextDeadline": min(deadlines, default=None)})
+        return web.json_response(
+            {"now": entities.now(), "ahead": entities.ahead, "nextDeadline": min(deadlines, default=None)}
+        )
 
     def refused(error: ValidationError) -> web.Response:
         faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
@@ -49,3 +69,4 @@ def add_routes(app: web.Application, entities: Entities) -> None:
     app.router.add_put("/$testing/faults", plan)
     app.router.add_get("/$testing/faults", struck)
     app.router.add_post("/$testing/clock", clock)
+    app.router.add_get("/$testing/quiet", quiet)

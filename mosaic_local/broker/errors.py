@@ -12,6 +12,7 @@ BrokerError
 ├── MessageNotFoundError    com.microsoft:message-not-found
 ├── ArgumentError           com.microsoft:argument-error
 ├── OutOfRangeError         com.microsoft:argument-out-of-range
+├── ServerBusyError         com.microsoft:server-busy
 └── LinkStolenError         amqp:link:stolen
 """
 
@@ -65,6 +66,12 @@ class ArgumentError(BrokerError):
 
 class OutOfRangeError(BrokerError):
     condition, status = "com.microsoft:argument-out-of-range", 400
+
+
+class ServerBusyError(BrokerError):
+    """Only where a test asks for it (`broker/faults.py`)."""
+
+    condition, status = "com.microsoft:server-busy", 503
 
 
 class LinkStolenError(BrokerError):

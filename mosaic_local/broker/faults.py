@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+BUSY = "The request was throttled: the namespace is busy, wait ten seconds and try again."
+
 
 class Fault(enum.StrEnum):
     """What can go wrong. A cut connection ends without a word, as a network does it."""
@@ -18,12 +20,16 @@ class Fault(enum.StrEnum):
     """What is sent is there twice, under one message id."""
     CUT = "cut"
     """The connection is cut when a message is on its way to a receiver; its lock stands."""
+    HALF_CLOSED = "half_closed"
+    """Then the broker ends its own half of it alone: it sends nothing more, and what comes in still counts."""
     SILENT = "silent"
-    """So, but the connection stays open, and nothing comes or goes on it any more."""
+    """Then the connection stays open, and nothing comes or goes on it any more."""
     SETTLEMENT_LOST = "settlement_lost"
     """A settlement does not arrive, and the connection is cut."""
     SETTLEMENT_UNANSWERED = "settlement_unanswered"
     """A settlement counts, and the connection is cut before the answer."""
+    BUSY = "busy"
+    """A send, or an operation of management, is refused as of a throttled namespace: server-busy, 503."""
     LOCK_LOST = "lock_lost"
     """The lock runs out just before it is used to settle."""
     SLOW = "slow"

@@ -7,6 +7,14 @@ import os
 import uuid
 from typing import Any
 
+from cproton import (  # type: ignore[import-untyped]
+    addressof,
+    pn_delivery,
+    pn_delivery_remote_state,
+    pn_delivery_settle,
+    pn_delivery_settled,
+    pn_delivery_update,
+)
 from proton import Condition, Delivery, Terminus, symbol
 
 from mosaic_local.broker import management
@@ -20,10 +28,11 @@ from mosaic_local.broker.errors import (
     NotAllowedError,
     NotFoundError,
     NotImplementedByBrokerError,
+    ServerBusyError,
     SizeExceededError,
 )
 from mosaic_local.broker.eventhub import Partition
-from mosaic_local.broker.faults import Fault
+from mosaic_local.broker.faults import BUSY, Fault
 from mosaic_local.broker.paths import path_of
 from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.queue import Message, Queue
@@ -54,8 +63,9 @@ class Endpoint:
         self.link = link
         self.refused = False
 
-    def delivery(self, delivery: Any) -> None:
-        """Something about a delivery changed: it arrived, or the peer settled it."""
+    def delivery(self, raw: Any) -> None:
+        """Something about a delivery changed: it arrived, or the peer settled it. `raw`: proton's own object, without
+        the wrapper that `Delivery(raw)` makes."""
 
     def flow(self) -> None:
         """The peer changed the link's credit."""
@@ -135,21 +145,21 @@ class Target(Endpoint):
     max_size = MAX_MESSAGE
     name = ""
 
-    def delivery(self, delivery: Any) -> None:
-        link = self.link
+    def delivery(self, raw: Any) -> None:
+        link, delivery = self.link, Delivery(raw)
         if delivery.aborted:
             delivery.settle()
         elif delivery.readable and not delivery.partial:
             batch = _is_batch(delivery)
-            raw = bytes(link.recv(delivery.pending))
+            sent = bytes(link.recv(delivery.pending))
             transactional, presettled = delivery.remote_state == TRANSACTIONAL_STATE, delivery.settled
             link.advance()
             try:
                 if transactional:
                     raise NotImplementedByBrokerError("transactions are not implemented by this broker")
-                if len(raw) > self.max_size:
+                if len(sent) > self.max_size:
                     raise SizeExceededError(f"the message is larger than {self.max_size} bytes")
-                self.accept(raw, batch)
+                self.accept(sent, batch)
             except BrokerError as error:
                 if presettled:
                     log.warning("%s: what was sent presettled is refused, and lost: %s", self.name, error)
@@ -179,6 +189,8 @@ class QueueTarget(Target):
     def accept(self, raw: bytes, batch: bool) -> None:
         contents = [Content.decode(one) for one in (split_batch(raw) if batch else (raw,))]
         faults = self.connection.entities.faults
+        if faults.strikes(Fault.BUSY, self.entity.name):
+            raise ServerBusyError(BUSY)
         if faults.strikes(Fault.DUPLICATE, self.entity.name):
             contents = [content.with_message_id() for content in contents] * 2
         self.connection.entities.send(self.entity, contents)
@@ -220,6 +232,8 @@ class QueueSource(Endpoint):
         self.entity = entity
         self.queue = queue
         self.destructive = link.remote_snd_settle_mode == SETTLED
+        self._tokens: dict[int, bytes] = {}
+        """Of the deliveries that are not settled, by the address of proton's object: it stays until we settle it."""
         entity.sources[queue].append(self)
 
     @property
@@ -235,14 +249,16 @@ class QueueSource(Endpoint):
             self.connection.abort()
         elif faults.strikes(Fault.SILENT, self.entity.name):
             self.connection.fall_silent()
+        elif faults.strikes(Fault.HALF_CLOSED, self.entity.name):
+            self.connection.half_close()
         token = message.token or os.urandom(16)
-        delivery = self.link.delivery(token)
+        raw = pn_delivery(self.link._impl, token)
         self.link.stream(message.encode())
         self.link.advance()
         if self.destructive:
-            delivery.settle()
+            pn_delivery_settle(raw)
         else:
-            delivery.token = token
+            self._tokens[addressof(raw)] = token
         self.connection.changed()
 
     def drain(self) -> None:
@@ -250,13 +266,14 @@ class QueueSource(Endpoint):
             self.link.drained()
             self.connection.changed()
 
-    def delivery(self, delivery: Any) -> None:
+    def delivery(self, raw: Any) -> None:
         """The client settles. Its lock may be gone, though the link is the same."""
-        token = getattr(delivery, "token", None)
-        state = delivery.remote_state
-        if token is None or not (state or delivery.settled):
+        state = pn_delivery_remote_state(raw)
+        if not (state or pn_delivery_settled(raw)):
             return
-        delivery.token = None
+        token = self._tokens.pop(addressof(raw), None)
+        if token is None:
+            return
         faults, name = self.connection.entities.faults, self.entity.name
         if faults.strikes(Fault.SETTLEMENT_LOST, name):
             self.connection.abort()
@@ -265,25 +282,26 @@ class QueueSource(Endpoint):
             try:
                 if faults.strikes(Fault.LOCK_LOST, name):
                     self.queue.lose(token, self.connection.entities.now())
-                settled = self._settle(token, state, delivery.remote)
-                if not settled:
+                if not self._settle(token, state, raw):
                     raise LockLostError("the lock supplied is invalid: it ran out, or the message was settled before")
-                delivery.update(state)
+                pn_delivery_update(raw, state)
             except BrokerError as error:
+                delivery = Delivery(raw)
                 delivery.local.condition = condition_of(error)
                 delivery.update(Delivery.REJECTED)
-        delivery.settle()
+        pn_delivery_settle(raw)
         if faults.strikes(Fault.SETTLEMENT_UNANSWERED, name):
             self.connection.abort()
         self.connection.entities.touch(self.entity)
         self.connection.changed()
 
-    def _settle(self, token: bytes, state: int, remote: Any) -> bool:
+    def _settle(self, token: bytes, state: int, raw: Any) -> bool:
         now = self.connection.entities.now()
         if state == Delivery.ACCEPTED:
             return self.queue.complete(token, now)
         if state == Delivery.RELEASED:
             return self.queue.release(token, now)
+        remote = Delivery(raw).remote
         if state == Delivery.MODIFIED:
             properties = management.plain(remote.annotations)
             if remote.undeliverable:
@@ -317,6 +335,7 @@ class HubSource(Endpoint):
         self.position = partition.position(selector)
         self.epoch = _epoch(link)
         self.tells_last = connection.asks_for_last(link)
+        self._settled = link.remote_snd_settle_mode == SETTLED
         rivals = [one for one in entity.readers[partition.index] if one.group == group]
         highest = max((one.epoch for one in rivals if one.epoch is not None), default=None)
         if highest is not None and (self.epoch is None or self.epoch < highest):
@@ -339,11 +358,11 @@ class HubSource(Endpoint):
                     self.partition.next - 1, self.partition.last_enqueued, self.connection.entities.now()
                 )
             for event in events:
-                delivery = link.delivery(os.urandom(16))
+                raw = pn_delivery(link._impl, os.urandom(16))
                 link.stream(event.content.for_hub(event.sequence, event.enqueued, last))
                 link.advance()
-                if link.remote_snd_settle_mode == SETTLED:
-                    delivery.settle()
+                if self._settled:
+                    pn_delivery_settle(raw)
                 self.position = event.sequence + 1
             if not events:
                 break
@@ -351,12 +370,13 @@ class HubSource(Endpoint):
             link.drained()
         self.connection.changed()
 
-    def delivery(self, delivery: Any) -> None:
+    def delivery(self, raw: Any) -> None:
         """Events are not taken away by reading: any outcome will do."""
-        if delivery.remote_state or delivery.settled:
-            if delivery.remote_state:
-                delivery.update(delivery.remote_state)
-            delivery.settle()
+        state = pn_delivery_remote_state(raw)
+        if state or pn_delivery_settled(raw):
+            if state:
+                pn_delivery_update(raw, state)
+            pn_delivery_settle(raw)
             self.connection.changed()
 
     def closed(self) -> None:
@@ -373,16 +393,16 @@ class Requests(Endpoint):
         self.path = path
         management.check_node(connection.entities, path)
 
-    def delivery(self, delivery: Any) -> None:
-        link = self.link
+    def delivery(self, raw: Any) -> None:
+        link, delivery = self.link, Delivery(raw)
         if delivery.readable and not delivery.partial:
-            raw = bytes(link.recv(delivery.pending))
+            sent = bytes(link.recv(delivery.pending))
             link.advance()
             delivery.update(Delivery.ACCEPTED)
             delivery.settle()
             if link.credit < CREDIT // 2:
                 link.flow(CREDIT - link.credit)
-            request = management.Request.decode(raw)
+            request = management.Request.decode(sent)
             answer = management.answer(self.connection, self.path, request)
             replies = self.connection.replies_for(self.path, request.reply_to)
             if replies is None:

@@ -21,9 +21,11 @@ from mosaic_local.broker.errors import (
     MessageNotFoundError,
     NotFoundError,
     NotImplementedByBrokerError,
+    ServerBusyError,
     SizeExceededError,
 )
-from mosaic_local.broker.faults import Fault
+from mosaic_local.broker.faults import BUSY, Fault
+from mosaic_local.broker.paths import entities_of, path_of
 from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.queue import Queue
 
@@ -108,9 +110,15 @@ def _put_token(connection: Peer, request: Request) -> None:
         raise NotImplementedByBrokerError(
             f"$cbs knows put-token only, not '{str(request.properties.get('operation'))[:100]}'"
         )
-    verifier = connection.entities.verifier
-    if verifier is not None:
-        connection.grants.append(verifier.verify(text(request.value) or "", time.time()))
+    entities = connection.entities
+    grant = None if entities.verifier is None else entities.verifier.verify(text(request.value) or "", time.time())
+    # Only then, as Azure: who may not come in is not told what is there.
+    address = text(request.properties.get("name")) or ""
+    queue, hub = entities_of(path_of(address))
+    if queue and queue not in entities.queues and hub not in entities.hubs:
+        raise NotFoundError(f"The messaging entity '{address[:300]}' could not be found.")
+    if grant is not None:
+        connection.grants.append(grant)
 
 
 def _execute(connection: Peer, path: str, request: Request) -> Any:
@@ -121,6 +129,8 @@ def _execute(connection: Peer, path: str, request: Request) -> Any:
         return _read_hub(connection, request)
     connection.authorize(name, path)
     entity, queue = connection.entities.queue(name)
+    if connection.entities.faults.strikes(Fault.BUSY, entity.name):
+        raise ServerBusyError(BUSY)
     handler = _OPERATIONS.get(operation.removeprefix(_VENDOR))
     if handler is None:
         raise NotImplementedByBrokerError(f"the operation '{operation[:100]}' is not implemented by this broker")

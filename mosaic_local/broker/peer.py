@@ -41,6 +41,10 @@ class Peer(ABC):
         """Nothing more goes out, and what comes in is not read: a peer that is gone without a word."""
 
     @abstractmethod
+    def half_close(self) -> None:
+        """Nothing more goes out, which the other side is told; what comes in is read."""
+
+    @abstractmethod
     def asks_for_last(self, link: Any) -> bool:
         """Whether the receiver on this link wants to be told the last enqueued event of its partition."""
 

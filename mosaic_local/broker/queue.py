@@ -332,6 +332,11 @@ class Queue:
         """Whether `receive` may find something (it may still be out of date by a message whose time to live ended)."""
         return bool(self._ready)
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a message waits to be received, or is in somebody's hand."""
+        return bool(self._ready or self._locked)
+
     def counts(self) -> Counts:
         scheduled = sum(m.state is State.SCHEDULED for m in self._messages.values())
         deferred = sum(m.state is State.DEFERRED for m in self._messages.values())

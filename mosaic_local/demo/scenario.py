@@ -13,6 +13,7 @@ from mosaic_core.adapters.tables import open_table_stores
 from mosaic_core.config import Connection
 from mosaic_core.domain import ids
 from mosaic_core.domain.lanes import RULES, Lane
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.domain.records import Signal
 from mosaic_core.ports import Stores
 from mosaic_local.demo import promises
@@ -278,12 +279,12 @@ class Scenario:
     async def _judge_poison(self, stores: Stores, dead: Sequence[tuple[str, Any]]) -> None:
         reasons = [m.dead_letter_reason for _, m in dead if m.message_id == "demo-invalid-json"]
         stored = await stores.signals.read(
-            ids.rejected_message_signal_id(CONVERSATION_QUEUE, "demo-invalid-json", "invalid_json")
+            ids.rejected_message_signal_id(CONVERSATION_QUEUE, "demo-invalid-json", DeadLetterReason.INVALID_JSON.value)
         )
         signal = stored.value if stored else None
         self._report.check(
             [
-                same("invalid JSON: dead-lettered invalid_json", reasons, ["invalid_json"]),
+                same("invalid JSON: dead-lettered invalid_json", reasons, [DeadLetterReason.INVALID_JSON.value]),
                 same(
                     "invalid JSON: command_rejected asks for a person",
                     signal and (signal.signal_code, signal.requires_human_review),

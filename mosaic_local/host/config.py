@@ -61,6 +61,10 @@ class HostConfig:
     """Origins, separated by commas, as ``Host.CORS`` of local.settings.json names them; `cors_credentials` as
     ``Host.CORSCredentials``."""
     cors_credentials: bool = False
+    testing: bool = False
+    """Whether ``/admin/testing`` moves this process's time."""
+    ahead_seconds: float = 0.0
+    """By how much time was moved before this process began."""
 
     @classmethod
     def from_json(cls, text: str) -> HostConfig:
@@ -77,6 +81,8 @@ class HostConfig:
                 stall_seconds=int(raw.get("stallSeconds", 30)),
                 cors=str(raw.get("cors", "")),
                 cors_credentials=bool(raw.get("corsCredentials", False)),
+                testing=bool(raw.get("testing", False)),
+                ahead_seconds=float(raw.get("aheadSeconds", 0.0)),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise HostConfigurationError(
@@ -96,6 +102,8 @@ class HostConfig:
                 "stallSeconds": self.stall_seconds,
                 "cors": self.cors,
                 "corsCredentials": self.cors_credentials,
+                "testing": self.testing,
+                "aheadSeconds": self.ahead_seconds,
             }
         )
 

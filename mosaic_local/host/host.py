@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 
+from mosaic_local.host.clock import MovableClock
 from mosaic_local.host.config import HostConfig, HostJson
 from mosaic_local.host.cors import Cors
 from mosaic_local.host.errors import HostError
@@ -74,7 +76,8 @@ class Host:
             outstanding=self._host_json.max_outstanding_requests,
         )
         cors = Cors.parse(config.cors, config.cors_credentials)
-        self._http = HttpServer(self, self._invoker, self._host_json.route_prefix, bounds, cors, self._guard)
+        clock = MovableClock(timedelta(seconds=config.ahead_seconds)) if config.testing else None
+        self._http = HttpServer(self, self._invoker, self._host_json.route_prefix, bounds, cors, self._guard, clock)
         self.http_port = 0
         self.settlement_port = 0
 
@@ -89,6 +92,11 @@ class Host:
             return False
         listener = self._queues.get(function.name) or self._timers.get(function.name)
         return listener.listening if listener is not None else True
+
+    async def catch_up(self) -> Mapping[str, datetime]:
+        """Lets the timers run that fell due when time was moved; returns when each is due next, by function."""
+        await asyncio.gather(*(timer.catch_up() for timer in self._timers.values()))
+        return {name: due for name, timer in self._timers.items() if (due := timer.due) is not None}
 
     def run_timer(self, function: Function) -> None:
         listener = self._timers.get(function.name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from email.utils import formatdate
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from mosaic_local.host.clock import MovableClock
 from mosaic_local.host.cors import Cors
 from mosaic_local.host.forwarding import Forwarder
 from mosaic_local.host.functions import Function, HttpTrigger, TimerTrigger
@@ -38,6 +40,7 @@ class HostState(Protocol):
     def state(self) -> str: ...
     def is_listening(self, function: Function) -> bool: ...
     def run_timer(self, function: Function) -> None: ...
+    async def catch_up(self) -> Mapping[str, datetime]: ...
 
 
 class HttpServer:
@@ -52,8 +55,10 @@ class HttpServer:
         bounds: Bounds | None = None,
         cors: Cors | None = None,
         guard: Guard | None = None,
+        clock: MovableClock | None = None,
     ) -> None:
-        self._guard = guard or Guard()
+        """``clock``: in a host for tests, what ``/admin/testing`` moves."""
+        self._guard, self._clock = guard or Guard(), clock
         self._host, self._invoker, self._prefix = host, invoker, route_prefix
         self._cors = cors
         self._bounds = bounds or Bounds()
@@ -72,6 +77,10 @@ class HttpServer:
         app.router.add_post("/admin/functions/{name}", self._run_function)
         app.router.add_get("/admin/host/status", self._status)
         app.router.add_get("/admin/host/ping", self._ping)
+        if self._clock is not None:
+            # No simple request of a browser: a page of somebody else's must not move time.
+            app.router.add_put("/admin/testing/clock", self._move_clock)
+            app.router.add_put("/admin/testing/timers", self._catch_up)
         app.router.add_route("*", "/{path:.*}", self._dispatch)
         # bodies reach the function as they came, as on the platform
         self._runner = web.AppRunner(
@@ -228,6 +237,24 @@ class HttpServer:
 
     async def _ping(self, request: web.Request) -> web.Response:
         return web.Response(status=200)
+
+    async def _move_clock(self, request: web.Request) -> web.Response:
+        """``{"advanceSeconds": 1.5}``, above zero; the timers wait for ``/admin/testing/timers``."""
+        assert self._clock is not None
+        try:
+            by = timedelta(seconds=float((await request.json())["advanceSeconds"]))
+        except (ValueError, KeyError, TypeError, OverflowError):
+            return web.Response(status=400, text='The body must be JSON such as {"advanceSeconds": 1.5}.')
+        if by < timedelta():
+            return web.Response(status=400, text="Time goes forward only.")
+        if by:
+            self._clock.advance(by)
+        return web.json_response({"now": time.time_ns() // 1_000_000})
+
+    async def _catch_up(self, request: web.Request) -> web.Response:
+        """Answers when what fell due has run: ``{"due": {function: milliseconds since 1970}}``."""
+        due = await self._host.catch_up()
+        return web.json_response({"due": {name: round(at.timestamp() * 1000) for name, at in due.items()}})
 
     async def _run_function(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]

@@ -17,7 +17,7 @@ from azure.core.exceptions import AzureError
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
 from azure.servicebus.amqp import AmqpMessageBodyType
-from azure.servicebus.exceptions import MessageLockLostError
+from azure.servicebus.exceptions import MessageLockLostError, ServiceBusAuthenticationError
 
 from mosaic_local.host.config import HostJson
 from mosaic_local.host.errors import HostConfigurationError
@@ -170,11 +170,15 @@ class ServiceBusListener:
                 if not self._unreachable and not self._stopping.is_set():
                     self._unreachable = True
                     log.error(
-                        "function %s does not listen: queue %s is not reachable, trying again: %s: %s",
+                        "function %s does not listen: queue %s is not reachable, trying again: %s: %s%s",
                         self._function.name,
                         self._trigger.queue,
                         type(exc).__name__,
                         exc,
+                        # the SDK's error says neither
+                        " There is no such queue, or the key is not the namespace's."
+                        if isinstance(exc, ServiceBusAuthenticationError)
+                        else "",
                     )
                 self._opened.set()
                 await self._pause(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])

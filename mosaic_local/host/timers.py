@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class TimerListener:
         self._task: asyncio.Task[None] | None = None
         self._by_hand: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
+        self._time_moved, self._waiting = asyncio.Event(), asyncio.Event()
         self._monitored = trigger.use_monitor and not trigger.schedule.within_a_minute
 
     @property
@@ -59,6 +61,18 @@ class TimerListener:
         task = asyncio.create_task(self._fire(past_due=False))
         self._by_hand.add(task)
         task.add_done_callback(self._by_hand.discard)
+
+    @property
+    def due(self) -> datetime | None:
+        """When it runs next; None where it does not listen."""
+        return self._next if self.listening else None
+
+    async def catch_up(self) -> None:
+        """After time was moved: returns when what fell due by that has run, and what falls due next is awaited."""
+        self._waiting.clear()
+        self._time_moved.set()
+        if self.listening:
+            await self._waiting.wait()
 
     async def stop(self) -> None:
         """No further run; one in flight ends first."""
@@ -88,8 +102,13 @@ class TimerListener:
 
     async def _sleep_until(self, due: datetime) -> None:
         # In short steps: a suspended laptop or a set clock must not shift the schedule.
-        while (left := (due - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110 - the wall clock
-            await asyncio.sleep(min(left, 30.0))
+        while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
+            self._waiting.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, 30.0)):
+                    await self._time_moved.wait()
+            self._time_moved.clear()
+        self._waiting.clear()
 
     def _advance(self, moment: datetime) -> None:
         self._last = moment

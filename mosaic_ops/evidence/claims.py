@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from mosaic_core.domain import ids
 from mosaic_core.domain.lanes import MAX_ATTEMPTS, CommandType
+from mosaic_core.domain.reasons import DeadLetterReason
 
 type Record = Mapping[str, Any]
 
@@ -466,7 +467,8 @@ def _(look: Look) -> None:
     letter = look.one("message", place="deadLetter", seen=SETTLED)
     for name in ("queue", "messageId", "correlationId"):
         _must(letter.get(name) == told[name], f"the dead letter's {name} is {letter.get(name)!r}, not {told[name]!r}")
-    _must(letter.get("deadLetterReason") == "processing_failed", f"its reason is {letter.get('deadLetterReason')!r}")
+    reason = letter.get("deadLetterReason")
+    _must(reason == DeadLetterReason.PROCESSING_FAILED, f"its reason is {reason!r}")
     code, *rest = str(letter.get("deadLetterErrorDescription") or "").split("; ")
     said = dict(part.partition("=")[::2] for part in rest[:3])
     wanted = {"run": look.run_id, "correlation": told["correlationId"], "attempt": str(_attempts(look))}

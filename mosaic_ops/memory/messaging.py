@@ -17,14 +17,15 @@ from typing import Final, Literal
 
 from mosaic_core.domain.errors import QueueUnavailableError
 from mosaic_core.domain.ids import clean
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.ports import BrowsedMessage, Clock, IncomingMessage, OutgoingMessage, RuntimeEvent
 
 type Operation = Literal["send", "complete", "abandon", "dead_letter", "browse"]
 type Fault = Literal["refused", "lost"]
 """``refused``: nothing happened. ``lost``: it happened, its answer did not arrive. The caller sees the same error."""
 
-MAX_DELIVERIES_EXCEEDED: Final = "MaxDeliveryCountExceeded"
-EXPIRED: Final = "TTLExpiredException"
+MAX_DELIVERIES_EXCEEDED: Final = DeadLetterReason.MAX_DELIVERY_COUNT_EXCEEDED.value
+EXPIRED: Final = DeadLetterReason.TTL_EXPIRED.value
 
 
 class ManualClock:

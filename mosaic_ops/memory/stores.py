@@ -10,7 +10,7 @@ import bisect
 import itertools
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -387,6 +387,10 @@ class MemoryLedger(_Store):
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
         found = [record_rows.TRANSACTION.decode(row) for _, row in self.table.under(household_id)]
         return sorted((t for t in found if first <= t.posted_on <= last), key=record_rows.ledger_order)
+
+    async def named(self, household_id: str, transaction_ids: Collection[str]) -> dict[str, Transaction]:
+        there = {i: self.table.read((household_id, i)) for i in transaction_ids}
+        return {i: record_rows.TRANSACTION.decode(found.row) for i, found in there.items() if found is not None}
 
 
 class MemoryApprovals(_Store):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +24,18 @@ from mosaic_ops.ops.here import (
 )
 from mosaic_ops.ops.letters import Letters
 from mosaic_ops.ops.queues import Depth
+from mosaic_ops.ops.target import is_alive
 from mosaic_ops.ops.telling import tell_findings
 from mosaic_ops.ops.words import ago, at, seconds_since
 
 NEWEST: Final = 20
 """Runs and signals that are looked at for what fails now."""
+
+LISTED: Final = 100
+"""Signals that are looked at for whether somebody took note of a lane's dead letters."""
+
+ENDS_SECONDS: Final = 900.0
+"""For so long a process that ended by itself is a finding."""
 
 LONG: Final = (
     "lane",
@@ -65,19 +71,20 @@ class Status(StrEnum):
 
 @app.command(epilog="Example: ./mosaic ops status")
 def status(ctx: typer.Context, json: JsonOption = False) -> None:
-    """What is wrong, the gravest first; then lanes, dependencies, version. Exit 1 where it is not ready."""
+    """What is wrong, the gravest first; then lanes, dependencies, version. Exit 0 only where all was
+    looked at and nothing found, 1 otherwise (also where the app itself is ready), 3 where the app does not answer."""
     here: Here = ctx.obj
     look = _look(here)
     found = findings.of(look.seen)
     if look.away is not None:
-        found.insert(0, _away(here, look.away))
+        found = [_away(here, look.away), *(one for one in found if not one.what.startswith("worker: "))]
     if json:
         _as_json(look, found)
     else:
         _tell(look, found)
     if look.away is not None:
         raise typer.Exit(UNREACHABLE)
-    if look.code != 200:
+    if look.code != 200 or found or look.untold or look.unread:
         raise typer.Exit(NOT_SO)
 
 
@@ -110,7 +117,7 @@ def _look(here: Here) -> _Look:
         (found, untold), asked_at = lanes.result(), datetime.now(UTC)
         told = found["lanes"] if found else []
         named = {lane["lane"]: lane["queue"] for lane in told} or dict(queues.DEFAULT_QUEUES)
-        depths, unknown = pool.submit(count_depths, here, named).result()
+        depths = pool.submit(count_depths, here, named).result()
         away: UnreachableError | None = None
         code, ready = 0, None
         try:
@@ -118,16 +125,28 @@ def _look(here: Here) -> _Look:
         except UnreachableError as error:
             away = error
         dead, unread = groups.result()
+        noted = {group.lane for group in dead or [] if findings.may_be_noted(group, told)}
         seen = findings.Seen(
+            resolved=[signal for lane in sorted(noted) for signal in _resolved(here, lane)],
             health=ready,
             lanes=told,
             runs=runs.result()[0] or [],
             signals=signals.result()[0] or [],
             groups=dead or [],
-            depths=depths,
-            clock_ahead_seconds=(at(found["asOfUtc"]) - asked_at).total_seconds() if found else 0.0,
+            has_letters=unread is None,
+            depths=depths.known,
+            silent=depths.silent,
+            clock_ahead_seconds=(
+                (at(found["asOfUtc"]) - asked_at).total_seconds() if found else here.target.clock_ahead_seconds
+            ),
+            ends=[end for end in here.target.ends if seconds_since(end["atUtc"]) < ENDS_SECONDS],
         )
-    return _Look(code=code, seen=seen, away=away, untold=untold, unknown=unknown, unread=unread)
+    return _Look(code=code, seen=seen, away=away, untold=untold, unknown=depths.unknown, unread=unread)
+
+
+def _resolved(here: Here, lane: str) -> list[Json]:
+    found, _ = _asked(lambda: here.api.get("/ops/signals", state="all", lane=lane, limit=LISTED)["signals"])
+    return found or []
 
 
 def _health(here: Here) -> tuple[int, Json]:
@@ -151,8 +170,10 @@ def _away(here: Here, error: UnreachableError) -> findings.Finding:
     dead = [name for name, number in here.target.processes.items() if _process(number) == "down"]
     what = f"the app does not answer; its process is down: {', '.join(dead)}" if dead else "the app does not answer"
     step = diagnosis.of_code("app_away")
+    ends = here.target.ends
+    how = f"; {findings.how_it_ended(ends[-1])}" if ends else ""
     return findings.Finding(
-        what=what, says=step.says, do=step.do, command=step.command, section=step.section, said=str(error)
+        what=what, says=step.says, do=step.do, command=step.command, section=step.section, said=f"{error}{how}"
     )
 
 
@@ -161,6 +182,7 @@ def _as_json(look: _Look, found: list[findings.Finding]) -> None:
     by_queue = {depth.queue: depth.json() for depth in seen.depths}
     show.as_json(
         {
+            "isWell": look.code == 200 and not (found or look.untold or look.unread),
             "findings": [one.json() for one in found],
             "health": seen.health,
             "lanes": [{**lane, "depth": by_queue.get(lane["queue"])} for lane in seen.lanes],
@@ -175,15 +197,16 @@ def _as_json(look: _Look, found: list[findings.Finding]) -> None:
 
 def _tell(look: _Look, found: list[findings.Finding]) -> None:
     ready = look.seen.health
-    how = ready["status"] if ready is not None else "not known: the app does not answer"
-    wrong = "nothing is wrong" if not found else f"{len(found)} finding{'s' if len(found) > 1 else ''}, gravest first"
-    show.fields([("status", f"{how}; {wrong}")])
+    show.fields([("status", _first_line(look, found))])
     tell_findings(found)
     show.line("")
     _tell_lanes(look)
+    noted = sum(group.count for group in look.seen.groups if findings.is_noted(group, look.seen))
+    if noted:
+        show.prose(f"{noted} dead letters are no finding: what they raised was resolved (./mosaic ops signals --all)")
     for what, why in (("queue depths", look.unknown), ("dead letters", look.unread)):
         if why:
-            show.prose(f"{what} unknown: {why}", style="yellow")
+            show.prose(f"{what} unknown: {_why(look, why)}", style="yellow")
     if ready is not None:
         show.line("")
         show.fields(
@@ -196,6 +219,29 @@ def _tell(look: _Look, found: list[findings.Finding]) -> None:
         )
 
 
+def _why(look: _Look, why: str) -> str:
+    """Not over again what a finding said."""
+    return "the app does not answer" if look.away is not None and why == str(look.away) else why
+
+
+def _first_line(look: _Look, found: Sequence[findings.Finding]) -> str:
+    """Whoever reads no further must not take an app that is ready for one with which all is well."""
+    ready = look.seen.health
+    how = f"the app itself is {ready['status']}" if ready is not None else "the app does not answer"
+    if found:
+        return f"NOT WELL; {len(found)} finding{'s, gravest first' if len(found) > 1 else ''}; {how}"
+    hidden = [
+        what
+        for what, why in (("runs and signals", look.untold), ("queues", look.unknown), ("dead letters", look.unread))
+        if why
+    ]
+    state = ready["status"] if ready is not None else "unknown"
+    if hidden:
+        known = state if hidden == ["queues"] else f"NOT KNOWN; the app itself is {state}"
+        return f"{known}; nothing is wrong in what could be seen: {', '.join(hidden)} could not"
+    return f"{state}; nothing is wrong"
+
+
 def _part_state(part: Json) -> str:
     return f"{part['state']} ({part['reason']})" if part.get("reason") else str(part["state"])
 
@@ -205,7 +251,7 @@ def _tell_lanes(look: _Look) -> None:
     if look.untold:
         headings = ("lane", "active", "scheduled", "dead", "oldest due")
         show.table(headings, (_depth_row(depth) for depth in seen.depths))
-        show.prose(f"runs and signals unknown: {look.untold}", style="yellow")
+        show.prose(f"runs and signals unknown: {_why(look, look.untold)}", style="yellow")
         return
     there = show.width()
     if there is not None and there < WIDE:
@@ -262,8 +308,10 @@ def resources(ctx: typer.Context, json: JsonOption = False) -> None:
     """What it is made of, and the state of each: `aspire resources` of the seed. Exit 1 where a part is down."""
     here: Here = ctx.obj
     rows: list[Json] = []
+    ended = {end["part"]: end for end in here.target.ends}
     for name, process in here.target.processes.items():
-        rows.append({"name": name, "kind": "process", "state": _process(process), "detail": str(process)})
+        before = f", the one before {ended[name]['how']}, {ago(ended[name]['atUtc'])}" if name in ended else ""
+        rows.append({"name": name, "kind": "process", "state": _process(process), "detail": f"{process}{before}"})
     failure: UnreachableError | None = None
     try:
         rows += _of_the_app(here)
@@ -304,13 +352,7 @@ def _trigger(function: Json) -> str:
 
 
 def _process(number: int) -> str:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return "down"
-    except PermissionError:
-        return "up"
-    return "up"
+    return "up" if is_alive(number) else "down"
 
 
 @app.command(epilog="Example: ./mosaic ops wait worker --status up --timeout 180")
@@ -325,7 +367,7 @@ def wait(
 ) -> None:
     """Wait until a part is up or healthy. Exit 1: it answers and is not so by then; 3: it does not answer."""
     here: Here = ctx.obj
-    began = time.monotonic()
+    began, told = time.monotonic(), ""
     while True:
         failure: OpsError | None = None
         try:
@@ -335,6 +377,9 @@ def wait(
         waited = time.monotonic() - began
         if not lacking or waited >= timeout:
             break
+        if lacking != told and not json:
+            show.aside(f"not yet: {lacking}")
+            told = lacking
         time.sleep(min(_POLL_SECONDS, max(0.0, timeout - waited)))
     if json:
         show.as_json(
@@ -356,9 +401,9 @@ def lacking_of(here: Here, part: Part, status: Status) -> str:
     code, ready = here.api.health("ready")
     down = [one["name"] for one in ready["dependencies"] if one["state"] != "up" and one["required"]]
     if part is Part.API or (status is Status.HEALTHY and code != 200):
-        return f"{', '.join(down) or 'it'} is down" if code != 200 else ""
+        return _down(down or ["it"]) if code != 200 else ""
     if queue_parts := [name for name in down if name.startswith("serviceBus")]:
-        return f"its queues are not reachable: {', '.join(queue_parts)} is down"
+        return f"its queues are not reachable: {_down(queue_parts)}"
     if here.target.is_embedded:
         triggers = [function for function in here.api.functions() if "serviceBusTrigger" in _trigger(function)]
         disabled = [str(function["name"]) for function in triggers if function.get("isDisabled")]
@@ -368,9 +413,13 @@ def lacking_of(here: Here, part: Part, status: Status) -> str:
             return f"disabled: {', '.join(disabled)}"
     if paused := paused_lanes(here):
         return paused
-    depths, unknown = count_depths(here, dict(queues_of(here)))
-    if unknown and here.target.is_embedded:
-        return unknown
+    depths = count_depths(here, dict(queues_of(here)))
+    if depths.unknown and here.target.is_embedded:
+        return depths.unknown
     late = findings.DUE_SECONDS
-    old = [depth.lane for depth in depths if depth.oldest_at_utc and seconds_since(depth.oldest_at_utc) > late]
+    old = [depth.lane for depth in depths.known if depth.oldest_at_utc and seconds_since(depth.oldest_at_utc) > late]
     return f"messages are due for more than {late:.0f} s on {', '.join(old)}" if old else ""
+
+
+def _down(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} down"

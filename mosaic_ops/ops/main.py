@@ -11,6 +11,11 @@ from mosaic_ops.ops.errors import OpsError
 from mosaic_ops.ops.target import EmbeddedStack
 from mosaic_ops.ops.verbs import ANYWHERE, COMPLETE, VERBS
 
+_TOLD_BY_STATUS: Final = {
+    "store_unavailable": "what is away",
+    "queue_unavailable": "what is away",
+    "member_context_invalid": "whether the clocks differ",
+}
 _ASKS_NOTHING_AS_OPERATOR: Final = frozenset({"events", "logs", "send", "telemetry"})
 """Verbs that do without the operator's token, or take a member's."""
 
@@ -26,7 +31,9 @@ def main(arguments: list[str]) -> int:
 
         app.run(arguments, stack)
     except OpsError as error:
-        print(f"mosaic: {error}", file=sys.stderr)
+        # whoever asks for one thing is sent to where all parts, and the clocks, are told of
+        more = _TOLD_BY_STATUS.get(error.api_code, "") if "status" not in arguments else ""
+        print(f"mosaic: {error}{f'; {more}: ./mosaic ops status' if more else ''}", file=sys.stderr)
         return error.code
     finally:
         stack.close()

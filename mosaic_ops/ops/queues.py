@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from mosaic_core.domain.ids import clean, normalise_guid
 from mosaic_core.domain.lanes import RULES, Lane
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_ops.ops.errors import UnreachableError
 from mosaic_ops.ops.target import Bus
 
@@ -43,6 +44,7 @@ class DeadLetter:
     enqueued_at_utc: str | None
     group_id: str = ""
     replayed_as: str | None = None
+    sent_by: str | None = None
 
     def json(self) -> dict[str, Any]:
         return {_camel(name): getattr(self, name) for name in self.__slots__}
@@ -63,11 +65,12 @@ class Group:
     newest_at_utc: str | None
     example: str
     rationale: str | None
+    sent_by: str | None = None
 
     @property
     def code(self) -> str:
         """What tells the cause: the failure code, or the reason where a message never was an attempt."""
-        return (self.failure_code if self.reason == "processing_failed" else None) or self.reason
+        return (self.failure_code if self.reason == DeadLetterReason.PROCESSING_FAILED else None) or self.reason
 
     def json(self) -> dict[str, Any]:
         return {_camel(name): getattr(self, name) for name in self.__slots__}
@@ -190,15 +193,37 @@ class Queues:
         return await self._guarded(queue, peek())
 
     async def _guarded[T](self, queue: str, work: Coroutine[Any, Any, T]) -> T:
-        from azure.core.exceptions import AzureError
-        from azure.servicebus.exceptions import ServiceBusError
+        from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
+        from azure.servicebus.exceptions import (
+            OperationTimeoutError,
+            ServiceBusCommunicationError,
+            ServiceBusConnectionError,
+            ServiceBusError,
+        )
 
+        silences = (
+            ServiceRequestError,
+            ServiceResponseError,
+            OperationTimeoutError,
+            ServiceBusCommunicationError,
+            ServiceBusConnectionError,
+            OSError,
+            TimeoutError,
+        )
+
+        task = asyncio.ensure_future(work)
+        # a broker that stands still keeps even the closing of a link waiting: nobody waits for that
+        await asyncio.wait({task}, timeout=_SECONDS)
         try:
-            return await work
+            if not task.done():
+                task.cancel()
+                raise TimeoutError
+            return task.result()
         except (ServiceBusError, AzureError, OSError, TimeoutError) as error:
             raise UnreachableError(
                 f"queue {queue} cannot be looked at ({type(error).__name__}): is the broker up, and may the caller "
-                "receive from it? Counts need Manage"
+                "receive from it? Counts need Manage",
+                is_silence=isinstance(error, silences),
             ) from error
 
 
@@ -225,6 +250,7 @@ def _group(members: Sequence[DeadLetter]) -> Group:
         newest_at_utc=max(times, default=None),
         example=newest.message_id,
         rationale=newest.rationale,
+        sent_by=newest.sent_by,
     )
 
 
@@ -248,6 +274,7 @@ def of_api(row: Mapping[str, Any]) -> DeadLetter:
         enqueued_at_utc=row["enqueuedAtUtc"],
         group_id=row["groupId"],
         replayed_as=row["replayedAs"],
+        sent_by=row.get("sentBy"),
     )
 
 
@@ -264,6 +291,7 @@ def group_of_api(row: Mapping[str, Any]) -> Group:
         newest_at_utc=row["newestAtUtc"],
         example=row.get("newestMessageId") or next(iter(row["sampleCommandIds"]), ""),
         rationale=row.get("rationale"),
+        sent_by=row.get("sentBy"),
     )
 
 
@@ -299,6 +327,7 @@ def _told(lane: str, queue: str, message: Any) -> DeadLetter:
         delivery_count=letter.delivery_count,
         enqueued_at_utc=_time(letter.enqueued_at),
         group_id=letter.group_id,
+        sent_by=letter.sent_by,
     )
 
 

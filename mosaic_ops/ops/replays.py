@@ -113,7 +113,7 @@ def _lane_of(here: Here, command_id: str) -> Lane | None:
 
 def _known(here: Here, status: str | None, abort: str | None, resume: str | None, *, json: bool) -> None:
     if resume is not None:
-        _drive(here, here.api.post(f"/ops/replays/{guid(resume, '--resume')}/resume", {}), json=json)
+        _drive(here, here.api.post(f"/ops/replays/{guid(resume, '--resume')}/resume", {}), json=json, is_resumed=True)
     elif abort is not None:
         _show(here.api.post(f"/ops/replays/{guid(abort, '--abort')}/abort", {}), json=json)
     else:
@@ -161,13 +161,15 @@ def _envelope(path: Path) -> Any:
     return found
 
 
-def _drive(here: Here, operation: Json, *, json: bool) -> None:
+def _drive(here: Here, operation: Json, *, json: bool, is_resumed: bool = False) -> None:
     """Ask it to go on until it has ended. What dies here stops it and loses nothing."""
+    # whoever typed it needs not be told what to type
+    onward = "the same command" if is_resumed else f"./mosaic ops replay --resume {operation['replayId']}"
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     replay_id = operation["replayId"]
     if not json:
-        show.line(f"replay {replay_id}; stopped, it goes on with: ./mosaic ops replay --resume {replay_id}")
+        show.line(f"replay {replay_id}; stopped, it goes on with: {onward}")
     columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     unanswered = 0
     with Progress(*columns, console=show.console(), disable=json, transient=True) as progress:
@@ -181,9 +183,7 @@ def _drive(here: Here, operation: Json, *, json: bool) -> None:
             except UnreachableError as error:
                 unanswered += 1
                 if unanswered == _UNANSWERED:
-                    raise UnreachableError(
-                        f"{error}; what was sent is sent, go on with: ./mosaic ops replay --resume {replay_id}"
-                    ) from None
+                    raise UnreachableError(f"{error}; what was sent is sent, go on with: {onward}") from None
             if operation["state"] == "running" and operation["updatedAtUtc"] == before["updatedAtUtc"]:
                 sleep(_PAUSE_SECONDS)
             elif operation["state"] == "running" and not operation["remaining"]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
 from mosaic_core.domain.ids import clean, normalise_guid
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import RunStatus
-from mosaic_ops.ops import diagnosis, queues, show, telemetry
+from mosaic_core.domain.signals import HASH_MISMATCH
+from mosaic_ops.ops import diagnosis, hints, queues, show, telemetry
 from mosaic_ops.ops.api import Json
 from mosaic_ops.ops.errors import OpsError
 from mosaic_ops.ops.events import EventHubOption, of_story
@@ -27,7 +29,7 @@ from mosaic_ops.ops.here import (
 from mosaic_ops.ops.letters import Letters
 from mosaic_ops.ops.queues import DeadLetter
 from mosaic_ops.ops.signals import signals_table
-from mosaic_ops.ops.words import attempt, guid, key_fields, run_fields, since_of
+from mosaic_ops.ops.words import ago, attempt, guid, key_fields, run_fields, since_of
 
 
 @app.command(epilog="Example: ./mosaic ops runs --status NeedsReview --lane conversation --since 2h")
@@ -136,11 +138,18 @@ def next_step(
 ) -> None:
     """What happened, which step of the runbook, and the safe command to type."""
     here: Here = ctx.obj
+    story: Json = {"runId": None}
     if asked in diagnosis.steps():
-        found = diagnosis.of_code(asked)
+        found = diagnosis.of_code_alone(asked)
     else:
         story, letters = _story(here, asked, with_dead_letters=True)
-        found = diagnosis.of_story(story, [letter.json() for letter in letters])
+        found = diagnosis.of_story(story, [letter.json() for letter in letters], _how_it_ended(here, story))
+        if found.heals and (story["run"] is None or not story["run"]["isFinal"]):
+            found = _unless_paused(here, story, found)
+        if not found.heals and story["runId"]:
+            found = replace(found, command=_further(found.command, story))
+    if not hints.leads_on(found.command, "next"):
+        found = replace(found, command=f"./mosaic ops run {story['runId']}" if story["runId"] else hints.ANYTHING)
     if json:
         show.as_json(found.json())
     else:
@@ -152,6 +161,7 @@ def next_step(
                 ("do", found.do),
                 ("runbook", found.section),
                 ("type", found.command),
+                ("then", found.then),
             ]
         )
 
@@ -187,7 +197,7 @@ def _may_be_dead(story: Json) -> bool:
     return (
         run is None
         or (run["isFinal"] and run["attemptOutcome"] == "failed")
-        or bool([s for s in story["signals"] if s["signalCode"] == "idempotency_hash_mismatch"])
+        or bool([s for s in story["signals"] if s["signalCode"] == HASH_MISMATCH])
         or (story["key"] is not None and story["key"]["status"] == "Reserved")
     )
 
@@ -250,6 +260,7 @@ def trace(
         (e["atUtc"], e["source"], e["what"], e["attempt"], e["code"], e["rationale"] or e["ref"])
         for e in [*story["timeline"], *told_of["spans"], *heard["events"]]
     ]
+    entries += _ends_during(here, story)
     entries += [
         (
             letter.enqueued_at_utc or "",
@@ -264,8 +275,67 @@ def trace(
     show.table(("at", "source", "what", "attempt", "code", "more"), sorted(entries, key=lambda entry: str(entry[0])))
     for missing in [*story["missing"], *told_of["missing"], *heard["missing"]]:
         show.line(f"missing: {missing}", "yellow")
-    if story["run"] is not None and story["run"]["attemptOutcome"] == "failed" and story["run"]["isFinal"]:
-        show.line(f"next: ./mosaic ops next {story['commandId'] or story['id']}")
+    if story["run"] is None or story["run"]["isFinal"] or letters:
+        _tell_what_now(diagnosis.of_story(story, [letter.json() for letter in letters]))
+
+
+def _further(command: str, story: Json) -> str:
+    """Where the same was told at a glance already, the other of the two that tell all of a run."""
+    verb = hints.verb_of(command)
+    if verb in hints.TOLD_AT_A_GLANCE:
+        return f"./mosaic ops trace {story['commandId'] or story['runId']}"
+    return f"./mosaic ops run {story['runId']}" if verb == "trace" else command
+
+
+def _unless_paused(here: Here, story: Json, found: diagnosis.Diagnosis) -> diagnosis.Diagnosis:
+    """Nothing goes on by itself in a lane that somebody paused."""
+    lanes = here.api.get("/ops/lanes")["lanes"]
+    pause, lane = next(((one.get("pause"), one["lane"]) for one in lanes if one["queue"] == story["queue"]), (None, ""))
+    if not pause:
+        return found
+    held = diagnosis.of_code("lane_paused", lane=lane)
+    do = held.do.replace("whoever paused it", pause["pausedBy"]).replace("LANE", lane)
+    state = f"{found.state}; its lane is paused by {pause['pausedBy']}, {ago(pause['pausedAtUtc'])}: {pause['reason']}"
+    return replace(held, state=state, do=do)
+
+
+def _how_it_ended(here: Here, story: Json) -> str:
+    """The process of the attempt that is under way: it ended after the attempt had begun, and none has begun since."""
+    run = story["run"]
+    if run is None or run["status"] != "Running":
+        return ""
+    # the run's times are finer than an end's
+    since = [
+        end for end in here.target.ends if end["part"] == "worker" and end["atUtc"] >= run["lastModifiedAtUtc"][:19]
+    ]
+    return f"process {since[-1]['how']}, {ago(since[-1]['atUtc'])}" if since else ""
+
+
+def _ends_during(here: Here, story: Json) -> list[tuple[Any, ...]]:
+    """Processes of the worker that ended by themselves while this command had begun and not ended: one of them may have
+    been at it."""
+    run = story["run"]
+    if run is None:
+        return []
+    until = run["completedAtUtc"] or "9999"
+    return [
+        (end["atUtc"], "process", f"process {end['process']} of worker {end['how']}", None, None, None)
+        for end in here.target.ends
+        if end["part"] == "worker" and run["createdAtUtc"] <= end["atUtc"] <= until
+    ]
+
+
+def _tell_what_now(found: diagnosis.Diagnosis) -> None:
+    """As `next` has it, where there is something to do."""
+    if found.heals:
+        return
+    show.line("")
+    for name, text in (("means", found.says), ("do", found.do)):
+        show.prose(f"{name:<6} {text}", indent=7)
+    if hints.leads_on(found.command, "trace"):
+        show.line(f"type   {found.command}")
+    if found.then:
+        show.line(f"then   {found.then}")
 
 
 def _telemetry_of(here: Here, story: Json) -> Json:

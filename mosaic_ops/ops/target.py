@@ -44,6 +44,9 @@ class Bus:
 class Target(Protocol):
     """Each part raises `UnreachableError` or `UsageError` where it cannot be had, and says what to do."""
 
+    clock_ahead_seconds: float
+    """By so much the app's clock was ahead of this machine's, by its last answer."""
+
     @property
     def is_embedded(self) -> bool: ...
     @property
@@ -62,6 +65,21 @@ class Target(Protocol):
     def state_dir(self) -> Path: ...
     @property
     def processes(self) -> dict[str, int]: ...
+    @property
+    def ends(self) -> list[dict[str, Any]]:
+        """Processes that ended and were not told to, oldest first, as the embedded stack keeps them (`part`, `how`,
+        `atUtc`, …); a deployment's platform tells nobody."""
+        ...
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @dataclass
@@ -69,6 +87,7 @@ class EmbeddedStack:
     """The running stack of ``state``, or the one that was started last in this checkout."""
 
     state: Path | None = None
+    clock_ahead_seconds: float = 0.0
     _asked: subprocess.Popen[str] | None = field(default=None, repr=False)
     _asking: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _token: str = field(default="", repr=False)
@@ -98,12 +117,21 @@ class EmbeddedStack:
             if folder is None:
                 folder = Path(json.loads((ROOT / ".mosaic" / "running.json").read_text("utf-8"))["stateDir"])
             described: dict[str, Any] = json.loads((folder / "stack.json").read_text("utf-8"))
+            supervisor = described["processes"].get("supervisor")
         except (OSError, ValueError, KeyError, TypeError):
-            where = f"on {folder}" if folder is not None else "of this checkout"
-            raise UnreachableError(
-                f"no stack {where} is running; start one with ./mosaic up, name its --state, or a deployment's --url"
-            ) from None
+            raise self._none() from None
+        if supervisor is not None and not is_alive(supervisor):
+            raise self._none()
         return described
+
+    def _none(self) -> UnreachableError:
+        """The stack itself knows what is there instead of a running one."""
+        named = [str(self.state)] if self.state is not None else []
+        asked = subprocess.run(
+            [sys.executable, "-m", "mosaic_local.state", *named], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        why = asked.stdout.strip() or "the stack cannot be found"
+        return UnreachableError(why if named else f"{why}; a deployment is named by --url")
 
     @property
     def token(self) -> str:
@@ -170,6 +198,14 @@ class EmbeddedStack:
     def processes(self) -> dict[str, int]:
         return dict(self._described["processes"])
 
+    @property
+    def ends(self) -> list[dict[str, Any]]:
+        try:
+            lines = (self.state_dir / "logs" / "ends.jsonl").read_text("utf-8").splitlines()
+            return [json.loads(line) for line in lines]
+        except (OSError, ValueError):
+            return []
+
 
 @dataclass
 class Deployment:
@@ -179,6 +215,7 @@ class Deployment:
     url: str
     token_command: str = ""
     namespace: str = ""
+    clock_ahead_seconds: float = 0.0
     _asking: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _token: str = field(default="", repr=False)
 
@@ -250,3 +287,7 @@ class Deployment:
     @property
     def processes(self) -> dict[str, int]:
         return {}
+
+    @property
+    def ends(self) -> list[dict[str, Any]]:
+        return []

@@ -13,7 +13,16 @@ def tell_findings(found: Iterable[Finding]) -> None:
     for number, one in enumerate(found, 1):
         show.line("")
         show.prose(f"{number}. {one.what}", indent=3, style="bold red" if number == 1 else "bold")
-        for name, text in (("said", one.said), ("which", one.which), ("means", one.says), ("do", one.do)):
+        for name, text in (
+            ("said", one.said),
+            ("which", one.which),
+            ("from", one.sender),
+            ("means", one.says),
+            ("do", one.do),
+        ):
             if text:
                 show.prose(f"   {name:<6} {text}", indent=10)
-        show.line(f"   type   {one.command}")  # in one line, however long: it is copied
+        # in one line, however long: it is copied
+        show.line(f"   type   {one.command}")
+        if one.then:
+            show.line(f"   then   {one.then}")

@@ -11,11 +11,11 @@ import typer
 
 from mosaic_core.domain.ids import normalise_guid
 from mosaic_ops.ops.api import Json
+from mosaic_ops.ops.diagnosis import attempts
 
 
 def attempt(run: Json) -> str:
-    counted = run["countedAttempts"] if run["countedAttempts"] is not None else run["attempt"]
-    said = f"{counted} of {run['maxAttempts']}"
+    said = attempts(run)
     due = run["nextAttemptAtUtc"]
     return f"{said}, next at {due}" if due and not run["isFinal"] else said
 

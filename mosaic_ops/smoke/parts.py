@@ -16,6 +16,7 @@ from mosaic_core.domain import ids, signals
 from mosaic_core.domain.envelope import NightlyAnomalySweep, encode, request_hash
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lanes import CommandType, Lane
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.domain.records import Command, OutboxEntry
 from mosaic_core.ports import Stores
 from mosaic_ops.smoke.doors import Doors
@@ -251,14 +252,14 @@ class Smoke:
         they are seen: a smoke test must not raise an alert."""
         queue, stores = (await self.queues())[Lane.INGESTION], await self.stores()
         message_id = f"smoke-{uuid.uuid4().hex}"
-        signal_id = ids.rejected_message_signal_id(queue, message_id, "invalid_json")
+        signal_id = ids.rejected_message_signal_id(queue, message_id, DeadLetterReason.INVALID_JSON.value)
         await self.doors.send(queue, BAD_BODY, message_id)
         reason = await self._until(lambda: self.doors.dead_letter(queue, message_id), lambda seen: seen is not None)
         stored = await self._until(lambda: stores.signals.read(signal_id), lambda seen: seen is not None)
         if reason is None:
             raise NotSoError(f"not dead-lettered within {self.seconds:.0f} s: message {message_id} on {queue}")
         removed = await self.doors.remove_dead_letter(queue, message_id)
-        if reason != "invalid_json":
+        if reason != DeadLetterReason.INVALID_JSON:
             raise NotSoError(f"dead-lettered {reason or 'without a reason'}, not invalid_json: message {message_id}")
         if stored is None:
             raise NotSoError(f"no signal within {self.seconds:.0f} s for dead-lettered message {message_id}")

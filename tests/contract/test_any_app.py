@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -12,15 +13,16 @@ import tomllib
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
-from azure.servicebus.exceptions import MessagingEntityNotFoundError
+from azure.servicebus.exceptions import ServiceBusAuthenticationError
 from azure.servicebus.management import ServiceBusAdministrationClient
 
 from mosaic_local.embedded import EmbeddedStack
-from mosaic_local.errors import DeclarationError, PartError
+from mosaic_local.errors import DeclarationError, PartError, StackError
 from mosaic_local.namespaces import Namespace, Namespaces
 
 pytest_plugins = ["mosaic_local.pytest_plugin"]
@@ -78,7 +80,7 @@ def test_a_namespace_has_its_own_administration(open_namespace: Callable[..., Na
         client.create_queue("made")
     send(namespace.connection_string, "made", "one")
     other = open_namespace()
-    with pytest.raises(MessagingEntityNotFoundError):
+    with pytest.raises(ServiceBusAuthenticationError):
         send(other.connection_string, "made", "one")
 
 
@@ -98,27 +100,77 @@ def test_a_broker_that_was_killed_is_an_error_at_once() -> None:
             broker.open(queues=["b"])
 
 
-def test_a_strangers_app_runs_with_its_own_settings_and_queue(
-    run_app: Callable[..., EmbeddedStack], orders: Path
-) -> None:
-    stack = run_app(orders, queues=["orders"], storage=False)
+@pytest.fixture(scope="module")
+def shop(run_app: Callable[..., EmbeddedStack], orders: Path) -> EmbeddedStack:
+    return run_app(orders, queues=["orders"], storage=False, testing=True)
+
+
+def asked(stack: EmbeddedStack, what: str) -> list[str]:
+    with urllib.request.urlopen(f"{stack.api_base_url}/api/{what}") as answer:
+        return str(answer.read().decode()).splitlines()
+
+
+def test_a_strangers_app_runs_with_its_own_settings_and_queue(shop: EmbeddedStack) -> None:
     if sys.platform.startswith("linux"):
         # 1.0 s, of which two cores share; wall clock would tell what else the machine does.
-        used = {name: processor_seconds(process) for name, process in stack.pids.items() if name != "supervisor"}
+        used = {name: processor_seconds(process) for name, process in shop.pids.items() if name != "supervisor"}
         assert sum(used.values()) < 2, used
-    send(stack.settings["Bus"], "orders", "bread")
+    send(shop.settings["Bus"], "orders", "bread")
+    shop.control.advance(timedelta())  # returns when the queue is empty
+    request = urllib.request.Request(f"{shop.api_base_url}/api/orders", headers={"Origin": "https://shop.example"})
+    with closing(urllib.request.urlopen(request)) as answer:
+        assert answer.read().decode() == "bread"
+        assert (answer.headers["Shop"], answer.headers["Access-Control-Allow-Origin"]) == (
+            "corner",
+            "https://shop.example",
+        )
+    assert "azurite" not in shop.pids
 
-    def taken() -> tuple[str, str, str | None]:
-        request = urllib.request.Request(f"{stack.api_base_url}/api/orders", headers={"Origin": "https://shop.example"})
-        with closing(urllib.request.urlopen(request)) as answer:
-            headers = answer.headers
-            return answer.read().decode(), headers["Shop"], headers["Access-Control-Allow-Origin"]
 
-    deadline = time.monotonic() + 20
-    while not taken()[0] and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert taken() == ("bread", "corner", "https://shop.example")
-    assert "azurite" not in stack.pids
+def test_thirty_days_of_backoff_and_of_nights_go_by(shop: EmbeddedStack) -> None:
+    began, control = time.monotonic(), shop.control
+    start = control.now()
+    until = (start + timedelta(days=30)).isoformat()
+    send(shop.settings["Bus"], "orders", json.dumps({"name": "cheese", "minutes": 1, "until": until}))
+    control.advance(timedelta(days=30), every=["close_the_day"])
+
+    tries = [datetime.fromisoformat(line.split()[1]) for line in asked(shop, "orders") if line.startswith("cheese")]
+    waits = [(later - earlier).total_seconds() / 60 for earlier, later in itertools.pairwise(tries)]
+    assert [round(wait) for wait in waits] == [2**n for n in range(15)]  # 22 days in all
+    nights = [datetime.fromisoformat(line) for line in asked(shop, "days")]
+    assert [night.strftime("%H:%M:%S") for night in nights] == ["02:30:00"] * 30
+    assert len({night.date() for night in nights}) == 30
+    assert timedelta(days=30) <= control.now() - start < timedelta(days=30, minutes=1)
+    assert time.monotonic() - began < 30  # some two seconds where the machine does nothing else
+
+
+def test_a_jump_is_a_sleep(shop: EmbeddedStack) -> None:
+    control, before = shop.control, len(asked(shop, "days"))
+    control.jump(timedelta(days=10))
+    assert len(asked(shop, "days")) == before + 1  # one run for ten nights
+
+
+def test_time_goes_forward_only_for_all_parts_or_for_none(shop: EmbeddedStack) -> None:
+    control = shop.control
+    with pytest.raises(StackError, match="no timer that listens: closing"):
+        control.advance(timedelta(days=1), every=["closing"])
+    ahead = control.broker.ahead()
+    for move in (control.jump, control.advance):
+        with pytest.raises(StackError, match="forward"):
+            move(timedelta(days=-1))
+    with pytest.raises(StackError, match="3660 days"):
+        control.jump(timedelta(days=4000))
+    assert control.broker.ahead() == ahead
+
+
+@pytest.mark.slow
+def test_a_worker_that_comes_again_is_in_the_same_time(shop: EmbeddedStack) -> None:
+    control = shop.control
+    control.jump(timedelta(days=3))
+    shop.restart_worker()
+    control.advance(timedelta(days=1), every=["close_the_day"])
+    (night,) = asked(shop, "days")
+    assert timedelta() <= control.now() - datetime.fromisoformat(night) < timedelta(days=1)
 
 
 @pytest.mark.slow
@@ -175,3 +227,11 @@ def test_the_package_brings_the_library_versions_of_the_checkout() -> None:
     exact = dict(each.split("==") for each in project["dependencies"] if "==" in each)
     assert exact == {name: pinned[name] for name in exact}
     assert set(exact) == {"azure-functions-runtime", "python-qpid-proton-wheel"}
+
+
+def test_the_package_has_each_file_that_its_modules_read() -> None:
+    project = tomllib.loads((ROOT / "mosaic_local" / "pyproject.toml").read_text())
+    packed = project["tool"]["hatch"]["build"]["targets"]["wheel"]["include"]
+    files = {path.name for path in (ROOT / "mosaic_local").iterdir() if path.suffix == ".cjs"}
+    assert files
+    assert "*.cjs" in packed

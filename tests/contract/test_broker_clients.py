@@ -11,6 +11,7 @@ import os
 import select
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,35 @@ def test_a_token_for_a_hubs_management_opens_its_properties(broker: BackEnd) -> 
         assert (status, told["name"]) == (200, hub)
         with pytest.raises(LinkDetached, match="no valid token"):
             client.send(HUB, Message(body=b"x"))
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("nowhere", 404),
+        ("nowhere/$management", 404),
+        ("nowhere/$deadletterqueue", 404),
+        ("nowhere/ConsumerGroups/$Default/Partitions/0", 404),
+        ("plain/subscriptions/some", 404),
+        ("PLAIN/$DeadLetterQueue/$management", 200),
+        (f"{HUB}/ConsumerGroups/$Default/Partitions/0", 200),
+        (f"{HUB}/Partitions/0", 200),
+    ],
+)
+def test_a_token_for_what_is_not_there_is_answered_as_such(broker: BackEnd, path: str, status: int) -> None:
+    with broker.proton(plain=False) as client:
+        assert client.put_token(path) == status
+
+
+@pytest.mark.parametrize("path", ["", "$management"])
+def test_a_token_for_the_whole_namespace_is_taken(broker: BackEnd, path: str) -> None:
+    with replace(broker, prefix="").proton(plain=False) as client:
+        assert client.put_token(path) == 200
+
+
+def test_who_has_no_right_is_not_told_what_is_there(broker: BackEnd) -> None:
+    with broker.proton(plain=False) as client:
+        assert client.put_token("nowhere", key="wrong") == client.put_token("plain", key="wrong") == 401
 
 
 # -- settlement ------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from azure.servicebus import (
@@ -20,12 +21,12 @@ from azure.servicebus import (
     ServiceBusSender,
     ServiceBusSubQueue,
 )
+from azure.servicebus._pyamqp.management_link import ManagementLink
 from azure.servicebus.aio import ServiceBusClient as AsyncServiceBusClient
 from azure.servicebus.exceptions import (
     MessageLockLostError,
     MessageNotFoundError,
     MessageSizeExceededError,
-    MessagingEntityNotFoundError,
     ServiceBusAuthenticationError,
     ServiceBusError,
 )
@@ -194,16 +195,16 @@ def test_a_message_just_under_the_limit_passes_and_one_over_it_is_refused(work: 
     work.receiver.complete_message(work.one())
 
 
-def test_an_entity_that_is_not_there(client: ServiceBusClient, broker: BackEnd) -> None:
+async def test_an_entity_that_is_not_there(broker: BackEnd, client: ServiceBusClient) -> None:
+    """As Microsoft's own test of it has it: it is told to the token, which the SDK calls an authentication error."""
     nowhere = broker.named("nowhere")
-    # Azure tells it when the token is put, of which the SDK makes an authentication error.
-    errors = (
-        MessagingEntityNotFoundError if broker.own else (MessagingEntityNotFoundError, ServiceBusAuthenticationError)
-    )
-    with pytest.raises(errors), client.get_queue_sender(nowhere) as sender:
+    with pytest.raises(ServiceBusAuthenticationError), client.get_queue_sender(nowhere) as sender:
         sender.send_messages(ServiceBusMessage("x"))
-    with pytest.raises(errors), client.get_queue_receiver(nowhere) as receiver:
+    with pytest.raises(ServiceBusAuthenticationError), client.get_queue_receiver(nowhere) as receiver:
         receiver.receive_messages(max_wait_time=1)
+    async with AsyncServiceBusClient.from_connection_string(broker.service_bus, retry_total=0) as client_async:
+        with pytest.raises(ServiceBusAuthenticationError):
+            await client_async.get_queue_sender(nowhere).__aenter__()
 
 
 # -- settlement ------------------------------------------------------------------------------------------------------
@@ -350,6 +351,22 @@ def test_peek_shows_every_state_and_pages(client: ServiceBusClient, broker: Back
     ends.close()
 
 
+@pytest.fixture
+def registered_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK sends a request and only then notes that it waits for an answer. An answer that another thread reads in
+    between is thrown away, and who asked waits for ever: under load about one request in a hundred. Its documentation
+    says that a receiver is not safe for threads. Here whoever reads an answer waits until it is asked for."""
+    deliver = ManagementLink._on_message_received
+
+    def deliver_when_awaited(self: ManagementLink, frame: object, message: Any) -> None:
+        asked = message.properties[5]
+        until(lambda: any(one.message.properties.message_id == asked for one in self._pending_operations))
+        deliver(self, frame, message)  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(ManagementLink, "_on_message_received", deliver_when_awaited)
+
+
+@pytest.mark.usefixtures("registered_in_time")
 def test_concurrent_peeks_on_one_receiver(client: ServiceBusClient, broker: BackEnd) -> None:
     """Threads and tasks that share a management link repeat delivery-ids; each must get its own answer."""
     with client.get_queue_sender(broker.named("busy")) as sender:
@@ -357,7 +374,7 @@ def test_concurrent_peeks_on_one_receiver(client: ServiceBusClient, broker: Back
     with client.get_queue_receiver(broker.named("busy")) as receiver, ThreadPoolExecutor(8) as pool:
 
         def peek(start: int) -> list[int]:
-            found = receiver.peek_messages(max_message_count=10, sequence_number=start)
+            found = receiver.peek_messages(max_message_count=10, sequence_number=start, timeout=WAIT)
             return [one.sequence_number or 0 for one in found]
 
         starts = [1 + number % 40 for number in range(80)]

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -44,6 +45,9 @@ class App:
         return True
 
     def run_timer(self, function: Function) -> None:
+        raise AssertionError
+
+    async def catch_up(self) -> dict[str, datetime]:
         raise AssertionError
 
     async def run(self, function: Function, data: Any, **_: Any) -> Any:

@@ -143,6 +143,7 @@ def test_bytes_survive_only_where_the_binding_says_binary(host: HostProcess, bro
 
 def test_a_queue_that_is_not_there_is_said_at_start_and_keeps_nobody_from_starting(host: HostProcess) -> None:
     assert "function not_there does not listen: queue not-there is not reachable" in host.told()
+    assert "There is no such queue" in host.told()
     functions = json.loads(host.ask("/admin/host/status")[1])["functions"]
     assert [functions[name]["listening"] for name in ("not_there", "texts")] == [False, True]
 

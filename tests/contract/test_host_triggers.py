@@ -5,6 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusRece
 from proton import Message, char, decimal32
 from proton.utils import LinkDetached
 
+from mosaic_local.errors import StackError
 from mosaic_local.hubs import declared
 from mosaic_local.stack import Stack, StackOptions
 from tests.support.amqp import Client
@@ -355,7 +357,7 @@ def test_a_declared_event_hub_is_there_with_its_consumer_group(echo: Echo) -> No
         status, told = client.manage("readings", "READ", name="readings", type="com.microsoft:eventhub")
         assert (status, list(told["partition_ids"].elements)) == (200, ["0", "1"])
         client.receiver("readings/consumergroups/dials/partitions/1")
-        with pytest.raises(LinkDetached, match="no consumer group"):
+        with pytest.raises(LinkDetached, match="there is no such group"):
             client.receiver("readings/consumergroups/others/partitions/1")
 
 
@@ -404,3 +406,17 @@ def test_a_worker_that_stands_still_is_ended_and_started_again(tmp_path: Path) -
         assert "The event loop of the worker has stood still for 2 s" in told
         assert "function_app.py" in told[told.index("stood still") :]  # where it stands
         echo.close()
+
+
+def test_nobody_moves_time_or_makes_faults_in_a_stack_that_is_not_for_tests(echo: Echo) -> None:
+    body = b'{"advanceSeconds": 60}'
+    told = echo.http("PUT", "/admin/testing/clock", body, {"Content-Type": "application/json"})
+    assert told[0] == 404, told
+    control = echo.stack.control
+    assert control.storage is not None
+    with pytest.raises(StackError, match="storage refused"):
+        control.storage.fail()
+    with pytest.raises(StackError, match="the broker refused"):
+        control.broker.fail()
+    with pytest.raises(StackError, match="refused"):
+        control.jump(timedelta(minutes=1))

@@ -760,6 +760,19 @@ async def test_the_days_between_include_both(stores: Stores) -> None:
     assert await stores.ledger.between(household, date(2025, 1, 1), date(2024, 1, 1)) == []
 
 
+@pytest.mark.parametrize("count", [3, 60])
+async def test_rows_are_found_by_their_ids(stores: Stores, count: int) -> None:
+    household, batch = new_id(), transactions(count)
+    batch[0] = replace(batch[0], transaction_id="a/b#ü ' 1")
+    await insert(stores, household, batch)
+    wanted = batch[:-1]
+    ids = [t.transaction_id for t in wanted]
+    found = await stores.ledger.named(household, [*ids, ids[0], "not-there"])
+    assert found == {t.transaction_id: t for t in wanted}
+    assert await stores.ledger.named(new_id(), ids) == {}
+    assert await stores.ledger.named(household, []) == {}
+
+
 @pytest.mark.parametrize(
     "amount", ["-0.00", "0", "1E+3", "1.10", "-99999999999999999999999999999999999999.123456789012345678901234567890"]
 )

@@ -20,7 +20,7 @@ FAST = {
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    with Stack(StackOptions(app_settings=FAST)) as running:
+    with Stack(StackOptions(app_settings=FAST, testing=True)) as running:
         yield running
 
 

@@ -18,6 +18,8 @@ What a copy says of an owner that K may still name is forgotten as soon as K can
 
 The gate (0) is one step with the receipt: C never changes once it is there, and a delivery that reads it later is one that received later.
 The forger sends under the command's id at any moment: another request, or the very same one, before and after the API has recorded it.
+An operator asks for the command's end at any moment: reads K and R in one step, since what it does next fails where either has moved on; waits
+for as long or as short as it likes; may ask again, and two may ask at once. A renewal finds the mark at any moment of the lane, or never.
 
 Not modelled: producers past the API, decoding, telemetry, review signals, the cursor of the dead-letter peek (every dead letter is looked at until it has been dealt with),
 how long anything takes (so no clocks, no beginning of an outage), sizes, failed steps other than reading R, a Reserved key deleted by hand. The limits
@@ -56,6 +58,7 @@ class Key(NamedTuple):
     seq: int  # the message it was last taken for
     released: bool = False  # LeaseSeconds 0: the last owner was heard of
     solo: int = 0  # 1: the attempt before this one is suspected; 2: a process killer
+    mark: int = 0  # CancelReason is set: the attempt that it was written at
 
     @property
     def counted(self) -> int:
@@ -67,6 +70,7 @@ class Run(NamedTuple):
     attempt: int
     outcome: str  # "" (Running), succeeded, succeeded_review, failed
     final: bool
+    cancelled: bool = False  # failed with cancelled_by_operator
 
 
 class Signal(NamedTuple):
@@ -86,7 +90,7 @@ class Message(NamedTuple):
 
 
 class Process(NamedTuple):
-    kind: str  # delivery, reconciler, late (a request under way whose sender has given up)
+    kind: str  # delivery, reconciler, operator, late (a request under way whose sender has given up)
     tok: int  # what it writes as its owner token
     at: str = "idle"
     msg: int = -1
@@ -94,6 +98,7 @@ class Process(NamedTuple):
     n: int = 0  # my attempt
     count: int = 0  # type: ignore[assignment]  # counted(K) at it
     solo: int = 0  # K's Solo at it: other than 0, the lane runs alone in its process
+    mark: bool = False  # ... its CancelReason
     out: str = ""  # the outcome in hand
     fin: bool = False  # ... is final
     etag_k: bool = False
@@ -139,6 +144,8 @@ class State(NamedTuple):
     blind: bool = False  # ... and the command was closed all the same
     gave_up: bool = False  # 24 h of outage
     removed: bool = False  # a message was taken out of the queue by hand
+    asked: bool = False  # an operator has asked for the end
+    closed: bool = False  # ... and resolved F
 
 
 Step = tuple[int, str, State, bool]  # process, label, next state, is it a fault
@@ -154,6 +161,7 @@ class Scenario(NamedTuple):
     deep_budget: int = 3
     outcomes: tuple[str, ...] = ("succeeded", "failed")
     reconcilers: int = 0
+    operators: int = 0
     limit: int = 2  # attempts
     deliveries: int = 0  # max delivery count, 0 for none
     effects: bool = False
@@ -185,6 +193,7 @@ FAULTS = {
     "stuck": "StuckAfter passes although a message is still in the queue",
     "remove": "somebody takes a message that waits out of the queue by hand",
     "resend": "the client sends the command again",
+    "cancel": "an operator asks for the command's end",
     "forge": "somebody sends another request, or the same one, under the command's id",
 }
 
@@ -202,9 +211,12 @@ WRITES = {
     "excuse",
     "x_write",
     "first",
+    "mark",
+    "resolve",
 }
 TABLES = WRITES | {"reserve", "key", "reread", "run", "signal", "keyed", "x_read", "tell"}
 LANE = {"lane", "first", "keyed", "x_read", "x_write"}
+ENDING = ("reconciler", "operator")  # who runs no lane
 
 
 class Model:
@@ -229,6 +241,7 @@ class Model:
         msgs = tuple(Message(i, h, "active") for i, h in enumerate(sc.messages))
         procs = tuple(Process("delivery", self.token(i)) for i in range(sc.workers))
         procs += tuple(Process("reconciler", 100 + i) for i in range(sc.reconcilers))
+        procs += tuple(Process("operator", 150 + i) for i in range(sc.operators))
         return State(
             "a" if "a" in sc.messages else "", None, None, None, (), 0, 0, 0, 0, msgs, procs, self.budget, 0, 0, False,
         )  # fmt: skip
@@ -250,6 +263,8 @@ class Model:
         bad = s.bad
         if row == "k" and s.k is not None and s.k.status != "Reserved" and value is not None:
             bad = "a terminal key was changed"
+        if row == "k" and s.k is not None and s.k.mark and value is not None and not value.mark:
+            bad = "a marked key was unmarked"
         if row == "r" and s.r is not None and s.r.final:
             bad = "a final run was changed"
         return s._replace(**{row: value, "procs": procs, "bad": bad})
@@ -409,12 +424,16 @@ class Model:
         """R says Running, n, and I wrote that: run the lane; or, over the limit and for the reconciler, reject without."""
         if self.rejects(p):
             return self.be(s, i, p._replace(at="outcome", out="failed", fin=True, todo=ROLL_FORWARD, conflict=False))
+        if p.mark and p.kind != "late" and self.broken != "mark-found-runs-the-lane":
+            return self.be(s, i, self.next(p._replace(out="failed", fin=True, todo=self.plan)))
         at = "first" if self.sc.effects else "lane"
         p = p._replace(at=at, out="", fin=False, todo=(), conflict=False)
         if p.kind == "late":
             return self.be(s, i, p)
         if not s.c:
             s = s._replace(bad="the lane began of a command that nobody recorded")
+        if s.k is not None and s.k.mark and p.n > s.k.mark:
+            s = s._replace(bad="a lane began after an operator had asked for the end")
         s = s._replace(ran=s.ran | 1 << p.n)
         # a suspected attempt does not count yet; but of a lane that only ever dies no more than the limit are begun
         pending = s.k is not None and s.k.solo == 1 and s.ran >> s.suspect & 1 and self.sc.outcomes != ("dies",)
@@ -424,7 +443,7 @@ class Model:
 
     def rejects(self, p: Process) -> bool:
         """At the run: no further attempt, only an end."""
-        return p.kind == "reconciler" or bool(p.closing) or p.count > self.sc.limit
+        return p.kind in ENDING or bool(p.closing) or p.count > self.sc.limit
 
     def at_key(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         """The key exists: read it; first line that fits."""
@@ -432,11 +451,11 @@ class Model:
         if k is None:  # deleted meanwhile (it was final): from 1
             return [("read K: gone", self.be(s, i, p._replace(at="reserve", got_k="", got_r="", ended=())))]
         if p.got_k == "there" and k.token == p.tok and k.status == "Reserved":
-            q = p._replace(etag_k=True, n=k.attempt, count=k.counted, solo=k.solo, ended=())
+            q = p._replace(etag_k=True, n=k.attempt, count=k.counted, solo=k.solo, mark=bool(k.mark), ended=())
             return [("read K: my own token", self.mine(s, i, q))]
         p = p._replace(got_k="", got_r="", etag_r=False)
-        if p.kind == "reconciler":
-            return [("read K: there, leaves it", self.end(s, i))]
+        if p.kind in ENDING:
+            return [("read K: there, leaves it", self.leave(s, i))]
         other = ("read K: another hash", self.be(s, i, self.settling(p, "deadletter", "idempotency_hash_mismatch")))
         if k.hash != p.hash and self.broken != "hash-after-status":
             return [other]
@@ -463,9 +482,10 @@ class Model:
         n = k.attempt + 1
         seq = k.seq if p.msg < 0 else p.msg
         t, excused, solo = self.last_owner(s, k, p)
-        k_new = Key("Reserved", k.hash, n, excused, p.tok, True, False, seq, solo=solo)
+        mark = 0 if self.broken == "mark-dropped-by-takeover" else k.mark
+        k_new = Key("Reserved", k.hash, n, excused, p.tok, True, False, seq, solo=solo, mark=mark)
         count = k_new.counted + (excused if self.broken == "drains-count" else 0)
-        q = p._replace(at="run", n=n, count=count, solo=solo, etag_r=False, ended=())
+        q = p._replace(at="run", n=n, count=count, solo=solo, mark=bool(k.mark), etag_r=False, ended=())
         if self.broken == "takeover-without-run":
             q = q._replace(etag_r=True)
         t = self.put(t, i, q, "k", k_new)
@@ -513,7 +533,7 @@ class Model:
             ]
         if p.conflict and p.out and r.attempt == p.n and not r.outcome and self.broken != "lane-twice-in-one-attempt":
             # the lane has run in this attempt; its result is kept, never a second run with the same number
-            if self.rejects(p):
+            if p.closing:
                 return [
                     (
                         "read R: Running, mine",
@@ -529,12 +549,13 @@ class Model:
         return [(f"read R: attempt {r.attempt}, ahead of me", self.be(s, i, p._replace(at="ahead")))]
 
     def roll(self, s: State, i: int, p: Process, r: Run) -> State:
-        """Roll forward: 5 and 6 with R's own outcome, then settle."""
-        return self.be(s, i, self.next(p._replace(out=r.outcome, fin=True, todo=ROLL_FORWARD)))
+        """Roll forward: 5 and 6 with R's own outcome, then settle. F of a failure carries the attempt that failed."""
+        n = r.attempt if r.outcome == "failed" else p.n
+        return self.be(s, i, self.next(p._replace(out=r.outcome, fin=True, n=n, todo=ROLL_FORWARD)))
 
     def unreadable(self, s: State, i: int, p: Process) -> tuple[str, State]:
         """A step that fails is counted on the message; the last one, and the reconciler, end the command without R."""
-        if p.closing or p.kind == "reconciler" or p.failed + 1 >= self.sc.limit:
+        if p.closing or p.kind in ENDING or p.failed + 1 >= self.sc.limit:
             q = p._replace(out="failed", fin=True, todo=("signal", "commit", "settle"), closing=p.closing or "steps")
             return "cannot read R: closes without", self.be(s._replace(blind=True), i, self.next(q))
         failed = 0 if self.broken == "unreadable-run-goes-round" else p.failed + 1
@@ -563,7 +584,7 @@ class Model:
     def at_ahead(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         """R.Attempt > n: re-read K."""
         if s.k is not None and s.k.status == "Reserved" and s.k.token == p.tok:
-            return [("reads K: mine", self.be(s, i, p._replace(at="raise", etag_k=True)))]
+            return [("reads K: mine", self.be(s, i, p._replace(at="raise", etag_k=True, mark=bool(s.k.mark))))]
         return self.not_mine(s, i, p)
 
     def at_raise(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
@@ -609,15 +630,16 @@ class Model:
         k = s.k
         if k is not None and k.status == "Reserved" and k.token == p.tok:
             q = p._replace(
-                at="run", etag_k=True, n=k.attempt, count=k.counted, solo=k.solo, conflict=True, todo=(), ended=()
+                at="run", etag_k=True, n=k.attempt, count=k.counted, solo=k.solo, mark=bool(k.mark), ended=()
             )
+            q = q._replace(conflict=True, todo=())
             return [("re-reads K: still mine", self.be(s, i, q))]
         return self.not_mine(s, i, p)
 
     def not_mine(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         p = Process(p.kind, p.tok, "key", p.msg, p.hash, ended=p.ended, failed=p.failed)
-        if p.kind == "reconciler":
-            return [("re-reads K: not mine", self.end(s, i))]
+        if p.kind in ENDING:
+            return [("re-reads K: not mine", self.leave(s, i))]
         return [("re-" + text, t) for text, t in self.at_key(s, i, p)]
 
     # ------------------------------------------------------------------------------------------------------------ 2: the lane
@@ -652,7 +674,7 @@ class Model:
 
     def at_lane(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         p = p._replace(etag_x=False)
-        last = p.count >= self.sc.limit
+        last = p.count >= self.sc.limit or p.mark
         return [
             (
                 f"2 lane: {out}",
@@ -680,12 +702,19 @@ class Model:
         unconditional = self.broken in ("unconditional-run-update", "takeover-without-run")
         if (not p.etag_r and not unconditional) or s.r is None:
             return self.conflict(s, i, p)
-        fin = p.fin or (p.out == "failed" and p.count >= self.sc.limit)
+        fin = p.fin or (p.out == "failed" and (p.mark or p.count >= self.sc.limit))
+        cancelled = p.out == "failed" and not p.closing and (p.mark or p.kind == "operator")
         hash_ = s.r.hash if self.broken == "adopt-keeps-hash" else p.hash or self.key_hash(s)
         q = self.next(p._replace(fin=fin))
-        t = self.put(s, i, q, "r", Run(hash_, p.n, p.out, fin))
+        t = self.put(s, i, q, "r", Run(hash_, p.n, p.out, fin, cancelled))
         counted = p.n - (s.excused & (1 << p.n) - 1).bit_count() - (p.solo == 1)
-        if p.out == "failed" and fin and p.kind == "delivery" and not p.closing and counted < self.sc.limit:
+        if (
+            p.out == "failed"
+            and fin
+            and p.kind == "delivery"
+            and not (p.closing or cancelled)
+            and counted < self.sc.limit
+        ):
             t = t._replace(bad="rejected with attempts left: excused ones were counted")
         if p.kind == "reconciler" and s.unsent:
             t = t._replace(bad="rejected before its own message was sent")
@@ -738,8 +767,8 @@ class Model:
 
     def at_settle(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
         """7: settle as the outcome says. Under the break that settles first, the commit follows."""
-        if p.kind == "reconciler":
-            return [("ends", self.end(s, i))]
+        if p.kind in ENDING:
+            return [("ends", self.leave(s, i))]
         if p.out in SUCCEEDED:
             q = self.settling(p, "complete", "done")
         elif p.fin:
@@ -949,6 +978,79 @@ class Model:
             return [("peek: another copy", self.end(s, i))]
         return [("peek: no other copy", self.be(s, i, p._replace(at=p.todo[0], todo=())))]
 
+    # ------------------------------------------------------------------------------------------------------------ Cancelling
+
+    def asks(self, s: State) -> Iterator[Step]:
+        at = next((i for i, p in enumerate(s.procs) if p.kind == "operator" and p.at == "idle"), None)
+        if at is not None and s.left and s.c and "cancel" in self.kinds:
+            t = self.be(s._replace(left=s.left - 1, asked=True), at, s.procs[at]._replace(at="look", hash=s.c))
+            yield at, "an operator asks for the end", t, True
+
+    def leave(self, s: State, i: int) -> State:
+        """Not mine to end, or ended: the reconciler's tick is over, an operator looks again."""
+        p, t = s.procs[i], self.end(s, i)
+        return t if p.kind != "operator" else self.be(t, i, t.procs[i]._replace(at="look", hash=s.c))
+
+    def at_look(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
+        """Reads K and R: ended, free, or somebody is at work on it."""
+        k, r = s.k, s.r
+        if s.odd or (k is not None and k.status == "Reserved" and k.hash != p.hash):
+            return [("reads K and R: none that it can end", self.end(s, i))]
+        if k is None and not (r is not None and r.final):
+            return [("reads K: none", self.be(s, i, p._replace(at="reserve", got_k="", got_r="")))]
+        if k is None or k.status != "Reserved":
+            return [("reads K and R: ended", self.answer(s, i, p))]
+        if not k.live or self.broken == "cancel-takes-a-live-lease":
+            return [("reads K: free", self.be(s, i, p._replace(at="take", etag_k=True)))]
+        at = "watch" if k.mark else "mark"
+        return [(f"reads K: live{', marked' if k.mark else ''}", self.be(s, i, p._replace(at=at, etag_k=True)))]
+
+    def at_mark(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
+        """K: CancelReason set (If-Match), still its owner's."""
+        if s.k is None or not (p.etag_k or self.broken == "mark-without-if-match"):
+            at = "watch" if self.broken == "asked-without-a-mark" else "look"
+            return [("marks K: 412", self.be(s, i, Process(p.kind, p.tok, at, hash=p.hash)))]
+        t = self.put(s, i, Process(p.kind, p.tok, "watch", hash=p.hash), "k", s.k._replace(mark=s.k.attempt))
+        return [("marks K", t)]
+
+    def at_watch(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
+        """For its owner to see the mark; not for ever."""
+        t = self.end(s, i)
+        if s.k is not None and not s.k.mark:
+            t = t._replace(bad="an operator was told that its mark is there, and it is not")
+        out = [("has waited for long enough: requested", t)]
+        if s.k is None or s.k.status != "Reserved" or not s.k.live:
+            out.append(("looks again", self.be(s, i, Process(p.kind, p.tok, "look", hash=p.hash))))
+        return out
+
+    def answer(self, s: State, i: int, p: Process) -> State:
+        """What it came to; as cancelled, once F is resolved."""
+        if s.r is None or not s.r.cancelled:
+            return self.end(s, i)
+        if s.f is not None and s.f.open:
+            if self.broken != "cancelled-leaves-its-signal":
+                return self.be(s, i, Process(p.kind, p.tok, "resolve", hash=p.hash, etag_f=True))
+            s = s._replace(bad="an operator was told that the command is cancelled, its failure signal is open")
+        return self.end(s, i)
+
+    def at_resolve(self, s: State, i: int, p: Process) -> list[tuple[str, State]]:
+        if not p.etag_f or s.f is None:
+            return [("resolves F: 412", self.be(s, i, p._replace(at="look", etag_f=False)))]
+        t = self.put(s, i, Process(p.kind, p.tok, "look", hash=p.hash), "f", s.f._replace(open=False))
+        return [("resolves F", t._replace(closed=True))]
+
+    def sees_mark(self, s: State, i: int, p: Process) -> Iterator[tuple[str, State]]:
+        """A renewal finds the mark: stops the lane where no effect is written, otherwise lets it go on to its end."""
+        p = p._replace(etag_k=True, mark=True)
+        begun = p.at != "first"  # without effects of its own the lane is one step: both may be
+        if not (begun and self.sc.effects) or self.broken == "mark-cuts-an-effect":
+            t = self.be(s, i, self.next(p._replace(out="failed", fin=True, todo=self.plan, etag_x=False)))
+            if s.first == p.n or s.x_applied >> p.n & 1:
+                t = t._replace(bad="a lane was stopped by an operator after it had written an effect")
+            yield "renews: marked, stops the lane", t
+        if begun:
+            yield "renews: marked, goes on to its end", self.be(s, i, p)
+
     # ------------------------------------------------------------------------------------------------------------ all steps
 
     def steps(self, s: State) -> Iterator[Step]:
@@ -980,6 +1082,9 @@ class Model:
             mine = k is not None and p.etag_k and k.token == p.tok
             if k is not None and mine and not k.live and not k.released and p.at in OWNER and p.kind != "late":
                 yield i, "renews the lease", self.put(s, i, p, "k", k._replace(live=True)), False
+            if k is not None and k.mark and not p.mark and k.token == p.tok and p.at in LANE and p.kind == "delivery":
+                for text, t in self.sees_mark(s, i, p):
+                    yield i, text, t, False
         if idle is not None:
             for m in s.msgs:
                 if m.where == "active":
@@ -993,6 +1098,7 @@ class Model:
                     q = self.gate(s, q)
                     yield idle, f"receives {m.id} ({m.hash})", self.be(s._replace(msgs=msgs), idle, q), False
         yield from self.ticks(s)
+        yield from self.asks(s)
         yield from self.clock(s)
 
     def lost(self, s: State, i: int, p: Process, text: str, t: State) -> Iterator[Step]:
@@ -1023,6 +1129,8 @@ class Model:
     def no_answer(self, p: Process) -> Process:
         if p.at == "excuse":
             return p._replace(at="tell")
+        if p.at in ("mark", "resolve"):
+            return Process(p.kind, p.tok)  # the operator is told that storage does not answer
         if p.closing == "day":
             return self.settling(p, "deadletter", "store_unreachable")
         if p.at == "drain" and self.broken != "drain-rereads":
@@ -1138,11 +1246,12 @@ class Model:
                 if self.sc.effects and not (s.first and s.keyed >> r.attempt & 1 and s.x == r.attempt):
                     return "key Completed, effects missing or not those of the run's attempt"
             elif k.status == "Rejected":
-                if self.sc.blameless and not s.gave_up:
+                cancelled = r is not None and r.cancelled
+                if self.sc.blameless and not s.gave_up and not cancelled:
                     return "rejected, though its lane never failed and never killed its process"
                 if not s.blind and (r is None or not r.final or r.outcome != "failed" or r.hash != k.hash):
                     return "key Rejected, run not final and failed with its hash"
-                if f is None or not (f.open or s.blind):
+                if f is None or not (f.open or s.blind or (cancelled and s.closed)):
                     return "key Rejected, no open failure signal"
             else:
                 # (a finished command's key may come again after its expiry, without a message: the stuck rule rolls it forward)
@@ -1163,6 +1272,10 @@ class Model:
             return "the run's outcome is not what the stage of the same attempt says"
         if s.was_completed and f is not None and f.open and not s.blind:
             return "open failure signal on a completed command"
+        if r is not None and r.cancelled and not (s.asked and r.final):
+            return "cancelled, but not final or not by anybody"
+        if s.closed and f is not None and f.open:
+            return "the failure signal of a cancelled command was opened again"
         owners = [q for q in s.procs if q.at in OWNER and k is not None and q.tok == k.token and q.kind != "late"]
         if len(owners) > 1:
             return "two deliveries hold the same owner token"
@@ -1213,8 +1326,10 @@ def show(s: State) -> str:
         "–"
         if s.k is None
         else f"{s.k.status} {s.k.attempt}-{s.k.excused}{' live' if s.k.live else ''}{' wait' if s.k.ahead else ''}"
+        + (" marked" if s.k.mark else "")
     )
     r = "–" if s.r is None else f"{s.r.attempt} {s.r.outcome or 'Running'}{' final' if s.r.final else ''} {s.r.hash}"
+    r += " cancelled" if s.r is not None and s.r.cancelled else ""
     f = "–" if s.f is None else f"{'open' if s.f.open else 'resolved'} {s.f.attempt}"
     return f"K {k} | R {r} | F {f} | " + " ".join(
         f"{m.id}{m.hash}:{m.where}{m.reason and '=' + m.reason}" for m in s.msgs
@@ -1229,6 +1344,7 @@ def explore(model: Model, most: int) -> tuple[int, Found | None]:
     parent, said = array("q", [-1]), [(-1, "")]
     edges_to, edges_at = array("q"), array("q", [0])  # steps that are no faults, per state
     names = [*"ABCDEFG"[: model.sc.workers], *(["reconciler", "reconciler 2"][: model.sc.reconcilers])]
+    names += ["operator", "operator 2"][: model.sc.operators]
 
     def trace(at: int, what: str) -> Found:
         lines = []
@@ -1404,6 +1520,37 @@ SCENARIOS = (
     ),
     Scenario("effects", "effects of all kinds", (A,), 2, "lock lease lost", 2, 3, effects=True),
     Scenario("effects-drain", "effects, drains", (A,), 1, "lease drain crash", 2, 3, effects=True),
+    Scenario("cancel", "an operator ends it at any moment", (), 1, "cancel crash lease drain", 2, 3, operators=1),
+    Scenario("cancel-answers", "the same, with lost answers", (), 1, "cancel lost unsent late", 3, 4, operators=1),
+    Scenario("cancel-overlap", "beside a second worker", (A,), 2, "cancel lock lease", 2, 3, operators=1),
+    Scenario(
+        "cancel-second-owner",
+        "while a second worker holds the lease",
+        (A, A),
+        2,
+        "cancel lease",
+        2,
+        2,
+        ("succeeded",),
+        operators=1,
+    ),
+    Scenario(
+        "cancel-effects", "between effects of all kinds", (A,), 1, "cancel lease crash", 2, 3, operators=1, effects=True
+    ),
+    Scenario("cancel-outage", "tables away", (A,), 1, "cancel outage busy send", 3, 4, operators=1),
+    Scenario("cancels", "two operators at once", (A,), 1, "cancel lost crash", 2, 3, operators=2),
+    Scenario(
+        "cancel-reconciler",
+        "beside the reconciler",
+        (A,),
+        1,
+        "cancel crash lease",
+        3,
+        4,
+        reconcilers=1,
+        operators=1,
+        deliveries=1,
+    ),
 )
 
 BREAKS = {  # name: the scenario that is tried first, what is removed
@@ -1462,6 +1609,13 @@ BREAKS = {  # name: the scenario that is tried first, what is removed
         "forger-reconciler",
         "the reconciler acts on a forger's dead letter while the command is recorded and not yet sent",
     ),
+    "mark-dropped-by-takeover": ("cancel", "a takeover writes K without the mark"),
+    "mark-found-runs-the-lane": ("cancel", "who takes a marked K over runs the lane all the same"),
+    "mark-without-if-match": ("cancel", "the mark is written without If-Match"),
+    "mark-cuts-an-effect": ("cancel-effects", "a renewal that finds the mark stops the lane between its effects"),
+    "asked-without-a-mark": ("cancel", "who lost the race for the mark is told that it is there"),
+    "cancel-takes-a-live-lease": ("cancel", "an operator takes K over although its lease is live"),
+    "cancelled-leaves-its-signal": ("cancel", "the failure signal of what was cancelled stays open"),
     "hold-loses-the-message": ("send", "the message is completed although the copy could not be sent"),
 }
 VARIANTS = {

@@ -1,13 +1,14 @@
 """Every change that the real code makes to the rows and the queue is one that the model allows (protocol.py).
 
-A life of a command is recorded: after each request of a delivery, what it has made of the key, the run, the failure
-signal, the stages and the messages. The model follows: from every state that it may be in by then, by steps of that
-delivery and by time passing, to those states that look the same. Where there is none the real code did what the
-protocol does not have.
+A life of a command is recorded: after each request of a delivery, or of an operator who ends it, what it has made of
+the key, the run, the failure signal, the stages and the messages. The model follows: from every state that it may be in
+by then, by steps of that delivery and by time passing, to those states that look the same. Where there is none the real
+code did what the protocol does not have.
 
 What the model's alphabet lacks is not looked at: reads (a write that needs one is only possible after it), lists,
-review signals, events, the lanes' own effects, the lengths of waits and leases, marks on copies, and everything before
-the gate. The gate itself is one step with the receipt.
+review signals, events, the lanes' own effects (with which of them a mark may still stop the lane is a matter of
+tests/unit/test_cancelling.py), the lengths of waits and leases, marks on copies, and everything before the gate. The
+gate itself is one step with the receipt.
 """
 
 from __future__ import annotations
@@ -15,18 +16,26 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from mosaic_core.domain import ids
+from mosaic_core.domain.errors import RequestError, StoreUnreachableError
+from mosaic_core.domain.lanes import Lane
+from mosaic_core.domain.reservation import CANCELLED
+from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, succeeded
 from mosaic_core.ports import Stores
 from mosaic_core.services.deliver import DeliveryService
+from mosaic_core.services.limits import DeliveryLimits
+from mosaic_core.services.operators.cancelling import Cancelling
 from tests.model import protocol
 from tests.model.protocol import Model, Scenario
-from tests.support.faults import KINDS, Kind, Plan
+from tests.support import records
+from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_stores
 from tests.support.world import COMMAND_ID, QUEUE, RUN_ID, Work, World, each_operation
 
 BUDGET = 99
@@ -35,8 +44,9 @@ SCENARIO = Scenario(
     "a life of the real code",
     messages=("a",),
     workers=2,
-    faults="crash lost unsent lock lease outage early",
+    faults="crash lost unsent lock lease outage early cancel",
     budget=BUDGET,
+    operators=1,
     outcomes=("succeeded", "succeeded_review", "failed"),
     limit=5,
 )
@@ -53,8 +63,8 @@ type At = tuple[protocol.State, tuple[tuple[int, int], ...]]
 
 @dataclass(frozen=True)
 class Seen:
-    """What one delivery did: ``received``, ``died``, or a request, with what there is afterwards. ``doubt``: an answer
-    has been lost by then."""
+    """What one delivery did: ``received``, ``died``, or a request, with what there is afterwards. An operator, too,
+    whose request has ``asked`` and is ``answered``. ``doubt``: an answer has been lost by then."""
 
     worker: int
     what: str
@@ -67,8 +77,8 @@ class Seen:
 
 def of_model(s: protocol.State) -> Looks:
     return looks(
-        s.k and (s.k.status, s.k.attempt, s.k.excused, s.k.solo, s.k.released),
-        s.r and (s.r.attempt, s.r.outcome, s.r.final),
+        s.k and (s.k.status, s.k.attempt, s.k.excused, s.k.solo, s.k.released, bool(s.k.mark)),
+        s.r and (s.r.attempt, s.r.outcome, s.r.final, s.r.cancelled),
         s.f and (s.f.open, s.f.attempt),
         {attempt for attempt, _ in s.stages},
         [m.where == "dead" for m in s.msgs],
@@ -88,8 +98,9 @@ def of_world(world: World) -> Looks:
     k, r, f = (row.value if row else None for row in (key, run, failure))
     dead = len(world.broker.dead_letters(QUEUE))
     return looks(
-        k and (k.status.value, k.attempt, k.excused, k.solo, not k.lease_seconds),
-        r and (r.attempt, r.attempt_outcome.value if r.attempt_outcome else "", r.is_final),
+        k and (k.status.value, k.attempt, k.excused, k.solo, not k.lease_seconds, k.cancel_reason is not None),
+        r
+        and (r.attempt, r.attempt_outcome.value if r.attempt_outcome else "", r.is_final, r.failure_code == CANCELLED),
         f and (not f.is_resolved, f.attempt),
         {stage.attempt for stage in _at_once(stored.stages.of_run(RUN_ID))},
         [False] * sum(world.broker.count(QUEUE)) + [True] * dead,
@@ -133,26 +144,63 @@ class Watched:
         return call
 
 
-class Recorded(World):
-    """A world that notes what its deliveries do."""
+OPERATOR: Final = 0
+"""Deliveries are counted from 1."""
 
-    def __init__(self, work: Work, plan: Plan) -> None:
-        super().__init__(work, plan=plan)
+
+class Recorded(World):
+    """A world that notes what its deliveries do, and who ends a command."""
+
+    def __init__(self, handler: LaneHandler, plan: Plan) -> None:
+        super().__init__(handler, plan=plan)
         self.seen: list[Seen] = []
         self._worker = 0
+        self.limits: DeliveryLimits | None = None
+        self.moved = asyncio.Event()
 
     def service(self, handler: Any = None) -> DeliveryService:
         worker, service = self._worker, super().service(handler)
 
-        def note(operation: str) -> None:
-            at = len(self.plan.log)
-            doubt = any(n <= at and kind in ("lost", "unsent") for n, kind in self.plan.faults.items())
-            self.seen.append(Seen(worker, operation, of_world(self), doubt))
-
-        stores: dict[str, Any] = {f.name: Watched(getattr(service.stores, f.name), note) for f in fields(Stores)}
+        note = self._noting(worker, self.plan)
         sender: Any = Watched(service.sender, note)
         settler: Any = Watched(service.settler, note)
-        return replace(service, stores=Stores(**stores), sender=sender, settler=settler)
+        stores, limits = _watched(service.stores, note), self.limits or service.limits
+        return replace(service, stores=stores, sender=sender, settler=settler, limits=limits)
+
+    def _noting(self, worker: int, plan: Plan) -> Callable[[str], None]:
+        def note(operation: str) -> None:
+            at = len(plan.log)
+            doubt = any(n <= at and kind in ("lost", "unsent") for n, kind in plan.faults.items())
+            self.seen.append(Seen(worker, operation, of_world(self), doubt))
+            self.moved.set()
+
+        return note
+
+    async def cancel(self, plan: Plan | None = None) -> str:
+        """An operator's request: its outcome, the code of its refusal, or how it was cut off."""
+        plan = plan or Plan()
+        self.seen.append(Seen(OPERATOR, "asked", of_world(self)))
+        service = Cancelling(
+            stores=_watched(faulty_stores(self.stored, plan), self._noting(OPERATOR, plan)),
+            publisher=self.publisher,
+            clock=self.clock,
+            queues={Lane.CONVERSATION: QUEUE},
+            policy_version="test",
+            jitter=lambda: 1.0,
+            sleep=self._look_later,
+        )
+        outcome, end = "cut off", "died"
+        with suppress(ProcessDied, StoreUnreachableError):
+            try:
+                outcome, end = (await service.cancel(COMMAND_ID, by="rolf", reason="a mistake")).outcome, "answered"
+            except RequestError as refusal:
+                outcome, end = refusal.code, "answered"
+        self.seen.append(Seen(OPERATOR, end, of_world(self)))
+        return outcome
+
+    async def _look_later(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        await asyncio.sleep(0)
 
     async def deliver(self, message: Any, *args: Any) -> Any:
         self._worker += 1
@@ -164,7 +212,16 @@ class Recorded(World):
         return settlement
 
 
+def _watched(stores: Stores, note: Callable[[str], None]) -> Stores:
+    watched: dict[str, Any] = {f.name: Watched(getattr(stores, f.name), note) for f in fields(Stores)}
+    return Stores(**watched)
+
+
 # --------------------------------------------------------------------------------------------------------- following
+
+
+BEGINS: Final = {"received": "receives", "asked": "an operator asks"}
+ENDS_OR_BEGINS: Final = (*BEGINS, "died", "answered")
 
 
 class Follower:
@@ -173,21 +230,25 @@ class Follower:
     def __init__(self) -> None:
         self.model = Model(SCENARIO, BUDGET)
         self.states: set[At] = {(self.model.start(), ())}
+        self.last: Seen | None = None
 
     def follow(self, seen: Seen) -> None:
+        if self.last and seen.what not in ENDS_OR_BEGINS and seen == replace(self.last, what=seen.what):
+            return  # a further request that has changed nothing leaves where the first has led
+        self.last = seen if seen.what not in ENDS_OR_BEGINS else None
         before = self._passing(seen)
         self.states = {at for at in self._after(before, seen) if of_model(at[0]) == seen.looks}
 
     def _after(self, before: set[At], seen: Seen) -> Iterator[At]:
-        if seen.what not in ("received", "died"):
+        if seen.what not in ENDS_OR_BEGINS:
             yield from before
         for state, who in before:
-            if seen.what == "died" and state.procs[dict(who)[seen.worker]].at == "idle":
-                # its message is settled: in the model a delivery ends with that
+            if seen.what in ("died", "answered") and state.procs[dict(who)[seen.worker]].at == "idle":
+                # its message is settled: in the model a delivery ends with that; an operator's request with its answer
                 yield state, _without(who, seen.worker)
             for process, label, then, is_fault in self.model.steps(state):
                 is_mine = dict(who).get(seen.worker) == process
-                if seen.what == "received" and label.startswith("receives"):
+                if label.startswith(BEGINS.get(seen.what, "\0")):
                     yield _whole(then), (*who, (seen.worker, process))
                 elif seen.what == "died":
                     if is_mine and label == "dies":
@@ -222,7 +283,7 @@ def _without(who: tuple[tuple[int, int], ...], worker: int) -> tuple[tuple[int, 
 
 def _may(label: str, is_fault: bool, seen: Seen) -> bool:
     """A fault of the model's is none of this delivery's unless an answer of its was lost."""
-    return (not is_fault or seen.doubt) and label != "dies"
+    return (not is_fault or seen.doubt) and label not in ("dies", "an operator asks for the end")
 
 
 def follow(life: Sequence[Seen]) -> None:
@@ -265,4 +326,174 @@ def test_whatever_goes_wrong_once_the_life_is_one_of_the_model_s(life: str, kind
             follow(asyncio.run(lived(life, {at: kind})).seen)
         except BaseException as error:
             error.add_note(f"{kind} at operation {at} of {life}")
+            raise
+
+
+# ------------------------------------------------------------------------------------------------------- cancellations
+
+
+async def ended_while_paused(life: str, place: int, *, waits: float = 0, plan: Plan | None = None) -> Recorded:
+    """An operator ends the command while its delivery stands still before its request number ``place``, ``waits``
+    seconds after that; then it wakes up and goes on, and the same is asked once more."""
+    world = Recorded(Work(LIVES[life]), Plan({place: "pause"}))
+    await world.send()
+    sleeper = await world._until_paused()
+    world.clock.advance(waits)
+    await world.cancel(plan)
+    world.plan.gate.set()
+    await sleeper
+    await world.run()
+    await world.cancel()
+    await world.run()
+    return world
+
+
+async def ended_before_receipt(life: str, plan: Plan | None = None) -> Recorded:
+    world = Recorded(Work(LIVES[life]), Plan())
+    await world.send()
+    await world.cancel(plan)
+    await world.run()
+    await world.cancel()
+    return world
+
+
+async def ended_at_its_end(life: str) -> Recorded:
+    world = await lived(life, {})
+    assert await world.cancel() == "command_already_ended"
+    return world
+
+
+async def ended_under_a_second_owner(place: int) -> Recorded:
+    """The first stands still, its lease is over, a second is at work; both wake up after the operator has asked."""
+    world = Recorded(Work(LIVES["success"]), Plan({place: "pause", place + 8: "pause"}))
+    await world.send()
+    first = await world._until_paused()
+    world.clock.advance(120)
+    world.plan.paused.clear()
+    second = await world._until_paused()
+    assert await world.cancel() == "requested"
+    world.plan.gate.set()
+    await asyncio.gather(first, second)
+    await world.run()
+    return world
+
+
+async def ended_after_its_owner_died(place: int) -> Recorded:
+    """The mark is found by whoever takes the key over."""
+    world = Recorded(Work(LIVES["success"]), Plan({place: "crash_before"}))
+    await world.send()
+    message = world._next()
+    assert message is not None
+    assert await world.deliver(message) is None
+    assert await world.cancel() == "requested"
+    await world.run()
+    assert (await world.run_row()).failure_code == CANCELLED
+    return world
+
+
+class StandsStill:
+    """A lane that waits until it is told to go on; the lease is renewed all the while."""
+
+    def __init__(self, *, writes: bool, fails: bool) -> None:
+        self.writes, self.fails = writes, fails
+        self.entered, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, context: LaneContext) -> LaneResult:
+        if self.writes:
+            await context.stores.signals.insert(replace(records.SIGNAL, signal_id="5" * 32))
+        self.entered.set()
+        await self.go_on.wait()
+        if self.fails:
+            raise ValueError("told to fail")
+        return succeeded("worked", "done")
+
+
+async def ended_at_work(*, writes: bool, fails: bool = False) -> Recorded:
+    """A renewal finds the mark: the lane is stopped before its first effect, and left alone after it; a failure is not
+    tried again."""
+    lane = StandsStill(writes=writes, fails=fails)
+    world = Recorded(lane, Plan())
+    world.limits = DeliveryLimits(lease=30, lease_renew=0.01)
+    await world.send()
+    message = world._next()
+    assert message is not None
+    delivery = asyncio.create_task(world.deliver(message))
+    await lane.entered.wait()
+    assert await world.cancel() == ("requested" if writes else "cancelled")
+    renewed = len(world.seen)
+    while writes and len(world.seen) < renewed + 3:
+        world.moved.clear()
+        await world.moved.wait()
+    if writes:
+        lane.go_on.set()
+    await delivery
+    run = await world.run_row()
+    assert (run.attempt, run.is_final, run.failure_code == CANCELLED) == (1, True, fails or not writes)
+    await world.cancel()
+    return world
+
+
+CANCELLED_LIVES: dict[str, Callable[[], Coroutine[Any, Any, Recorded]]] = {
+    "before receipt": lambda: ended_before_receipt("success"),
+    "reserved": lambda: ended_while_paused("success", 4),
+    "owned": lambda: ended_while_paused("success", 5),
+    "between stages and outcome": lambda: ended_while_paused("success", 6),
+    "between attempts": lambda: ended_while_paused("recovery", 9),
+    "after its end": lambda: ended_at_its_end("success"),
+    "a dead owner": lambda: ended_after_its_owner_died(5),
+    "a second owner": lambda: ended_under_a_second_owner(4),
+    "at work": lambda: ended_at_work(writes=False),
+    "after an effect": lambda: ended_at_work(writes=True),
+    "failed after an effect": lambda: ended_at_work(writes=True, fails=True),
+}
+
+
+@pytest.mark.parametrize("life", CANCELLED_LIVES)
+def test_wherever_an_operator_ends_it_the_life_is_one_of_the_model_s(life: str) -> None:
+    follow(asyncio.run(CANCELLED_LIVES[life]()).seen)
+
+
+def _places(life: str) -> range:
+    return range(1, len(each_operation(lambda: Work(LIVES[life]))) + 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("waits", [0, 120], ids=["lease live", "lease over"])
+@pytest.mark.parametrize("life", ["success", "review", "recovery"])
+def test_beside_whatever_request_an_operator_ends_it_the_life_is_one_of_the_model_s(life: str, waits: float) -> None:
+    for place in _places(life):
+        try:
+            follow(asyncio.run(ended_while_paused(life, place, waits=waits)).seen)
+        except BaseException as error:
+            error.add_note(f"before operation {place} of {life}")
+            raise
+
+
+MOST_REQUESTS: Final = 24
+"""What an operator asks after these while it waits for a command's owner is the same again."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", [None, 5, 9], ids=["before receipt", "owned", "between attempts"])
+def test_whatever_goes_wrong_with_an_operator_s_request_the_life_is_one_of_the_model_s(
+    place: int | None, kind: Kind
+) -> None:
+    def life(plan: Plan) -> Recorded:
+        ends = (
+            ended_before_receipt("recovery", plan)
+            if place is None
+            else ended_while_paused("recovery", place, plan=plan)
+        )
+        return asyncio.run(ends)
+
+    undisturbed = Plan()
+    life(undisturbed)
+    for at in range(1, min(len(undisturbed.log), MOST_REQUESTS) + 1):
+        try:
+            follow(life(Plan({at: kind})).seen)
+        except BaseException as error:
+            error.add_note(f"{kind} at request {at} of the operator's")
             raise

@@ -26,8 +26,8 @@ DEFECTS: Final = (
     Defect(
         name="broker-stale-settlement-on-the-link",
         file=_LINKS,
-        old="                if not settled:\n",
-        new="                if settled is None:\n",
+        old="                if not self._settle(token, state, raw):\n",
+        new="                if self._settle(token, state, raw) is None:\n",
         caught_by=(_CLIENTS + "test_a_stale_settlement_is_refused_on_the_link",),
         what="a receiver believes that it completed what another one is working on",
     ),
@@ -328,6 +328,14 @@ DEFECTS: Final = (
         what="two brokers write one state, and each loses the other's",
     ),
     # ------------------------------------------------------------------------------------------------- who may come in
+    Defect(
+        name="broker-a-token-for-nothing-is-good",
+        file=_MANAGEMENT,
+        old="    if queue and queue not in entities.queues and hub not in entities.hubs:\n",
+        new="    if queue and not entities.queues and hub not in entities.hubs:\n",
+        caught_by=(_CLIENTS + "test_a_token_for_what_is_not_there_is_answered_as_such",),
+        what="a missing queue is told at another moment, and by another error, than on Azure",
+    ),
     Defect(
         name="broker-expired-tokens-open",
         file=_SAS,

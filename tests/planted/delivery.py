@@ -21,6 +21,8 @@ _COPIES = "tests/unit/test_delivery_copies.py::"
 _ENDS = "tests/unit/test_delivery_ends.py::"
 _UNIT = "tests/unit/test_deliver.py::"
 _GATE = "tests/unit/test_delivery_recording.py::"
+_CANCELLING = "tests/unit/test_cancelling.py::"
+_LIVES = "tests/model/test_conformance.py::"
 _RENEWALS = "tests/unit/test_lease.py::"
 
 DEFECTS: Final = (
@@ -131,6 +133,47 @@ DEFECTS: Final = (
         caught_by=(f"{_COPIES}test_a_lane_whose_own_await_is_cancelled_has_failed",),
         what="a lane that a library cancels ends without a reason",
     ),
+    # --------------------------------------------------------------------------------------------------- cancellations
+    Defect(
+        name="a-mark-found-runs-the-lane",
+        file=_LANE,
+        old="    if at.key.cancel_reason is not None:\n        return _cancelled(at)\n",
+        new="",
+        caught_by=(f"{_LIVES}test_wherever_an_operator_ends_it_the_life_is_one_of_the_model_s",),
+        what="what an operator has ended runs again, where its worker had died",
+    ),
+    Defect(
+        name="a-mark-cuts-an-effect",
+        file=_LANE,
+        old="            if not effects.begun:  # never an effect half done\n",
+        new="            if True:\n",
+        caught_by=(f"{_CANCELLING}test_one_whose_effect_is_written_goes_on_to_its_end_and_says_so",),
+        what="a cancelled command leaves half of its effects",
+    ),
+    Defect(
+        name="a-marked-failure-is-tried-again",
+        file=_RESERVATION,
+        old="    return key.cancel_reason is not None or counted(key)",
+        new="    return counted(key)",
+        caught_by=(f"{_LIVES}test_wherever_an_operator_ends_it_the_life_is_one_of_the_model_s",),
+        what="a failure that an operator has ended waits for another attempt",
+    ),
+    Defect(
+        name="told-of-a-mark-that-is-not-there",
+        file="mosaic_core/services/operators/cancelling.py",
+        old="that is not there\n                    continue\n",
+        new="that is not there\n",
+        caught_by=(f"{_CANCELLING}test_nobody_is_told_of_a_mark_that_lost_its_race",),
+        what="an operator waits for an end that nobody will make",
+    ),
+    Defect(
+        name="a-read-begins-an-effect",
+        file="mosaic_core/services/effects_begun.py",
+        old='    {"read", "named",',
+        new='    {"read",',
+        caught_by=(f"{_CANCELLING}test_whatever_a_lane_reads_it_can_still_be_stopped",),
+        what="a lane that has only looked at its rows is not stopped any more",
+    ),
     # ------------------------------------------------------------------------------------------------------- the lease
     Defect(
         name="thirteen-renewed-etag-not-followed",
@@ -220,7 +263,7 @@ DEFECTS: Final = (
     Defect(
         name="what-is-given-up-runs-for-ever",
         file=_ENDING,
-        old='        return await close(at, "store_unreachable", dead_letters.GIVEN_UP)',
+        old="        return await close(at, StoreUnreachableError.code, dead_letters.GIVEN_UP)",
         new="        return _given_up(at)",
         caught_by=(f"{_OUTAGES}test_what_is_given_up_has_an_end_as_far_as_storage_answers",),
         what="a dead letter whose run is Running and whose key is Reserved",

@@ -66,8 +66,8 @@ DEFECTS: Final = (
     Defect(
         name="a-mismatch-is-one-signal-for-all-requests",
         file="mosaic_core/domain/ids.py",
-        old='derive("signal", queue, command_id, "idempotency_hash_mismatch", request_hash)',
-        new='derive("signal", queue, command_id, "idempotency_hash_mismatch")',
+        old="DeadLetterReason.IDEMPOTENCY_HASH_MISMATCH.value, request_hash)",
+        new="DeadLetterReason.IDEMPOTENCY_HASH_MISMATCH.value)",
         caught_by=("tests/unit/test_signals.py::test_a_mismatch_is_one_signal_per_other_request",),
         what="the second foreign request under an id is told to nobody",
     ),

@@ -94,10 +94,32 @@ DEFECTS: Final = (
     Defect(
         name="any-household-s-finding-may-be-dismissed",
         file=_EFFECTS,
-        old="    ours = signal is not None and signal.household_id == household_id and",
-        new="    ours = signal is not None and",
+        old="    return signal.household_id == household_id and signal",
+        new="    return signal",
         caught_by=(f"{_PROPOSING}test_a_proposal_that_is_not_valid_is_refused_and_told",),
         what="an agent makes another household's finding vanish",
+    ),
+    Defect(
+        name="a-decision-reads-the-whole-ledger",
+        file=_ENDINGS,
+        old="                whole = self._rules.agent.resumes_over_ledger or",
+        new="                whole = True or",
+        caught_by=(
+            "tests/unit/test_approvals_end.py::"
+            "test_a_decision_reads_its_rows_by_id_and_the_ledger_only_for_an_agent_that_looks_at_it",
+        ),
+        what="a decision's cost grows with the household's years",
+    ),
+    Defect(
+        name="what-landed-is-judged-over-no-ledger",
+        file=_ENDINGS,
+        old=" or told_before is not None",
+        new="",
+        caught_by=(
+            "tests/unit/test_approvals_end.py::"
+            "test_what_an_agent_has_asked_for_is_judged_over_the_ledger_by_whoever_goes_on",
+        ),
+        what="what one agent proposed is refused since another is configured by now",
     ),
     Defect(
         name="rows-of-nobody-are-proposed",

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mosaic_core.agents.offline import answer
-from mosaic_core.agents.offline.reading.date_words import find_periods
+from mosaic_core.agents.offline.answering import answer
 from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger import compute
+from mosaic_core.ledger.date_words import find_periods
 from mosaic_core.ledger.query import Group
 from mosaic_core.ledger.rows import rows_of
 from tests.support.examples import examples

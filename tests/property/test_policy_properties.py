@@ -44,6 +44,7 @@ class AnyAgent:
     resumes: list[AgentReply]
     name: str = "any"
     source: str = "test/1"
+    resumes_over_ledger: bool = True
     given: list[AgentReply] = field(default_factory=list)
 
     async def respond(self, turn: AgentTurn) -> AgentReply:

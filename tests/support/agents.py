@@ -52,6 +52,7 @@ class AnsweringAgent:
     keeps no session."""
 
     ledger_agent: LedgerAgent
+    resumes_over_ledger: bool = False
 
     @property
     def name(self) -> str:
@@ -81,6 +82,7 @@ class ScriptedAgent:
     before: Callable[[AgentTurn], object] | None = None
     name: str = "scripted"
     source: str = "test/1"
+    resumes_over_ledger: bool = True
     turns: list[AgentTurn] = field(default_factory=list)
     resumed: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     began: dict[str, str] = field(default_factory=dict)
@@ -126,6 +128,7 @@ class ObeyingAgent:
 
     name: str = "obeying"
     source: str = "test/1"
+    resumes_over_ledger: bool = True
     turns: list[AgentTurn] = field(default_factory=list)
 
     async def respond(self, turn: AgentTurn) -> AgentReply:

@@ -63,11 +63,11 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
-    def put_token(self, path: str) -> int:
+    def put_token(self, path: str, key: str | None = None) -> int:
         """The status of the answer."""
         address = f"sb://{self.host}/{self.prefix}{path}"
         properties = {"operation": "put-token", "type": "servicebus.windows.net:sastoken", "name": address}
-        return self._request("$cbs", properties, token(address, self._key, self._name))[0]
+        return self._request("$cbs", properties, token(address, key or self._key, self._name))[0]
 
     def manage(self, path: str, operation: str, body: Any = None, **properties: Any) -> tuple[int, Any]:
         """(status, body) of an operation of this entity's management node."""

@@ -40,7 +40,7 @@ class Azurite:
 
 @contextmanager
 def running_azurite(
-    location: Path | None = None, *, prepared: bool = True, rows: Path | None = None
+    location: Path | None = None, *, prepared: bool = True, rows: Path | None = None, testing: bool = False
 ) -> Iterator[Azurite]:
     """In memory unless it has a ``location``; with the file's ``rows`` from the start.
 
@@ -49,7 +49,9 @@ def running_azurite(
     with tempfile.TemporaryDirectory() as folder:
         try:
             log = Path(folder) / "azurite.log"
-            part = azurite.start(location, 0, 0, keys, log, lambda _part, _code: None, prepared=prepared, rows=rows)
+            part = azurite.start(
+                location, 0, 0, keys, log, lambda _part, _code: None, prepared=prepared, rows=rows, testing=testing
+            )
         except PartError as missing:
             if os.environ.get("CI"):
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -70,16 +70,21 @@ async def time_is_over(world: LaneWorld, approval: Approval) -> Ended:
 
 
 class Counted(MemoryLedger):
-    """How often the ledger is read."""
+    """How often the ledger is read whole, and which rows by their ids."""
 
     def __init__(self, world: LaneWorld) -> None:
         super().__init__(world.clock)
         self._real = world.stores.ledger
-        self.reads = 0
+        self.whole = 0
+        self.named_ids: list[str] = []
 
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
-        self.reads += 1
+        self.whole += 1
         return await self._real.between(household_id, first, last)
+
+    async def named(self, household_id: str, transaction_ids: Collection[str]) -> dict[str, Transaction]:
+        self.named_ids += transaction_ids
+        return await self._real.named(household_id, transaction_ids)
 
 
 class Failing(MemoryApprovals):
@@ -638,8 +643,11 @@ async def test_a_lower_attempts_annotation_does_not_replace_a_higher_ones() -> N
     assert (done.landed, (await annotation(world, CATEGORY, "t1")).value) == (2, "MEDICAL")
 
 
-async def test_carrying_out_and_resuming_read_the_ledger_once_and_only_if_needed() -> None:
-    agent = ScriptedAgent([proposes(RECATEGORISE_MANY)])
+@pytest.mark.parametrize("over_ledger", [True, False], ids=["an agent that looks at it", "one that does not"])
+async def test_a_decision_reads_its_rows_by_id_and_the_ledger_only_for_an_agent_that_looks_at_it(
+    over_ledger: bool,
+) -> None:
+    agent = ScriptedAgent([proposes(RECATEGORISE_MANY)], resumes_over_ledger=over_ledger)
     world = world_of(agent)
     await rows(world, *MANY)
     await say(world, ASK)
@@ -654,13 +662,46 @@ async def test_carrying_out_and_resuming_read_the_ledger_once_and_only_if_needed
     ledger = Counted(world)
     body = decision(world, approval.approval_id, "Approve")
     await world.deliver(Lane.CONVERSATION, body, stores=replace(world.stores, ledger=ledger))
-    assert ledger.reads == 1
+    assert sorted(ledger.named_ids) == sorted(row["transactionId"] for row in MANY)
+    assert ledger.whole == over_ledger
     # and what was carried out is in what the agent sees
-    assert {t.category for t in seen[0].transactions} == {"MEDICAL"}
+    assert {t.category for t in seen[0].transactions} == ({"MEDICAL"} if over_ledger else set())
+    assert [i for i, category in (await noted(world, CATEGORY)).items() if category == "MEDICAL"] == sorted(
+        ledger.named_ids
+    )
     ledger = Counted(world)
     again = decision(world, approval.approval_id, "Approve")
     await world.deliver(Lane.CONVERSATION, again, stores=replace(world.stores, ledger=ledger))
-    assert ledger.reads == 0
+    assert (ledger.whole, ledger.named_ids) == (0, [])
+
+
+async def test_what_an_agent_has_asked_for_is_judged_over_the_ledger_by_whoever_goes_on() -> None:
+    """Another agent is configured between the two attempts: one that does not look at the ledger."""
+    to_travel: Call = ("recategorise", {"transactionIds": ["t1"], "category": "TRAVEL"})
+    agent = ScriptedAgent([proposes(WIRE)], [proposes(to_travel, state=None)])
+    world = world_of(agent)
+    await rows(world)
+    await say(world, ASK)
+    [approval] = await approvals(world)
+    body = decision(world, approval.approval_id, "Reject")
+
+    class Unwritable:
+        async def read(self, *_: str) -> None: ...
+
+        async def of_household(self, *_: str) -> list[Annotation]:
+            return []
+
+        async def insert(self, annotation: Annotation) -> None:
+            raise RuntimeError("broken")
+
+    unwritable: Any = Unwritable()
+    await world.deliver(Lane.CONVERSATION, body, stores=replace(world.stores, annotations=unwritable))
+    assert await noted(world, CATEGORY) == {}
+    agent.resumes_over_ledger = False
+    world.clock.advance(600)
+    await world.deliver(Lane.CONVERSATION, body)
+    assert await noted(world, CATEGORY) == {"t1": "TRAVEL"}
+    assert len(agent.resumed) == 1
 
 
 # ------------------------------------------------------------------------------------- one conversation at a time

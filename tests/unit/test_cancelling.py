@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -15,10 +16,12 @@ from mosaic_core.domain import ids, signals
 from mosaic_core.domain.errors import BusyError, RequestError, StoreUnreachableError
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, KeyStatus, RunStatus
+from mosaic_core.domain.records import Key
 from mosaic_core.domain.reservation import CANCELLED
 from mosaic_core.domain.settlement import DeadLetter
 from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, succeeded
-from mosaic_core.ports import Stores
+from mosaic_core.ports import AnnotationStore, ApprovalStore, DecisionStore, LedgerStore, SignalStore, Stores
+from mosaic_core.services.effects_begun import EffectsBegun
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.operators.cancelling import Cancelling
 from tests.support import records
@@ -197,6 +200,35 @@ async def test_one_whose_effect_is_written_goes_on_to_its_end_and_says_so() -> N
     await check(work.world, is_cancelled=False)
 
 
+WRITES = {"insert", "insert_all", "update", "unlist", "index_finding", "postpone", "forget", "list_older"}
+EFFECTS = {
+    "ledger": LedgerStore,
+    "approvals": ApprovalStore,
+    "annotations": AnnotationStore,
+    "decisions": DecisionStore,
+    "signals": SignalStore,
+}
+
+
+@pytest.mark.parametrize("store", EFFECTS)
+async def test_whatever_a_lane_reads_it_can_still_be_stopped(store: str) -> None:
+    """Each of a port's calls is a write that the test knows, or begins no effect."""
+
+    class Anything:
+        def __getattr__(self, name: str) -> Any:
+            async def call(*_: object) -> None: ...
+
+            return call
+
+    calls = [name for name, call in vars(EFFECTS[store]).items() if inspect.iscoroutinefunction(call)]
+    assert "insert" in calls or "insert_all" in calls
+    for name in calls:
+        anything: Any = Anything()
+        effects = EffectsBegun(replace(World(Work(("success",))).stored, **{store: anything}))
+        await getattr(getattr(effects.stores, store), name)()
+        assert effects.begun is (name in WRITES), f"{store}.{name}"
+
+
 async def test_one_that_fails_after_it_was_asked_is_not_tried_again() -> None:
     entered, go_on = asyncio.Event(), asyncio.Event()
 
@@ -251,6 +283,41 @@ async def test_a_mark_survives_a_drain_and_a_dead_worker() -> None:
     assert (run.failure_code, work.ended) == (CANCELLED, False)
 
 
+class RenewedMeanwhile:
+    """A key whose owner renews it whenever somebody is about to mark it, and each time the operator's patience ends."""
+
+    def __init__(self, world: World, times: int) -> None:
+        self.world, self.times = world, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.world.stored.keys, name)
+
+    async def update(self, key: Key, etag: str) -> str | None:
+        stored = await self.world.stored.keys.read(key.queue, key.command_id)
+        assert stored is not None
+        if key.cancel_reason is not None and stored.value.cancel_reason is None and self.times:
+            self.times -= 1
+            await self.world.stored.keys.update(stored.value, stored.etag)
+            self.world.clock.advance(20)
+        return await self.world.stored.keys.update(key, etag)
+
+
+@pytest.mark.parametrize(("renewals", "outcome"), [(1, "requested"), (5, "requested"), (99, "storage")])
+async def test_nobody_is_told_of_a_mark_that_lost_its_race(renewals: int, outcome: str) -> None:
+    work = AtWork(writes=True)
+    delivery = await work.begin()
+    keys: Any = RenewedMeanwhile(work.world, renewals)
+    stores = replace(work.world.stored, keys=keys)
+    try:
+        told = await cancel(work.world, stores=stores)
+    except StoreUnreachableError:
+        told = "storage"
+    assert told == outcome
+    assert ((await work.world.key()).cancel_reason is not None) is (outcome == "requested")
+    work.go_on.set()
+    await asyncio.wait_for(delivery, 5)
+
+
 async def cancel_in_real_time(world: World) -> str:
     service = replace(cancelling(world), sleep=lambda _: asyncio.sleep(0.001))
     return (await service.cancel(COMMAND_ID, by="rolf", reason="a mistake")).outcome
@@ -294,6 +361,20 @@ async def test_beside_a_delivery_whose_lease_ran_out_while_it_stood_still(end: s
     assert outcome in {"cancelled", "command_already_ended"}
     assert (await world.run_row(), await world.key()) == (run, key), "what was final has changed"
     await check(world, is_cancelled=outcome == "cancelled")
+
+
+async def test_what_was_resolved_stays_so_whoever_rolls_the_end_forward() -> None:
+    """The key expires while a copy waits, as in a lane that is paused for days; who takes the copy dies once."""
+    world = World(Work(("success",)))
+    await world.send()
+    assert await cancel(world) == "cancelled"
+    stored: Any = world.stored
+    key = await stored.keys.read(QUEUE, COMMAND_ID)
+    assert await stored.aged.remove_key(key.value, key.etag)
+    world.plan.faults[4] = "crash_before"  # the key is its own by then, and not at its end
+    await world.run()
+    assert world.deaths == 1
+    await check(world, is_cancelled=True)
 
 
 def requests_of_a_cancellation(*, waits: bool) -> int:

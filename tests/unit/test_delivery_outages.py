@@ -23,7 +23,8 @@ from mosaic_core.domain.settlement import AWAY_SINCE, STORAGE_ENDED, DeadLetter,
 from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, succeeded
 from mosaic_core.ports import Stores
 from mosaic_core.services.limits import DeliveryLimits
-from tests.support.faults import Plan
+from tests.support.examples import examples
+from tests.support.faults import Plan, awaited
 from tests.support.world import HOUSEHOLD, QUEUE, Work, World
 
 DAY = 24 * 3600.0
@@ -43,7 +44,7 @@ class Outage:
         class Store:
             def __getattr__(self, operation: str) -> Any:
                 target = getattr(real, operation)
-                if not asyncio.iscoroutinefunction(target):
+                if not awaited(target):
                     return target
 
                 async def call(*args: Any, **kwargs: Any) -> Any:
@@ -150,7 +151,7 @@ def test_a_brownout_rejects_nobody(p: float, copies: int, requests: int) -> None
         await world.check_end()
         assert (await world.key()).status == KeyStatus.COMPLETED
 
-    for seed in range(8):
+    for seed in range(examples(3, slow=8)):
         asyncio.run(one(seed))
 
 
@@ -352,7 +353,7 @@ async def test_what_is_given_up_has_an_end_as_far_as_storage_answers(away: str) 
 # ----------------------------------------------------------------------------------------------- only the lane's own
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50, slow=150), deadline=None)
 @given(
     ends=st.lists(st.sampled_from(("away", "busy", "fail", "success")), min_size=1, max_size=14),
     copies=st.integers(1, 2),

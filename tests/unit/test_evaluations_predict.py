@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mosaic_core.agents import offline
+from mosaic_core.agents.offline.answering import answer
 from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger.anomalies import find_anomalies
 from mosaic_core.ledger.categories.categorise import categorise
@@ -137,7 +137,7 @@ def test_a_ledger_without_categories_is_categorised_first(tmp_path: Path) -> Non
         path = write(tmp_path / "ledger.jsonl", lines)
         (found,) = predict(tmp_path, "questions", question, "--ledger", str(path))
         rows = [categorised(line) for line in lines]
-        expected = offline.answer("How much did I spend on travel in 2025?", rows, as_of=max(r.posted_on for r in rows))
+        expected = answer("How much did I spend on travel in 2025?", rows, as_of=max(r.posted_on for r in rows))
         assert found["answer"] == float(str(expected.value))
     assert found["answer"] > 0
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +17,6 @@ from mosaic_local.host import timers
 from mosaic_local.host.functions import Function, TimerTrigger
 from mosaic_local.host.schedule import Schedule
 from mosaic_local.host.timers import TimerListener
-
-_sleep = asyncio.sleep
 
 
 class World:
@@ -34,12 +34,16 @@ class World:
             def now(cls, tz: Any = None) -> Any:
                 return world.now
 
-        async def sleep(seconds: float) -> None:
+        @asynccontextmanager
+        async def timeout(seconds: float) -> AsyncIterator[None]:
             world.now += timedelta(seconds=seconds)
-            await _sleep(0)
+            await asyncio.sleep(0)
+            if seconds >= 0:
+                raise TimeoutError
+            yield
 
         monkeypatch.setattr(timers, "datetime", Clock)
-        monkeypatch.setattr(timers, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": sleep}))
+        monkeypatch.setattr(timers, "asyncio", SimpleNamespace(**vars(asyncio) | {"timeout": timeout}))
 
     async def run(self, function: Function, data: Any) -> None:
         self.runs.append((self.now.strftime("%H:%M:%S"), json.loads(data.json)))

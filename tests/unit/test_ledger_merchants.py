@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from mosaic_core.agents.offline import answer
+from mosaic_core.agents.offline.answering import answer
 from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.anomalies import find_anomalies

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.agents.offline import answer
+from mosaic_core.agents.offline.answering import answer
 from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.recurring import recurring_series

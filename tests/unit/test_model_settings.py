@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mosaic_core.bootstrap import MODEL_PACKAGES
 from mosaic_core.config import AgentSettings, Settings
 from mosaic_core.domain.errors import ConfigurationError
 from tests.unit.test_config import MINIMAL
@@ -107,16 +108,19 @@ def test_no_fault_shows_a_key() -> None:
     assert all("nobody-sees" not in f for f in faults(OPENAI | {"Agent__Deployment": "d", "Agent__Provider": "x"}))
 
 
-@pytest.mark.parametrize("module", ["mosaic_core.bootstrap", "mosaic_core.agents.model", "function_app_imports"])
-def test_who_asks_no_model_does_not_import_it(module: str) -> None:
-    module = {"function_app_imports": "mosaic_core.entrypoints.queues"}.get(module, module)
-    heavy = "{'agent_framework', 'agent_framework_openai', 'openai', 'httpx2'}"
-    code = f"import {module}, sys; print(sorted({{m.partition('.')[0] for m in sys.modules}} & {heavy}))"
+def loaded_by(modules: str) -> set[str]:
+    code = f"import sys, {modules}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return set(done.stdout.split())
 
 
-def test_the_agent_itself_loads_its_tools_when_first_asked() -> None:
-    code = "import mosaic_core.agents.model, sys; print([m for m in sys.modules if '.offline' in m or '.ledger.' in m])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_an_app_that_nobody_has_asked_has_loaded_neither_a_model_s_packages_nor_the_offline_rules() -> None:
+    loaded = loaded_by("mosaic_core.bootstrap, mosaic_core.entrypoints.queues")
+    assert loaded.isdisjoint(MODEL_PACKAGES)
+    assert {name for name in loaded if ".offline." in name} == {"mosaic_core.agents.offline.lexicon"}
+
+
+def test_the_agent_itself_loads_its_packages_and_tools_when_first_asked() -> None:
+    loaded = loaded_by("mosaic_core.agents.model")
+    assert loaded.isdisjoint(MODEL_PACKAGES)
+    assert {name for name in loaded if ".offline" in name or ".ledger." in name} == set()

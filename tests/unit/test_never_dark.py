@@ -415,7 +415,14 @@ KEY_SET = {
 }
 
 
-def token_refused(status: int) -> Exception:
+async def token_refused_for_nothing() -> None:
+    """As the SDK does where the answer names an error condition, which Azure's does."""
+    sdk = logging.getLogger("azure.servicebus._pyamqp.aio._cbs_async")
+    sdk.info("CBS Put token error: %r", b"amqp:not-found", extra={"amqpConnection": "c"})
+    raise token_refused(None)
+
+
+def token_refused(status: int | None) -> Exception:
     failure = TokenAuthFailure(status, b"bus.example")  # type: ignore[no-untyped-call]
     return sb.ServiceBusAuthenticationError(message="x", error=failure)
 
@@ -503,10 +510,24 @@ AWAY: dict[str, tuple[str, Callable[[], Awaitable[None]], str, str, list[str]]] 
     },
     "a queue missing, as Azure tells it to the token": (
         f"send.{SWEEP}",
+        token_refused_for_nothing,
+        "serviceBus.sweep",
+        "not_found",
+        [],
+    ),
+    "a queue missing, with a status": (
+        f"send.{SWEEP}",
         raises(token_refused(404)),
         "serviceBus.sweep",
         "not_found",
         [],
+    ),
+    "a token that is refused without a reason": (
+        f"send.{SWEEP}",
+        raises(token_refused(None)),
+        "serviceBus.sweep",
+        "forbidden",
+        ["send"],
     ),
     "a token that is refused": (
         f"send.{SWEEP}",

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.agents.offline import answer
+from mosaic_core.agents.offline.answering import answer
 from mosaic_core.agents.runtime import OfflineAgent
 from mosaic_core.domain.transactions import Transaction
 

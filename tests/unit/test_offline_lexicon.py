@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -12,22 +13,27 @@ import pytest
 from mosaic_core.agents.findings import about_findings
 from mosaic_core.agents.offline import lexicon
 from mosaic_core.agents.offline.reading import narrowing
-from mosaic_core.agents.offline.reading.date_words import mark_periods
 from mosaic_core.agents.offline.reading.marks import FILLER, Reading, Tag, lex, lists, unexplained
 from mosaic_core.agents.offline.reading.question_text import tidy
 from mosaic_core.agents.offline.reading.refusals import CODES, refusal_of
 from mosaic_core.agents.offline.reading.respelling import corrected, known_word
-from mosaic_core.ledger.wordlists import phrases
+from mosaic_core.ledger import date_words
+from mosaic_core.ledger.date_words import mark_periods
+from mosaic_core.ledger.wordlists import patterns, phrases
 
 AS_OF = date(2026, 11, 24)
 FOLDER = Path(lexicon.__file__).parent
-FILES = sorted(FOLDER.glob("*.toml"))
+TIMES = Path(date_words.__file__).with_name("times.toml")
+FILES = [*sorted(FOLDER.glob("*.toml")), TIMES]
+LOADED = {file: lexicon.load(file) for file in ("turns", "narrowing", "refusals", "findings")} | {
+    "times": tomllib.loads(TIMES.read_text(encoding="utf-8"))
+}
 PATTERNS = [
     (file, name, pattern, case)
-    for file in ("turns", "times", "narrowing", "refusals", "findings")
-    for name, entry in lexicon.load(file).items()
+    for file, lists_of in LOADED.items()
+    for name, entry in lists_of.items()
     if isinstance(entry, dict) and "patterns" in entry
-    for pattern, case in lexicon.patterns(entry["patterns"], lexicon.load(file)["names"])
+    for pattern, case in patterns(entry["patterns"], lists_of["names"])
 ]
 
 
@@ -66,7 +72,7 @@ def _lexed(text: str) -> Reading:
     return reading
 
 
-@pytest.mark.parametrize("file", ["turns", "times", "narrowing", "refusals", "findings"])
+@pytest.mark.parametrize("file", LOADED)
 def test_every_pattern_is_reached_by_its_case(file: str) -> None:
     missed = [
         (name, pattern, case)
@@ -129,8 +135,10 @@ def test_every_loose_bound_lets_the_amount_in() -> None:
 
 
 def test_every_short_weekday_is_read() -> None:
-    for word, day in lexicon.load("narrowing")["short_weekdays"].items():
+    days = {"mon": 0, "tue": 1, "tues": 1, "wed": 2, "weds": 2, "thu": 3, "thur": 3, "thurs": 3, "fri": 4, "sat": 5}
+    for word, day in {**days, "sun": 6}.items():
         assert narrowing.take_weekdays(Reading(f"spending every {word}")) == {day}
+        assert narrowing.take_weekdays(Reading(f"spending on {word}s and {word}s")) == {day}
 
 
 def test_every_kind_of_account_is_read() -> None:

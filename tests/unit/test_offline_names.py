@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.agents.offline import answer
+from mosaic_core.agents.offline.answering import answer
 from mosaic_core.agents.offline.reading.name_reading import capitals
 from mosaic_core.agents.offline.reading.question_text import tidy
 from mosaic_core.domain.transactions import Transaction

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.agents.offline import answer
+from mosaic_core.agents.offline.answering import answer
 from mosaic_ops.evaluations.questions import AS_OF, CANNOT, HELD_OUT, LEDGER, QUESTIONS, Case, Expected, Rows
 from mosaic_ops.evaluations.unseen import UNSEEN, UNSEEN_CANNOT
 

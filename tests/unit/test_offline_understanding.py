@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from mosaic_core.agents.offline import answer
-from mosaic_core.agents.offline.reading.date_words import find_periods
+from mosaic_core.agents.offline.answering import answer
 from mosaic_core.agents.offline.reading.question_text import tidy
 from mosaic_core.agents.offline.reading.respelling import corrected
 from mosaic_core.agents.offline.reading.understand import understand
 from mosaic_core.domain.transactions import Transaction
+from mosaic_core.ledger.date_words import find_periods
 from mosaic_core.ledger.query import Query
 from mosaic_core.ledger.rows import rows_of
 

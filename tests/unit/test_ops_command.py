@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ import pytest
 
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.lifecycle import RunStatus
 from mosaic_ops import cli
 from mosaic_ops.ops import glance, queues, telemetry, verbs
 from mosaic_ops.ops.api import Api
@@ -89,6 +91,10 @@ class Stack:
         url = parts.path + (f"?{parts.query}" if parts.query else "")
         answer = asyncio.run(self.world.call(method, url, token=token, body=data or b"", headers=more))
         return answer.status, answer.body
+
+    def set_clock(self) -> None:
+        """To this machine's."""
+        self.work.clock.advance((datetime.now(UTC) - self.work.clock.now()).total_seconds())
 
     def fail(self, count: int = 1) -> None:
         async def work() -> None:
@@ -174,10 +180,10 @@ def test_every_verb_has_a_table_and_json_and_changes_nothing(stack: Stack, ops: 
     record = {"time": "2026-01-01T00:00:00Z", "level": "INFO", "message": "command completed"}
     (stack.state / "telemetry" / "logs.jsonl").write_text(json.dumps(record) + "\n", "utf-8")
     code, out, said = ops(*verb)
-    assert (code, said) == (0, ""), said
+    assert (code, said) == (verb == ["status"], ""), said  # a status that found something is not well
     assert out.strip()
     code, out, said = ops(*verb, "--json")
-    assert (code, said) == (0, "")
+    assert (code, said) == (verb == ["status"], "")
     assert isinstance(json.loads(out), dict)
     assert all(asked.startswith("GET ") for asked in stack.asked)
 
@@ -200,7 +206,7 @@ def test_status_tells_the_lanes_and_what_is_down(stack: Stack, ops: Ops) -> None
     stack.depth = 3
     code, out, _ = ops("status", "--json")
     found = json.loads(out)
-    assert code == 0
+    assert (code, found["isWell"]) == (1, False)
     [lane] = [one for one in found["lanes"] if one["lane"] == "conversation"]
     assert (lane["depth"]["active"], lane["depth"]["scheduled"], lane["recent"]["failed"]) == (3, 2, 1)
     assert found["health"]["version"] == "9.9.9"
@@ -208,17 +214,33 @@ def test_status_tells_the_lanes_and_what_is_down(stack: Stack, ops: Ops) -> None
     stack.world.probes[0].up = False
     code, out, _ = ops("status")
     assert code == 1
-    assert "tables" in out
-    assert "down" in out
+    assert out.startswith("status  NOT WELL; 6 findings, gravest first; the app itself is not_ready")
+    assert "1. tables is down" in out
 
 
-def test_status_without_the_queues_says_why_it_does_not_count(ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_found_is_exit_0_and_ready_never_stands_beside_a_finding(stack: Stack, ops: Ops) -> None:
+    stack.set_clock()
+    code, out, _ = ops("status")
+    assert (code, out.splitlines()[0]) == (0, "status  ready; nothing is wrong")
+    assert json.loads(ops("status", "--json")[1])["isWell"] is True
+    stack.fail()
+    stack.set_clock()
+    code, out, _ = ops("status")
+    assert (code, out.splitlines()[0]) == (1, "status  NOT WELL; 1 finding; the app itself is ready")
+
+
+def test_status_without_the_queues_says_why_it_does_not_count(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.set_clock()
+
     async def away(*_: object) -> list[Depth]:
         raise UnreachableError("queue x cannot be looked at")
 
     monkeypatch.setattr(Queues, "depths", away)
     code, out, _ = ops("status")
     assert code == 0
+    assert out.startswith("status  ready; nothing is wrong in what could be seen: queues could not")
     assert "queue depths unknown: queue x cannot be looked at" in out
 
 
@@ -259,6 +281,91 @@ def test_with_the_app_away_resources_show_what_runs(stack: Stack, ops: Ops, monk
     assert "does not answer" in said
     states = {line.split()[0]: line.split()[2] for line in out.splitlines()[1:]}
     assert states == {"broker": "up", "worker": "down", "api": "down"}
+
+
+def end(seconds: float, how: str = "was ended by SIGKILL (kill -9; memory was not short)") -> str:
+    at = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+    return json.dumps({"part": "worker", "process": 4711, "atUtc": at, "how": how, "isStackOver": False})
+
+
+def test_a_process_that_was_killed_is_a_finding_with_its_signal(stack: Stack, ops: Ops) -> None:
+    stack.set_clock()
+    kept = stack.state / "logs" / "ends.jsonl"
+    kept.write_text(end(7200) + "\n")
+    assert ops("status")[0] == 0, "two hours ago is no finding"
+    kept.write_text(f"{end(90, 'ended with exit code 1')}\n{end(60)}\n")
+    code, out, _ = ops("status")
+    assert code == 1
+    assert "1. worker: 2 processes ended and nobody had told them to" in out
+    assert "the process 4711 of worker was ended by SIGKILL (kill -9; memory was not short), 1 m ago" in out
+
+
+def test_next_and_trace_tell_of_the_process_that_ended_under_an_attempt(stack: Stack, ops: Ops) -> None:
+    async def begun() -> None:
+        await stack.work.send()
+        message = stack.work._next()
+        assert message is not None
+        await stack.work.deliver(message)
+        run = await stack.work.stored.runs.read(RUN_ID)
+        assert run is not None
+        await stack.work.stored.runs.update(replace(run.value, status=RunStatus.RUNNING), run.etag)
+
+    stack.set_clock()
+    asyncio.run(begun())
+    kept = stack.state / "logs" / "ends.jsonl"
+    kept.write_text(end(-5) + "\n")  # a moment after the attempt began
+    assert "its process was ended by SIGKILL (kill -9; memory was not short), now; " in ops("next", RUN_ID)[1]
+    assert "process 4711 of worker was ended by SIGKILL" in ops("trace", RUN_ID)[1]
+    kept.write_text(end(3600) + "\n")
+    assert "SIGKILL" not in ops("next", RUN_ID)[1] + ops("trace", RUN_ID)[1]
+
+
+def test_what_could_not_be_seen_is_not_well(stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.set_clock()
+    monkeypatch.setattr(EmbeddedStack, "token", "olga")
+    code, out, _ = ops("status")
+    assert (code, out.partition(";")[0]) == (1, "status  NOT KNOWN")
+    assert out.splitlines()[0].endswith("in what could be seen: runs and signals, dead letters could not")
+
+
+def test_a_clock_that_makes_tokens_be_refused_is_found_all_the_same(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raw(api: Api, *call: Any) -> tuple[int, bytes]:
+        api._compare_clocks((datetime.now(UTC) - timedelta(seconds=300)).strftime("%a, %d %b %Y %H:%M:%S GMT"))
+        return stack.raw(*call)
+
+    monkeypatch.setattr(Api, "_raw", raw)
+    monkeypatch.setattr(EmbeddedStack, "token", "")
+    code, out, _ = ops("status")
+    assert code == 1
+    assert out.startswith("status  NOT WELL; 1 finding")
+    assert re.search(r"1\. the app's clock is (299|300|301) s behind this machine's", out)
+    assert "./mosaic ops status" not in out
+    code, _, said = ops("runs")
+    assert code == 2
+    assert "this machine's clock wrong" in said
+    assert said.endswith("; whether the clocks differ: ./mosaic ops status\n")
+
+
+def test_a_clock_is_not_made_up_where_an_answer_says_none(stack: Stack) -> None:
+    target = EmbeddedStack(stack.state)
+    for said in (None, "", "yesterday"):
+        Api(target)._compare_clocks(said)
+    assert target.clock_ahead_seconds == 0.0
+
+
+def test_an_app_that_is_away_says_how_its_process_ended(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> tuple[int, bytes]:
+        raise UnreachableError("http://127.0.0.1:1 does not answer (Connection refused)")
+
+    monkeypatch.setattr(Api, "_raw", away)
+    (stack.state / "logs" / "ends.jsonl").write_text(end(30) + "\n")
+    code, out, _ = ops("status")
+    assert code == 3
+    assert "(Connection refused); the process 4711 of worker was ended by SIGKILL" in out
 
 
 def test_runs_say_when_they_go_on_and_pass_the_filters(stack: Stack, ops: Ops) -> None:
@@ -306,7 +413,7 @@ def test_the_story_of_a_failed_command_from_any_id(stack: Stack, ops: Ops, asked
     told = [line for line in out.splitlines() if "AgentRunStages" in line and "Failed" in line]
     assert len(told) == 5
     assert "Rejected; then the message is a dead letter" in out
-    assert f"next: ./mosaic ops next {COMMAND_ID}" in out
+    assert "do     look into the run and its log lines" in out
     assert "missing: there is no telemetry yet" in out
 
 
@@ -444,6 +551,7 @@ def peeked(body: bytes, description: str | None, **changes: Any) -> Any:
         "dead_letter_reason": "processing_failed",
         "dead_letter_error_description": description,
         "enqueued_time_utc": datetime(2026, 1, 1, tzinfo=UTC),
+        "raw_amqp_message": SimpleNamespace(properties=None),
     }
     return SimpleNamespace(**{**whole, **changes})
 
@@ -492,6 +600,39 @@ def test_the_words_of_others_are_not_repeated() -> None:
     assert is_named(told, "Alice's\x1b[2J")
 
 
+@pytest.mark.parametrize(
+    ("body", "properties", "user", "said"),
+    [
+        (b"{", {b"Producer-Name": b"acme-feed"}, None, "Producer-Name=acme-feed"),
+        (b"{", {"User-Agent": "feed/2.1 (linux; python)"}, None, "User-Agent=feed/2.1 (linux; python)"),
+        (b'{"source": "acme", "payload": {"sender": "s-1"}}', {"appId": "a"}, None, "appId=a; source=acme; sender=s-1"),
+        (b'{"payload": {"source": "sample-bank"}}', {}, b"svc", "source=sample-bank; user-id=svc"),
+        (b"{", {"householdId": "h", "recorded": True, "source": 7}, None, None),
+        (b"[]", {}, b"jms", "user-id=jms"),
+    ],
+)
+def test_a_dead_letter_says_who_sent_it_where_the_message_does(
+    stack: Stack, ops: Ops, body: bytes, properties: Any, user: bytes | None, said: str | None
+) -> None:
+    raw = SimpleNamespace(properties=SimpleNamespace(user_id=user))
+    found = queues._told(
+        "ingestion",
+        "runtime-ingestion-completed",
+        peeked(body, None, application_properties=properties, raw_amqp_message=raw),
+    )
+    assert found.sent_by == said
+    stack.letters = [found]
+    assert f"sent by          {said or 'the message names nobody'}" in ops("dlq", "show", "m-1")[1]
+    groups_told = ops("dlq", "groups")[1]
+    assert (f"from   {said}" in groups_told) is (said is not None)
+
+
+def test_a_sender_that_is_a_persons_words_is_told_apart_and_not_told() -> None:
+    for words in ("alice@example.org", "Alice\x1b[2J", "Алиса", "a" * 200):
+        told = queues._told("sweep", "q", peeked(b"{", None, application_properties={"sender": words}))
+        assert told.sent_by == f"sender={ids.clean(words)}" != f"sender={words}"
+
+
 @pytest.mark.parametrize("verb", [["list"], ["show", COMMAND_ID], ["groups"]], ids=" ".join)
 def test_dead_letters_are_the_apis_and_no_queue_is_opened(
     stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch, verb: list[str]
@@ -530,6 +671,51 @@ def test_without_the_role_or_the_api_the_queues_themselves_are_looked_into(
 
 
 # ------------------------------------------------------------------------------------------------ logs and telemetry
+
+
+def test_a_log_without_ones_own_looks_at_it(stack: Stack, ops: Ops) -> None:
+    lines = [
+        "2026-01-01 00:00:00,000 INFO a: an operator looked at runs",
+        "2026-01-01 00:00:01,000 ERROR a: it failed",
+        "Traceback (most recent call last):",
+        "ValueError: x",
+        "2026-01-01 00:00:02,000 INFO a: begun",
+        "Fatal Python error: Segmentation fault",
+        "2026-01-01 00:00:03,000 INFO a: an operator looked at runs",
+    ]
+    (stack.state / "logs" / "worker.log").write_text("\n".join(lines) + "\n", "utf-8")
+    assert ops("logs", "worker", "--level", "warning")[1].splitlines() == lines[1:6]
+    assert ops("logs", "worker", "--level", "warning", "--tail", "2")[1].splitlines() == lines[4:6]
+    assert ops("logs", "worker")[1].splitlines() == lines
+    assert ops("logs", "worker", "--level", "loud")[0] == 2
+
+
+async def test_a_broker_that_stands_still_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    never = asyncio.Event()
+
+    async def stands_still() -> None:
+        try:
+            await never.wait()
+        finally:
+            await asyncio.sleep(0.05)  # its link does not close at once either
+
+    monkeypatch.setattr(queues, "_SECONDS", 0.01)
+    with pytest.raises(UnreachableError, match=r"queue q cannot be looked at \(TimeoutError\)") as caught:
+        await Queues(Bus())._guarded("q", stands_still())
+    assert caught.value.is_silence
+
+
+def test_a_part_that_is_away_is_told_to_a_reader_as_to_a_reader(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"code": "queue_unavailable", "message": "repeat with the same client id", "traceId": "t"}
+    monkeypatch.setattr(Api, "_raw", lambda *_: (503, json.dumps({"error": said}).encode()))
+    code, _, told = ops("runs")
+    assert code == 3
+    assert told == (
+        "mosaic: the queues did not answer the app, or refused it (queue_unavailable, trace t); what is away: "
+        "./mosaic ops status\n"
+    )
 
 
 def test_logs_are_read_from_their_end(stack: Stack, ops: Ops) -> None:
@@ -614,9 +800,21 @@ def test_no_stack_is_exit_3_and_says_what_to_do(
     monkeypatch.setattr(EmbeddedStack, "ask_for_token", lambda _: None)
     assert cli.main(["ops", "dlq", "list", "--state", str(tmp_path / "absent")]) == 3
     said = capsys.readouterr().err
-    assert "start one with ./mosaic up" in said
+    assert f"there is no folder {tmp_path / 'absent'}; --state takes the folder that" in said
+    assert "start one" not in said
     (tmp_path / "stack.json").write_text("{half", "utf-8")
     assert cli.main(["ops", "logs", "worker", "--state", str(tmp_path)]) == 3
+
+
+def test_a_stack_whose_supervisor_is_gone_is_not_believed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EmbeddedStack, "ask_for_token", lambda _: None)
+    (tmp_path / "state.json").write_text('{"version": 1}', "utf-8")
+    left = {"environment": {"StateDir": str(tmp_path)}, "processes": {"supervisor": 2**22 + 1}}
+    (tmp_path / "stack.json").write_text(json.dumps(left), "utf-8")
+    assert cli.main(["ops", "resources", "--state", str(tmp_path)]) == 3
+    assert "its own process is gone and could not say why" in capsys.readouterr().err
 
 
 def test_a_token_is_asked_for_again_where_the_stack_was_not_up_yet(
@@ -696,8 +894,8 @@ def test_a_deployment_says_what_it_needs_and_where_its_telemetry_is(capsys: pyte
             "trace t-1",
         ),
         (404, None, OpsError, "older version"),
-        (302, None, UnreachableError, "no JSON object"),
-        (200, None, UnreachableError, "no JSON object"),
+        (302, None, UnreachableError, "not as the app does"),
+        (200, None, UnreachableError, "not as the app does"),
     ],
 )
 def test_what_an_answer_means(

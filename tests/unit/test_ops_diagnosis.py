@@ -58,6 +58,8 @@ def test_each_step_is_the_runbooks() -> None:
 
 def parsed(command: str) -> None:
     """Raises where the tool does not take the command."""
+    if command == "date -u":
+        return
     program, tool, *words = shlex.split(command)
     assert (program, tool) == ("./mosaic", "ops")
     group: Any = typer.main.get_command(app.whole())
@@ -69,7 +71,8 @@ def parsed(command: str) -> None:
 
 @pytest.mark.parametrize("code", STEPS)
 def test_the_safe_command_is_one_and_changes_nothing(code: str) -> None:
-    found = diagnosis.of_code(code, run="a" * 32, command="b" * 32, message="m-1", household="c" * 32)
+    ids = {"run": "a" * 32, "command": "b" * 32, "message": "m-1", "household": "c" * 32, "lane": "sweep"}
+    found = diagnosis.of_code(code, **ids)
     parsed(found.command)
     assert "{" not in found.command
     assert not {"resolve", "replay", "cancel", "pause"} & set(shlex.split(found.command))
@@ -78,6 +81,69 @@ def test_the_safe_command_is_one_and_changes_nothing(code: str) -> None:
 def test_what_is_not_known_is_a_word_to_replace() -> None:
     assert diagnosis.of_code("invalid_json").command == "./mosaic ops dlq show MESSAGE_ID"
     assert diagnosis.of_code("of_another_version").says.startswith("a code that this version")
+
+
+HEALS = re.compile(r"by (?:it|them)sel(?:f|ves)|tried again|recovers?\b|wait until", re.IGNORECASE)
+DEAD = re.compile(r"\bdead\b|nothing runs (?:it|them) again")
+FAILURES = [code for code, step in STEPS.items() if step.kind == "failure" and code != "cancelled_by_operator"]
+
+
+@pytest.mark.parametrize("code", [*FAILURES, "a_code_of_tomorrow"])
+def test_what_is_dead_is_never_said_to_heal_and_what_heals_is_never_said_to_be_dead(code: str) -> None:
+    step = STEPS.get(code, diagnosis.UNKNOWN)
+    assert not HEALS.search(f"{step.says}; {step.do}"), "what becomes of it is said of that very command"
+    dead = diagnosis.of_letter("processing_failed", code, command="b" * 32)
+    assert DEAD.search(dead.do)
+    assert not HEALS.search(f"{dead.says}; {dead.do}")
+    run = {"isFinal": False, "status": "NeedsReview", "failureCode": code, "countedAttempts": 2, "attempt": 2}
+    run |= {"maxAttempts": 5, "nextAttemptAtUtc": "2026-01-01T00:00:00Z", "lane": "sweep", "attemptOutcome": "failed"}
+    story: dict[str, Any] = {
+        "run": run,
+        "key": None,
+        "signals": [],
+        "runId": RUN_ID,
+        "commandId": COMMAND_ID,
+        "householdId": None,
+    }
+    trying = diagnosis.of_story(story, [])
+    assert trying.heals
+    assert HEALS.search(trying.says)
+    assert not DEAD.search(f"{trying.says}; {trying.do}")
+    both = diagnosis.what_becomes(code, waiting=2, dead=1)
+    assert both.startswith("2 are tried again by themselves: replay nothing; 1 is dead, and nothing runs it again")
+    assert ("replay it" in both) is bool(dead.then) is (step.again or step.shared)
+    alone = diagnosis.of_code_alone(code)
+    assert "with attempts left is tried again by itself" in alone.do or code not in STEPS
+
+
+@pytest.mark.parametrize(
+    ("left", "ended", "said"),
+    [
+        (24.0, "", "a worker holds it, for 24 s more; it renews that as long as it lives"),
+        (12.4, "process was ended by SIGKILL, 9 s ago", "another worker goes on when the lease is over, in 12 s"),
+        (0.0, "process was ended by SIGKILL, 40 s ago", "SIGKILL, 40 s ago; the next delivery goes on within a minute"),
+        (0.0, "", "no worker holds it now: the next delivery goes on within a minute"),
+    ],
+)
+def test_nobody_is_said_to_be_at_what_its_dead_process_held(left: float, ended: str, said: str) -> None:
+    run = {"isFinal": False, "status": "Running", "countedAttempts": 1, "attempt": 1, "maxAttempts": 5, "lane": "sweep"}
+    story: dict[str, Any] = {"run": run, "key": {"leaseSecondsLeft": left}, "signals": [], "runId": RUN_ID}
+    story |= {"commandId": COMMAND_ID, "householdId": None}
+    assert said in diagnosis.of_story(story, [], ended).says
+
+
+@pytest.mark.parametrize(
+    ("counted", "number", "said"),
+    [
+        (5, 6, "5 of 5"),
+        (6, 6, "5 of 5"),
+        (2, 7, "2 of 5"),
+        (None, 4, "4 of 5"),
+        (None, 6, "number 6, of which at most 5 count"),
+    ],
+)
+def test_no_attempt_is_the_sixth_of_five(counted: int | None, number: int, said: str) -> None:
+    assert diagnosis.attempts({"countedAttempts": counted, "attempt": number, "maxAttempts": 5}) == said
 
 
 # ----------------------------------------------------------------------------------------------------- a real story
@@ -118,7 +184,7 @@ async def test_nobody_chases_what_heals_itself() -> None:
         run = await work.run_row()
         assert found.heals
         assert found.state.startswith(f"attempt {nth} of 5, next at {run.next_attempt_at:%Y-%m-%dT%H:%M:%S}")
-        assert found.command == f"./mosaic ops next {RUN_ID}"
+        assert found.command == f"./mosaic ops run {RUN_ID}"
     await work.run()
     found = await told.next()
     assert (found.heals, found.state) == (True, "Completed")
@@ -131,9 +197,11 @@ async def test_a_rejected_command_is_told_by_its_failure_code() -> None:
     await work.run()
     found = await told.next(dead=[letter("processing_failed")])
     assert (found.heals, found.code, found.state) == (False, "broken", "dead letter processing_failed")
-    assert "under a new id" in found.do
+    replay = f"./mosaic ops replay {COMMAND_ID} --reason WHY --dry-run"
+    assert (found.then, found.do.endswith("replay it")) == (replay, True)
     gone = await told.next()
     assert (gone.heals, gone.code) == (False, "broken")
+    assert gone.then == replay
     again = await told.next(dead=[letter("processing_failed"), letter("idempotency_rejected")])
     assert again.code == "idempotency_rejected"
     assert again.command == f"./mosaic ops trace {COMMAND_ID}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from mosaic_core.domain.policy.actions import (
     name_of,
     validated,
 )
+from mosaic_core.domain.policy.hints import HINTS_FILE, patterns
 from mosaic_core.domain.policy.rules import RULES_FILE, Proposed, Verdict, default_policy, load
 
 ROWS = {"transactionIds": ["t1"], "category": "TRAVEL"}
@@ -91,38 +94,106 @@ def test_a_request_in_words_always_waits_whatever_it_names(words: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("version = 1", "version is missing"),
+        ("version = 1", "version should be a valid string"),
+        ("rules = []", "version is missing"),
         ("x", "no TOML"),
         ('version = "1"\n[impacts]\nproposal = ["wire"]', "the app has no code for it"),
-        ('version = "1"\n[impacts]\nproposal = ["Wire Now!"]', "is no action's name"),
-        ('version = "1"\n[impacts]\nharmless = ["wire"]', "impacts.harmless is none of"),
-        ('version = "1"\n[[rules]]\nname = "a"\nverdict = "maybe"', "rules[1].verdict is none of"),
-        ('version = "1"\n[[rules]]\nverdict = "apply"\nif = "x"', "rules[1]: if is unknown"),
-        ('version = "1"\n[[rules]]\nverdict = "apply"\namount_above = "much"', "amount_above is no number"),
-        ('version = "1"\n[[rules]]\nverdict = "apply"\nrows_above = "many"', "rows_above is no number"),
+        ('version = "1"\n[impacts]\nproposal = ["Wire Now!"]', "impacts.proposal[1] is no action's name"),
+        ('version = "1"\n[impacts]\nharmless = ["wire"]', "impacts.harmless should be 'read_only'"),
+        ('version = "1"\n[[rules]]\nname = "a"\nverdict = "maybe"', "rules[1].verdict should be 'apply'"),
+        ('version = "1"\n[[rules]]\nverdict = "apply"\nif = "x"', "rules[1].if is unknown"),
+        (
+            'version = "1"\n[[rules]]\nverdict = "apply"\namount_above = "much"',
+            "amount_above should be a valid decimal",
+        ),
+        ('version = "1"\n[[rules]]\nverdict = "apply"\nrows_above = "many"', "rows_above should be a valid number"),
         ('version = "1"\n[[messages]]\npattern = "x"\nimpact = "deletion"', "messages is unknown: what a person says"),
         ('version = "1"\n[impacts]\nread_only = ["request"]', "the app has no code for it"),
-        ('version = "1"\n[thresholds]\nanswer = 7', "not a number from 0 to 1"),
+        ('version = "1"\n[thresholds]\nanswer = 7', "thresholds.answer should be less than or equal to 1"),
         ('version = "1"\nrule = []', "rule is unknown"),
-        ('version = "1"\nimpacts = 3', "impacts is no table"),
-        ('version = "1"\nrules = "all"', "rules is no list"),
-        ('version = "1"\nrules = ["all"]', "rules[1] is no table"),
-        ('version = "1"\nthresholds = 3', "thresholds is no table"),
-        ('version = "1"\n[thresholds]\nanswer = true', "not a number from 0 to 1"),
+        ('version = "1"\nimpacts = 3', "impacts should be a valid dictionary"),
+        ('version = "1"\nrules = "all"', "rules should be a valid list"),
+        ('version = "1"\nrules = ["all"]', "rules[1] should be a valid dictionary"),
+        ('version = "1"\nthresholds = 3', "thresholds should be a valid dictionary"),
+        ('version = "1"\n[thresholds]\nanswer = true', "thresholds.answer should be a valid number"),
         ('version = "1"\n[thresholds]\nanwser = 0.5', "thresholds.anwser is unknown"),
-        ('version = "1"\n[impacts]\ndeletion = "delete"', "impacts.deletion is no list"),
-        ('version = "1"\n[impacts]\ndeletion = ["cancel"]\npayee_change = ["cancel"]', "cancel is of deletion already"),
-        ('version = "1"\n[[rules]]\nverdict = "apply"\nactions = "wire"', "rules[1].actions is no list"),
-        ('version = "1"\n[[rules]]\nverdict = "apply"\nactions = ["Wire Now!"]', "Wire Now! is no action's name"),
-        ('version = "1"\n[[rules]]\nverdict = "apply"\namount_above = nan', "amount_above is no number"),
-        ('version = "1"\n[[rules]]\nverdict = "apply"\nconfidence_below = inf', "confidence_below is no number"),
-        ('version = "1"\n[[rules]]\nverdict = "apply"\ntext_asks_action = "no"', "neither true nor false"),
+        ('version = "1"\n[impacts]\ndeletion = "delete"', "impacts.deletion should be a valid list"),
+        ('version = "1"\n[impacts]\ndeletion = ["cancel"]\npayee_change = ["cancel"]', "cancel has several"),
+        ('version = "1"\n[[rules]]\nverdict = "apply"\nactions = "wire"', "rules[1].actions should be a valid list"),
+        ('version = "1"\n[[rules]]\nverdict = "apply"\nactions = ["Wire Now!"]', "actions[1] is no action's name"),
+        ('version = "1"\n[[rules]]\nverdict = "apply"\namount_above = nan', "amount_above should be a finite number"),
+        ('version = "1"\n[[rules]]\nverdict = "apply"\nconfidence_below = inf', "below should be a finite number"),
+        ('version = "1"\n[[rules]]\nverdict = "apply"\ntext_asks_action = "no"', "action should be a valid boolean"),
     ],
 )
 def test_a_faulty_file_is_named(text: str, fault: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load(text)
     assert any(fault in line for line in raised.value.faults)
+
+
+# --------------------------------------------------------------------------------------------------------------- hints
+
+FILE = tomllib.loads(HINTS_FILE.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", FILE["patterns"])
+def test_every_pattern_is_reached_by_its_case(name: str) -> None:
+    missed = [
+        (written, case) for written, case in patterns(name) if not case or not re.search(written, case, re.IGNORECASE)
+    ]
+    assert missed == []
+
+
+POLITE = [case for _, case in patterns("polite") if case != "go ahead" and not case.endswith("paying")]
+
+
+@pytest.mark.parametrize("opening", [*POLITE, *FILE["words"]["requests"], "go ahead and", "do me a favour and"])
+def test_whoever_asks_politely_orders(opening: str) -> None:
+    assert hint(f"{opening} cancel Netflix") == hint(f"So, {opening} cancel Netflix?") == "subscription_change"
+
+
+@pytest.mark.parametrize("wish", FILE["words"]["wishes"])
+def test_a_wish_orders_where_nothing_is_asked(wish: str) -> None:
+    assert hint(f"{wish} cancel Netflix") == "subscription_change"
+    assert hint(f"{wish} cancel Netflix. What does it cost?") is None
+
+
+@pytest.mark.parametrize("opening", FILE["words"]["openings"])
+def test_an_opening_makes_it_neither_more_nor_less_of_an_order(opening: str) -> None:
+    assert hint(f"{opening} cancel Netflix") == "subscription_change"
+    assert hint(f"{opening} when did I cancel Netflix") is None
+
+
+@pytest.mark.parametrize(("slip", "verb"), FILE["slips"].items())
+def test_a_slip_of_the_finger_is_the_verb(slip: str, verb: str) -> None:
+    assert hint(f"{slip} the $50 to Bob") == hint(f"{verb} the $50 to Bob") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "impact"),
+    [
+        ('Cancel "Dropbox Plus" today.', "subscription_change"),
+        ("transfer twenty dollars to Ben", "money_movement"),
+        ("Send me the $50.", "money_movement"),
+        ("Send me the 10 largest charges", None),
+        ("I'd be glad if you paid the plumber", "money_movement"),
+        ("would you mind cancelling Hulu?", "subscription_change"),
+        ("Paying the rent hurts", None),
+        ("Pay, please, my Visa in full", "money_movement"),
+        ("please don't forget to pay the gas company", "money_movement"),
+        ("pay$20 to Kim", "money_movement"),
+        ("Delete last month's notes", "deletion"),
+        ("Pay last month", None),
+        ("Make sure my rent gets paid on Monday.", "money_movement"),
+        ("On the first of every month pay Bob", "money_movement"),
+        ("I want my account closed", "subscription_change"),
+        ("Can you pay bills?", None),
+        ("Can you pay my bills?", "money_movement"),
+    ],
+)
+def test_what_a_text_names(text: str, impact: str | None) -> None:
+    assert hint(text) == impact
 
 
 # ----------------------------------------------------------------------------------------------------------- arguments
@@ -171,8 +242,17 @@ def test_a_refusal_names_fields_and_no_values() -> None:
     assert "secret" not in raised.value.rationale
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_action_says_what_is_asked_for_and_no_argument_is_missing_in_it(action: str) -> None:
+    model = ACTIONS[action]
+    optional = set(re.findall(r"\[[^\]]*\{(\w+)\}", model.said))
+    said = set(re.findall(r"\{(\w+)\}", model.said)) - {"rows"}
+    assert optional == {name for name in said if model.model_fields[name].default is None}
+    assert "{rows}" not in model.said or "transaction_ids" in model.model_fields
+
+
 def test_every_action_that_the_app_executes_is_listed_with_its_arguments() -> None:
     assert set(ACTIONS) > EXECUTABLE
     assert all(name_of(name) == name for name in ACTIONS)
     assert {name for name, model in ACTIONS.items() if not model.impact.needs_approval} == EXECUTABLE
-    assert all(impact.needs_approval for impact in default_policy().impacts.values())
+    assert all(impact.needs_approval for impact in default_policy().impacts)

@@ -17,12 +17,13 @@ from mosaic_core.agents.findings import about_findings
 from mosaic_core.agents.model.grounding import Evidence, unsupported
 from mosaic_core.agents.offline import one_message, requests
 from mosaic_core.agents.offline.reading.understand import understand
-from mosaic_core.domain.edits import distance, within
+from mosaic_core.domain.edits import within
 from mosaic_core.domain.policy import hint
 from mosaic_core.lanes.household import corrected
 from mosaic_core.ledger.merchants import _MOST_LOOKED_FOR, Merchants
 from mosaic_core.ledger.rows import rows_of
 from mosaic_core.ports import AgentTurn
+from tests.support.examples import examples
 from tests.unit.test_scaling import (
     END,
     MOST,
@@ -104,7 +105,7 @@ def asked(question: str, rows: Rows) -> Callable[[], object]:
 @pytest.mark.parametrize("ledger", LEDGERS)
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
 def test_answering_grows_as_the_ledger_does(question: str, ledger: Callable[[int], Rows]) -> None:
-    assert max(growths(lambda n: asked(question, ledger(n)), 150)) < MOST
+    assert max(growths(lambda n: asked(question, ledger(n)), examples(75, slow=150))) < MOST
 
 
 @pytest.mark.slow
@@ -135,7 +136,7 @@ def test_words_and_merchants_together_are_no_product(ledger: Callable[[int], Row
         said = ["acmeholdings" + word[:5] for word in words] if named else words
         return asked(f"how much did I spend at {' '.join(said)}", ledger(n))
 
-    assert max(growths(work, 200)) < MOST
+    assert max(growths(work, examples(100, slow=200))) < MOST
 
 
 # ---------------------------------------------------------------------------------------------------------- characters
@@ -230,6 +231,20 @@ def test_grounding_grows_as_the_text_does() -> None:
 
 
 # ------------------------------------------------------------------------------------------------- the same as before
+
+
+def distance(a: str, b: str) -> int:
+    """Edits between two words, a swap of neighbours counting one (optimal string alignment)."""
+    rows = [list(range(len(b) + 1))]
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            best = min(rows[-1][j] + 1, row[j - 1] + 1, rows[-1][j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                best = min(best, rows[-2][j - 2] + 1)
+            row.append(best)
+        rows.append(row)
+    return rows[-1][-1]
 
 
 @given(st.text("ab", max_size=8), st.text("ab", max_size=8), st.integers(0, 3))

@@ -289,6 +289,27 @@ async def test_what_stands_is_found_among_many_others(tables: MemoryTables, amon
     assert len(tables.requests) <= 1 + 2 + len(batch)
 
 
+@pytest.mark.parametrize("named", [1, 16, 40])
+async def test_rows_are_read_by_their_ids_at_the_cost_of_what_is_named(tables: MemoryTables, named: int) -> None:
+    """However large the ledger is: a few by a request each, all at once; more by at most one page beside."""
+    ledger = TableLedger(service(tables), lambda: NOW)
+    row = record_rows.encode_transaction(records.TRANSACTION, run_id="x", batch_id="x", recorded_at=NOW)
+    for n in range(3000):
+        tables.rows[(LEDGER, "h", f"t{n:05}-other")] = (row, "e")
+    batch = [replace(records.TRANSACTION, transaction_id=f"t{n * 70:05}") for n in range(named)]
+    await ledger.insert_all("h", batch, run_id="first", batch_id="b")
+    tables.requests.clear()
+    found = await ledger.named("h", [*(t.transaction_id for t in batch), "not-there"])
+    assert found == {t.transaction_id: t for t in batch}
+    kinds = [kind for kind, _, _ in tables.requests]
+    assert set(kinds) <= {"read", "query"}
+    assert len(kinds) <= named + 2
+    assert "query" not in kinds or named >= 16
+    tables.requests.clear()
+    assert await ledger.named("h", []) == {}
+    assert tables.requests == []
+
+
 async def test_a_row_of_a_version_that_did_not_keep_all_of_it_still_stands(tables: MemoryTables) -> None:
     ledger = TableLedger(service(tables), lambda: NOW)
     await ledger.insert_all("h", [records.TRANSACTION], run_id="r", batch_id="b")

@@ -6,9 +6,11 @@ import asyncio
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from opentelemetry import trace
@@ -25,6 +27,7 @@ from mosaic_core.domain.envelope import Envelope
 from mosaic_core.domain.errors import LaneError, StoreUnreachableError
 from mosaic_core.lanes.context import LaneContext, LaneResult
 from mosaic_core.ports import IncomingMessage, RuntimeEvent
+from mosaic_core.services.replay import driving, replay_service, sending
 from tests.support.world import World
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -481,3 +484,20 @@ class TestEvents:
         with telemetry.span("execute", service=telemetry.WORKER, parent=PARENT):
             made = event()
         assert made.trace_parent.split("-")[1] == "0af7651916cd43dd8448eb211c80319c"
+
+
+def test_whoever_logs_logs_in_its_own_name() -> None:
+    """A module's records are found, filtered and set to a level by the module's name: none borrows another's."""
+    root = Path(telemetry.__file__).parent
+    borrowed = [
+        f"{file.relative_to(root)}: {name}"
+        for file in root.rglob("*.py")
+        for name in re.findall(r"getLogger\(\s*[\"'](mosaic_core\.[^\"']*)", file.read_text("utf-8"))
+    ]
+    assert borrowed == []
+
+
+def test_a_replays_records_are_the_modules_that_write_them() -> None:
+    assert {driving.log.name, sending.log.name, replay_service.log.name} == {
+        f"mosaic_core.services.replay.{name}" for name in ("driving", "sending", "replay_service")
+    }

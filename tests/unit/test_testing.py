@@ -1,5 +1,6 @@
 """./mosaic test: what pytest is given, and what comes back."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from mosaic_ops import testing
 from mosaic_ops.bootstrap.__main__ import keep_bytecode
+from tests.conftest import SHARED_STACK
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,14 @@ from mosaic_ops.bootstrap.__main__ import keep_bytecode
 )
 def test_slow_tests_only_run_where_asked(ours: list[str], pytests: list[str]) -> None:
     assert testing.pytest_arguments(ours) == pytests
+
+
+def test_the_files_of_the_shared_stack_are_those_that_use_it() -> None:
+    asked, own = (re.compile(p, re.MULTILINE) for p in (r"\b(running: Live|stack: Stack)\b", r"^def stack\("))
+    texts = {path: path.read_text("utf-8") for path in (testing.ROOT / "tests/e2e").glob("test_*.py")}
+    using = {path.name for path, text in texts.items() if asked.search(text) and not own.search(text)}
+    helped = {"test_monitoring_fields.py"}  # its helper is given one that the test starts
+    assert {f"tests/e2e/{name}" for name in using - helped} == SHARED_STACK
 
 
 def test_the_gate_measures_branches_of_the_rooms_that_decide_and_has_one_figure() -> None:

@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -524,16 +524,16 @@ class TableLedger(_Store):
         there: dict[str, Row] = {}
         missing = dict(chunk)
         while missing and not await self._tables.insert_all(LEDGER, partition, missing):
-            there |= await self._there(partition, list(missing))
+            there |= await self._there(partition, list(missing), record_rows.STANDING)
             missing = {key: row for key, row in missing.items() if key not in there}
         return there
 
-    async def _there(self, partition: str, keys: Sequence[str]) -> dict[str, Row]:
+    async def _there(self, partition: str, keys: Sequence[str], properties: Sequence[str]) -> dict[str, Row]:
         """Those rows that are there; ``keys`` ascending. Reads the range that they span; where that holds many others,
         point reads do the rest, so the cost is bounded by the batch and not by the ledger."""
         wanted, there, seen, reached = set(keys), dict[str, Row](), 0, ""
         span = (("RowKey", "ge", keys[0]), ("RowKey", "le", keys[-1]))
-        async for row in self._tables.query(LEDGER, partition, span, select=("RowKey", *record_rows.STANDING)):
+        async for row in self._tables.query(LEDGER, partition, span, select=("RowKey", *properties)):
             seen, reached = seen + 1, row["RowKey"]
             if reached in wanted:
                 there[reached] = row
@@ -541,20 +541,28 @@ class TableLedger(_Store):
                 break
         else:
             return there
+        return there | await self._read_each(partition, [key for key in keys if key > reached], properties)
 
+    async def _read_each(self, partition: str, keys: Sequence[str], properties: Sequence[str]) -> dict[str, Row]:
         async def read(key: str) -> Row | None:
-            found = await self._tables.read(LEDGER, partition, key, *record_rows.STANDING)
+            found = await self._tables.read(LEDGER, partition, key, *properties)
             return found.row if found else None
 
-        rest = [key for key in keys if key > reached]
-        found = await each(rest, read, at_once=READS_AT_ONCE)
-        return there | {key: row for key, row in zip(rest, found, strict=True) if row is not None}
+        found = await each(keys, read, at_once=READS_AT_ONCE)
+        return {key: row for key, row in zip(keys, found, strict=True) if row is not None}
 
     async def between(self, household_id: str, first: date, last: date) -> list[Transaction]:
         days = (("PostedOn", "ge", first.isoformat()), ("PostedOn", "le", last.isoformat()))
         found = self._tables.query(LEDGER, encode(household_id), days, select=record_rows.TRANSACTION.properties)
         transactions = [record_rows.TRANSACTION.decode(row) async for row in found]
         return await compute_over(len(transactions), INLINE_ROWS, sorted, transactions, key=record_rows.ledger_order)
+
+    async def named(self, household_id: str, transaction_ids: Collection[str]) -> dict[str, Transaction]:
+        keys, properties = sorted({encode(i) for i in transaction_ids}), record_rows.TRANSACTION.properties
+        # a few are read at once, each by its key; of more the first page of their range may hold most
+        read = self._read_each if len(keys) <= READS_AT_ONCE else self._there
+        found = map(record_rows.TRANSACTION.decode, (await read(encode(household_id), keys, properties)).values())
+        return {transaction.transaction_id: transaction for transaction in found}
 
 
 class TableApprovals(_Store):

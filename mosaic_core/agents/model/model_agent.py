@@ -29,6 +29,8 @@ class ModelAgent:
     serves one event loop. Nothing is executed here: proposals come back as values.
     """
 
+    resumes_over_ledger = True
+
     def __init__(self, settings: AgentSettings, token_provider: Callable[[], Awaitable[str]] | None = None) -> None:
         self._settings = settings
         self._token_provider = token_provider

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mosaic_core.domain.policy.actions import ACTIONS as LISTED
-from mosaic_core.domain.policy.actions import REQUEST, Arguments, InvalidProposalError, parsed
+from mosaic_core.domain.policy.actions import REQUEST, Arguments, InvalidProposalError, parsed, rows_of
 from mosaic_core.ports import Json, Proposal
 
 MOST: Final = 8
@@ -45,9 +45,9 @@ def proposal(call_id: str, action: str, arguments: object, household_rows: Colle
         found = parsed(action, raw)
     except InvalidProposalError as error:
         return Refused(call_id, action, one_line(error.rationale, 300))
-    if foreign := [row for row in found.rows() if row not in household_rows]:
-        return Refused(call_id, action, f"{len(foreign)} of transactionIds are no rows of this ledger")
     shown: dict[str, Json] = found.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if foreign := [row for row in rows_of(action, shown) if row not in household_rows]:
+        return Refused(call_id, action, f"{len(foreign)} of transactionIds are no rows of this ledger")
     return Proposal(
         call_id=call_id, action=action, arguments=shown, summary=one_line(found.summary(), _LONGEST_SUMMARY)
     )

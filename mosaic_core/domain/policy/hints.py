@@ -8,122 +8,56 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mosaic_core.domain.policy.impact import ImpactClass
 from mosaic_core.domain.policy.text import normalise
 
-__all__ = ["hint"]
+HINTS_FILE: Final = Path(__file__).with_name("hints.toml")
 
-_SENTENCES: Final = re.compile(r"(?<=[.!?;])[\"')\]]*\s+")
-_CLAUSES: Final = re.compile(
-    r"(?:[,:](?!\d)|[()\[\]{}<>|\"*]|\s[-\u2013\u2014/]+\s)+|\s(?=(?:and|then|but|so(?! (?:kind|good))|plus|also)\s)",
-    re.IGNORECASE,
-)
-_TAG: Final = re.compile(
-    r",?\s*(?:ok|okay|alright|please|thanks|right|(?:can|could|would|will|won't) (?:you|ya)(?: please)?)\s*\?+$",
-    re.IGNORECASE,
-)
-_ASKS: Final = re.compile(
-    r"(?:(?:what|which|who|whom|whose|where|why|how)(?:'?s|'re|'d|'ll)?"
-    r"|when(?:'?s| (?:is|are|was|were|do|does|did|has|have|had|will|can|could|should|would))"
-    r"|(?:is|are|was|were|am|does|did|has|have|had|should|may|might|can|could|would|will|shall|must)(?:n't)?"
-    r"|do(?:n't)? (?:i|we|you|they|he|she|my|our|any|these|those))\b",
-    re.IGNORECASE,
-)
-_POLITE: Final = re.compile(
-    r"(?:(?:is there )?any (?:chance|way) )?(?:can|could|would|will|might|won't|wouldn't|couldn't|can't)"
-    r" (?:you|u|ya|we|someone|somebody)\b(?: be so kind as to| be willing to| be able to| care to)?"
-    r"|are you able to"
-    r"|(?:is there )?any (?:chance|way) (?:that )?(?:you|u) (?:can|could|would)|if you (?:could|would)|i wish you would"
-    r"|(?:i|we)(?:'d| would|'m| am|'ll| will|'re| are)?(?: really| just| also| now| hereby| going to)*"
-    r" (?:want|need|like|love|prefer|ask|asking|order|instruct|authori[sz]e|expect|require|request|telling)(?: for)?"
-    r" you(?: guys)? to"
-    r"|(?:i|we)(?:'d| would) (?:really )?(?:appreciate|love|like) it if you(?: could| would)?"
-    r"|(?:i|we)(?:'m| am| was|'re| were)? ?(?:just )?(?:wonder|wondering|hoping|hope) (?:if |that )?you"
-    r" (?:could|can|would|might)"
-    r"|(?:i|we)(?:'d| would) be (?:very |so )?(?:grateful|glad|happy|thankful) if you(?: could| would)?"
-    r"|it(?:'d| would) be (?:really )?(?:great|nice|good|lovely|helpful|awesome) if you (?:could|would|can)"
-    r"|(?:i think |i believe |maybe |perhaps )?you (?:should|must|can|may|need to|have to|ought to)",
-    re.IGNORECASE,
-)
-_MINDING: Final = re.compile(
-    r"(?:(?:(?:would|do) you )?mind|take care of|see to|(?:start|begin) (?:by|with))(?: please)?\s+(?=\w+ing\b)",
-    re.IGNORECASE,
-)
-_PASSIVE: Final = re.compile(
-    r"(?:(?:i|we)(?:'d like| would like| want| need)|get|have|make sure(?: that)?)"
-    r" (?!.{1,80}?\b(?:totals?|amounts?|sums?|lists?|numbers?|dates?|details|history|payments?|transactions?)\b)"
-    r"(?:(?:my|our|the|this|that|these|those|all)\b|[$€£¥]?\d).{1,80}?"
-    r"\b(?:to be |gets? |is )?(?P<done>paid|sent|transferred|wired|cancell?ed|deleted|removed|closed)\b"
-    r"(?: off)?(?: (?:please|now|today|asap|immediately|tomorrow|tonight|right away|(?:by|before|to|from) .+))?[.!]*$",
-    re.IGNORECASE,
-)
-_DONE: Final = {"paid": "pay", "sent": "send", "wired": "wire", "canceled": "cancel", "cancelled": "cancel",
-                "transferred": "transfer", "deleted": "delete", "removed": "remove", "closed": "cancel"}  # fmt: skip
-_AMOUNT: Final = re.compile(r"(?:[$€£¥]|usd|eur|gbp)?\d[\d,.]*k?(?:[$€£¥]|usd|eur|gbp)?", re.IGNORECASE)
-_SUBJECT: Final = re.compile(
-    r"(?:i|we|you|he|she|they|it|my|our|his|her|their|the|this|that|there)(?:'\w+)?\s", re.IGNORECASE
-)
-_AND: Final = re.compile(r"\s*(?:and|but|plus|also)\s", re.IGNORECASE)
-_WHEN: Final = frozenset(("after", "at", "before", "by", "each", "every", "in", "on", "starting"))
-_CLAUSED: Final = re.compile(r"\b(?:if|whether|what|how|which|when|why|who|not|never)\b", re.IGNORECASE)
-"""Words of which a clause is no bare order, nor what "and" adds to it."""
+_FILE: Final[dict[str, Any]] = tomllib.loads(HINTS_FILE.read_text("utf-8"))
+_IMPACTS: Final = {entry: ImpactClass(impact) for impact, entries in _FILE["impacts"].items() for entry in entries}
+_VERBS: Final = frozenset(entry.partition(" ")[0] for entry in _IMPACTS)
+_WORDS: Final[dict[str, list[str]]] = _FILE["words"] | {"verbs": [*_VERBS]}
+_NOUNS, _OBJECTS, _NEVER = (frozenset(_WORDS[name]) for name in ("nouns", "objects", "never"))
 
+
+def patterns(name: str) -> Iterator[tuple[str, str]]:
+    """The alternatives of one of the file's patterns, each with its case."""
+    for line in _FILE["patterns"][name].replace("\n    ", "").splitlines():
+        written, _, case = line.partition(" <- ")
+        for of, words in _WORDS.items():
+            longest_first = sorted(map(re.escape, words), key=len, reverse=True)
+            written = written.replace(f"{{{of}}}", f"({'|'.join(longest_first)})")
+        yield re.sub(r"(?<!\\)\((?!\?)", "(?:", written), case
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile("|".join(alternative for alternative, _ in patterns(name)), re.IGNORECASE)
+
+
+_SENTENCES, _CLAUSES, _PARTED, _TAG, _ASKS, _PASSIVE, _WHEN, _SUBJECT, _AND, _CLAUSED, _AMOUNT, _NUMBER = map(
+    _pattern, "sentences clauses parted tag asks passive when subject and claused amount number".split()
+)
+_OPENINGS, _POLITE, _WISHES = map(_pattern, ("openings", "polite", "wishes"))
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
-_GAP: Final = 5
 _LEADS: Final = 10
 """Openings that are taken off one clause."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    words: tuple[str, ...]
-    impact: ImpactClass
-
-
-@dataclass(frozen=True, slots=True)
-class _Lexicon:
-    """``entries`` by their first word, the longest first."""
-
-    entries: dict[str, list[_Entry]]
-    nouns: frozenset[str]
-    objects: frozenset[str]
-    never: frozenset[str]
-    openings: re.Pattern[str]
-    requests: re.Pattern[str]
-    wishes: re.Pattern[str]
-
-
-@cache
-def _lexicon() -> _Lexicon:
-    data = tomllib.loads(Path(__file__).with_name("hints.toml").read_text("utf-8"))
-    entries: dict[str, list[_Entry]] = {}
-    for impact, phrases in data["impacts"].items():
-        for phrase in phrases:
-            words = tuple(phrase.split())
-            entries.setdefault(words[0], []).append(_Entry(words, ImpactClass(impact)))
-    for found in entries.values():
-        found.sort(key=lambda entry: -len(entry.words))
-    words = data["words"]
-    return _Lexicon(
-        entries=entries,
-        nouns=frozenset(words["nouns"]),
-        objects=frozenset(words["objects"]),
-        never=frozenset(words["never"]),
-        openings=_any_of(words["openings"]),
-        requests=_any_of(words["requests"]),
-        wishes=_any_of(words["wishes"]),
+def _phrase(entry: str) -> re.Pattern[str]:
+    words = (
+        re.escape(entry).replace("…\\ ", r"(?:\S+ ){1,5}").replace("\\#", f"(?:{_AMOUNT.pattern}|{_NUMBER.pattern})")
     )
+    return re.compile(words + r"(?!\S)")
 
 
-def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:
-    longest_first = sorted(phrases, key=len, reverse=True)
-    return re.compile(rf"(?:{'|'.join(map(re.escape, longest_first))})(?![\w'])", re.IGNORECASE)
+_PHRASES: Final = [
+    (_phrase(entry), entry) for entry in sorted(_IMPACTS, key=lambda entry: -len(entry.split())) if " " in entry
+]
+"""Entries of several words, the longest first."""
 
 
 def hint(*texts: str) -> ImpactClass | None:
@@ -134,19 +68,18 @@ def hint(*texts: str) -> ImpactClass | None:
 
 def _orders(text: str) -> Iterator[ImpactClass]:
     sentences = [
-        re.sub("[\u2019\u2018`\u00b4]", "'", sentence)
+        _PARTED.sub(r"\g<verb> ", re.sub("[\u2019\u2018`\u00b4]", "'", sentence))
         for line in text.splitlines()
         for sentence in _SENTENCES.split(normalise(line))
     ]
     asks = [_asks(sentence) for sentence in sentences]
     for sentence, is_question in zip(sentences, asks, strict=True):
-        yield from _ordered(sentence, is_question=is_question, any_question=any(asks))
+        yield from filter(None, _ordered(sentence, is_question=is_question, any_question=any(asks)))
 
 
 def _asks(sentence: str) -> bool:
     """Whether it is a question, politely asking or not."""
-    bare = _opened(sentence, _lexicon().openings)
-    return _TAG.sub("", sentence).endswith("?") or _ASKS.match(bare) is not None
+    return _TAG.sub("", sentence).endswith("?") or _ASKS.match(_opened(sentence, _OPENINGS)) is not None
 
 
 def _opened(clause: str, *leads: re.Pattern[str]) -> str:
@@ -159,129 +92,83 @@ def _opened(clause: str, *leads: re.Pattern[str]) -> str:
     return clause.lstrip()
 
 
-def _ordered(sentence: str, *, is_question: bool, any_question: bool) -> Iterator[ImpactClass]:
+def _ordered(sentence: str, *, is_question: bool, any_question: bool) -> Iterator[ImpactClass | None]:
     """Each clause by itself. ``asked``: an earlier clause of the sentence has asked politely, and nothing since has
-    asked a question; then what "and" adds to it is asked as well."""
-    words = _lexicon()
+    asked a question; then what "and" adds to it is asked as well. ``told``: it says how things are, and "and" goes on
+    with that."""
     asked, told = False, False
     for clause in _CLAUSES.split(sentence):
-        bare = _opened(clause, words.openings)
-        polite = _opened(bare, words.openings, words.requests, _POLITE)
-        is_polite = polite != bare
-        wish = _opened(bare, words.openings, words.wishes)
-        minding = _MINDING.match(polite)
-        if minding is not None:
-            yield from _named(_ungerund(polite[minding.end() :]), capability=False)
-        elif is_polite:
-            first, *rest = polite.split() or [""]
-            yield from _named([_DONE.get(first.casefold(), first), *rest], capability=is_question, polite=True)
-            yield from _passive(polite)
-        elif asked and not _ASKS.match(bare):
-            yield from _named(bare.split(), capability=is_question)
-        elif wish != bare:
-            yield from () if any_question else _named(wish.split(), capability=False)
+        bare = _opened(clause, _OPENINGS)
+        led = _opened(bare, _OPENINGS, _POLITE, _WISHES)
+        is_polite = _POLITE.match(bare) is not None
+        if is_polite or (asked and not _ASKS.match(bare)):
+            yield _named(led, capability=is_question, polite=is_polite)
+            yield _passive(led)
+        elif led != bare:
+            yield None if any_question else _named(led)
         elif not is_question and not (told and _AND.match(clause)):
-            yield from _named(_timeless(bare.split()), capability=False)
-            yield from () if any_question else _passive(bare)
+            yield _named(bare if _CLAUSED.search(bare) else _WHEN.sub("", bare))
+            yield None if any_question else _passive(bare)
         told = _SUBJECT.match(bare) is not None
-        asked = (asked or is_polite) and not _CLAUSED.search(polite)
+        asked = (asked or is_polite) and not _CLAUSED.search(led)
 
 
-def _passive(clause: str) -> Iterator[ImpactClass]:
+def _passive(clause: str) -> ImpactClass | None:
     """What is to be had done: "I want my subscription cancelled"."""
     done = _PASSIVE.match(clause)
-    if done is not None:
-        yield from _named([_DONE[done["done"].casefold()], "it"], capability=False)
+    return _IMPACTS.get(_base(done["done"].casefold())) if done is not None else None
 
 
-def _timeless(clause: list[str]) -> list[str]:
-    """Without "on the first of every month", where a verb follows it and no subject."""
-    if not clause or clause[0].casefold() not in _WHEN or _CLAUSED.search(" ".join(clause)):
-        return clause
-    words = _lexicon()
-    for at in range(2, min(len(clause), 9)):
-        before, verb = clause[at - 1].casefold(), clause[at].casefold()
-        if (
-            verb in words.entries
-            and before not in words.objects
-            and before not in ("i", "we", "you", "they", "to", "of")
-        ):
-            return clause[at:]
-    return clause
+def _base(word: str) -> str:
+    """The verb of "paying", "cancelled", "paid"."""
+    ended = re.fullmatch(r"(\w+)(?:ing|ed)", word)
+    stem = ended[1] if ended is not None else word
+    regular = (stem, stem[:-1], f"{stem}e") if ended is not None else ()
+    return _FILE["forms"].get(word) or next((verb for verb in regular if verb in _VERBS), word)
 
 
-def _named(clause: Sequence[str], *, capability: bool, polite: bool = False) -> Iterator[ImpactClass]:
+def _named(clause: str, *, capability: bool = False, polite: bool = False) -> ImpactClass | None:
     """What the clause names at its head, if anything. ``capability``: it is a question, in which a bare plural ("can
     you pay bills?") asks what one is able to do. ``polite``: "please cancel" needs nothing to follow."""
-    words = _lexicon()
-    cased = [word.strip("'\".,!?;") for word in clause[:40]]
-    folded = [word.casefold() for word in cased]
-    for entry in words.entries.get(folded[0], ()) if folded else ():
-        end = _end(entry.words, folded)
-        if end is None:
-            continue
-        rest, named = folded[end:], entry.words[0]
-        if len(entry.words) > 1:
-            if rest or entry.words[-1] not in ("my", "our", "the"):
-                yield entry.impact
-                return
-            continue
-        if not any(rest):
-            if polite and not capability and named not in words.nouns:
-                yield entry.impact
-                return
-            continue
-        # a year is no amount, unless it is what the verb is about
-        has_amount = any(_AMOUNT.fullmatch(w) for w in (rest[0], *(w for w in rest[1:8] if not _YEAR.fullmatch(w))))
-        if rest[0] in words.never and not _is_object(entry.impact, rest[0], has_amount=has_amount):
-            continue
-        is_name = cased[end][:1].isupper()
-        is_object = rest[0] in words.objects or has_amount or is_name
-        if named in words.nouns and not is_object:
-            continue
-        if capability and _is_bare(rest, is_object=is_object, has_amount=has_amount):
-            continue
-        yield entry.impact
-        return
+    cased = [word for said in clause.split()[:40] if (word := said.strip("'\".,!?;"))]
+    if not cased:
+        return None
+    first, *rest = (word.casefold() for word in cased)
+    first = _FILE["slips"].get(first, first)
+    verb = _base(first) if polite else first
+    if verb not in _VERBS:
+        return None
+    said = " ".join([verb, *rest])
+    for pattern, entry in _PHRASES:
+        match = pattern.match(said)
+        if match is not None and (match.end() < len(said) or not entry.endswith((" my", " our", " the"))):
+            return _IMPACTS[entry]
+    impact = _IMPACTS.get(verb)
+    if impact is None:
+        return None
+    if not rest:
+        return impact if polite and not capability and verb not in _NOUNS else None
+    return impact if _has_object(verb, cased[1:], impact, capability=capability) else None
 
 
-def _is_bare(rest: Sequence[str], *, is_object: bool, has_amount: bool) -> bool:
-    """Whether what follows is a plural or "money", and nobody and nothing in particular."""
-    plural = rest[0] in ("money", "funds") or (rest[0].endswith("s") and not is_object)
-    return plural and not has_amount and "to" not in rest
-
-
-def _is_object(impact: ImpactClass, word: str, *, has_amount: bool) -> bool:
-    """Whether one of the words that are no objects is one here: "send me $50", "transfer from … to …", "sign us up"."""
+def _has_object(verb: str, rest: Sequence[str], impact: ImpactClass, *, capability: bool) -> bool:
+    """Whether what follows the verb is what it is done to, and somebody or something in particular."""
+    word = rest[0].casefold()
+    amounts = {at: said for at, said in enumerate(rest[:8]) if _AMOUNT.fullmatch(said)}
+    # a year is no amount, unless it is what the verb is about
+    has_amount = any(at == 0 or not _YEAR.fullmatch(said) for at, said in amounts.items())
+    moves = impact is ImpactClass.MONEY_MOVEMENT and has_amount
+    # "send me $50", but not "send me the 10 largest"
+    to_me = moves and (1 in amounts or not all(said[0].isdigit() for said in amounts.values()))
+    # "delete last month's rows", but not "pay last month"
+    its = any(said.endswith("'s") for said in rest[1:3])
+    excepted = {"from": moves, "me": to_me, "us": to_me, "last": its, "next": its}
     if impact is ImpactClass.SUBSCRIPTION_CHANGE:
-        return word in ("me", "us")
-    return impact is ImpactClass.MONEY_MOVEMENT and has_amount and word in ("me", "us", "from")
-
-
-def _end(entry: Sequence[str], clause: Sequence[str]) -> int | None:
-    """Where the entry ends, if the clause begins with it."""
-    at = 0
-    for place, word in enumerate(entry):
-        if word == "\u2026":
-            wanted = entry[place + 1 :]
-            for gap in range(1, _GAP + 1):
-                end = _end(wanted, clause[at + gap :])
-                if end is not None:
-                    return at + gap + end
-            return None
-        if at >= len(clause):
-            return None
-        fits = _AMOUNT.fullmatch(clause[at]) is not None if word == "#" else clause[at] == word
-        if not fits:
-            return None
-        at += 1
-    return at
-
-
-def _ungerund(clause: str) -> list[str]:
-    """ "paying the rent" as "pay the rent"."""
-    first, *rest = clause.split() or [""]
-    stem = first.casefold().removesuffix("ing")
-    known = _lexicon().entries
-    verb = next((v for v in (stem, stem[:-1], f"{stem}e") if v in known), first)
-    return [verb, *rest]
+        excepted |= {"me": True, "us": True}
+    if word in _NEVER and not excepted.get(word):
+        return False
+    is_object = word in _OBJECTS or has_amount or rest[0][:1].isupper()
+    if verb in _NOUNS and not is_object:
+        return False
+    plural = word in ("money", "funds") or (word.endswith("s") and not is_object)
+    return not (capability and plural and not has_amount and "to" not in map(str.casefold, rest))

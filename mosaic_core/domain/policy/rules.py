@@ -7,15 +7,17 @@ annotations.
 
 from __future__ import annotations
 
-import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mosaic_core.domain.errors import ConfigurationError
 from mosaic_core.domain.lifecycle import Severity
@@ -56,20 +58,35 @@ class Ruling:
     policy_version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+def _named(action: str) -> str:
+    if name_of(action) != action:
+        raise ValueError(f"is no action's name: {action[:60]}")
+    return action
+
+
+type _ActionName = Annotated[str, AfterValidator(_named)]
+type _Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+class _Table(BaseModel):
+    """A table of the file, in which nothing else may stand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rule(_Table):
     """Fits where every condition that is set fits."""
 
-    name: str
+    name: Annotated[str, Field(max_length=60)] = "unnamed"
     verdict: Verdict
-    reason: str
-    actions: frozenset[str] = frozenset()
-    impacts: frozenset[ImpactClass] = frozenset()
-    severities: frozenset[Severity] = frozenset()
-    rows_above: int | None = None
+    reason: Annotated[str, Field(max_length=60)] = "policy_rule"
+    actions: list[_ActionName] = []
+    impacts: list[ImpactClass] = []
+    severities: list[Severity] = []
+    rows_above: _Number | None = None
     amount_above: Decimal | None = None
-    confidence_below: float | None = None
-    text_asks_action: bool = False
+    confidence_below: _Number | None = None
+    text_asks_action: Annotated[bool, Field(strict=True)] = False
 
     def fits(self, proposed: Proposed, action: str, impact: ImpactClass) -> bool:
         return (
@@ -83,23 +100,42 @@ class Rule:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyEngine:
-    """One version of the policy. ``impacts`` are those of names that are no listed action's, and of listed ones that
-    count as more than their own. An answer with less confidence than ``answer_threshold`` goes to a person."""
+class _Thresholds(_Table):
+    answer: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.5
 
-    version: str
-    impacts: Mapping[str, ImpactClass]
-    rules: Sequence[Rule]
-    answer_threshold: float = 0.5
+
+class PolicyEngine(_Table):
+    """One version of the policy, as its file has it. ``impacts`` are those of names that are no listed action's, and of
+    listed ones that count as more than their own. An answer with less confidence than ``answer_threshold`` goes to a
+    person."""
+
+    version: Annotated[str, Field(min_length=1, max_length=80)]
+    impacts: dict[ImpactClass, list[_ActionName]] = {}
+    rules: list[Rule] = []
+    thresholds: _Thresholds = _Thresholds()
+
+    @field_validator("impacts")
+    @classmethod
+    def _is_one_and_no_lower(cls, listed: dict[ImpactClass, list[str]]) -> dict[ImpactClass, list[str]]:
+        of = Counter(action for actions in listed.values() for action in set(actions))
+        lower = {action for impact, actions in listed.items() if not impact.needs_approval for action in actions}
+        faults = [f"{action} has several" for action, impacts in of.items() if impacts > 1]
+        faults += [f"{action} needs a higher one; the app has no code for it" for action in sorted(lower - EXECUTABLE)]
+        if faults:
+            raise ValueError(f"are not right: {'; '.join(faults)}")
+        return listed
+
+    @property
+    def answer_threshold(self) -> float:
+        return self.thresholds.answer
 
     def impact_of(self, action: str, arguments: Mapping[str, Any]) -> ImpactClass:
         """What the action counts as. A request in words is named by what it names; whatever that is, it is approved."""
         name = name_of(action)
-        listed = ACTIONS[name].impact if name in ACTIONS else ImpactClass.UNLISTED_ACTION
+        own = ACTIONS[name].impact if name in ACTIONS else ImpactClass.UNLISTED_ACTION
         if name == REQUEST:
-            return hint(*texts(arguments)) or listed
-        return self.impacts.get(name, listed)
+            return hint(*texts(arguments)) or own
+        return next((impact for impact, actions in self.impacts.items() if name in actions), own)
 
     def evaluate(self, proposed: Proposed) -> Ruling:
         """Never raises; what no rule fits goes to a person."""
@@ -108,15 +144,14 @@ class PolicyEngine:
         verdict = rule.verdict
         if verdict == Verdict.APPLY and not _may_be_applied(action, impact):
             verdict = Verdict.APPROVE
-        known = ACTIONS.keys() | self.impacts.keys()
+        known = action in ACTIONS or any(action in actions for actions in self.impacts.values())
+        said = action if known else "an unlisted action"
         return Ruling(
             verdict=verdict,
             impact=impact,
             rule=rule.name,
             reason_code=rule.reason,
-            rationale=f"{action if action in known else 'an unlisted action'} ({impact}) is to be "
-            f"{_SAID[verdict]} "
-            f"by rule {rule.name}",
+            rationale=f"{said} ({impact}) is to be {_SAID[verdict]} by rule {rule.name}",
             policy_version=self.version,
         )
 
@@ -124,32 +159,12 @@ class PolicyEngine:
 def load(text: str) -> PolicyEngine:
     """A policy file. Raises ConfigurationError that names every fault."""
     try:
-        data = tomllib.loads(text)
+        return PolicyEngine.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError([f"the policy file is no TOML: {error}"], about="policy file") from None
-    faults: list[str] = []
-    version = data.get("version")
-    if not isinstance(version, str) or not 1 <= len(version) <= 80:
-        faults.append("version is missing: a text of at most 80 characters")
-    impacts = _impacts(_table(data, "impacts", faults), faults)
-    rules = [_rule(number, rule, faults) for number, rule in enumerate(_list(data, "rules", "", faults), start=1)]
-    thresholds = _table(data, "thresholds", faults)
-    threshold = thresholds.get("answer", 0.5)
-    if not _is_number(threshold) or not 0 <= threshold <= 1:
-        faults.append("thresholds.answer is not a number from 0 to 1")
-    faults += [f"thresholds.{name} is unknown" for name in sorted(set(thresholds) - {"answer"})]
-    if "messages" in data:
-        faults.append("messages is unknown: what a person says is judged by nothing, what an agent proposes is")
-    unknown = set(data) - {"version", "impacts", "rules", "thresholds", "messages"}
-    faults += [f"{name} is unknown" for name in sorted(unknown)]
-    if faults:
-        raise ConfigurationError(faults, about="policy file")
-    return PolicyEngine(
-        version=str(version),
-        impacts=impacts,
-        rules=tuple(r for r in rules if r is not None),
-        answer_threshold=float(threshold),
-    )
+    except ValidationError as error:
+        faults = [_fault(e["loc"], e["type"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]
+        raise ConfigurationError(faults, about="policy file") from None
 
 
 @cache
@@ -160,9 +175,7 @@ def default_policy() -> PolicyEngine:
 
 _NO_RULE: Final = Rule(name="none", verdict=Verdict.APPROVE, reason="no_rule_fits")
 _SAID: Final = {Verdict.APPLY: "applied", Verdict.APPROVE: "approved by a person first", Verdict.REFUSE: "refused"}
-_CONDITIONS: Final = frozenset(
-    "name verdict reason actions impacts severities rows_above amount_above confidence_below text_asks_action".split()
-)
+_FAULTS: Final = {"extra_forbidden": "is unknown", "missing": "is missing"}
 
 
 def _may_be_applied(action: str, impact: ImpactClass) -> bool:
@@ -175,89 +188,10 @@ def _asks_action(arguments: Mapping[str, Any]) -> bool:
     return hint(*found, " ".join(found)) is not None
 
 
-def _impacts(data: Mapping[str, Any], faults: list[str]) -> dict[str, ImpactClass]:
-    found: dict[str, ImpactClass] = {}
-    for name in data:
-        impact = _one_of(ImpactClass, name, f"impacts.{name}", faults)
-        for action in _list(data, name, "impacts.", faults):
-            if impact is None or name_of(str(action)) != action:
-                faults.append(f"impacts.{name}: {str(action)[:60]} is no action's name")
-            elif not impact.needs_approval and action not in EXECUTABLE:
-                faults.append(f"impacts.{name}: {action} can only be of a higher impact; the app has no code for it")
-            elif found.setdefault(action, impact) != impact:
-                faults.append(f"impacts.{name}: {action} is of {found[action]} already")
-    return found
-
-
-def _rule(number: int, data: Any, faults: list[str]) -> Rule | None:
-    where = f"rules[{number}]"
-    if not isinstance(data, Mapping):
-        faults.append(f"{where} is no table")
-        return None
-    faults += [f"{where}: {key} is unknown" for key in sorted(set(data) - _CONDITIONS)]
-    verdict = _one_of(Verdict, data.get("verdict"), f"{where}.verdict", faults)
-    lists = {key: _list(data, key, f"{where}.", faults) for key in ("actions", "impacts", "severities")}
-    impacts = [_one_of(ImpactClass, i, f"{where}.impacts", faults) for i in lists["impacts"]]
-    severities = [_one_of(Severity, s, f"{where}.severities", faults) for s in lists["severities"]]
-    for action in lists["actions"]:
-        if name_of(str(action)) != action:
-            faults.append(f"{where}.actions: {str(action)[:60]} is no action's name")
-    amount = _amount(data.get("amount_above"))
-    if "amount_above" in data and amount is None:
-        faults.append(f"{where}.amount_above is no number")
-    for key in ("rows_above", "confidence_below"):
-        if key in data and not _is_number(data[key]):
-            faults.append(f"{where}.{key} is no number")
-    if not isinstance(data.get("text_asks_action", False), bool):
-        faults.append(f"{where}.text_asks_action is neither true nor false")
-    if verdict is None:
-        return None
-    return Rule(
-        name=str(data.get("name", where))[:60],
-        verdict=verdict,
-        reason=str(data.get("reason", "policy_rule"))[:60],
-        actions=frozenset(map(str, lists["actions"])),
-        impacts=frozenset(i for i in impacts if i is not None),
-        severities=frozenset(s for s in severities if s is not None),
-        rows_above=data.get("rows_above"),
-        amount_above=amount,
-        confidence_below=data.get("confidence_below"),
-        text_asks_action=data.get("text_asks_action") is True,
-    )
-
-
-def _table(data: Mapping[str, Any], name: str, faults: list[str]) -> Mapping[str, Any]:
-    found = data.get(name, {})
-    if isinstance(found, Mapping):
-        return found
-    faults.append(f"{name} is no table")
-    return {}
-
-
-def _list(data: Mapping[str, Any], name: str, where: str, faults: list[str]) -> list[Any]:
-    found = data.get(name, [])
-    if isinstance(found, list):
-        return found
-    faults.append(f"{where}{name} is no list")
-    return []
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _amount(value: Any) -> Decimal | None:
-    """The number, which may be written as text; None where it is none that can be compared with."""
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() else None
-
-
-def _one_of[E: StrEnum](kind: type[E], value: Any, where: str, faults: list[str]) -> E | None:
-    try:
-        return kind(value)
-    except ValueError:
-        faults.append(f"{where} is none of {', '.join(kind)}")
-        return None
+def _fault(at: tuple[int | str, ...], kind: str, message: str) -> str:
+    """What is wrong, after its place in the file: rules are counted from one."""
+    where = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in at if part != "[key]")[1:]
+    if where == "messages":
+        return "messages is unknown: what a person says is judged by nothing, what an agent proposes is"
+    said = message.removeprefix("Value error, ").removeprefix("Input ").partition(" or instance of ")[0]
+    return f"{where} {_FAULTS.get(kind, said)}"

@@ -36,13 +36,11 @@ class Requester:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What came of an action: ``text`` in words, ``landed`` how much of it stands, ``kept`` how much does not, since a
-    later choice does, or there is nothing to do it to. ``categories`` are those that the rows have by it; ``says`` is
-    what was set, by kind and subject."""
+    later choice does, or there is nothing to do it to. ``says`` is what was set, by kind and subject."""
 
     text: str
     landed: int = 1
     kept: int = 0
-    categories: Mapping[str, str] = field(default_factory=dict)
     says: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def but_for(self, later: Mapping[tuple[str, str], str]) -> Done:
@@ -72,20 +70,22 @@ def code_of(summary: str | None) -> str:
 async def finding(context: LaneContext, household_id: str, signal_id: str) -> Signal | None:
     """The household's finding of that id; None for any other signal."""
     stored = await context.stores.signals.read(signal_id)
-    signal = stored.value if stored is not None else None
-    ours = signal is not None and signal.household_id == household_id and signal.signal_code in FINDINGS
-    return signal if ours else None
+    return stored.value if stored is not None and _is_finding(stored.value, household_id) else None
 
 
-def names_rows(action: Action) -> bool:
-    """Whether carrying the action out looks at the ledger."""
-    return action.name == "recategorise"
+def _is_finding(signal: Signal, household_id: str) -> bool:
+    return signal.household_id == household_id and signal.signal_code in FINDINGS
+
+
+def rows_looked_at(action: Action) -> list[str]:
+    """The ledger's rows that carrying the action out looks at, by id."""
+    return [str(i) for i in action.arguments["transactionIds"]] if action.name == "recategorise" else []
 
 
 async def apply(
     context: LaneContext, household_id: str, action: Action, wish: Requester, ledger: Mapping[str, Transaction]
 ) -> Done:
-    """Carry out an executable action. ``ledger`` are the household's transactions by id, of use where `names_rows`.
+    """Carry out an executable action. ``ledger`` are the household's transactions by id, `rows_looked_at` at least.
     Repeating it changes nothing. Raises LaneError for an action that there is no code for."""
     arguments = action.arguments
     match action.name:
@@ -108,7 +108,6 @@ async def apply(
                 + (f"; {missing} rows are not in the ledger" if missing else ""),
                 landed=sum(stands),
                 kept=len(stands) - sum(stands) + missing,
-                categories=dict.fromkeys(set_rows, category),
                 says=_stood(wanted, stands),
             )
         case "mark_recurring":
@@ -192,11 +191,9 @@ async def _dismiss(context: LaneContext, household_id: str, signal_id: str, wish
     """In words, and whether it was this wish that dismissed it."""
     note = f"dismissed by approval {wish.approval_id}" if wish.approval_id else f"dismissed in run {context.run_id}"
     while True:
-        if await finding(context, household_id, signal_id) is None:
-            return "the signal is not one of the household's findings", False
         stored = await context.stores.signals.read(signal_id)
-        if stored is None:
-            continue
+        if stored is None or not _is_finding(stored.value, household_id):
+            return "the signal is not one of the household's findings", False
         if stored.value.is_resolved:
             mine = stored.value.resolution_note == note
             return ("the signal is dismissed", True) if mine else ("the signal was resolved already", False)

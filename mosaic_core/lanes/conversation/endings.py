@@ -33,7 +33,7 @@ from mosaic_core.lanes.conversation.loop import AgentLoop, ExchangeResult
 from mosaic_core.lanes.conversation.messages import LANE
 from mosaic_core.lanes.conversation.proposals import APPROVAL_REQUIRED, awaits
 from mosaic_core.lanes.conversation.sessions import PendingProposals
-from mosaic_core.lanes.household import corrected, ledger_up_to
+from mosaic_core.lanes.household import ledger_up_to
 from mosaic_core.ports import AgentTurn
 
 CHANGED: Final = "approval_action_changed"
@@ -58,7 +58,6 @@ class Endings:
     def __init__(self, rules: Rules, context: LaneContext) -> None:
         self._rules = rules
         self._context = context
-        self._ledger: list[Transaction] | None = None
 
     async def asking_run(self, approval: Approval) -> Run | None:
         stored = await self._context.stores.runs.read(approval.run_id)
@@ -164,19 +163,11 @@ class Endings:
     async def _apply(self, row: Approval, action: approvals.Action) -> str:
         asked_at = row.decided_at or row.created_at
         wish = Requester(set_by=row.decided_by or POLICY, asked_at=asked_at, approval_id=row.approval_id)
-        ledger = await self._transactions(row.household_id) if effects.names_rows(action) else []
-        by_id = {t.transaction_id: t for t in ledger}
-        done = await effects.apply(self._context, row.household_id, action, wish, by_id)
-        if self._ledger is not None:
-            self._ledger = corrected(self._ledger, done.categories)
+        named, rows = effects.rows_looked_at(action), dict[str, Transaction]()
+        if named:
+            rows = await self._context.stores.ledger.named(row.household_id, named)
+        done = await effects.apply(self._context, row.household_id, action, wish, rows)
         return done.summary
-
-    async def _transactions(self, household_id: str) -> list[Transaction]:
-        """Read once, whoever needs it first."""
-        if self._ledger is None:
-            as_of = self._context.envelope.created_at.date()
-            self._ledger = list(await ledger_up_to(self._context.stores, household_id, as_of))
-        return self._ledger
 
     # --------------------------------------------------------------------------------------------------------- the set
 
@@ -233,25 +224,25 @@ class Endings:
     ) -> tuple[ExchangeResult | None, bool]:
         """What the agent made of it, and whether in an exchange that another run began."""
         assert approval.batch is not None
-        context, household_id = self._context, approval.household_id
+        context = self._context
         exchange = Exchange(
             context,
             self._rules.turnstile,
-            household_id,
+            approval.household_id,
             approval.conversation_id,
             turn_id=ids.resumed_turn_id(approval.batch),
             resumed=True,
         )
+        asked: list[AgentTurn] = []
+        told_before: sessions.Landed | None = None
 
         async def turn() -> AgentTurn:
-            return AgentTurn(
-                question=batch.question,
-                transactions=await self._transactions(household_id),
-                as_of=context.envelope.created_at.date(),
-                household_id=household_id,
-                conversation_id=approval.conversation_id,
-                run_id=batch.run_id,
-            )
+            """Once, after all that was approved is carried out: the agent sees what that came to. What landed before is
+            judged over the ledger, whichever agent is asked by now."""
+            if not asked:
+                whole = self._rules.agent.resumes_over_ledger or told_before is not None
+                asked.append(await self._turn(approval, batch, whole=whole))
+            return asked[0]
 
         talk = AgentLoop(
             self._rules,
@@ -280,6 +271,19 @@ class Endings:
         if goes_on:
             await self._review_for(exchange.origin.run_id, said)
         return said, goes_on
+
+    async def _turn(self, approval: Approval, batch: PendingProposals, *, whole: bool) -> AgentTurn:
+        as_of, transactions = self._context.envelope.created_at.date(), list[Transaction]()
+        if whole:
+            transactions = await ledger_up_to(self._context.stores, approval.household_id, as_of)
+        return AgentTurn(
+            question=batch.question,
+            transactions=transactions,
+            as_of=as_of,
+            household_id=approval.household_id,
+            conversation_id=approval.conversation_id,
+            run_id=batch.run_id,
+        )
 
     async def _told_by_earlier_version(self, approval: Approval, members: Sequence[Approval]) -> bool:
         """One that knew no ``settled_at``: the run of the last decision has told the agent unless it failed."""

@@ -12,6 +12,7 @@ from mosaic_core.domain.envelope import iso
 from mosaic_core.domain.errors import StoreUnreachableError
 from mosaic_core.domain.lanes import MAX_ATTEMPTS, STORE_GIVE_UP_SECONDS
 from mosaic_core.domain.lifecycle import AttemptOutcome
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.domain.records import Run
 from mosaic_core.domain.settlement import (
     AWAY_SINCE,
@@ -98,7 +99,7 @@ def _away(known: Known, *, in_doubt: bool) -> Reschedule:
     of, now = known.of, known.of.now()
     since, away = outage(of.message.properties, now)
     due = now + timedelta(seconds=outage_wait(away, of.worker.jitter()))
-    return later(known, due, "store_unreachable", in_doubt=in_doubt, **{AWAY_SINCE: iso(since)})
+    return later(known, due, StoreUnreachableError.code, in_doubt=in_doubt, **{AWAY_SINCE: iso(since)})
 
 
 async def _excused(at: State, by: Held | None, *, doubt: bool, tries: int = Outage.tries) -> bool:
@@ -133,12 +134,12 @@ async def give_up(at: GivingUp) -> Final | Settlement:
         return _given_up(at)
     stored = await at.known.of.worker.stores.runs.read(at.known.of.run_id)
     if stored is None or not stored.value.is_final:
-        return await close(at, "store_unreachable", dead_letters.GIVEN_UP)
+        return await close(at, StoreUnreachableError.code, dead_letters.GIVEN_UP)
     return Final(at.known, at.by, stored.value)
 
 
 def _given_up(at: State) -> Settlement:
-    return rejected(at, "store_unreachable", "store_unreachable", dead_letters.GIVEN_UP)
+    return rejected(at, DeadLetterReason.STORE_UNREACHABLE, StoreUnreachableError.code, dead_letters.GIVEN_UP)
 
 
 # ------------------------------------------------------------------------------------------ a step that nothing excuses
@@ -174,7 +175,8 @@ async def close(at: State, code: str, rationale: str) -> Settlement:
         await _write_end(closing, code, rationale)
     except StoreUnreachableError as error:
         return await _cut_off(closing, error)
-    return rejected(closing, "store_unreachable" if at.known.giving_up else "processing_failed", code, rationale)
+    reason = DeadLetterReason.STORE_UNREACHABLE if at.known.giving_up else DeadLetterReason.PROCESSING_FAILED
+    return rejected(closing, reason, code, rationale)
 
 
 async def _cut_off(at: State, error: StoreUnreachableError) -> Settlement:
@@ -231,7 +233,7 @@ async def _let_in_at_last(known: Known, code: str, rationale: str) -> Admitted |
         )
         await _as_far_as_possible(of.worker.stores.signals.insert(signal))
         event(known, "dead_lettered", code, 0)
-        return dead_letter(known, "processing_failed", code, rationale, 0)
+        return dead_letter(known, DeadLetterReason.PROCESSING_FAILED, code, rationale, 0)
 
 
 async def _still_mine(at: State) -> Reserved | Settlement:
@@ -262,7 +264,8 @@ async def _taken_where_free(at: KeyRead) -> Reserved | Loose | Settlement:
         log.warning("the key says nothing that can follow; it is left as it is", exc_info=True)
         return loose
     if isinstance(verdict, reservation.HashMismatch):
-        return dead_letter(known, signals.HASH_MISMATCH, signals.HASH_MISMATCH, dead_letters.MISMATCH, 0)
+        reason = DeadLetterReason.IDEMPOTENCY_HASH_MISMATCH
+        return dead_letter(known, reason, signals.HASH_MISMATCH, dead_letters.MISMATCH, 0)
     if not isinstance(verdict, reservation.Takeable):
         return settled_by_key(at, verdict)
     taken = reservation.take_over(stored.value, of.token, of.message.sequence_number, of.worker.limits.lease)
@@ -274,12 +277,8 @@ async def _write_end(at: Reserved | Loose, code: str, rationale: str) -> None:
     """R final, F and K as R says, as far as each can be written."""
     of, stores, key = at.known.of, at.known.of.worker.stores, at.owned
     run = await _end_run(at, code, rationale)
-    failed = run.attempt_outcome == AttemptOutcome.FAILED
     failure = signals.failure_after(
-        run,
-        attempt=run.attempt if failed else at.attempt,
-        message_id=of.message.message_id,
-        now=of.worker.clock.now(),
+        run, attempt=at.attempt, message_id=of.message.message_id, now=of.worker.clock.now()
     )
     if failure is not None:
         await _as_far_as_possible(write_failure(stores.signals, failure))

@@ -12,6 +12,7 @@ from mosaic_core.domain import dead_letters, ids, signals
 from mosaic_core.domain.envelope import IngestionCompleted, decode
 from mosaic_core.domain.lifecycle import CommandOrigin
 from mosaic_core.domain.membership import lists_source, producer_subject
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.domain.records import Command
 from mosaic_core.domain.settlement import DeadLetter
 from mosaic_core.services.delivery.states import Admission, Admitted, Known, Mismatched, Received, Unrecorded
@@ -100,9 +101,9 @@ async def not_recorded(known: Known) -> DeadLetter:
             now=now,
         )
     )
-    reason = dead_letters.NOT_RECORDED
-    publish(of, lambda: telemetry.message_event("dead_lettered", of.message, outcome=reason, at=now))
-    return dead_letter(known, reason, reason, dead_letters.UNRECORDED, 0)
+    reason = DeadLetterReason.NOT_RECORDED
+    publish(of, lambda: telemetry.message_event("dead_lettered", of.message, outcome=reason.value, at=now))
+    return dead_letter(known, reason, reason.value, dead_letters.UNRECORDED, 0)
 
 
 async def mismatch(at: Mismatched) -> DeadLetter:
@@ -121,4 +122,5 @@ async def mismatch(at: Mismatched) -> DeadLetter:
         )
     )
     event(known, "dead_lettered", signals.HASH_MISMATCH, at.attempt)
-    return dead_letter(known, signals.HASH_MISMATCH, signals.HASH_MISMATCH, dead_letters.MISMATCH, at.attempt)
+    reason = DeadLetterReason.IDEMPOTENCY_HASH_MISMATCH
+    return dead_letter(known, reason, signals.HASH_MISMATCH, dead_letters.MISMATCH, at.attempt)

@@ -10,6 +10,7 @@ from typing import Final
 from mosaic_core.concurrency import together
 from mosaic_core.domain import dead_letters, reservation
 from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.domain.records import Run
 from mosaic_core.domain.settlement import Abandon, Complete, Reschedule, Settlement
 from mosaic_core.ports import Stored, StoredKey
@@ -139,10 +140,10 @@ def settled_by_key(
             log.info("duplicate of a finished command")
             return Complete("duplicate")
         case reservation.AlreadyRejected(first):
-            reason = "processing_failed" if first else "idempotency_rejected"
-            log.error("dead-lettered: the command was rejected before", extra={"code": reason})
-            event(at.known, "dead_lettered", reason, key.attempt)
-            return dead_letter(at.known, reason, reason, dead_letters.why_refused(key, first=first), key.attempt)
+            reason = DeadLetterReason.PROCESSING_FAILED if first else DeadLetterReason.IDEMPOTENCY_REJECTED
+            log.error("dead-lettered: the command was rejected before", extra={"code": reason.value})
+            event(at.known, "dead_lettered", reason.value, key.attempt)
+            return dead_letter(at.known, reason, reason.value, dead_letters.why_refused(key, first=first), key.attempt)
         case reservation.InProgress(until, why):
             return later(at.known, until, why)
 

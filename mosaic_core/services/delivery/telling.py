@@ -10,6 +10,7 @@ from typing import Final
 from mosaic_core import telemetry
 from mosaic_core.domain import dead_letters
 from mosaic_core.domain.lanes import LEAST_WAIT_SECONDS
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.domain.settlement import AWAY_SINCE, FAILED_STEPS, STORAGE_ENDED, DeadLetter, Reschedule
 from mosaic_core.ports import IncomingMessage, RuntimeEvent
 from mosaic_core.services.delivery.states import Delivery, Known, State
@@ -37,9 +38,9 @@ def _kept(message: IncomingMessage, name: str) -> dict[str, str | int]:
     return {name: message.properties[name]} if name in message.properties else {}
 
 
-def dead_letter(known: Known, reason: str, code: str, rationale: str, attempt: int) -> DeadLetter:
+def dead_letter(known: Known, reason: DeadLetterReason, code: str, rationale: str, attempt: int) -> DeadLetter:
     return DeadLetter(
-        reason,
+        reason.value,
         dead_letters.of_command(
             code, rationale, run_id=known.of.run_id, correlation_id=known.envelope.correlation_id, attempt=attempt
         ),
@@ -71,7 +72,7 @@ def publish(of: Delivery, build: Callable[[], RuntimeEvent]) -> None:
         log.warning("an event could not be published", exc_info=True)
 
 
-def rejected(at: State, reason: str, code: str, rationale: str) -> DeadLetter:
+def rejected(at: State, reason: DeadLetterReason, code: str, rationale: str) -> DeadLetter:
     """The command ends as a dead letter."""
     event(at.known, "dead_lettered", code, at.attempt)
     log.error("command rejected", extra={"attempt": at.attempt, "code": code, "rationale": rationale})

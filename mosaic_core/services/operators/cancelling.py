@@ -75,16 +75,19 @@ class Cancelling(Worker):
                 raise _unusable("the key stands for another request")
             await self._ask(command, run_id, by, reason)
             first = (key.value.cancel_reason if key is not None else None) or reason
+            if rounds >= _ROUNDS:
+                raise StoreUnreachableError("the command is written to without end; repeat the request")
             if key is None or _is_free(key):
                 rounds += 1
-                if rounds > _ROUNDS:
-                    raise StoreUnreachableError("the command is written to without end; repeat the request")
                 assert lane is not None
                 is_mine |= await self._end(lane, command, envelope, key, first)
                 continue
             if key.value.cancel_reason is None:
                 marked = replace(key.value, cancel_reason=reason)
-                is_mine |= await self.stores.keys.update(marked, key.etag) is not None
+                if await self.stores.keys.update(marked, key.etag) is None:
+                    rounds += 1  # renewed, taken over or ended meanwhile: nobody is told of a mark that is not there
+                    continue
+                is_mine = True
             if self.clock.now() >= until:
                 return CancelledCommand(
                     outcome="requested", command_id=command_id, run_id=run_id, cancelled_by=by, reason=first

@@ -105,6 +105,7 @@ class DeadLetterReads:
                 sample_command_ids=list(group.sample_command_ids),
                 newest_message_id=group.newest_message_id,
                 rationale=group.rationale,
+                sent_by=group.sent_by,
             )
             for group in letter_headers.grouped(found)
         ]
@@ -132,4 +133,5 @@ class DeadLetterReads:
             dead_lettered_at_utc=None,
             delivery_count=letter.delivery_count,
             replayed_as=claims[-1].new_command_id if claims else None,
+            sent_by=letter.sent_by,
         )

@@ -22,7 +22,7 @@ from mosaic_core.ports import BrowsedMessage, DeadLetterSession, ETag, QueueBrow
 from mosaic_core.services.browsing import PAGE, browsed
 from mosaic_core.services.replay.sending import TRIES, Chosen, Sending
 
-log = logging.getLogger("mosaic_core.services.replay.replay_service")
+log = logging.getLogger(__name__)
 
 LEASE: Final = timedelta(seconds=10)
 """How long whoever drives is taken for alive after the last word of theirs."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from mosaic_core.domain import dead_letters
 from mosaic_core.domain.ids import clean, derive, guid_or_empty
@@ -14,6 +15,32 @@ from mosaic_core.ports import BrowsedMessage
 
 GROUP_SAMPLES: Final = 3
 NO_REASON: Final = "none_given"
+_SENDERS: Final = (
+    "producer",
+    "producername",
+    "producerid",
+    "publisher",
+    "source",
+    "sender",
+    "senderid",
+    "sentby",
+    "origin",
+    "originator",
+    "application",
+    "applicationname",
+    "appname",
+    "appid",
+    "service",
+    "servicename",
+    "client",
+    "clientname",
+    "useragent",
+    "hostname",
+)
+"""Properties and fields by which producers name themselves, in lower case and without what separates words."""
+
+_SENDERS_TOLD: Final = 3
+_TECHNICAL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/+()\-;,]{0,99}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +64,8 @@ class DeadLetter:
     exception_type: str | None
     enqueued_at: datetime | None
     delivery_count: int
+    sent_by: str | None
+    """``name=value`` as the message has it, several separated by ``; ``; None where it names nobody."""
 
     @property
     def group_id(self) -> str:
@@ -62,11 +91,14 @@ class Group:
     sample_command_ids: tuple[str, ...]
     newest_message_id: str
     rationale: str | None
+    sent_by: str | None
+    """Of the newest."""
 
 
 def letter_of(lane: Lane, message: BrowsedMessage) -> DeadLetter:
     """Whatever somebody wrote into it: what has not the shape of an id or a code is told apart by what is derived."""
-    head = dead_letters.head(message.body, message.properties)
+    envelope = dead_letters.envelope(message.body, message.properties)
+    head = dead_letters.head_of(envelope)
     said = dead_letters.said(message.description)
     rationale = _rationale(said)
     correlation = said.get("correlation") or head.get("correlationId") or message.correlation_id
@@ -87,6 +119,7 @@ def letter_of(lane: Lane, message: BrowsedMessage) -> DeadLetter:
         exception_type=dead_letters.exception_of(rationale),
         enqueued_at=message.enqueued_at,
         delivery_count=message.delivery_count,
+        sent_by=_sender(message, envelope),
     )
 
 
@@ -116,7 +149,27 @@ def _group(members: list[DeadLetter]) -> Group:
         sample_command_ids=tuple(named)[:GROUP_SAMPLES],
         newest_message_id=newest.message_id,
         rationale=newest.rationale,
+        sent_by=newest.sent_by,
     )
+
+
+def _sender(message: BrowsedMessage, envelope: Mapping[str, Any]) -> str | None:
+    """By the message's properties, then by its envelope, then by its payload. What has not the shape of a program's or
+    a feed's name may be a person's words: it is told apart and not told."""
+    payload = envelope.get("payload")
+    found: dict[str, str] = {}
+    for fields in (message.properties, envelope, payload if isinstance(payload, Mapping) else {}):
+        for name, value in sorted(fields.items(), key=lambda field: str(field[0])):
+            plain = re.sub(r"[^a-z]", "", name.lower())
+            if plain in _SENDERS and isinstance(value, str) and value:
+                found.setdefault(plain, f"{clean(name)}={_technical(value)}")
+    if message.user_id:
+        found.setdefault("userid", f"user-id={_technical(message.user_id)}")
+    return "; ".join(list(found.values())[:_SENDERS_TOLD]) or None
+
+
+def _technical(text: str) -> str:
+    return text if _TECHNICAL.fullmatch(text) else clean(text)
 
 
 def _rationale(said: Mapping[str, str]) -> str | None:

@@ -32,6 +32,7 @@ class DeadLetterView(View):
     dead_lettered_at_utc: UtcTime | None = Field(description="Null: the broker does not keep it.")
     delivery_count: int
     replayed_as: str | None = Field(description="The newest command that replays it, where there is one.")
+    sent_by: str | None = Field(description="As the message names its sender: `name=value`; null where it names none.")
 
 
 class DeadLetters(View):
@@ -57,6 +58,7 @@ class DeadLetterGroup(View):
     sample_command_ids: list[str]
     newest_message_id: str
     rationale: str | None = Field(description="Of the newest: the worker's own words.")
+    sent_by: str | None = Field(description="Of the newest: as it names its sender.")
 
 
 class DeadLetterGroups(View):

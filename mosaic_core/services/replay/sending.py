@@ -22,7 +22,7 @@ from mosaic_core.services.enqueue import EnqueueService
 from mosaic_core.services.replay.letter_headers import letter_of
 from mosaic_core.services.replay.source import OTHER_REQUEST, REPLAYED, Refusal, Source, Sources, decoded
 
-log = logging.getLogger("mosaic_core.services.replay.replay_service")
+log = logging.getLogger(__name__)
 
 POLICY: Final = "replay/1"
 ACTION: Final = "replay"

@@ -29,6 +29,7 @@ from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import ApprovalStatus, AttemptOutcome, KeyStatus
 from mosaic_core.domain.membership import lists_source, producer_subject
 from mosaic_core.domain.policy import approval as approvals
+from mosaic_core.domain.reasons import DeadLetterReason
 from mosaic_core.domain.records import Command
 from mosaic_core.ports import BrowsedMessage, Clock, Stores
 
@@ -62,7 +63,7 @@ _WHO: Final = ("household_id", "conversation_id", "household_user_id", "source")
 
 IN_PROGRESS: Final = "command_in_progress"
 COMPLETED: Final = "command_completed"
-NOT_RECORDED: Final = "not_recorded"
+NOT_RECORDED: Final = DeadLetterReason.NOT_RECORDED.value
 NOT_THERE: Final = "not_there"
 OTHER_REQUEST: Final = "other_request"
 NEVER_DECODED: Final = "never_decoded"

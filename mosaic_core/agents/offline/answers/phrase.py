@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from mosaic_core.ledger.compute import Sum, rounded
 from mosaic_core.ledger.periods import Period
 from mosaic_core.ledger.query import Flow, Subject
 from mosaic_core.ledger.rows import Row
 
-_FLOW_VERB = {
-    Flow.SPENDING: "You spent",
-    Flow.INCOME: "Your income was",
-    Flow.REFUNDS: "Refunds came to",
-    Flow.TRANSFERS: "Transfers came to",
-    Flow.TRANSFERS_IN: "Transfers in came to",
-    Flow.TRANSFERS_OUT: "Transfers out came to",
-    Flow.MONEY_IN: "Money in came to",
-    Flow.MONEY_OUT: "Money out came to",
-    Flow.WITHOUT_TRANSFERS: "It came to",
-    Flow.ANY: "It came to",
+_VERBS: Final = {Flow.SPENDING: "You spent", Flow.INCOME: "Your income was"} | {
+    flow: f"{flow.value.capitalize()} came to"
+    for flow in (*(Flow.REFUNDS, Flow.TRANSFERS, Flow.TRANSFERS_IN, Flow.TRANSFERS_OUT, Flow.MONEY_IN, Flow.MONEY_OUT),)
 }
-_FLOW_NOUN = {
+_NOUNS: Final = {
     Flow.SPENDING: ("payment", "payments"),
     Flow.INCOME: ("income payment", "income payments"),
     Flow.REFUNDS: ("refund", "refunds"),
@@ -33,6 +26,7 @@ _FLOW_NOUN = {
     Flow.MONEY_IN: ("deposit", "deposits"),
     Flow.MONEY_OUT: ("payment out", "payments out"),
 }
+_COMES_FROM: Final = (Flow.INCOME, Flow.REFUNDS, Flow.MONEY_IN, Flow.TRANSFERS_IN)
 
 
 def money(amount: Decimal, currency: str) -> str:
@@ -57,19 +51,16 @@ def span(period: Period, first: date, last: date) -> str:
 def about(subjects: Sequence[Subject], flow: Flow) -> str:
     if not subjects:
         return ""
-    word = {Flow.INCOME: "from", Flow.REFUNDS: "from", Flow.MONEY_IN: "from", Flow.TRANSFERS_IN: "from"}.get(flow)
-    if word is None:
-        word = "at" if all(s.kind == "merchant" for s in subjects) else "on"
+    word = "from" if flow in _COMES_FROM else "at" if all(s.kind == "merchant" for s in subjects) else "on"
     return f" {word} {' and '.join(s.name for s in subjects)}"
 
 
 def verb(flow: Flow) -> str:
-    return _FLOW_VERB[flow]
+    return _VERBS.get(flow, "It came to")
 
 
-def rows_noun(flow: Flow, count: int) -> str:
-    one, many = _FLOW_NOUN.get(flow, ("transaction", "transactions"))
-    return f"{count} {one if count == 1 else many}"
+def counted(flow: Flow, count: int) -> str:
+    return f"{count} {_NOUNS.get(flow, ('transaction', 'transactions'))[count != 1]}"
 
 
 def size(row: Row) -> str:

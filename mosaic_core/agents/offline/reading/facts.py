@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
 from functools import lru_cache
+from typing import Any
 
 from mosaic_core.agents.offline.lexicon import turn
 from mosaic_core.agents.offline.reading.marks import Mark, Reading, Tag
-from mosaic_core.ledger.query import Aspect, Group, Intent, Subject
+from mosaic_core.ledger.periods import Period
+from mosaic_core.ledger.query import Asked, Aspect, Group, Intent, Subject
 
 _T = Tag
 SPENT = (_T.SPEND, _T.PAY, _T.EXPENSES, _T.MONEY_OUT)
@@ -17,19 +21,16 @@ ROWS = (_T.ONE, _T.TRANSACTION, _T.EXPENSES)
 """Tags of words for rows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meaning:
-    """What a rule makes of a question. ``also`` are tags that it makes something of here, beyond those of the table;
-    ``unread``: what is asked is nothing that the ledger's figures can be put together to."""
+def tags(names: str) -> frozenset[Tag]:
+    return frozenset(Tag[name] for name in names.split())
 
-    intent: Intent
-    aspect: Aspect = Aspect.AMOUNT
-    group: Group | None = None
-    per: str | None = None
-    n: int | None = None
-    smallest: bool = False
-    by_count: bool = False
-    deficit: bool = False
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning(Asked):
+    """What a rule makes of a question. ``also`` are tags that it makes something of here, beyond those that it always
+    honours; ``unread``: what is asked is nothing that the ledger's figures can be put together to. Of two times,
+    ``later_first`` and ``swapped`` say which is asked about, ``by_subject`` that not they are compared."""
+
     later_first: bool = False
     swapped: bool = False
     by_subject: bool = False
@@ -73,6 +74,45 @@ class Facts:
         """Whether every subject is of that kind, "merchant" or "topic"; True without subjects."""
         return all(subject.kind == kind for subject in self.subjects)
 
+    def means(self, intent: Intent, aspect: Aspect = Aspect.AMOUNT, **otherwise: Any) -> Meaning:
+        """The intent with the group, unit and number that the words say, where ``otherwise`` says nothing else."""
+        plainly = Meaning(intent=intent, aspect=aspect, group=self.group, per=self.per, n=self.n)
+        return replace(plainly, **otherwise) if otherwise else plainly
+
+
+class Weight(IntEnum):
+    """How much of a question a rule's words pin down: nothing but what it is about; rows, their number, or whether
+    there are any; which of the rows, or how they are put together; figures against each other, an amount or today; one
+    kind of figure and no other, as a price's change, a share, or what is left over."""
+
+    PLAIN = 0
+    ROWS = 1
+    SHAPE = 2
+    RELATION = 3
+    FIGURE = 4
+
+
+type Reads = Callable[[Facts], Meaning | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``reads`` says what it makes of a question, None where it does not hold. ``honours`` is what it makes something
+    of; ``over`` is the rule of its weight that it comes before, and with it before those that this one does."""
+
+    reads: Reads
+    weight: Weight
+    honours: frozenset[Tag]
+    over: str
+
+    @property
+    def name(self) -> str:
+        return self.reads.__name__
+
+
+def rule(weight: Weight, honours: str, over: str = "") -> Callable[[Reads], Rule]:
+    return lambda reads: Rule(reads, weight, tags(honours), over)
+
 
 @lru_cache(maxsize=256)
 def sequence(pattern: str) -> re.Pattern[str]:
@@ -82,27 +122,26 @@ def sequence(pattern: str) -> re.Pattern[str]:
 
 
 def facts_of(
-    reading: Reading, subjects: tuple[Subject, ...], *, periods: int, ranges: int, bounded: bool, fixed_series: bool
+    reading: Reading, subjects: tuple[Subject, ...], periods: Sequence[Period], *, bounded: bool, fixed_series: bool
 ) -> Facts:
     marks = tuple(reading.in_order())
-    tags = frozenset(tag for mark in marks for tag in mark.tags)
-    moves = [mark for mark in marks if _T.CHANGE in mark.tags]
-    if moves and all(_T.TRANSFER in mark.tags for mark in moves):
+    said = frozenset(tag for mark in marks for tag in mark.tags)
+    if _T.CHANGE in said and all(_T.TRANSFER in mark.tags for mark in marks if _T.CHANGE in mark.tags):
         # "Shifted into savings" moves money, "how has it shifted" does not.
-        tags -= {_T.CHANGE} if _T.TARGET in tags else {_T.TRANSFER}
+        said -= {_T.CHANGE} if _T.TARGET in said else {_T.TRANSFER}
     numbers = [mark.value for mark in marks if _T.NUMBER in mark.tags and isinstance(mark.value, int)]
     return Facts(
         text=reading.without(lambda mark: _T.SUBJECT in mark.tags and isinstance(mark.value, Subject)),
         shape=reading.shape,
-        tags=tags,
+        tags=said,
         marks=marks,
         subjects=subjects,
-        periods=periods,
-        ranges=ranges,
+        periods=len(periods),
+        ranges=sum(len(period.parts) == 2 for period in periods),
         bounded=bounded,
         yes_no=_asks_whether(reading),
         fixed_series=fixed_series,
-        group=_group(reading, marks, tags),
+        group=_group(reading, marks, said),
         per=next((str(mark.value) for mark in marks if _T.PER in mark.tags), None),
         n=max(1, min(numbers[0], 100)) if numbers else None,
     )
@@ -114,9 +153,9 @@ def _asks_whether(reading: Reading) -> bool:
     return turn("opens_with_a_verb").match(text) is not None or turn("whether").search(reading.text) is not None
 
 
-def _group(reading: Reading, marks: tuple[Mark, ...], tags: frozenset[Tag]) -> Group | None:
+def _group(reading: Reading, marks: tuple[Mark, ...], said: frozenset[Tag]) -> Group | None:
     # "How many times did I shop at" names no shop.
-    counting = not tags.isdisjoint({_T.TIMES, _T.HOW_MANY, _T.HOW_OFTEN, _T.LAST, _T.FIRST})
+    counting = not said.isdisjoint({_T.TIMES, _T.HOW_MANY, _T.HOW_OFTEN, _T.LAST, _T.FIRST})
     for mark in marks:
         verb = counting and _T.BUY in mark.tags
         if _T.GROUP in mark.tags and not (verb and not turn("asked_for").search(reading.text[: mark.start])):

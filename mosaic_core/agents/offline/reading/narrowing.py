@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Final
 
-from mosaic_core.agents.offline.lexicon import load, one_of, patterns
+from mosaic_core.agents.offline.lexicon import load, turn
 from mosaic_core.agents.offline.reading.marks import Reading, Tag
+from mosaic_core.ledger.date_words import mark_periods
+from mosaic_core.ledger.periods import Period
+from mosaic_core.ledger.query import Bounds
 from mosaic_core.ledger.rows import Row
-from mosaic_core.ledger.wordlists import phrases
-
-type Bounds = tuple[Decimal | None, Decimal | None, bool]
-"""Least, most, and whether the bounds themselves lie outside."""
+from mosaic_core.ledger.wordlists import one_of, patterns, phrases
 
 _FILE: Final = load("narrowing")
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """What narrows the rows, as a `Query` has it; ``no_account`` are the words of an account that is not there."""
+
+    as_of: date
+    bounds: Bounds
+    periods: tuple[Period, ...]
+    currency: str | None
+    account: str | None
+    no_account: str | None
+    weekdays: frozenset[int]
+
+
+def narrow(reading: Reading, rows: Sequence[Row], as_of: date) -> Narrowed:
+    """Each marks its words; a number is an amount before it may be a time."""
+    bounds, periods, currency = take_bounds(reading), take_periods(reading, as_of), take_currency(reading, rows)
+    account, no_account = take_account(reading, rows)
+    return Narrowed(as_of, bounds, periods, currency, account, no_account, take_weekdays(reading))
+
+
+def take_periods(reading: Reading, as_of: date) -> tuple[Period, ...]:
+    found = mark_periods(reading.free, as_of)
+    for start, end, _ in found:
+        # "What came in last month": the word before a time may belong to a verb.
+        lead = turn("before_a_time").match(reading.free[start:end])
+        reading.take(start + (lead.end() + 1 if lead else 0), end, Tag.PERIOD)
+    return tuple(period for _, _, period in found)
 
 
 def _pattern(name: str) -> re.Pattern[str]:
     return one_of(patterns(_FILE[name]["patterns"], _FILE["names"]))
 
+
+# ------------------------------------------------------------------------------------------------------------ amounts
 
 _BETWEEN, _OR_MORE, _OR_LESS, _OVER, _UNDER, _EXACTLY = map(
     _pattern, ("between", "or_more", "or_less", "over", "under", "exactly")
@@ -30,14 +64,7 @@ _AMOUNT: Final = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s?(k\b)?")
 
 
 def _amounts(match: re.Match[str]) -> list[Decimal]:
-    return [_decimal(m[1], m[2]) for m in _AMOUNT.finditer(match.group())]
-
-
-def _decimal(digits: str, thousand: str | None) -> Decimal:
-    try:
-        return Decimal(digits.replace(",", "")[:20]) * (1000 if thousand else 1)
-    except InvalidOperation:
-        return Decimal(0)
+    return [Decimal(m[1].replace(",", "")[:20]) * (1000 if m[2] else 1) for m in _AMOUNT.finditer(match.group())]
 
 
 def take_bounds(reading: Reading) -> Bounds:
@@ -49,21 +76,19 @@ def take_bounds(reading: Reading) -> Bounds:
         return match
 
     if (match := take(_BETWEEN)) is not None:
-        low, high = _amounts(match)
-        return min(low, high), max(low, high), False
+        low, high = sorted(_amounts(match))
+        return Bounds(low, high, strictly=False)
     if (match := take(_OR_MORE)) is not None:
-        return _amounts(match)[0], None, False
+        return Bounds(at_least=_amounts(match)[0], strictly=False)
     if (match := take(_OR_LESS)) is not None:
-        return None, _amounts(match)[0], False
+        return Bounds(at_most=_amounts(match)[0], strictly=False)
     over, under = take(_OVER), take(_UNDER)
-    if over is None and under is None:
-        if (match := take(_EXACTLY)) is None:
-            return None, None, True
+    if over is None and under is None and (match := take(_EXACTLY)) is not None:
         (amount,) = _amounts(match)
-        return amount, amount, False
+        return Bounds(amount, amount, strictly=False)
     loose = any(match is not None and match["w"] in _LOOSE for match in (over, under))
     loose = loose or (over is not None and over.group().endswith("or more"))
-    return _amounts(over)[0] if over else None, _amounts(under)[0] if under else None, not loose
+    return Bounds(_amounts(over)[0] if over else None, _amounts(under)[0] if under else None, strictly=not loose)
 
 
 # --------------------------------------------------------------------------------------------------------- currencies
@@ -131,30 +156,19 @@ def _by_id(account: str, text: str) -> re.Match[str] | None:
 
 # ----------------------------------------------------------------------------------------------------------- weekdays
 
-_WEEKDAYS: Final = "monday tuesday wednesday thursday friday saturday sunday".split()
-_SHORT: Final[dict[str, int]] = _FILE["short_weekdays"]
-_SHORT_DAYS: Final = re.compile(
-    rf"\b(?:on |over |at )?(?:(?:{'|'.join(_SHORT)})s? (?:and|&|or|/|\+) )+(?:{'|'.join(_SHORT)})s?\b"
-    rf"|\b(?:on |over )?(?:every |each )(?:{'|'.join(_SHORT)})\b"
-)
-""" "Sat and Sun", "every Fri"."""
-_DAYS, _GROUPED = _pattern("weekdays"), _pattern("asked_by_weekday")
+_DAY_NUMBERS: Final = {name.lower(): number for number, name in enumerate(calendar.day_abbr)}
+_SHORT_DAYS, _DAYS, _GROUPED = map(_pattern, ("short_weekdays", "weekdays", "asked_by_weekday"))
 
 
 def take_weekdays(reading: Reading) -> frozenset[int]:
     """The days of the week that are named as such, Monday 0. "Which weekday" names none."""
     found: set[int] = set()
-    for match in _SHORT_DAYS.finditer(reading.free):
-        words = re.findall(r"[a-z]+", match[0])
-        found |= {_SHORT[word] for part in words for word in (part, part[:-1]) if word in _SHORT}
-        reading.take(*match.span(), Tag.OTHER)
-    for match in _DAYS.finditer(reading.free):
-        word = match["day"].replace(" ", "").rstrip("s")
-        if word in _WEEKDAYS:
-            found.add(_WEEKDAYS.index(word))
-        elif _GROUPED.search(reading.free[: match.start()].rstrip()):
-            continue
-        else:
-            found |= {5, 6} if word == "weekend" else set(range(5))
-        reading.take(*match.span(), Tag.OTHER)
+    for pattern in (_SHORT_DAYS, _DAYS):
+        for match in pattern.finditer(reading.free):
+            opening = (word[:3] for word in re.findall(r"[a-z]+", match.group()))
+            named = {_DAY_NUMBERS[word] for word in opening if word in _DAY_NUMBERS}
+            if not named and _GROUPED.search(reading.free[: match.start()].rstrip()):
+                continue
+            found |= named or ({5, 6} if "weekend" in match.group() else {0, 1, 2, 3, 4})
+            reading.take(*match.span(), Tag.OTHER)
     return frozenset(found)

@@ -2,80 +2,96 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
-from mosaic_core.agents.offline.reading.facts import EARNT, SPENT, Facts, Meaning
+from mosaic_core.agents.offline.reading.facts import EARNT, SPENT, Facts, Meaning, Weight, rule, tags
 from mosaic_core.agents.offline.reading.marks import Tag
-from mosaic_core.agents.offline.reading.shapes import EARLIEST, LATEST, plainly
+from mosaic_core.agents.offline.reading.shapes import COST, DATED, EXTREMES, ONE_ROW
 from mosaic_core.ledger.query import Aspect, Intent
 
 _T = Tag
+_MOVED: Final = (_T.UP, _T.DOWN, _T.CHANGE)
 _INCOMING: Final = "(?:INCOME|EARN|MONEYIN)"
+_MOVES: Final = "MORE LESS THAN UP DOWN CHANGE BEFORE"
+_SIDES: Final = f"{_MOVES} OR VERSUS DIFFERENCE COMPARE YEAR_EARLIER WHICH GROUP HOW_MUCH MOST WHERE"
+_COMPARED: Final = f"{_SIDES} WHO HOW_MANY HOW_OFTEN TIMES OFTEN LEAST PERCENT MAX MIN SINGLE"
+_SERIES: Final = "RECURRING SUBSCRIPTION PRICE"
+_ENDED: Final = "LAST AGO STOP SINGLE HOW_MANY"
 
 
+@rule(Weight.FIGURE, f"{ONE_ROW} {_SERIES} LAST UP DOWN MORE LESS", over="price_change")
+def how_high(f: Facts) -> Meaning | None:
+    """ "How high has the water bill got": its extreme, no sum."""
+    if not f.said("how_high_it_got"):
+        return None
+    smallest = f.said("how_low")
+    also = tags("MIN LEAST" if smallest else "MAX MOST")
+    return f.means(Intent.SMALLEST if smallest else Intent.LARGEST, smallest_first=smallest, n=1, also=also)
+
+
+@rule(Weight.FIGURE, f"{_MOVES} {_SERIES} LAST HOW_MUCH PERCENT WHICH LIST", over="series_ends")
 def price_change(f: Facts) -> Meaning | None:
     """ "Has Netflix gone up?", "what subscriptions have raised their price", "what was the price increase"."""
     graded = f.said("dearer") and not f.has(_T.OR, _T.THAN, _T.VERSUS)
-    moved = f.has(_T.UP, _T.DOWN, _T.CHANGE) or (f.has(_T.MORE, _T.LESS) and f.has(_T.BEFORE)) or graded
+    moved = f.has(*_MOVED) or (f.has(_T.MORE, _T.LESS) and f.has(_T.BEFORE)) or graded
     series = f.has(_T.SUBSCRIPTION, _T.RECURRING, _T.PRICE)
     if not moved or f.periods or f.has(_T.GROUP, _T.INCOME, _T.EARN) or not (f.subjects or series):
         return None
     habit = f.has(_T.SPEND, _T.BUY, _T.VISIT) and not f.has(_T.PRICE, _T.ONE) and not f.fixed_series
     if f.subjects and habit and not series:
         return None
-    also = frozenset[Tag]()
+    also = ""
     if f.has(_T.PERCENT):
         aspect = Aspect.RATIO
     elif not f.subjects and (not f.yes_no or f.has(_T.WHICH)):
         aspect = Aspect.NAME
     elif f.has(_T.WHEN) and f.fixed_series:
-        aspect, also = Aspect.DATE, frozenset({_T.WHEN})
+        aspect, also = Aspect.DATE, "WHEN"
     else:
         aspect = Aspect.YES_NO if f.yes_no and not f.has(_T.HOW_MUCH) else Aspect.AMOUNT
     # The last bill against the one before it, whatever earlier ones were.
     n = 2 if f.has(_T.BEFORE) and f.said("last_bill") else f.n
-    return replace(plainly(f, Intent.PRICE_CHANGE, aspect), n=n, smallest=f.has(_T.DOWN), also=also)
+    return f.means(Intent.PRICE_CHANGE, aspect, n=n, smallest_first=f.has(_T.DOWN), also=tags(also))
 
 
+@rule(Weight.FIGURE, DATED, over="still_paid")
 def series_ends(f: Facts) -> Meaning | None:
     """When a series began or ended."""
-    if not f.subjects or f.has(_T.HOW_MANY, _T.AVERAGE):
-        return None
     asks = f.has(_T.WHEN, _T.LAST, _T.FIRST) or f.said("since_when")
-    if f.has(_T.STOP) and asks and not f.has(_T.FIRST):
-        return replace(plainly(f, Intent.LAST, Aspect.DATE), also=LATEST)
-    began = f.has(_T.START) or (f.said("subscribed_to") and f.has(_T.WHEN) and not f.has(_T.LAST))
-    if not (began and asks) or f.has(_T.AGO):
+    if not f.subjects or not asks or f.has(_T.HOW_MANY, _T.AVERAGE):
         return None
-    return replace(plainly(f, Intent.FIRST, Aspect.DATE), also=EARLIEST)
+    if f.has(_T.STOP) and not f.has(_T.FIRST):
+        return f.means(Intent.LAST, Aspect.DATE, also=tags(_ENDED))
+    began = f.has(_T.START) or (f.said("subscribed_to") and f.has(_T.WHEN) and not f.has(_T.LAST))
+    return f.means(Intent.FIRST, Aspect.DATE, also=tags("FIRST START")) if began and not f.has(_T.AGO) else None
 
 
+@rule(Weight.FIGURE, COST, over="recurring")
 def still_paid(f: Facts) -> Meaning | None:
     """ "Do I still pay for Netflix?"."""
-    if not (f.yes_no and f.subjects and not f.periods and f.said("still")):
-        return None
-    return plainly(f, Intent.RECURRING, Aspect.YES_NO) if f.has(_T.PAY, _T.SUBSCRIPTION) else None
+    still = f.yes_no and f.subjects and not f.periods and f.said("still") and f.has(_T.PAY, _T.SUBSCRIPTION)
+    return f.means(Intent.RECURRING, Aspect.YES_NO) if still else None
 
 
+@rule(Weight.FIGURE, COST, over="change_in_percent")
 def recurring(f: Facts) -> Meaning | None:
     """What returns: its names, its number, its cost."""
     bills = f.said("bills") and not f.subjects and not f.periods and f.has(_T.LIST, _T.WHICH, _T.HOW_MANY)
-    if not (bills or f.has(_T.RECURRING, _T.SUBSCRIPTION)):
+    compared = f.has(_T.MORE, _T.LESS, _T.UP, _T.DOWN) and f.periods > 1
+    other = f.has(_T.NET, _T.PERCENT, _T.AVERAGE, _T.AGO, _T.DIFFERENCE, _T.VERSUS, _T.TIMES)
+    if not (bills or f.has(_T.RECURRING, _T.SUBSCRIPTION)) or compared or other:
         return None
-    if f.has(_T.NET, _T.PERCENT, _T.AVERAGE, _T.AGO, _T.DIFFERENCE, _T.VERSUS, _T.TIMES):
+    if f.has(_T.LAST, _T.FIRST, _T.WHEN, _T.START):
         return None
-    if f.has(_T.LAST, _T.FIRST, _T.WHEN, _T.START) or (f.has(_T.MORE, _T.LESS, _T.UP, _T.DOWN) and f.periods > 1):
-        return None
-    found = replace(plainly(f, Intent.RECURRING, _of_series(f)), smallest=f.has(_T.MIN, _T.LEAST))
-    if f.has(_T.MAX, _T.MIN, _T.MOST, _T.LEAST):
-        return replace(found, n=f.n or 1)
-    costs = found.aspect is Aspect.AMOUNT and f.per == "transaction"
-    return replace(found, per=None) if costs else found
+    aspect, smallest = _of_series(f), f.has(_T.MIN, _T.LEAST)
+    if f.has(*EXTREMES):
+        return f.means(Intent.RECURRING, aspect, smallest_first=smallest, n=f.n or 1)
+    per = None if aspect is Aspect.AMOUNT and f.per == "transaction" else f.per
+    return f.means(Intent.RECURRING, aspect, per=per)
 
 
 def _of_series(f: Facts) -> Aspect:
-    if f.has(_T.MAX, _T.MIN, _T.MOST, _T.LEAST):
+    if f.has(*EXTREMES):
         return Aspect.AMOUNT if f.runs("HOWMUCH") or f.said("cost_of_the_most") else Aspect.NAME
     if f.has(_T.HOW_MANY):
         return Aspect.NUMBER
@@ -87,6 +103,21 @@ def _of_series(f: Facts) -> Aspect:
     return Aspect.YES_NO if f.yes_no else Aspect.NAME
 
 
+@rule(Weight.FIGURE, f"{_COMPARED}", over="share")
+def change_in_percent(f: Facts) -> Meaning | None:
+    moved = f.has(*_MOVED, _T.MORE, _T.LESS, _T.DIFFERENCE, _T.VERSUS)
+    if not (f.has(_T.PERCENT) and moved and (f.periods > 1 or f.ranges)):
+        return None
+    later_first = f.has(*_MOVED, _T.DIFFERENCE) and not f.has(_T.THAN)
+    return f.means(Intent.COMPARE, Aspect.RATIO, later_first=later_first, by_subject=_sides(f)[1])
+
+
+@rule(Weight.FIGURE, "PERCENT HOW_MUCH WHICH GROUP MAX", over="net")
+def share(f: Facts) -> Meaning | None:
+    return f.means(Intent.SHARE, Aspect.RATIO) if f.has(_T.PERCENT) else None
+
+
+@rule(Weight.FIGURE, "NET OVERSPENT EXCEPT MORE LESS THAN VERSUS HOW_MUCH COMPARE DIFFERENCE UP DOWN LIST")
 def net(f: Facts) -> Meaning | None:
     """What came in less what went out."""
     against = _income_against_spending(f)
@@ -101,11 +132,7 @@ def net(f: Facts) -> Meaning | None:
     asks_yes = f.yes_no and (against or f.has(_T.OVERSPENT) or not f.said("net")) and not taken_off
     spend_first = f.runs("(?:SPEND|EXPENSES|MONEYOUT|PAY)\\b.*(?:INCOME|EARN|MONEYIN|PAIDME)")
     turned = against and spend_first == f.has(_T.MORE, _T.UP) and not f.said("cover")
-    return replace(
-        plainly(f, Intent.NET, Aspect.YES_NO if asks_yes else Aspect.AMOUNT),
-        deficit=turned or f.said("deficit"),
-        also=frozenset({_T.LIST}),
-    )
+    return f.means(Intent.NET, Aspect.YES_NO if asks_yes else Aspect.AMOUNT, deficit=turned or f.said("deficit"))
 
 
 def _income_against_spending(f: Facts) -> bool:
@@ -116,19 +143,6 @@ def _income_against_spending(f: Facts) -> bool:
     graded = f.has(_T.MORE, _T.LESS, _T.UP, _T.DOWN) and not f.runs("PERIOD .*THAN .*PERIOD")
     joined = f.runs(f"{_INCOMING} (?:EXCEPT|LESS|VERSUS|THAN|AND) (?:SPEND|EXPENSES|MONEYOUT|PAY)")
     return graded or joined or (f.has(_T.DIFFERENCE, _T.COMPARE) and f.periods < 2)
-
-
-def share(f: Facts) -> Meaning | None:
-    return plainly(f, Intent.SHARE, Aspect.RATIO) if f.has(_T.PERCENT) else None
-
-
-def change_in_percent(f: Facts) -> Meaning | None:
-    moved = f.has(_T.UP, _T.DOWN, _T.CHANGE, _T.MORE, _T.LESS, _T.DIFFERENCE, _T.VERSUS)
-    if not (f.has(_T.PERCENT) and moved and (f.periods > 1 or f.ranges)):
-        return None
-    later_first = f.has(_T.UP, _T.DOWN, _T.CHANGE, _T.DIFFERENCE) and not f.has(_T.THAN)
-    _, by_subject = _sides(f)
-    return replace(plainly(f, Intent.COMPARE, Aspect.RATIO), later_first=later_first, by_subject=by_subject)
 
 
 def _sides(f: Facts) -> tuple[bool, bool]:
@@ -142,21 +156,21 @@ def _sides(f: Facts) -> tuple[bool, bool]:
     return bool(period), False
 
 
+@rule(Weight.RELATION, f"{_SIDES} LIST", over="compare")
 def what_changed(f: Facts) -> Meaning | None:
     """Which categories or merchants moved, and by how much."""
-    if not f.has(_T.UP, _T.DOWN, _T.CHANGE) or f.subjects or f.has(_T.AVERAGE, _T.NET):
+    if not f.has(*_MOVED) or f.subjects or f.has(_T.AVERAGE, _T.NET):
         return None
     if not f.periods and (f.has(_T.GROUP) or f.said("what_changed_opens")):
-        return plainly(f, Intent.CHANGES)
-    if not (f.has(_T.GROUP) or f.said("what_changed")):
-        return None
-    return replace(plainly(f, Intent.CHANGES), also=frozenset({_T.BREAKDOWN}))
+        return f.means(Intent.CHANGES)
+    return f.means(Intent.CHANGES, also=tags("BREAKDOWN")) if f.has(_T.GROUP) or f.said("what_changed") else None
 
 
+@rule(Weight.RELATION, f"{_COMPARED} {_SERIES}", over="days_since")
 def compare(f: Facts) -> Meaning | None:
-    choosing_word = f.has(_T.MOST, _T.LEAST, _T.OFTEN, _T.MAX, _T.MIN) and f.has(_T.OR, _T.VERSUS)
+    choosing_word = f.has(*EXTREMES, _T.OFTEN) and f.has(_T.OR, _T.VERSUS)
     graded = f.has(_T.MORE, _T.LESS) or choosing_word
-    moved = f.has(_T.UP, _T.DOWN, _T.CHANGE)
+    moved = f.has(*_MOVED)
     told = f.has(_T.DIFFERENCE, _T.COMPARE, _T.VERSUS)
     if not (graded or moved or told) or f.has(_T.AVERAGE, _T.NET):
         return None
@@ -167,17 +181,17 @@ def compare(f: Facts) -> Meaning | None:
     onward = moved and not f.has(_T.DIFFERENCE)
     onward = onward or (f.has(_T.DIFFERENCE) and f.periods == 1 and f.said("from_to"))
     aspect = _compared(f, graded=graded)
-    also = frozenset({_T.SUBSCRIPTION, _T.PRICE, _T.RECURRING})
     of_money = f.has(_T.DIFFERENCE) or _how_much_of_one(f)
-    return replace(
-        plainly(f, Intent.COMPARE, aspect),
+    return f.means(
+        Intent.COMPARE,
+        aspect,
         by_subject=by_subject,
         by_count=not of_money and _by_count(f),
-        smallest=f.has(_T.LESS, _T.DOWN, _T.LEAST, _T.MIN) and not f.has(_T.MORE, _T.UP),
+        smallest_first=f.has(_T.LESS, _T.DOWN, _T.LEAST, _T.MIN) and not f.has(_T.MORE, _T.UP),
         later_first=onward and not by_subject and (f.has(_T.CHANGE) or not f.has(_T.THAN, _T.VERSUS)),
         # "Compared with last month, how far off is this month's": the second is what is asked about.
         swapped=not by_subject and f.runs("^(?:WHAT )?(?:COMPARE|THAN|VERSUS)[A-Z+]* PERIOD .*PERIOD"),
-        also=also | {_T.LIST} if aspect is Aspect.AMOUNT and not of_money else also,
+        also=tags("LIST" if aspect is Aspect.AMOUNT and not of_money else ""),
     )
 
 
@@ -188,11 +202,8 @@ def _how_much_of_one(f: Facts) -> bool:
 def _by_count(f: Facts) -> bool:
     if f.has(_T.TIMES, _T.OFTEN, _T.HOW_OFTEN, _T.HOW_MANY):
         return True
-    if not f.has(_T.VISIT, _T.TRANSACTION, _T.ONE) or f.said("bill"):
-        return False
-    if f.has(_T.SPEND, _T.PAY, _T.HOW_MUCH, _T.EXPENSES, _T.DIFFERENCE):
-        return False
-    return f.runs(
+    of_money = f.said("bill") or f.has(_T.SPEND, _T.PAY, _T.HOW_MUCH, _T.EXPENSES, _T.DIFFERENCE)
+    return not of_money and f.runs(
         "(?:MORE|LESS|MOST|LEAST)(?: (?:VISIT|ONE|TRANSACTION))|VISIT (?:MORE|MOST|LESS|LEAST)"
         "|(?:VISIT|ONE|TRANSACTION) .*(?:MORE|MOST|OFTEN)"
     )
@@ -213,18 +224,15 @@ def _compared(f: Facts, *, graded: bool) -> Aspect:
     return Aspect.AMOUNT
 
 
+@rule(Weight.RELATION, f"{DATED} {_ENDED}", over="exceeds")
+def days_since(f: Facts) -> Meaning | None:
+    dated = f.has(_T.WHEN) and not f.said("days")
+    return f.means(Intent.LAST, Aspect.DATE if dated else Aspect.DAYS, n=None) if f.has(_T.AGO) else None
+
+
+@rule(Weight.RELATION, "MORE LESS THAN LIST")
 def exceeds(f: Facts) -> Meaning | None:
     """Whether a sum is over or under an amount."""
     one = f.has(_T.ONE, _T.TRANSACTION, _T.SINGLE) or f.said("anything")
-    if not (f.yes_no and f.bounded) or one or not f.has(*SPENT, *EARNT, _T.TOTAL):
-        return None
-    return plainly(f, Intent.EXCEEDS, Aspect.YES_NO)
-
-
-def price_now(f: Facts) -> Meaning | None:
-    """ "How much is Netflix?", "what do I pay for rent": what it costs now, where it recurs and no time is named."""
-    if f.periods or not f.subjects or f.bounded or not (f.said("costs_now") or f.has(_T.PRICE)):
-        return None
-    if f.has(_T.TOTAL, _T.REFUND, _T.TRANSFER, _T.TARGET, *EARNT):
-        return None
-    return plainly(f, Intent.RECURRING)
+    over = f.yes_no and f.bounded and not one and f.has(*SPENT, *EARNT, _T.TOTAL)
+    return f.means(Intent.EXCEEDS, Aspect.YES_NO) if over else None

@@ -6,129 +6,71 @@ rules. A word that none of them explains is a refusal: an answer to half a quest
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import date
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import turn
-from mosaic_core.agents.offline.reading.date_words import mark_periods
-from mosaic_core.agents.offline.reading.facts import Facts, Meaning, facts_of
-from mosaic_core.agents.offline.reading.flows import flow_of
-from mosaic_core.agents.offline.reading.marks import TAKEN, TOKEN, Reading, Tag, lex, take_minus
-from mosaic_core.agents.offline.reading.name_reading import (
-    find_names,
-    of_merchant,
-    take_partial_names,
-    unknown_brand,
-)
-from mosaic_core.agents.offline.reading.narrowing import take_account, take_bounds, take_currency, take_weekdays
-from mosaic_core.agents.offline.reading.question_text import tidy
+from mosaic_core.agents.offline.reading.facts import EARNT, Facts, Meaning, facts_of, tags
+from mosaic_core.agents.offline.reading.marks import Reading, Tag, lex, take_minus
+from mosaic_core.agents.offline.reading.name_reading import read_names, take_partial_names
+from mosaic_core.agents.offline.reading.narrowing import Narrowed, narrow
 from mosaic_core.agents.offline.reading.reading_rules import decide
-from mosaic_core.agents.offline.reading.refusals import refusal_of
+from mosaic_core.agents.offline.reading.refusals import not_understood
 from mosaic_core.agents.offline.reading.subjects import TOPICS, Subjects, part_of, subjects_of
-from mosaic_core.agents.offline.reading.times import times_of
-from mosaic_core.ledger.compute import steady
+from mosaic_core.ledger.compute import flow_there, steady
 from mosaic_core.ledger.merchants import Merchants
-from mosaic_core.ledger.periods import Period
-from mosaic_core.ledger.query import Intent, Query, Refusal, Subject
+from mosaic_core.ledger.periods import Period, everything, joined, just_before, year_earlier
+from mosaic_core.ledger.query import Asked, Flow, Group, Intent, Query, Refusal, Subject
 from mosaic_core.ledger.rows import Row
 from mosaic_core.ledger.topics import WHOLE_CATEGORIES
 
-_LETTER: Final = re.compile(r"[^\W\d_]")
-_LEAST_CONTENT: Final = frozenset(Tag) - {
-    Tag.PERIOD, Tag.OTHER, Tag.YES_NO, Tag.NUMBER, Tag.WHAT, Tag.WHICH, Tag.WHO, Tag.WHERE, Tag.WHEN, Tag.AND, Tag.OR,
-    Tag.LIST, Tag.GROUP, Tag.HOW_MANY, Tag.TIMES, Tag.LAST, Tag.FIRST, Tag.THAN, Tag.MONEY, Tag.VISIT, Tag.START,
-    Tag.STOP, Tag.AGO, Tag.SINGLE, Tag.PER,
-}  # fmt: skip
+_LEAST_CONTENT: Final = frozenset(Tag) - tags(
+    "PERIOD OTHER YES_NO NUMBER WHAT WHICH WHO WHERE WHEN AND OR LIST GROUP HOW_MANY TIMES LAST FIRST THAN MONEY VISIT"
+    " START STOP AGO SINGLE PER"
+)
 """Tags that make a question one on money; others alone may be a question on anything."""
 
 
 def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Refusal:
     """The question as a query on ``rows`` (oldest first, none after ``as_of``), or a refusal."""
-    text = tidy(question)
-    if not _says_something(text):
-        return Refusal("not_understood", "I could not read a question on the ledger in that.")
     merchants = Merchants(rows)
-    reading = _with_names(text, question, merchants)
+    reading = read_names(question, merchants)
     if isinstance(reading, Refusal):
         return reading
-    narrowed = _Narrowed(reading, rows, as_of)
+    narrowed = narrow(reading, rows, as_of)
     for match in turn("going_out").finditer(reading.free):
         reading.take(*match.span(), Tag.MONEY_OUT)
     lex(reading, TOPICS)
     take_minus(reading)
-    unknown, unread, doubt = take_partial_names(reading, merchants)
-    if unknown is not None:
-        return _unknown(unknown)
+    unread, doubt = take_partial_names(reading, merchants)
     if unread is not None:
-        return _not_understood(unread)
-    if (not_there := narrowed.refusal(rows)) is not None:
-        return not_there
+        return unread
     subjects = subjects_of(reading, rows)
-    if (empty := _nothing_of(subjects, reading)) is not None:
-        return empty
+    if (not_there := _not_there(narrowed, subjects, reading, rows)) is not None:
+        return not_there
     facts = facts_of(
         reading,
         subjects.asked,
-        periods=len(narrowed.periods),
-        ranges=sum(len(period.parts) == 2 for period in narrowed.periods),
-        bounded=narrowed.bounds[:2] != (None, None),
+        narrowed.periods,
+        bounded=narrowed.bounds.given,
         fixed_series=bool(subjects.asked) and steady(rows, subjects.asked),
     )
     meaning, left = decide(facts)
     if left:
-        return _not_understood(reading.of(min(left, key=lambda mark: mark.start)))
-    return _query(facts, meaning, subjects, narrowed, rows, as_of=as_of, doubt=doubt)
+        return not_understood(reading.of(min(left, key=lambda mark: mark.start)))
+    return _query(facts, meaning, subjects, narrowed, rows, doubt)
 
 
-def _says_something(text: str) -> bool:
-    """Whether there is a word; a stray Latin letter is none."""
-    words = (m.group() for m in TOKEN.finditer(text))
-    return any(_LETTER.search(word) and (len(word) > 1 or not word.isascii()) for word in words)
-
-
-def _with_names(text: str, question: str, merchants: Merchants) -> Reading | Refusal:
-    """The reading with its merchants marked; a refusal where it names an unknown one, or what no ledger can answer."""
-    names = find_names(text, merchants, question)
-    reading = Reading(names.text)
-    for start, end, merchant in names.spans:
-        if merchant is None:
-            return _unknown(names.text[start:end].strip('"'))
-        reading.take(start, end, Tag.SUBJECT, value=of_merchant(merchant))
-    refusal = refusal_of(reading.free.replace(TAKEN, " "))
-    if refusal is not None:
-        return refusal
-    brand = unknown_brand(reading)
-    return reading if brand is None or merchants.find(brand, guess=False) is not None else _unknown(brand)
-
-
-class _Narrowed:
-    """What narrows the rows, marked in the reading."""
-
-    def __init__(self, reading: Reading, rows: Sequence[Row], as_of: date) -> None:
-        self.bounds = take_bounds(reading)
-        self.periods: list[Period] = []
-        for start, end, period in mark_periods(reading.free, as_of):
-            # "What came in last month": the word before a time may belong to a verb.
-            lead = turn("before_a_time").match(reading.free[start:end])
-            reading.take(start + (lead.end() + 1 if lead else 0), end, Tag.PERIOD)
-            self.periods.append(period)
-        self.currency = take_currency(reading, rows)
-        self.account, self.no_account = take_account(reading, rows)
-        self.weekdays = take_weekdays(reading)
-
-    def refusal(self, rows: Sequence[Row]) -> Refusal | None:
-        if self.no_account is not None:
-            said = self.no_account.strip()
-            return Refusal("unknown_account", f"The ledger does not tell which account is meant by {said!r}.")
-        if self.currency is not None and all(row.tx.currency != self.currency for row in rows):
-            return Refusal("unknown_currency", f"The ledger has nothing in {self.currency}.")
-        return None
-
-
-def _nothing_of(subjects: Subjects, reading: Reading) -> Refusal | None:
-    """Of a category that has no rows, nothing was spent; a kind of merchant without rows may only be unknown to us."""
+def _not_there(narrowed: Narrowed, subjects: Subjects, reading: Reading, rows: Sequence[Row]) -> Refusal | None:
+    """What is asked about and is not in the ledger. Of a category that has no rows, nothing was spent; a kind of
+    merchant without rows may only be unknown to us."""
+    if narrowed.no_account is not None:
+        said = narrowed.no_account.strip()
+        return Refusal("unknown_account", f"The ledger does not tell which account is meant by {said!r}.")
+    if narrowed.currency is not None and all(row.tx.currency != narrowed.currency for row in rows):
+        return Refusal("unknown_currency", f"The ledger has nothing in {narrowed.currency}.")
     for subject in (*subjects.asked, *subjects.without):
         if not subject.ids and subject.name not in WHOLE_CATEGORIES:
             return Refusal("no_such_rows", f"The ledger has no rows that I can tell to be {subject.name}.")
@@ -138,63 +80,96 @@ def _nothing_of(subjects: Subjects, reading: Reading) -> Refusal | None:
 
 
 def _query(
-    facts: Facts,
-    meaning: Meaning,
-    subjects: Subjects,
-    narrowed: _Narrowed,
-    rows: Sequence[Row],
-    *,
-    as_of: date,
-    doubt: float,
+    facts: Facts, meaning: Meaning, subjects: Subjects, narrowed: Narrowed, rows: Sequence[Row], doubt: float
 ) -> Query | Refusal:
     asked = subjects.asked
     whole: tuple[Subject, ...] = ()
     if meaning.intent is Intent.SHARE and len(asked) == 2:
         parts = part_of(facts, asked)
         if parts is None:
-            return _not_understood(" and ".join(subject.name for subject in asked))
+            return not_understood(" and ".join(subject.name for subject in asked))
         asked, whole = parts
-    times = times_of(facts, meaning, narrowed.periods, as_of)
+    times = _times(facts, meaning, narrowed.periods, narrowed.as_of)
     if times is None:
-        return _not_understood(" and ".join(period.label for period in narrowed.periods))
+        return not_understood(" and ".join(period.label for period in narrowed.periods))
+    flow = _flow(facts, meaning, subjects.flow, named=bool(asked))
+    if asked and meaning.intent is not Intent.SHARE:
+        flow = flow_there(flow, asked, rows)
+    income = "income" if facts.has(*EARNT) else "payments"
     return Query(
-        intent=meaning.intent,
-        flow=flow_of(facts, meaning, asked, subjects.flow, rows),
-        as_of=as_of,
+        **{field.name: getattr(meaning, field.name) for field in fields(Asked)},
+        flow=flow,
+        as_of=narrowed.as_of,
         period=times[0],
         other_period=times[1],
         subjects=asked,
         without=subjects.without,
         whole=whole,
-        group=meaning.group,
-        per=meaning.per,
-        aspect=meaning.aspect,
-        n=meaning.n,
-        at_least=narrowed.bounds[0],
-        at_most=narrowed.bounds[1],
-        strictly=narrowed.bounds[2],
+        bounds=narrowed.bounds,
         currency=narrowed.currency,
         account_id=narrowed.account,
         weekdays=narrowed.weekdays,
         net_of_refunds=facts.has(Tag.NET_OF_REFUNDS),
-        recurring_kind=_recurring_kind(facts),
-        smallest_first=meaning.smallest,
-        by_count=meaning.by_count,
-        deficit=meaning.deficit,
+        recurring_kind="subscriptions" if facts.has(Tag.SUBSCRIPTION) else income,
         doubt=min(doubt, 0.5),
     )
 
 
-def _unknown(name: str) -> Refusal:
-    return Refusal("unknown_merchant", f"The ledger has nothing by the name of {name!r}.", (("unknown", name),))
+# ---------------------------------------------------------------------------------------- which times and which money
 
 
-def _not_understood(words: str) -> Refusal:
-    text = f"I did not understand {words!r} in that, so I give no figure."
-    return Refusal("not_understood", text, (("not_understood", words),))
+def _times(
+    facts: Facts, meaning: Meaning, periods: Sequence[Period], as_of: date
+) -> tuple[Period, Period | None] | None:
+    """The question's period and the one it is compared with; None where its times cannot be put together."""
+    if meaning.intent not in (Intent.COMPARE, Intent.CHANGES) or meaning.by_subject:
+        whole = joined(periods) if periods else everything(as_of)
+        return (whole, None) if whole is not None else None
+    if len(periods) > 2:
+        return None
+    if len(periods) == 2:
+        first, second = periods
+    elif periods and len(periods[0].parts) == 2:
+        first, second = periods[0].parts
+        if facts.said("between") and not meaning.later_first:
+            # No stretch from one to the other: each is the one that its name means by itself.
+            first = periods[0].alone or first
+    else:
+        first = periods[0] if periods else Period(as_of.replace(day=1), as_of, f"this month ({as_of:%B %Y})")
+        return first, year_earlier(first) if facts.has(Tag.YEAR_EARLIER) else just_before(first)
+    if (meaning.later_first and second.start > first.start) or meaning.swapped:
+        first, second = second, first
+    return first, second
 
 
-def _recurring_kind(facts: Facts) -> str:
-    if facts.has(Tag.SUBSCRIPTION):
-        return "subscriptions"
-    return "income" if facts.has(Tag.INCOME, Tag.EARN, Tag.PAID_ME, Tag.MONEY_IN) else "payments"
+_MEASURES: Final = frozenset(
+    {Intent.AVERAGE, Intent.LARGEST, Intent.SMALLEST, Intent.RANKING, Intent.TOTAL, Intent.COMPARE, Intent.BREAKDOWN}
+)
+
+
+def _flow(facts: Facts, meaning: Meaning, topic_flow: Flow | None, *, named: bool) -> Flow:
+    """The flow that the question's words ask for."""
+    has = facts.has
+    if meaning.intent is Intent.SHARE and (has(Tag.INCOME) or topic_flow is Flow.INCOME):
+        return Flow.INCOME
+    if topic_flow is not None:
+        # "What was spent since payday", "spent on benefits": no rows are both.
+        spent = has(Tag.SPEND, Tag.BUY) and not has(Tag.INCOME, Tag.EARN, Tag.PAID_ME, Tag.MONEY_IN)
+        return Flow.SPENDING if topic_flow is Flow.INCOME and spent else topic_flow
+    if has(Tag.REFUND) and not has(Tag.NET_OF_REFUNDS):
+        return Flow.REFUNDS
+    if has(Tag.TARGET) or (has(Tag.TRANSFER) and not has(Tag.EXPENSES)):
+        if facts.said("coming"):
+            return Flow.TRANSFERS_IN
+        return Flow.TRANSFERS_OUT if has(Tag.TARGET) or facts.said("going") else Flow.TRANSFERS
+    sold = facts.said("made") and has(Tag.ONE, Tag.TRANSACTION, Tag.VISIT, Tag.BUY)
+    if has(Tag.INCOME, Tag.PAID_ME) or (has(Tag.EARN) and not sold):
+        return Flow.INCOME
+    mine = facts.said("my_money") and meaning.group is Group.MERCHANT
+    if has(Tag.MONEY_IN) and not has(Tag.SPEND, Tag.BUY) and not mine:
+        return Flow.MONEY_IN if named else Flow.INCOME
+    spends = has(Tag.SPEND, Tag.PAY, Tag.EXPENSES, Tag.BUY, Tag.VISIT, Tag.MONEY_OUT) or facts.said("purchase")
+    plain = has(Tag.TRANSACTION) and not (spends or named or facts.bounded)
+    # The largest or the average "transaction", or one "over $100", means what was spent; all of them, or their number,
+    # means all.
+    return Flow.ANY if plain and meaning.intent not in _MEASURES else Flow.SPENDING
