@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,8 +57,6 @@ _STOP_SECONDS = 5.0
 _MAX_RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 60.0
 _WORKER_REFUSED = 2
-_WITHOUT_A_MOVE = timedelta(seconds=1)
-"""What the broker's clock may be ahead of this process's by the time that asking takes."""
 
 
 def _say(line: str) -> None:
@@ -232,8 +230,7 @@ class EmbeddedStack:
         """By how much its time was moved. The broker knows: it lives as long as the stack, and anybody may move it."""
         if not (self.options.testing and self._started):
             return timedelta()
-        ahead = self.control.broker.now() - datetime.now(UTC)
-        return ahead if ahead > _WITHOUT_A_MOVE else timedelta()
+        return self.control.broker.ahead()
 
     # -- the worker ----------------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from mosaic_local.state import read_stack
 from mosaic_local.storage_faults import StorageFault, StoragePlan, StorageRule
 
 _ANSWER_SECONDS = 30.0
+_LEAST_STEP = timedelta(milliseconds=1)
 _TIMERS_SECONDS = 600.0
 """For what timers do that fell due, which are functions like any other."""
 
@@ -51,6 +52,10 @@ class BrokerControl:
     def now(self) -> datetime:
         """The broker's time."""
         return self._advance(timedelta())[0]
+
+    def ahead(self) -> timedelta:
+        """By how much it was moved."""
+        return timedelta(milliseconds=self._ask("POST", "clock", {"advanceSeconds": 0})["ahead"])
 
     def fail(self, *rules: Rule, seed: int = 0) -> None:
         """Faults from now on, in place of those before; none: all is well again."""
@@ -81,9 +86,14 @@ class BrokerControl:
 
 @dataclass(frozen=True, slots=True)
 class StorageControl:
-    """One Azurite's faults. Made of a connection string with its key."""
+    """One Azurite's. Made of a connection string with its key."""
 
     connection_string: str
+
+    def advance(self, by: timedelta) -> None:
+        """Time jumps forward, by which it dates its answers and rows and judges signatures that end. Clients' own
+        clocks stay as they are."""
+        self._ask("PUT", "clock", {"advanceSeconds": by.total_seconds()})
 
     def fail(self, *rules: StorageRule, seed: int = 0) -> None:
         """Faults from now on, in place of those before; none: all is well again."""
@@ -148,20 +158,21 @@ class StackControl:
         end = now + by
         while True:
             slots = [at for name, at in due.items() if name.lower() in names]
-            stop = min((at for at in (*slots, deadline, end) if at is not None and at > now), default=end)
-            due = self._jump(stop - now)
+            stop = min(at for at in (*slots, deadline, end) if at is not None)
+            # What should have come to pass by now is some milliseconds away by a clock that is a little behind.
+            due = self._jump(max(stop - now, _LEAST_STEP))
             now, deadline = self.broker._quiet(patience)
             if stop >= end:
                 return
 
     def _jump(self, by: timedelta) -> dict[str, datetime]:
         """When each timer is due next."""
-        seconds = {"advanceSeconds": by.total_seconds()}
         # The broker last: who is given a message that was scheduled must find that its time has come.
         if by and self.storage is not None:
-            self.storage._ask("PUT", "clock", seconds)
+            self.storage.advance(by)
         if by and self.host is not None:
-            _ask("the host", "PUT", f"{self.host}/admin/testing/clock", "", seconds)
+            seconds = by.total_seconds()
+            _ask("the host", "PUT", f"{self.host}/admin/testing/clock", "", {"advanceSeconds": seconds})
         self.broker._advance(by)
         if self.host is None:
             return {}

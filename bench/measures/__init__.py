@@ -7,7 +7,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bench.measures import isolation, lanes, latency, memory, read_models, retention, startup, storage, throughput
+from bench.measures import (
+    broker,
+    isolation,
+    lanes,
+    latency,
+    memory,
+    read_models,
+    retention,
+    startup,
+    storage,
+    throughput,
+)
 from bench.results import Row
 
 
@@ -29,6 +40,7 @@ CATALOGUE: Final = (
     Measurement(read_models.ROWS, read_models.measure, "the read models over many runs"),
     Measurement(retention.ROWS, retention.measure, "retention over many commands"),
     Measurement(throughput.ROWS, throughput.measure, "throughput against a function that does nothing"),
+    Measurement(broker.ROWS, broker.measure, "the embedded broker beside one that keeps nothing"),
     Measurement(memory.ROWS, memory.measure, "the worker's memory over many commands"),
     *(
         Measurement(isolation.rows_of(name), isolation.of(name), f"everybody else under {what}")

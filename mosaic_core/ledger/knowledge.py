@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from mosaic_core.domain.policy.actions import Category
+from mosaic_core.domain.transactions import Category
 
 PRIMARIES: Final[tuple[str, ...]] = get_args(Category.__value__)
 """Plaid's sixteen, in the order in which they are listed to people."""

@@ -16,6 +16,7 @@ from mosaic_core.ledger.brands import brands
 from mosaic_core.ledger.categories.evidence import MONEY
 from mosaic_core.ledger.descriptors import CALENDAR_WORDS, FUNCTION_WORDS, MOST_WORDS, NOISE_WORDS, merchant_words
 from mosaic_core.ledger.knowledge import BRAND_ALIASES
+from mosaic_core.ledger.query import Subject
 from mosaic_core.ledger.rows import Row, compact, fold
 
 _WORD: Final = re.compile(r"(?:[^\W_]|[&'])+")
@@ -30,15 +31,6 @@ _LONGEST_OPENING: Final = 6
 """Words."""
 _MOST_OF_A_NAME: Final = 3
 """Merchants: a word in the texts of more is a place or a payment's wording, and names none of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Merchant:
-    """Rows of the ledger that a name in a question stands for. ``exact`` is False where the name was a guess."""
-
-    name: str
-    ids: frozenset[str]
-    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +85,7 @@ class Merchants:
         for known in self._known:
             for key in known.keys:
                 self._by_key.setdefault(key, []).append(known)
-        self._told: dict[tuple[object, ...], Merchant | None] = {}
+        self._told: dict[tuple[object, ...], Subject | None] = {}
         self._looked_for: set[object] = set()
 
     @cached_property
@@ -120,12 +112,12 @@ class Merchants:
     def names(self) -> frozenset[str]:
         return frozenset(name for known in self._known for name in known.names)
 
-    def whole(self, text: str) -> Merchant | None:
+    def whole(self, text: str) -> Subject | None:
         """The merchant whose whole name this is, of whatever words it is made: by a name of the source, by a cleaned
         descriptor, by a chain's name, by how its descriptors open ("99 Cents Only"). What a descriptor calls a payment
         or a fee is no name."""
 
-        def look() -> Merchant | None:
+        def look() -> Subject | None:
             for key in _ways(text):
                 if found := [known for known in self._by_key.get(key, ()) if known.proper]:
                     return _merchant(found, exact=True)
@@ -159,24 +151,24 @@ class Merchants:
                 found.setdefault(opening, []).append(number)
         return found
 
-    def opening(self, text: str) -> Merchant | None:
+    def opening(self, text: str) -> Subject | None:
         """The merchant whose name, or a descriptor's, opens with these words; two at least."""
         wanted = tuple(_WORD.findall(text.lower()))
         if len(wanted) < 2:
             return None
 
-        def look() -> Merchant | None:
+        def look() -> Subject | None:
             found = self._starting(wanted, "")
             return _merchant(found, exact=True) if found else None
 
         return self._once(("opening", wanted), look)
 
-    def find(self, term: str, *, guess: bool = True, within: bool = True) -> Merchant | None:
+    def find(self, term: str, *, guess: bool = True, within: bool = True) -> Subject | None:
         """The merchant that ``term`` names: by its whole name, by the start of it, by words ``within`` the rows' text,
         last (a ``guess``) by a name that is a slip or two away. None where the ledger knows none: none is made up."""
         return self._once(("find", term, guess, within), lambda: self._find(term, guess=guess, within=within))
 
-    def _find(self, term: str, *, guess: bool, within: bool) -> Merchant | None:
+    def _find(self, term: str, *, guess: bool, within: bool) -> Subject | None:
         key = compact(term)
         if not 2 <= len(key) <= 60:
             return None
@@ -197,7 +189,7 @@ class Merchants:
             return _merchant(self._by_key[key[:-1]], exact=True)
         return self.closest(key) if guess else None
 
-    def _once(self, asked: tuple[object, ...], look: Callable[[], Merchant | None]) -> Merchant | None:
+    def _once(self, asked: tuple[object, ...], look: Callable[[], Subject | None]) -> Subject | None:
         """A question says the same name again and again: it is looked up once."""
         if asked not in self._told:
             self._told[asked] = look()
@@ -274,13 +266,13 @@ class Merchants:
     def _all_shapes(self) -> _Shapes:
         return _shapes((key, number) for number, known in enumerate(self._known) for key in known.keys | known.heads)
 
-    def closest(self, key: str, *, named_only: bool = False) -> Merchant | None:
+    def closest(self, key: str, *, named_only: bool = False) -> Subject | None:
         """The merchant whose key is one slip from ``key``, two where it is long."""
         if len(key) < 4 or not self._may_look_for((key, named_only)):
             return None
         return self._once(("closest", key, named_only), lambda: self._closest(key, named_only=named_only))
 
-    def _closest(self, key: str, *, named_only: bool) -> Merchant | None:
+    def _closest(self, key: str, *, named_only: bool) -> Subject | None:
         allowed = 1 if len(key) <= 6 else 2
         shapes = self._named_shapes if named_only else self._all_shapes
         letters = _letters(key)
@@ -317,7 +309,7 @@ def _letters(key: str) -> int:
     return letters
 
 
-def find_merchant(term: str, rows: Sequence[Row]) -> Merchant | None:
+def find_merchant(term: str, rows: Sequence[Row]) -> Subject | None:
     """`Merchants.find` for a single look."""
     return Merchants(rows).find(term)
 
@@ -336,11 +328,11 @@ def _ways(text: str) -> Iterator[str]:
         yield compact("".join(kept[:MOST_WORDS]))
 
 
-def _merchant(found: Iterable[_Known], *, exact: bool) -> Merchant:
+def _merchant(found: Iterable[_Known], *, exact: bool) -> Subject:
     return _of_rows([row for known in found for row in known.rows], exact=exact)
 
 
-def _of_rows(rows: Sequence[Row], *, exact: bool) -> Merchant:
+def _of_rows(rows: Sequence[Row], *, exact: bool) -> Subject:
     names = Counter(row.name for row in rows)
     best = min(names, key=lambda n: (-names[n], n))
-    return Merchant(best, frozenset(row.tx.transaction_id for row in rows), exact)
+    return Subject(best, "merchant", frozenset(row.tx_id for row in rows), exact)

@@ -74,7 +74,8 @@ class Aspect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What money went to: ``ids`` are the ledger's rows of it over all time. ``kind`` is merchant or topic."""
+    """What money went to: ``ids`` are the ledger's rows of it over all time. ``kind`` is merchant or topic. ``exact``:
+    the name was no guess."""
 
     name: str
     kind: str
@@ -88,6 +89,10 @@ class Bounds(NamedTuple):
     at_least: Decimal | None = None
     at_most: Decimal | None = None
     strictly: bool = True
+
+    @property
+    def given(self) -> bool:
+        return self.at_least is not None or self.at_most is not None
 
     def keep(self, amount: Decimal) -> bool:
         if self.strictly and amount in (self.at_least, self.at_most):

@@ -17,6 +17,7 @@ from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger.categories.categorise import categorise
 from mosaic_core.ledger.descriptors import clean_descriptor
+from mosaic_core.ledger.query import Subject
 from mosaic_core.ledger.resolver import Identity, resolve
 from mosaic_core.ledger.spelling import unaccented
 from mosaic_core.ledger.topics import TRANSFERS, Topic, card_payment
@@ -163,6 +164,10 @@ def in_topic(row: Row, topic: Topic) -> bool:
         and (topic.only is None or _found(topic.only, row.text))
         and (topic.without is None or not _found(topic.without, row.text))
     )
+
+
+def of_topic(topic: Topic, rows: Iterable[Row]) -> Subject:
+    return Subject(topic.name, "topic", frozenset(row.tx_id for row in rows if in_topic(row, topic)))
 
 
 @lru_cache(maxsize=32768)

@@ -1,8 +1,9 @@
 """What a test does to its own broker: time and faults, on the administration endpoint, where the config says `testing`.
 
-``PUT /$testing/faults`` (a `Plan`), ``GET /$testing/faults``: {"struck": {fault: times}}, ``POST /$testing/clock``
-{"advanceSeconds"}: {"now": ms since 1970, "nextDeadline": ms or null}. ``GET /$testing/quiet?seconds=…`` is the same,
-answered when each queue that somebody receives from is empty; 408 names those that are not by then.
+``PUT /$testing/faults`` (a `Plan`), ``GET /$testing/faults``: {"struck": {fault: times}}. ``POST /$testing/clock``
+{"advanceSeconds"}: {"now": ms since 1970, "ahead": ms, by which time was moved, "nextDeadline": ms or null}. ``GET
+/$testing/quiet?seconds=…``: the same, when each queue that somebody receives from is empty; 408 names those that are
+not by then.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def add_routes(app: web.Application, entities: Entities) -> None:
 
     def time_now() -> web.Response:
         deadlines = [at for entity in entities.queues.values() if (at := entity.next_deadline()) is not None]
-        return web.json_response({"now": entities.now(), "nextDeadline": min(deadlines, default=None)})
+        return web.json_response(
+            {"now": entities.now(), "ahead": entities.ahead, "nextDeadline": min(deadlines, default=None)}
+        )
 
     def refused(error: ValidationError) -> web.Response:
         faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())

@@ -153,7 +153,8 @@ class Entities:
         self.hubs: dict[str, HubEntity] = {}
         self.testing = config.testing
         self.faults = Faults()
-        self._ahead = 0
+        self.ahead = 0
+        """By how many milliseconds its time was moved."""
         self._ids = itertools.count(1)
         self._touched: dict[QueueEntity, None] = {}
         self._written: dict[tuple[HubEntity, int], None] = {}
@@ -164,12 +165,12 @@ class Entities:
 
     def now(self) -> int:
         """The broker's time, milliseconds since 1970."""
-        return time.time_ns() // 1_000_000 + self._ahead
+        return time.time_ns() // 1_000_000 + self.ahead
 
     def advance(self, milliseconds: int) -> None:
         """Time jumps forward: what falls due meanwhile (locks, schedules, times to live) is due at once. Connections,
         their heartbeats and their tokens go by the machine's clock as before."""
-        self._ahead += milliseconds
+        self.ahead += milliseconds
         for entity in self.queues.values():
             if entity.timer is not None:
                 entity.timer.cancel()

@@ -25,7 +25,7 @@ from mosaic_local.broker.errors import (
     SizeExceededError,
 )
 from mosaic_local.broker.faults import BUSY, Fault
-from mosaic_local.broker.paths import entity_of, path_of
+from mosaic_local.broker.paths import entities_of, path_of
 from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.queue import Queue
 
@@ -114,8 +114,8 @@ def _put_token(connection: Peer, request: Request) -> None:
     grant = None if entities.verifier is None else entities.verifier.verify(text(request.value) or "", time.time())
     # Only then, as Azure: who may not come in is not told what is there.
     address = text(request.properties.get("name")) or ""
-    entity = entity_of(path_of(address))
-    if entity and entity not in entities.queues and entity not in entities.hubs:
+    queue, hub = entities_of(path_of(address))
+    if queue and queue not in entities.queues and hub not in entities.hubs:
         raise NotFoundError(f"The messaging entity '{address[:300]}' could not be found.")
     if grant is not None:
         connection.grants.append(grant)

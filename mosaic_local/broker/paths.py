@@ -3,7 +3,8 @@
 import re
 
 _AUTHORITY = re.compile(r"^[a-z]+://[^/]*")
-_PART = re.compile(r"(?:^|/)(?:\$|(?:consumergroups|partitions|publishers)/)")
+_NODE = re.compile(r"(?:^|/)\$")
+_HUB_PART = re.compile(r"/(?:consumergroups|partitions|publishers)(?:/|$)")
 
 
 def path_of(address: str | None) -> str:
@@ -12,7 +13,8 @@ def path_of(address: str | None) -> str:
     return _AUTHORITY.sub("", (address or "").lower()).partition("?")[0].strip("/")
 
 
-def entity_of(path: str) -> str:
-    """The entity that this path is, or is a part of: its dead letters, a partition, a request node. Empty for what
-    belongs to the whole namespace."""
-    return _PART.split(path, maxsplit=1)[0]
+def entities_of(path: str) -> tuple[str, str]:
+    """The queue, and the event hub, that this path is or is a part of: its dead letters, its request node, a partition.
+    Empty for what belongs to the whole namespace."""
+    queue = _NODE.split(path, maxsplit=1)[0]
+    return queue, _HUB_PART.split(queue, maxsplit=1)[0]

@@ -58,14 +58,36 @@ async def listening(config: BrokerConfig, ready: Callable[[int, int | None], Non
         admin_port = None if bound is None else int(bound[0].getsockname()[1])
         ready(server.sockets[0].getsockname()[1], admin_port)
         if bound is not None:
-            # The web server takes longer to import than all the rest to start. Its clients can connect already, and
-            # wait; nobody else has to.
-            admin = await asyncio.to_thread(importlib.import_module, "mosaic_local.broker.admin")
-            await admin.start_admin(entities, stack, *bound)
+            administering = loop.create_task(_administer(entities, stack, *bound))
+            stack.push_async_callback(_cancelled, administering)
         yield
         for connection in list(connections):
             connection.shut_down()
         await asyncio.sleep(0)  # one pass of the loop, for the sockets to close
+
+
+async def _administer(
+    entities: Entities, stack: contextlib.AsyncExitStack, bound: socket.socket, context: ssl.SSLContext
+) -> None:
+    """The administration, from the first client on. Its web server takes longer to import than all the rest to start,
+    and most brokers of tests are never asked: whoever is first is connected meanwhile, and waits."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    loop.add_reader(bound, asked.set)
+    try:
+        await asked.wait()
+    finally:
+        loop.remove_reader(bound)
+    try:
+        admin = await asyncio.to_thread(importlib.import_module, "mosaic_local.broker.admin")
+        await admin.start_admin(entities, stack, bound, context)
+    except Exception:
+        log.exception("the administration could not start")
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _admin_socket(

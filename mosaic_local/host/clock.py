@@ -7,15 +7,19 @@ does: a client whose tokens and heartbeats were thirty days old would do nothing
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 from mosaic_local.host.errors import HostConfigurationError
 
+_PACKAGES = ("azure.servicebus", "azure.eventhub")
+_CLIENTS = tuple(f"{package}.aio" for package in _PACKAGES)
 _LINKS = ("._pyamqp", "._transport")
 """In the names of the SDK's modules that look after connections, links and their tokens."""
 
@@ -39,17 +43,20 @@ class MovableClock:
     def advance(self, by: timedelta) -> None:
         """Safe on any thread."""
         if self._moved is None:
+            _leave_links(self._library.escape_hatch.time.time)
             self._moved = self._library.travel(time.time(), tick=True).start()
-        real: Callable[[], float] = self._library.escape_hatch.time.time
-        _leave_links(real)
+            time.time()  # the first who asks sets it going
         self._moved.shift(by)
 
 
 def _leave_links(real: Callable[[], float]) -> None:
-    """The SDK's links go by the machine's time. Each time anew: an app may import its clients late."""
+    """The SDK's links go by the machine's time: from the first on, since those of two times would wait for weeks."""
+    for client in _CLIENTS:  # an app may import its own late
+        with suppress(ImportError):
+            importlib.import_module(client)
     clock = SimpleNamespace(**{**vars(time), "time": real})
     for name, module in list(sys.modules.items()):
-        if name.startswith(("azure.servicebus", "azure.eventhub")) and any(part in name for part in _LINKS):
+        if name.startswith(_PACKAGES) and any(part in name for part in _LINKS):
             if hasattr(module, "time"):
                 setattr(module, "time", clock)  # noqa: B010 - a module's, which has no such attribute for mypy
             if hasattr(module, "utc_now"):

@@ -29,7 +29,7 @@ _KNOWN_KEYS: Mapping[str, bool] = {
     "functiontimeout": True,
     "logging.loglevel.*": True,
     "logging.applicationinsights.*": False,
-    "logging.filelogging.mode": False,
+    "logging.fileloggingmode": False,
     "logging.console.isenabled": False,
     "extensionbundle.id": False,
     "extensionbundle.version": False,

@@ -107,10 +107,13 @@ class Api:
         if not isinstance(answer, dict):
             if status == 404:
                 raise OpsError("there is no such route at that address: is it an older version, or another app?")
-            raise UnreachableError(f"{self.target.base_url} answered {status} with something that is no JSON object")
+            raise UnreachableError(
+                f"{self.target.base_url} answered {status}, and not as the app does: it is away or starts, or "
+                "something else stands there"
+            )
         if status < 300 or status in also:
             return status, answer
-        raise _refusal(status, answer)
+        raise _refusal(status, answer, is_read=method == "GET")
 
     def _raw(self, method: str, url: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310 - http(s) only
@@ -135,12 +138,22 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _refusal(status: int, answer: Json) -> OpsError:
+_READ: Final = {
+    "store_unavailable": "storage did not answer the app",
+    "queue_unavailable": "the queues did not answer the app, or refused it",
+}
+"""What the API tells of a part that is away speaks to whoever sends a command."""
+
+
+def _refusal(status: int, answer: Json, *, is_read: bool) -> OpsError:
     error = answer.get("error")
     told = error if isinstance(error, dict) else {}
     code, message = str(told.get("code", "")), str(told.get("message", f"the API answered {status}"))
+    message = _READ.get(code, message) if is_read else message
     details = [f"{d.get('field')}: {d.get('issue')}" for d in told.get("details", []) if isinstance(d, dict)]
     said = "; ".join([message, *details])
+    if status == 401:
+        said += "; get a new token (--token-command), or start the stack again where its key was replaced as it ran"
     if status in (400, 401, 403):
         return UsageError(f"{said} ({code})", api_code=code)
     if status >= 500 or status == 429:

@@ -80,6 +80,8 @@ def _tell_what_now(letter: DeadLetter) -> None:
         show.prose(f"{name:<15}  {text}", indent=17)
     if hints.leads_on(found.command, "dlq show"):
         show.line(f"{'type':<15}  {found.command}")
+    if found.then:
+        show.line(f"{'then':<15}  {found.then}")
 
 
 @dlq.command("groups", epilog="Example: ./mosaic ops dlq groups")

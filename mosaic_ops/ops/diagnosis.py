@@ -42,7 +42,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """``heals``: nothing is to be done but to wait. ``command`` is safe to type: it reads, or says what it changes."""
+    """``heals``: nothing is to be done but to wait. ``command`` is safe to type: it reads, or says what it changes.
+    ``then`` is what to type once the cause is mended; empty where nothing is."""
 
     state: str
     code: str | None
@@ -51,6 +52,7 @@ class Diagnosis:
     section: str
     command: str
     heals: bool
+    then: str = ""
 
     def json(self) -> Json:
         return asdict(self)
@@ -92,9 +94,9 @@ def of_code_alone(code: str) -> Diagnosis:
     return _with(found, do=f"{found.do}; a command with attempts left is tried again by itself, {after}")
 
 
-def what_becomes(code: str, *, waiting: int, dead: int, replay: str) -> str:
+def what_becomes(code: str, *, waiting: int, dead: int) -> str:
     """Of commands that failed with this code, so many of them with attempts left: what is to be said beside the cause's
-    own remedy. ``replay`` is the command that sends the dead ones again."""
+    own remedy."""
     said = []
     if waiting:
         itself = "itself" if waiting == 1 else "themselves"
@@ -102,10 +104,14 @@ def what_becomes(code: str, *, waiting: int, dead: int, replay: str) -> str:
     if dead:
         it = "it" if dead == 1 else "them"
         said.append(f"{_they(dead, waiting)} dead, and nothing runs {it} again")
-        step = steps().get(code, UNKNOWN)
-        if step.again or step.shared:
-            said.append(f"once the cause is mended, replay {it}: {replay}")
+        if can_be_replayed(code):
+            said.append(f"once the cause is mended, replay {it}")
     return "; ".join(said)
+
+
+def can_be_replayed(code: str) -> bool:
+    step = steps().get(code, UNKNOWN)
+    return step.again or step.shared
 
 
 def _they(number: int, others: int) -> str:
@@ -114,13 +120,14 @@ def _they(number: int, others: int) -> str:
     return "it is" if number == 1 else "they are"
 
 
-def of_story(story: Json, dead: list[Json]) -> Diagnosis:
-    """``story`` is the answer of the trace, ``dead`` are the command's dead letters, oldest first."""
+def of_story(story: Json, dead: list[Json], ended: str = "") -> Diagnosis:
+    """``story`` is the answer of the trace, ``dead`` are the command's dead letters, oldest first; ``ended`` is how the
+    process of the attempt that had begun ended, where it is known to have."""
     ids = _ids(story, dead)
     run, key = story.get("run"), story.get("key")
     reason = dead[-1]["reason"] if dead else None
     if run is not None and not run["isFinal"] and reason is None:
-        return _unfinished(run, key, ids)
+        return _unfinished(run, key, ids, ended)
     if reason == DeadLetterReason.PROCESSING_FAILED and run is not None and run["failureCode"]:
         return of_letter(reason, run["failureCode"], **ids)
     if reason is not None:
@@ -156,17 +163,23 @@ def _dead(code: str, ids: dict[str, str | None], state: str) -> Diagnosis:
     found = of_code(code, **ids)
     if code == "cancelled_by_operator":
         return _with(found, state=state)
-    replay = f"./mosaic ops replay {ids['command']} --reason WHY --dry-run"
-    return _with(found, state=state, do=f"{found.do}; {what_becomes(code, waiting=0, dead=1, replay=replay)}")
+    then = f"./mosaic ops replay {ids['command']} --reason WHY --dry-run" if can_be_replayed(code) else ""
+    return _with(found, state=state, do=f"{found.do}; {what_becomes(code, waiting=0, dead=1)}", then=then)
 
 
-def _unfinished(run: Json, key: Json | None, ids: dict[str, str | None]) -> Diagnosis:
+def _unfinished(run: Json, key: Json | None, ids: dict[str, str | None], ended: str) -> Diagnosis:
     nth = f"attempt {attempts(run)}"
     again = f"./mosaic ops run {ids['run']}"
     section = "Queue Retry And Dead-Letter Workflow"
     if run["status"] == "Running":
-        held = key is not None and key["leaseSecondsLeft"] > 0
-        why = "a worker is at it" if held else "no worker holds it now: the next delivery goes on within a minute"
+        left = key["leaseSecondsLeft"] if key is not None else 0.0
+        why = "no worker holds it now: the next delivery goes on within a minute"
+        if left > 0 and ended:
+            why = f"its {ended}; another worker goes on when the lease is over, in {left:.0f} s"
+        elif left > 0:
+            why = f"a worker holds it, for {left:.0f} s more; it renews that as long as it lives"
+        elif ended:
+            why = f"its {ended}; the next delivery goes on within a minute"
         return _waits(f"running, {nth}", why, section, again)
     due = run["nextAttemptAtUtc"]
     when = f", next at {due}" if due else ""

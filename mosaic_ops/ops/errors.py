@@ -24,4 +24,10 @@ class UsageError(OpsError):
 
 
 class UnreachableError(OpsError):
+    """``is_silence``: nobody answered, which is no matter of the caller's rights."""
+
     code = UNREACHABLE
+
+    def __init__(self, message: str, *, api_code: str = "", is_silence: bool = False) -> None:
+        super().__init__(message, api_code=api_code)
+        self.is_silence = is_silence

@@ -21,6 +21,12 @@ DUE_SECONDS: Final = 60.0
 """A worker that is up leaves no message that is due for longer."""
 
 EXHAUSTED: Final = "attempts_exhausted"
+OFTEN: Final = 3
+"""So many processes that ended are graver than what is dead already."""
+
+CROWD: Final = 50
+"""So many scheduled messages of a lane are more than a few that are tried again."""
+
 SKEW_SECONDS: Final = 60.0
 """By so much two clocks may differ until leases, tokens and ages say what is not so."""
 
@@ -28,12 +34,21 @@ REASONS: Final = {
     "unreachable": "does not answer",
     "no_answer": "does not answer in time",
     "not_found": "is not there",
-    "forbidden": "refuses the app: its role is gone, or not there yet",
+    "forbidden": "refuses the app: its role is gone or not there yet, or its key is not valid any more",
     "no_token": "cannot be asked: the app's identity gets no token",
     "unusable": "cannot be used as it is set",
     "package_missing": "lacks a package",
     "failed": "fails",
 }
+
+REMEDIES: Final = {
+    "not_found": "make it again under that name, or mend the setting that names it",
+    "forbidden": "give the app its role back or, where its setting holds a key, the key that is valid now",
+    "no_token": "mend the app's identity, or the setting that names it",
+    "unusable": "mend the setting that is named",
+    "package_missing": "deploy a package that has it",
+}
+"""What to do first, by the reason; a part that does not answer is restored."""
 
 _TOLD_ELSEWHERE: Final = frozenset({"worker_command_failed", "command_rejected"})
 """Signals of what the runs and the dead letters tell already."""
@@ -45,10 +60,17 @@ _OF_DEAD_LETTERS: Final = {
 """Signals that a dead letter of that reason tells already, as long as it lies there."""
 
 
+_SIGNALLED: Final = frozenset(
+    {"processing_failed", "invalid_json", "invalid_envelope", "not_recorded", "idempotency_hash_mismatch"}
+)
+"""Reasons of dead letters that raise a signal with each."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """``what`` is one line with the cause's code; ``said`` what the worker, or a person, wrote of it; ``which`` names
-    parts, or a message: one of many is told as one of so many. ``sender`` is who sent that message."""
+    parts, or a message: one of many is told as one of so many. ``sender`` is who sent that message, ``then`` what to
+    type once the cause is mended."""
 
     what: str
     says: str
@@ -58,6 +80,7 @@ class Finding:
     said: str = ""
     which: str = ""
     sender: str = ""
+    then: str = ""
 
     def json(self) -> Json:
         return asdict(self)
@@ -72,8 +95,13 @@ class Seen:
     runs: Sequence[Json] = ()
     signals: Sequence[Json] = ()
     groups: Sequence[Group] = ()
+    has_letters: bool = True
+    """Whether the dead letters could be looked at: what failed for good and is none of them was replayed, where nothing
+    asks for a person either."""
     depths: Sequence[Depth] = ()
     clock_ahead_seconds: float = 0.0
+    silent: Sequence[str] = ()
+    """Lanes whose queues did not answer the tool."""
     ends: Sequence[Json] = ()
     """Of processes, lately, that nobody had told to end; oldest first."""
 
@@ -84,31 +112,43 @@ def of(seen: Seen) -> list[Finding]:
         return [_not_started(seen.health["dependencies"])]
     dependencies = seen.health["dependencies"] if seen.health is not None else []
     down = [one for one in dependencies if one["state"] != "up"]
-    failing = _failing(seen.runs)
+    asking = {signal["runId"] for signal in seen.signals}
+    failing = _failing(run for run in seen.runs if not (run["isFinal"] and seen.has_letters) or run["runId"] in asking)
     last = {lane["lane"]: lane["recent"]["lastSuccessAtUtc"] for lane in seen.lanes}
     waiting = {cause: sum(not run["isFinal"] for run in runs) for cause, runs in failing.items()}
-    dead = [of_group(one, last.get(one.lane), waiting.get((one.lane, one.code), 0)) for one in seen.groups]
+    groups = [group for group in seen.groups if not is_noted(group, seen.lanes)]
+    dead = [of_group(one, last.get(one.lane), waiting.get((one.lane, one.code), 0)) for one in groups]
     told = {(group.lane, group.code) for group in seen.groups}
-    if seen.ends:  # a command that takes its process along does not say how
+    ends = seen.ends
+    killers = [group for group in groups if group.code == EXHAUSTED]
+    if ends and killers:  # which command it was is told by its dead letter; how, by the end of its process
+        how = how_it_ended(ends[-1])
         dead = [
-            (
-                replace(one, said=f"{one.said}; {how_it_ended(seen.ends[-1])}") if group.code == EXHAUSTED else one,
-                is_over,
-            )
-            for group, (one, is_over) in zip(seen.groups, dead, strict=True)
+            (replace(one, said=f"{one.said}; {how}") if group in killers else one, is_over)
+            for group, (one, is_over) in zip(groups, dead, strict=True)
         ]
+        ends = [end for end in ends if end["part"] != "worker"]
     return [
         *_of_parts([one for one in down if one["required"]]),
-        *_of_ends(seen.ends),
+        *_of_silence(seen.silent, down),
+        *(_of_ends(ends, seen.runs) if len(ends) >= OFTEN else ()),
         *(_of_pause(lane) for lane in seen.lanes if lane.get("pause")),
         *(_of_failing(lane, code, runs) for (lane, code), runs in failing.items() if (lane, code) not in told),
         *(finding for finding, is_over in dead if not is_over),
         *(finding for finding, is_over in dead if is_over),
+        *(_of_ends(ends, seen.runs) if len(ends) < OFTEN else ()),
         *_late(seen.depths, {lane["lane"] for lane in seen.lanes if lane.get("pause")}),
+        *_crowded(seen.depths),
         *_skewed(seen.clock_ahead_seconds),
         *_of_parts([one for one in down if not one["required"]]),
         *_signals(seen.signals, {code for _, code in told}),
     ]
+
+
+def is_noted(group: Group, lanes: Iterable[Json]) -> bool:
+    """Whether somebody has resolved what its messages raised: then they lie there, and ask for nobody."""
+    signals = next((lane.get("openSignals") for lane in lanes if lane["lane"] == group.lane), None)
+    return group.reason in _SIGNALLED and signals is not None and not signals["error"] and not signals["isMore"]
 
 
 def _made(code: str, what: str, *, said: str = "", which: str = "", sender: str = "", **ids: str | None) -> Finding:
@@ -139,20 +179,32 @@ def _of_parts(down: Iterable[Json]) -> list[Finding]:
 
 
 def _of_part(code: str, state: str, reason: str, parts: Sequence[Json]) -> Finding:
-    which = ", ".join(name for part in parts for name in part.get("parts") or [])
+    which = ", ".join(dict.fromkeys(name for part in parts for name in part.get("parts") or []))
     lanes = ", ".join(part["name"].partition(".")[2] for part in parts if "." in part["name"])
     how = f"it {REASONS.get(reason, reason)} ({reason})" if reason else "it is of no use"
     need = "" if parts[0]["required"] else "; commands go on without it"
     what = f"{code} is {state}{f' for {lanes}' if lanes else ''}: {how}{need}"
-    return _made(code if code in diagnosis.steps() else "part", what, which=which)
+    found = _made(code if code in diagnosis.steps() else "part", what, which=which)
+    remedy = REMEDIES.get(reason)
+    return replace(found, do=f"{remedy}; {found.do}") if remedy else found
+
+
+def _of_silence(lanes: Sequence[str], down: Iterable[Json]) -> list[Finding]:
+    """The app's own look may be a quarter of a minute old, and one from elsewhere."""
+    if not lanes or any(part["name"].startswith("serviceBus") for part in down):
+        return []
+    return [_made("serviceBus", f"serviceBus does not answer this tool for {', '.join(lanes)}; the app says it is up")]
 
 
 def how_it_ended(end: Json) -> str:
     return f"the process {end['process']} of {end['part']} {end['how']}, {ago(end['atUtc'])}"
 
 
-def _of_ends(ends: Sequence[Json]) -> list[Finding]:
-    """Of each part one, however often it ended."""
+def _of_ends(ends: Sequence[Json], runs: Iterable[Json]) -> list[Finding]:
+    """Of each part one, however often it ended; with the commands that may have done it."""
+    if not ends:
+        return []
+    suspects = [run["runId"] for run in runs if run["status"] == "Running" and run["attempt"] > 1]
     found: dict[str, list[Json]] = {}
     for end in ends:
         found.setdefault(end["part"], []).append(end)
@@ -160,7 +212,8 @@ def _of_ends(ends: Sequence[Json]) -> list[Finding]:
     for part, its in found.items():
         them = "it" if len(its) == 1 else "them"
         what = f"{part}: {_count(len(its), 'process', 'processes')} ended and nobody had told {them} to"
-        told.append(_made("process_ended", what, said=how_it_ended(its[-1])))
+        which = f"at work more than once: {', '.join(suspects)}" if suspects and part == "worker" else ""
+        told.append(_made("process_ended", what, said=how_it_ended(its[-1]), which=which))
     return told
 
 
@@ -189,9 +242,9 @@ def _of_failing(lane: str, code: str, runs: Sequence[Json]) -> Finding:
     what = f"{lane}: {_count(len(runs), 'command fails', 'commands fail')} with {code}{how}"
     ids = {"run": newest["runId"], "command": newest["commandId"], "household": newest["householdId"], "lane": lane}
     found = _made(code, what, said=newest["failureRationale"] or "", which=example(newest["runId"], len(runs)), **ids)
-    replay = f"./mosaic ops replay --lane {lane} --code {code} --reason WHY --dry-run"
-    becomes = diagnosis.what_becomes(code, waiting=waiting, dead=dead, replay=replay)
-    return replace(found, do=f"{found.do}; {becomes}")
+    then = f"./mosaic ops replay --lane {lane} --code {code} --reason WHY --dry-run"
+    becomes = diagnosis.what_becomes(code, waiting=waiting, dead=dead)
+    return replace(found, do=f"{found.do}; {becomes}", then=then if dead and diagnosis.can_be_replayed(code) else "")
 
 
 def of_group(group: Group, last_success: str | None, waiting: int = 0) -> tuple[Finding, bool]:
@@ -216,8 +269,8 @@ def of_group(group: Group, last_success: str | None, waiting: int = 0) -> tuple[
         do = "replay this group alone, dry run first; leave every other group until its own cause is mended"
         return replace(found, what=what, do=do, command=again), True
     if step.kind == "failure":
-        becomes = diagnosis.what_becomes(code, waiting=waiting, dead=group.count, replay=again)
-        found = replace(found, do=f"{found.do}; {becomes}")
+        becomes = diagnosis.what_becomes(code, waiting=waiting, dead=group.count)
+        found = replace(found, do=f"{found.do}; {becomes}", then=again if diagnosis.can_be_replayed(code) else "")
     return found, False
 
 
@@ -235,6 +288,14 @@ def _late(depths: Iterable[Depth], paused: set[str]) -> list[Finding]:
             what = f"{depth.lane}: a message is due for {since}, {depth.active} wait"
             found.append(_made("lane_late", what))
     return found
+
+
+def _crowded(depths: Iterable[Depth]) -> list[Finding]:
+    return [
+        _made("lane_crowded", f"{depth.lane}: {depth.scheduled} messages wait for their turn", lane=depth.lane)
+        for depth in depths
+        if depth.scheduled >= CROWD
+    ]
 
 
 def _skewed(ahead: float) -> list[Finding]:

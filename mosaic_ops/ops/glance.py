@@ -68,20 +68,20 @@ class Status(StrEnum):
 
 @app.command(epilog="Example: ./mosaic ops status")
 def status(ctx: typer.Context, json: JsonOption = False) -> None:
-    """What is wrong, the gravest first; then lanes, dependencies, version. Exit 0 only where nothing was found, 1 where
-    something was (also where the app itself is ready), 3 where the app does not answer."""
+    """What is wrong, the gravest first; then lanes, dependencies, version. Exit 0 only where all was
+    looked at and nothing found, 1 otherwise (also where the app itself is ready), 3 where the app does not answer."""
     here: Here = ctx.obj
     look = _look(here)
     found = findings.of(look.seen)
     if look.away is not None:
-        found.insert(0, _away(here, look.away))
+        found = [_away(here, look.away), *(one for one in found if not one.what.startswith("worker: "))]
     if json:
         _as_json(look, found)
     else:
         _tell(look, found)
     if look.away is not None:
         raise typer.Exit(UNREACHABLE)
-    if look.code != 200 or found:
+    if look.code != 200 or found or look.untold or look.unread:
         raise typer.Exit(NOT_SO)
 
 
@@ -114,7 +114,7 @@ def _look(here: Here) -> _Look:
         (found, untold), asked_at = lanes.result(), datetime.now(UTC)
         told = found["lanes"] if found else []
         named = {lane["lane"]: lane["queue"] for lane in told} or dict(queues.DEFAULT_QUEUES)
-        depths, unknown = pool.submit(count_depths, here, named).result()
+        depths = pool.submit(count_depths, here, named).result()
         away: UnreachableError | None = None
         code, ready = 0, None
         try:
@@ -128,11 +128,13 @@ def _look(here: Here) -> _Look:
             runs=runs.result()[0] or [],
             signals=signals.result()[0] or [],
             groups=dead or [],
-            depths=depths,
+            has_letters=unread is None,
+            depths=depths.known,
+            silent=depths.silent,
             clock_ahead_seconds=(at(found["asOfUtc"]) - asked_at).total_seconds() if found else 0.0,
             ends=[end for end in here.target.ends if seconds_since(end["atUtc"]) < ENDS_SECONDS],
         )
-    return _Look(code=code, seen=seen, away=away, untold=untold, unknown=unknown, unread=unread)
+    return _Look(code=code, seen=seen, away=away, untold=untold, unknown=depths.unknown, unread=unread)
 
 
 def _health(here: Here) -> tuple[int, Json]:
@@ -168,7 +170,7 @@ def _as_json(look: _Look, found: list[findings.Finding]) -> None:
     by_queue = {depth.queue: depth.json() for depth in seen.depths}
     show.as_json(
         {
-            "isWell": look.code == 200 and not found,
+            "isWell": look.code == 200 and not (found or look.untold or look.unread),
             "findings": [one.json() for one in found],
             "health": seen.health,
             "lanes": [{**lane, "depth": by_queue.get(lane["queue"])} for lane in seen.lanes],
@@ -187,9 +189,12 @@ def _tell(look: _Look, found: list[findings.Finding]) -> None:
     tell_findings(found)
     show.line("")
     _tell_lanes(look)
+    noted = sum(group.count for group in look.seen.groups if findings.is_noted(group, look.seen.lanes))
+    if noted:
+        show.prose(f"{noted} dead letters are no finding: what they raised was resolved (./mosaic ops signals --all)")
     for what, why in (("queue depths", look.unknown), ("dead letters", look.unread)):
         if why:
-            show.prose(f"{what} unknown: {why}", style="yellow")
+            show.prose(f"{what} unknown: {_why(look, why)}", style="yellow")
     if ready is not None:
         show.line("")
         show.fields(
@@ -200,6 +205,11 @@ def _tell(look: _Look, found: list[findings.Finding]) -> None:
                 ("package", ready["packageDigest"]),
             ]
         )
+
+
+def _why(look: _Look, why: str) -> str:
+    """Not over again what a finding said."""
+    return "the app does not answer" if look.away is not None and why == str(look.away) else why
 
 
 def _first_line(look: _Look, found: Sequence[findings.Finding]) -> str:
@@ -215,7 +225,8 @@ def _first_line(look: _Look, found: Sequence[findings.Finding]) -> str:
     ]
     state = ready["status"] if ready is not None else "unknown"
     if hidden:
-        return f"{state}; nothing is wrong in what could be seen: {', '.join(hidden)} could not"
+        known = state if hidden == ["queues"] else f"NOT KNOWN; the app itself is {state}"
+        return f"{known}; nothing is wrong in what could be seen: {', '.join(hidden)} could not"
     return f"{state}; nothing is wrong"
 
 
@@ -228,7 +239,7 @@ def _tell_lanes(look: _Look) -> None:
     if look.untold:
         headings = ("lane", "active", "scheduled", "dead", "oldest due")
         show.table(headings, (_depth_row(depth) for depth in seen.depths))
-        show.prose(f"runs and signals unknown: {look.untold}", style="yellow")
+        show.prose(f"runs and signals unknown: {_why(look, look.untold)}", style="yellow")
         return
     there = show.width()
     if there is not None and there < WIDE:
@@ -378,9 +389,9 @@ def lacking_of(here: Here, part: Part, status: Status) -> str:
     code, ready = here.api.health("ready")
     down = [one["name"] for one in ready["dependencies"] if one["state"] != "up" and one["required"]]
     if part is Part.API or (status is Status.HEALTHY and code != 200):
-        return f"{', '.join(down) or 'it'} is down" if code != 200 else ""
+        return _down(down or ["it"]) if code != 200 else ""
     if queue_parts := [name for name in down if name.startswith("serviceBus")]:
-        return f"its queues are not reachable: {', '.join(queue_parts)} is down"
+        return f"its queues are not reachable: {_down(queue_parts)}"
     if here.target.is_embedded:
         triggers = [function for function in here.api.functions() if "serviceBusTrigger" in _trigger(function)]
         disabled = [str(function["name"]) for function in triggers if function.get("isDisabled")]
@@ -390,9 +401,13 @@ def lacking_of(here: Here, part: Part, status: Status) -> str:
             return f"disabled: {', '.join(disabled)}"
     if paused := paused_lanes(here):
         return paused
-    depths, unknown = count_depths(here, dict(queues_of(here)))
-    if unknown and here.target.is_embedded:
-        return unknown
+    depths = count_depths(here, dict(queues_of(here)))
+    if depths.unknown and here.target.is_embedded:
+        return depths.unknown
     late = findings.DUE_SECONDS
-    old = [depth.lane for depth in depths if depth.oldest_at_utc and seconds_since(depth.oldest_at_utc) > late]
+    old = [depth.lane for depth in depths.known if depth.oldest_at_utc and seconds_since(depth.oldest_at_utc) > late]
     return f"messages are due for more than {late:.0f} s on {', '.join(old)}" if old else ""
+
+
+def _down(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} down"

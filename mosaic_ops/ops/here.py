@@ -55,14 +55,27 @@ class Here:
         return Queues(self.target.bus)
 
 
-def count_depths(here: Here, named: dict[str, str]) -> tuple[list[Depth], str | None]:
+@dataclass(frozen=True, slots=True)
+class Depths:
+    """``unknown`` says why some, or all, could not be counted; ``silent`` are the lanes whose queues did not answer."""
+
+    known: list[Depth]
+    unknown: str | None = None
+    silent: tuple[str, ...] = ()
+
+
+def count_depths(here: Here, named: dict[str, str]) -> Depths:
     """What the queues count; or why that is not known. How the lanes are is told all the same."""
     try:
         found = asyncio.run(here.queues.depths(list(named.items())))
+    except UnreachableError as error:
+        return Depths([], str(error), tuple(named) if error.is_silence else ())
     except OpsError as error:
-        return [], str(error)
-    untold = [str(one) for one in found if isinstance(one, OpsError)]
-    return [one for one in found if isinstance(one, Depth)], "; ".join(untold) or None
+        return Depths([], str(error))
+    untold = [(lane, one) for lane, one in zip(named, found, strict=True) if isinstance(one, UnreachableError)]
+    said = dict.fromkeys(str(one) for _, one in untold)
+    silent = tuple(lane for lane, one in untold if one.is_silence)
+    return Depths([one for one in found if isinstance(one, Depth)], "; ".join(said) or None, silent)
 
 
 def queues_of(here: Here) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from mosaic_ops.ops.errors import OpsError
 from mosaic_ops.ops.target import EmbeddedStack
 from mosaic_ops.ops.verbs import ANYWHERE, COMPLETE, VERBS
 
+_AWAY: Final = frozenset({"store_unavailable", "queue_unavailable"})
 _ASKS_NOTHING_AS_OPERATOR: Final = frozenset({"events", "logs", "send", "telemetry"})
 """Verbs that do without the operator's token, or take a member's."""
 
@@ -26,7 +27,9 @@ def main(arguments: list[str]) -> int:
 
         app.run(arguments, stack)
     except OpsError as error:
-        print(f"mosaic: {error}", file=sys.stderr)
+        # whoever asks for one thing while a part is away is sent to where all parts are told of
+        away = error.api_code in _AWAY and "status" not in arguments
+        print(f"mosaic: {error}{'; what is away: ./mosaic ops status' if away else ''}", file=sys.stderr)
         return error.code
     finally:
         stack.close()

@@ -193,15 +193,37 @@ class Queues:
         return await self._guarded(queue, peek())
 
     async def _guarded[T](self, queue: str, work: Coroutine[Any, Any, T]) -> T:
-        from azure.core.exceptions import AzureError
-        from azure.servicebus.exceptions import ServiceBusError
+        from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
+        from azure.servicebus.exceptions import (
+            OperationTimeoutError,
+            ServiceBusCommunicationError,
+            ServiceBusConnectionError,
+            ServiceBusError,
+        )
 
+        silences = (
+            ServiceRequestError,
+            ServiceResponseError,
+            OperationTimeoutError,
+            ServiceBusCommunicationError,
+            ServiceBusConnectionError,
+            OSError,
+            TimeoutError,
+        )
+
+        task = asyncio.ensure_future(work)
+        # a broker that stands still keeps even the closing of a link waiting: nobody waits for that
+        await asyncio.wait({task}, timeout=_SECONDS)
         try:
-            return await work
+            if not task.done():
+                task.cancel()
+                raise TimeoutError
+            return task.result()
         except (ServiceBusError, AzureError, OSError, TimeoutError) as error:
             raise UnreachableError(
                 f"queue {queue} cannot be looked at ({type(error).__name__}): is the broker up, and may the caller "
-                "receive from it? Counts need Manage"
+                "receive from it? Counts need Manage",
+                is_silence=isinstance(error, silences),
             ) from error
 
 

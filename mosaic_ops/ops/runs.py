@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,7 +29,7 @@ from mosaic_ops.ops.here import (
 from mosaic_ops.ops.letters import Letters
 from mosaic_ops.ops.queues import DeadLetter
 from mosaic_ops.ops.signals import signals_table
-from mosaic_ops.ops.words import attempt, guid, key_fields, run_fields, since_of
+from mosaic_ops.ops.words import ago, attempt, guid, key_fields, run_fields, since_of
 
 
 @app.command(epilog="Example: ./mosaic ops runs --status NeedsReview --lane conversation --since 2h")
@@ -143,7 +143,7 @@ def next_step(
         found = diagnosis.of_code_alone(asked)
     else:
         story, letters = _story(here, asked, with_dead_letters=True)
-        found = diagnosis.of_story(story, [letter.json() for letter in letters])
+        found = diagnosis.of_story(story, [letter.json() for letter in letters], _how_it_ended(here, story))
     if not hints.leads_on(found.command, "next"):
         found = replace(found, command=f"./mosaic ops run {story['runId']}" if story["runId"] else hints.ANYTHING)
     if json:
@@ -157,6 +157,7 @@ def next_step(
                 ("do", found.do),
                 ("runbook", found.section),
                 ("type", found.command),
+                ("then", found.then),
             ]
         )
 
@@ -255,6 +256,7 @@ def trace(
         (e["atUtc"], e["source"], e["what"], e["attempt"], e["code"], e["rationale"] or e["ref"])
         for e in [*story["timeline"], *told_of["spans"], *heard["events"]]
     ]
+    entries += _ends_during(here, story)
     entries += [
         (
             letter.enqueued_at_utc or "",
@@ -273,6 +275,32 @@ def trace(
         _tell_what_now(diagnosis.of_story(story, [letter.json() for letter in letters]))
 
 
+def _how_it_ended(here: Here, story: Json) -> str:
+    """The process of the attempt that is under way: it ended after the attempt had begun, and none has begun since."""
+    run = story["run"]
+    if run is None or run["status"] != "Running":
+        return ""
+    # the run's times are finer than an end's
+    since = [
+        end for end in here.target.ends if end["part"] == "worker" and end["atUtc"] >= run["lastModifiedAtUtc"][:19]
+    ]
+    return f"process {since[-1]['how']}, {ago(since[-1]['atUtc'])}" if since else ""
+
+
+def _ends_during(here: Here, story: Json) -> list[tuple[Any, ...]]:
+    """Processes of the worker that ended by themselves while this command had begun and not ended: one of them may have
+    been at it."""
+    run = story["run"]
+    if run is None:
+        return []
+    until = run["completedAtUtc"] or "9999"
+    return [
+        (end["atUtc"], "process", f"process {end['process']} of worker {end['how']}", None, None, None)
+        for end in here.target.ends
+        if end["part"] == "worker" and run["createdAtUtc"] <= end["atUtc"] <= until
+    ]
+
+
 def _tell_what_now(found: diagnosis.Diagnosis) -> None:
     """As `next` has it, where there is something to do."""
     if found.heals:
@@ -282,6 +310,8 @@ def _tell_what_now(found: diagnosis.Diagnosis) -> None:
         show.prose(f"{name:<6} {text}", indent=7)
     if hints.leads_on(found.command, "trace"):
         show.line(f"type   {found.command}")
+    if found.then:
+        show.line(f"then   {found.then}")
 
 
 def _telemetry_of(here: Here, story: Json) -> Json:

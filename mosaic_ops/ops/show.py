@@ -98,14 +98,21 @@ def prose(text: str, *, indent: int = 0, style: str = "") -> None:
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:
-    """A name and a value a line; what is not there is left out."""
+    """A name and a value a line; what is not there is left out. On a terminal sentences are broken between words, and
+    what is copied (an id, a command) is not broken at all."""
+    import textwrap
+
     from rich.text import Text
 
     shown = [(name, value) for name, value in pairs if value not in (None, [], "") and str(value) != ""]
-    width = max((len(name) for name, _ in shown), default=0)
-    out = console()
+    wide = max((len(name) for name, _ in shown), default=0)
+    there, out = width(), console()
     for name, value in shown:
-        out.print(Text.assemble((name.ljust(width), "bold"), "  ", _cell(value)), soft_wrap=True)
+        cell = _cell(value)
+        if there is not None and there - wide > 24 and " " in cell.plain and not cell.plain.startswith("./"):
+            broken = textwrap.wrap(cell.plain, there - wide - 3, break_long_words=False, break_on_hyphens=False)
+            cell = Text(f"\n{' ' * (wide + 2)}".join(broken), style=cell.style)
+        out.print(Text.assemble((name.ljust(wide), "bold"), "  ", cell), soft_wrap=True)
 
 
 def line(text: str, style: str = "") -> None:

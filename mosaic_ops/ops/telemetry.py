@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,19 +21,44 @@ API_LOGGERS: Final = (
     "mosaic_core.services.operators",
     "mosaic_core.services.replay",
 )
+_RECORD: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ([A-Z]+) ")
+"""How a line begins that is a record of its own."""
+
 _BLOCK: Final = 64 * 1024
 
 type Line = dict[str, Any]
 
 
-def log_tail(state: Path, part: str, count: int) -> list[str]:
-    """The newest lines of a part's log, oldest first."""
+def log_tail(state: Path, part: str, count: int, level: str = "DEBUG") -> list[str]:
+    """The newest lines of a part's log of a level or above, oldest first; with each what belongs to it, such as a stack
+    trace."""
     if part not in PARTS:
         raise UsageError(f"no part is called {part!r}; there are {', '.join(PARTS)}")
     file = state / "logs" / f"{PARTS[part]}.log"
     if not file.is_file():
         raise OpsError(f"{part} has no log yet ({file})")
-    return list(reversed([line for line, _ in zip(_backwards(file), range(count), strict=False)]))
+    return list(reversed([line for line, _ in zip(_of_level(_backwards(file), level), range(count), strict=False)]))
+
+
+def is_of_level(said: str, level: str) -> bool:
+    """Whether a record's level is that or above it. One that nobody knows is shown."""
+    found = logging.getLevelNamesMapping().get(said.upper(), logging.CRITICAL)
+    return found >= logging.getLevelNamesMapping()[level]
+
+
+def _of_level(lines: Iterable[str], level: str) -> Iterator[str]:
+    """``lines`` come newest first. What is no record of its own belongs to the one before it, and is always shown: a
+    crash writes past the logging."""
+    belonging: list[str] = []
+    for line in lines:
+        belonging.append(line)
+        begun = _RECORD.match(line)
+        if begun is None:
+            continue
+        if len(belonging) > 1 or is_of_level(begun[1], level):
+            yield from belonging
+        belonging = []
+    yield from belonging
 
 
 def log_lines(state: Path, service: str, count: int, asked: str | None = None) -> list[Line]:

@@ -22,4 +22,7 @@ def tell_findings(found: Iterable[Finding]) -> None:
         ):
             if text:
                 show.prose(f"   {name:<6} {text}", indent=10)
-        show.line(f"   type   {one.command}")  # in one line, however long: it is copied
+        # in one line, however long: it is copied
+        show.line(f"   type   {one.command}")
+        if one.then:
+            show.line(f"   then   {one.then}")

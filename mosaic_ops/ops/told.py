@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -16,6 +17,14 @@ from mosaic_ops.ops.here import (
     told,
 )
 from mosaic_ops.ops.words import guid
+
+
+class Level(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
 
 WorkspaceOption = Annotated[
     str,
@@ -36,11 +45,14 @@ def _is_there(here: Here, workspace: str) -> bool:
     return bool(workspace)
 
 
-@app.command(epilog="Example: ./mosaic ops logs worker --tail 200")
+@app.command(epilog="Example: ./mosaic ops logs worker --tail 50 --level warning")
 def logs(
     ctx: typer.Context,
     part: Annotated[str, typer.Argument(help=f"One of {', '.join(telemetry.PARTS)}.")],
     tail: Annotated[int, typer.Option(min=1, max=100_000, help="The newest lines.")] = 200,
+    level: Annotated[
+        Level, typer.Option(case_sensitive=False, help="Only lines of this level and above, with what belongs to them.")
+    ] = Level.DEBUG,
     workspace: WorkspaceOption = "",
     json: JsonOption = False,
 ) -> None:
@@ -52,9 +64,10 @@ def logs(
         if part not in telemetry.SERVICES:
             raise UsageError(f"a deployment's {part!r} is none of ours; there are {', '.join(telemetry.SERVICES)}")
         lines = workspaces.ask(workspace, lambda asked: asked.log_lines(None, tail))
+        lines = [line for line in lines if telemetry.is_of_level(str(line["level"]), level.upper())]
         found = [f"{line['time']} {line['level']} {line['logger']}: {line['message']}" for line in lines]
     else:
-        found = telemetry.log_tail(here.target.state_dir, part, tail)
+        found = telemetry.log_tail(here.target.state_dir, part, tail, level.upper())
     if json:
         show.as_json({"part": part, "lines": found})
         return

@@ -30,6 +30,7 @@ from mosaic_core.ports import RuntimeEvent
 from tests.contract.test_openapi_rules import TEXTS
 from tests.support import bodies
 from tests.support.api import ApiWorld
+from tests.support.examples import examples
 from tests.support.world import Work, World
 from tests.unit.test_told import approval, finding
 
@@ -294,7 +295,7 @@ _POOL = st.one_of(
 
 
 @given(st.sampled_from(ENVELOPES), st.sampled_from(list(Lane)), st.lists(st.tuples(st.integers(0), _POOL), max_size=3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(70, slow=200), deadline=None)
 def test_whatever_is_changed_schema_and_parser_agree(
     chosen: tuple[CommandType, dict[str, Any]], other: Lane, changes: list[tuple[int, Any]]
 ) -> None:

@@ -143,6 +143,7 @@ def test_bytes_survive_only_where_the_binding_says_binary(host: HostProcess, bro
 
 def test_a_queue_that_is_not_there_is_said_at_start_and_keeps_nobody_from_starting(host: HostProcess) -> None:
     assert "function not_there does not listen: queue not-there is not reachable" in host.told()
+    assert "There is no such queue" in host.told()
     functions = json.loads(host.ask("/admin/host/status")[1])["functions"]
     assert [functions[name]["listening"] for name in ("not_there", "texts")] == [False, True]
 
@@ -155,6 +156,10 @@ def test_what_the_app_logs_at_info_is_on_the_console(host: HostProcess) -> None:
     until(lambda: "INFO root: said by loud at info" in host.told())
     assert "INFO root: the app is imported" in host.told()
     assert "a debug line" not in host.told()
+
+
+def test_an_auth_level_asks_for_no_key(host: HostProcess) -> None:
+    assert host.ask("/api/locked") == host.ask("/api/locked?code=any") == (200, b"open")
 
 
 def test_the_log_level_of_one_function_is_that_functions(host: HostProcess) -> None:

@@ -226,7 +226,7 @@ def test_fields_too_many_or_missing_are_refused_as_documented(api: Api, name: st
         agreed(api.post(route, body), schema, body)
 
 
-@settings(max_examples=examples(50, slow=150), deadline=None)
+@settings(max_examples=examples(20, slow=150), deadline=None)
 @given(st.data())
 def test_whatever_a_text_is_document_and_api_agree(api: Api, data: st.DataObject) -> None:
     name, path = data.draw(st.sampled_from(PLACES))

@@ -1,9 +1,11 @@
-"""Faults of storage for tests, as the real SDK's clients meet them."""
+"""Faults and time of storage for tests, as the real SDK's clients meet them."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -190,6 +192,22 @@ def test_a_transaction_is_met_by_what_is_in_it(table: Callable[..., TableClient]
     with pytest.raises(ServiceResponseError):
         client.submit_transaction([("create", order(3)), ("update", order(2), {"mode": "replace"})])
     assert [row["RowKey"] for row in table().list_entities()] == ["001", "002", "003"]
+
+
+def test_rows_age_by_a_clock_that_is_moved(table: Callable[..., TableClient], control: StorageControl) -> None:
+    client = table()
+    answers: list[Any] = []
+    client.create_entity(order())
+    control.advance(timedelta(days=30))
+    row = client.get_entity("shop", "001", raw_response_hook=answers.append)
+    date = parsedate_to_datetime(answers[0].http_response.headers["Date"])
+    created = row.metadata["timestamp"]
+    assert created is not None
+    assert timedelta(days=30) <= date - created + timedelta(seconds=1) < timedelta(days=30, minutes=1)
+    client.update_entity(order())
+    written = client.get_entity("shop", "001").metadata["timestamp"]
+    assert written is not None
+    assert abs(written - date) < timedelta(minutes=1)
 
 
 def test_one_seed_is_one_order_of_faults(table: Callable[..., TableClient], control: StorageControl) -> None:

@@ -65,7 +65,7 @@ SEVEN = {
     "poison that kills the worker": Told(
         planted_faults.poison,
         ("conversation: 1 dead letter attempts_exhausted", "this command kills its worker"),
-        ("do not replay it before the crash is mended", "./mosaic ops logs worker --tail 200"),
+        ("do not replay it before the crash is mended", "./mosaic ops logs worker --tail 50 --level warning"),
     ),
     "hub gone": Told(
         planted_faults.hub_gone,

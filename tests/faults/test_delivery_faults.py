@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mosaic_core.domain.lifecycle import KeyStatus, RunStatus
 from mosaic_core.lanes.context import LaneContext, LaneResult
+from tests.support.examples import examples
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied
 from tests.support.world import Work, World, each_operation
 
@@ -61,7 +62,7 @@ def test_every_single_operation_goes_wrong_in_every_way(life: str) -> None:
                 raise
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, slow=300), deadline=None)
 @given(
     life=st.sampled_from(sorted(LIVES)),
     faults=st.dictionaries(st.integers(1, 60), st.sampled_from(KINDS), min_size=2, max_size=4),

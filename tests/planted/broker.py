@@ -329,6 +329,14 @@ DEFECTS: Final = (
     ),
     # ------------------------------------------------------------------------------------------------- who may come in
     Defect(
+        name="broker-a-token-for-nothing-is-good",
+        file=_MANAGEMENT,
+        old="    if queue and queue not in entities.queues and hub not in entities.hubs:\n",
+        new="    if queue and not entities.queues and hub not in entities.hubs:\n",
+        caught_by=(_CLIENTS + "test_a_token_for_what_is_not_there_is_answered_as_such",),
+        what="a missing queue is told at another moment, and by another error, than on Azure",
+    ),
+    Defect(
         name="broker-expired-tokens-open",
         file=_SAS,
         old="        if expires <= now_s:\n",

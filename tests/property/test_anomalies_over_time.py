@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mosaic_core.domain.transactions import Finding, Transaction
 from mosaic_core.ledger.anomalies import find_anomalies, finding_key
 from mosaic_ops.evaluations.households import SimulatedHousehold, Truth, names_truth, simulate
+from tests.support.examples import examples
 from tests.support.ledgers import calm, monthly, row
 
 HOUSEHOLD = "a11ce000000000000000000000000001"
@@ -45,7 +46,7 @@ def _identities(household: SimulatedHousehold, raised: dict[str, Finding]) -> tu
     return counts, beside
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(2, slow=5), deadline=None)
 @given(seed=st.integers(1, 60), step=st.integers(9, 24), late=st.integers(0, 8))
 def test_a_planted_anomaly_keeps_one_identity(seed: int, step: int, late: int) -> None:
     household = simulate(seed, months=14)
@@ -106,7 +107,7 @@ def test_a_bill_found_weeks_late_was_raised_at_most_once(late: int, day: int) ->
     assert all(abs((f.date - due).days) <= 2 for f in raised.values())
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(4, slow=8), deadline=None)
 @given(gap=st.integers(0, 2), extra=st.integers(0, 40))
 def test_what_is_added_later_does_not_rename_a_burst(gap: int, extra: int) -> None:
     """What is tiny follows from the spending before the burst: purchases after it change neither rows nor identity."""

@@ -21,6 +21,7 @@ from mosaic_core.ledger.transfers import match_transfers
 from mosaic_local.sample.household import sample_household
 from mosaic_ops.evaluations.households import simulate
 from tests.support import quadratic
+from tests.support.examples import examples
 from tests.support.ledgers import row
 
 AS_OF = date(2026, 3, 15)
@@ -128,7 +129,7 @@ _TRANSFER = st.tuples(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(130, slow=400), deadline=None)
 @given(
     ledger=st.dictionaries(st.integers(0, 99), _TRANSFER, max_size=24),
     in_batch=st.sets(st.integers(0, 99), max_size=60),

@@ -25,6 +25,7 @@ from mosaic_core.lanes.household import CATEGORY, NOTE
 from mosaic_core.services.approvals_due import ApprovalsDue
 from mosaic_core.services.enqueue import EnqueueService
 from tests.support.agents import ScriptedAgent, answers, proposes
+from tests.support.examples import examples
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_stores
 from tests.support.lanes import HOUSEHOLD, Ended, LaneWorld
 from tests.unit.test_approvals_end import MANY, RECATEGORISE_MANY, due
@@ -154,7 +155,7 @@ class Story:
 @example([Step("Approve", 0, Fault(20, "crash_after")), Step("Reject", 1), Step("over"), Step("Approve", 2)], None, 0)
 @example([Step("Approve", n, Fault(12, "lost")) for n in range(3)], Fault(16, "crash_after"), 2)
 @given(STEPS, FAULTS, st.integers(0, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25, slow=60), deadline=None)
 def test_approvals_end_whatever_happens(steps: list[Step], asking: Fault | None, fail_resumes: int) -> None:
     asyncio.run(story(steps, asking, fail_resumes))
 

@@ -36,6 +36,7 @@ from mosaic_core.services.drain import Drain
 from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.reconciler import Reconciler
 from mosaic_ops.memory.messaging import MAX_DELIVERIES_EXCEEDED
+from tests.support.examples import examples
 from tests.support.faults import ProcessDied
 from tests.support.world import COMMAND_ID, HOUSEHOLD, QUEUE, RUN_ID, Skewed, World, body
 
@@ -601,7 +602,7 @@ def lives(count: int) -> None:
 
 
 def test_what_the_protocol_promises_holds_whatever_happens() -> None:
-    lives(150)
+    lives(examples(50, slow=150))
 
 
 @pytest.mark.slow

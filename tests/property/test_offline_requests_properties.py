@@ -17,6 +17,7 @@ from mosaic_core.domain.records import OpenFinding
 from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ports import AgentReply, AgentTurn
 from tests.support import records
+from tests.support.examples import examples
 from tests.support.injections import Injection, injections
 
 AS_OF = date(2026, 11, 24)
@@ -82,7 +83,7 @@ def check(reply: AgentReply, ledger: list[Transaction]) -> None:
 
 
 @given(_messages, st.lists(_rows, max_size=12, unique_by=lambda t: t.transaction_id), st.lists(_findings, max_size=4))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(120, slow=400), deadline=None)
 def test_no_message_makes_it_propose_anything_else(
     message: str, ledger: list[Transaction], findings: list[OpenFinding]
 ) -> None:
@@ -114,7 +115,7 @@ def test_no_known_attack_makes_it_propose_anything_else(attack: Injection) -> No
     ),
     _messages,
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, slow=200), deadline=None)
 def test_a_request_about_anything_is_proposed_soundly_or_asked_back(frame: str, words: str) -> None:
     ledger = [replace(records.TRANSACTION, transaction_id="t", posted_on=AS_OF, merchant_name=words or None)]
     check(respond(frame.format(words), ledger, []), ledger)

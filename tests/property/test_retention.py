@@ -18,6 +18,7 @@ from mosaic_core.services.retention import Ages, Retention
 from mosaic_ops.memory.messaging import ManualClock
 from mosaic_ops.memory.stores import memory_stores
 from tests.support import records
+from tests.support.examples import examples
 from tests.support.faults import KINDS, Kind, Plan, ProcessDied, faulty_stores
 from tests.unit.test_retention import QUEUE, leave
 
@@ -51,7 +52,7 @@ STATES = st.builds(
 FAULTS = st.dictionaries(st.integers(1, 150), st.sampled_from(KINDS), max_size=3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(70, slow=200), deadline=None)
 @given(states=st.lists(STATES, min_size=1, max_size=8), faults=st.lists(FAULTS, max_size=3))
 def test_nothing_live_is_touched_and_what_is_over_goes(states: list[State], faults: list[dict[int, Kind]]) -> None:
     asyncio.run(story(states, faults))

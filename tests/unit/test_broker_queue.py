@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mosaic_local.broker.content import Content
 from mosaic_local.broker.queue import DEAD_LETTERS, EXPIRED_REASON, MAX_DELIVERY_REASON, Message, Queue, Settings, State
+from tests.support.examples import examples
 
 LOCK = 1_000
 TTL = 100_000
@@ -345,5 +346,5 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 def test_any_order_of_operations_loses_and_doubles_nothing() -> None:
-    limits = settings(max_examples=150, stateful_step_count=60, deadline=None)
+    limits = settings(max_examples=examples(60, slow=150), stateful_step_count=60, deadline=None)
     run_state_machine_as_test(QueueMachine, settings=limits)

@@ -27,7 +27,7 @@ from mosaic_local.broker.errors import (
 from mosaic_local.broker.eventhub import EventHub, Partition, Retention
 from mosaic_local.broker.journal import Journal, StoredQueue
 from mosaic_local.broker.management import Request
-from mosaic_local.broker.paths import path_of
+from mosaic_local.broker.paths import entities_of, path_of
 from mosaic_local.broker.queue import DEAD_LETTERS, Queue, Settings, State
 from mosaic_local.broker.sas import Verifier
 from mosaic_local.broker.sasl import Layer
@@ -377,6 +377,22 @@ def test_paths() -> None:
     assert path_of("amqps://localhost:5671/Orders/$DeadLetterQueue") == "orders/$deadletterqueue"
     assert path_of("sb://localhost:5671/") == ""
     assert path_of(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "queue", "hub"),
+    [
+        ("orders/$deadletterqueue/$management", "orders", "orders"),
+        ("a/partitions/b/$management", "a/partitions/b", "a"),
+        ("hub/consumergroups/$default/partitions/0", "hub/consumergroups", "hub"),
+        ("hub/partitions/0", "hub/partitions/0", "hub"),
+        ("partitions", "partitions", "partitions"),
+        ("$cbs", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_what_a_path_is_a_part_of(path: str, queue: str, hub: str) -> None:
+    assert entities_of(path) == (queue, hub)
 
 
 # -- tokens ----------------------------------------------------------------------------------------------------------

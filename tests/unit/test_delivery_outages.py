@@ -23,6 +23,7 @@ from mosaic_core.domain.settlement import AWAY_SINCE, STORAGE_ENDED, DeadLetter,
 from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, succeeded
 from mosaic_core.ports import Stores
 from mosaic_core.services.limits import DeliveryLimits
+from tests.support.examples import examples
 from tests.support.faults import Plan
 from tests.support.world import HOUSEHOLD, QUEUE, Work, World
 
@@ -352,7 +353,7 @@ async def test_what_is_given_up_has_an_end_as_far_as_storage_answers(away: str) 
 # ----------------------------------------------------------------------------------------------- only the lane's own
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50, slow=150), deadline=None)
 @given(
     ends=st.lists(st.sampled_from(("away", "busy", "fail", "success")), min_size=1, max_size=14),
     copies=st.integers(1, 2),

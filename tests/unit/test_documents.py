@@ -207,6 +207,18 @@ def test_tests_that_a_document_names_exist(document: str) -> None:
         assert match["name"] is None or match["name"] in names, match[0]
 
 
+def test_every_feature_of_the_embedded_stack_names_its_test() -> None:
+    heads = features = 0
+    for line in read("docs/embedded-stack.md").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")] if line.startswith("|") else []
+        if cells == ["feature", "is", "how", "test"]:
+            heads += 1
+        elif heads and len(cells) == 4 and (cells[1].startswith(("as Azure", "differs", "refused"))):
+            features += 1
+            assert _TEST.search(cells[3]) or cells[3] == "the same", line
+    assert (heads, features >= 50) == (7, True), (heads, features)
+
+
 def test_every_decision_is_in_the_index_under_its_title() -> None:
     listed = dict(re.findall(r"^\| \[\d+\]\((\S+)\) \| (.*) \|$", read("docs/adr/README.md"), re.MULTILINE))
     records = sorted(path for path in (ROOT / "docs" / "adr").glob("*.md") if path.name != "README.md")

@@ -62,6 +62,14 @@ def test_keys_match_whatever_their_case(tmp_path: Path) -> None:
     assert loaded.max_concurrent_calls == 3
 
 
+def test_what_steers_nothing_here_is_taken(tmp_path: Path) -> None:
+    logging = {"applicationInsights": {"samplingSettings": {"isEnabled": True}}, "fileLoggingMode": "always"}
+    bundle = {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)"}
+    logging = {**logging, "console": {"isEnabled": True}}
+    content = {"version": "2.0", "extensionBundle": bundle, "telemetryMode": "OpenTelemetry", "logging": logging}
+    assert host_json(tmp_path, content) == HostJson()
+
+
 def test_comments_are_passed_over_as_by_the_platform(tmp_path: Path) -> None:
     text = '\ufeff{"version": "2.0", // a word\n /* "version": "1.0", */ "extensionBundle": {"id": "a//b /* c */"}}'
     assert host_json(tmp_path, text) == HostJson()

@@ -45,6 +45,12 @@ def test_text_and_data_reach_the_function(raw: bytes, body: bytes) -> None:
     assert body_of(received(raw)) == body
 
 
+def test_a_body_of_nets_data_contract_stays_as_it_came() -> None:
+    """The platform would unwrap the text in it: ``@``, the type's name, the length, the text."""
+    written = b"@\x06string\x083http://schemas.microsoft.com/2003/10/Serialization/\x99\x02hi\x01"
+    assert body_of(received(encoded(body=written))) == written
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from mosaic_core.agents.offline import lexicon, one_message, requests
-from mosaic_core.domain.policy.actions import Category
 from mosaic_core.domain.records import OpenFinding
-from mosaic_core.domain.transactions import Transaction
+from mosaic_core.domain.transactions import Category, Transaction
 from mosaic_core.ledger.categories import names as categories
 from mosaic_core.ports import AgentReply, AgentTurn
 from mosaic_ops.evaluations.packs import messages

@@ -21,6 +21,7 @@ import pytest
 
 from mosaic_core.domain import ids
 from mosaic_core.domain.errors import StoreUnreachableError
+from mosaic_core.domain.lifecycle import RunStatus
 from mosaic_ops import cli
 from mosaic_ops.ops import glance, queues, telemetry, verbs
 from mosaic_ops.ops.api import Api
@@ -296,6 +297,34 @@ def test_a_process_that_was_killed_is_a_finding_with_its_signal(stack: Stack, op
     assert code == 1
     assert "1. worker: 2 processes ended and nobody had told them to" in out
     assert "the process 4711 of worker was ended by SIGKILL (kill -9; memory was not short), 1 m ago" in out
+
+
+def test_next_and_trace_tell_of_the_process_that_ended_under_an_attempt(stack: Stack, ops: Ops) -> None:
+    async def begun() -> None:
+        await stack.work.send()
+        message = stack.work._next()
+        assert message is not None
+        await stack.work.deliver(message)
+        run = await stack.work.stored.runs.read(RUN_ID)
+        assert run is not None
+        await stack.work.stored.runs.update(replace(run.value, status=RunStatus.RUNNING), run.etag)
+
+    stack.set_clock()
+    asyncio.run(begun())
+    kept = stack.state / "logs" / "ends.jsonl"
+    kept.write_text(end(-5) + "\n")  # a moment after the attempt began
+    assert "its process was ended by SIGKILL (kill -9; memory was not short), now; " in ops("next", RUN_ID)[1]
+    assert "process 4711 of worker was ended by SIGKILL" in ops("trace", RUN_ID)[1]
+    kept.write_text(end(3600) + "\n")
+    assert "SIGKILL" not in ops("next", RUN_ID)[1] + ops("trace", RUN_ID)[1]
+
+
+def test_what_could_not_be_seen_is_not_well(stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.set_clock()
+    monkeypatch.setattr(EmbeddedStack, "token", "olga")
+    code, out, _ = ops("status")
+    assert (code, out.partition(";")[0]) == (1, "status  NOT KNOWN")
+    assert out.splitlines()[0].endswith("in what could be seen: runs and signals, dead letters could not")
 
 
 def test_an_app_that_is_away_says_how_its_process_ended(
@@ -616,6 +645,51 @@ def test_without_the_role_or_the_api_the_queues_themselves_are_looked_into(
 # ------------------------------------------------------------------------------------------------ logs and telemetry
 
 
+def test_a_log_without_ones_own_looks_at_it(stack: Stack, ops: Ops) -> None:
+    lines = [
+        "2026-01-01 00:00:00,000 INFO a: an operator looked at runs",
+        "2026-01-01 00:00:01,000 ERROR a: it failed",
+        "Traceback (most recent call last):",
+        "ValueError: x",
+        "2026-01-01 00:00:02,000 INFO a: begun",
+        "Fatal Python error: Segmentation fault",
+        "2026-01-01 00:00:03,000 INFO a: an operator looked at runs",
+    ]
+    (stack.state / "logs" / "worker.log").write_text("\n".join(lines) + "\n", "utf-8")
+    assert ops("logs", "worker", "--level", "warning")[1].splitlines() == lines[1:6]
+    assert ops("logs", "worker", "--level", "warning", "--tail", "2")[1].splitlines() == lines[4:6]
+    assert ops("logs", "worker")[1].splitlines() == lines
+    assert ops("logs", "worker", "--level", "loud")[0] == 2
+
+
+async def test_a_broker_that_stands_still_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    never = asyncio.Event()
+
+    async def stands_still() -> None:
+        try:
+            await never.wait()
+        finally:
+            await asyncio.sleep(0.05)  # its link does not close at once either
+
+    monkeypatch.setattr(queues, "_SECONDS", 0.01)
+    with pytest.raises(UnreachableError, match=r"queue q cannot be looked at \(TimeoutError\)") as caught:
+        await Queues(Bus())._guarded("q", stands_still())
+    assert caught.value.is_silence
+
+
+def test_a_part_that_is_away_is_told_to_a_reader_as_to_a_reader(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"code": "queue_unavailable", "message": "repeat with the same client id", "traceId": "t"}
+    monkeypatch.setattr(Api, "_raw", lambda *_: (503, json.dumps({"error": said}).encode()))
+    code, _, told = ops("runs")
+    assert code == 3
+    assert told == (
+        "mosaic: the queues did not answer the app, or refused it (queue_unavailable, trace t); what is away: "
+        "./mosaic ops status\n"
+    )
+
+
 def test_logs_are_read_from_their_end(stack: Stack, ops: Ops) -> None:
     lines = [f"line {n} {'x' * 50} ü" for n in range(5000)]
     (stack.state / "logs" / "worker.log").write_text("\n".join(lines) + "\n", "utf-8")
@@ -792,8 +866,8 @@ def test_a_deployment_says_what_it_needs_and_where_its_telemetry_is(capsys: pyte
             "trace t-1",
         ),
         (404, None, OpsError, "older version"),
-        (302, None, UnreachableError, "no JSON object"),
-        (200, None, UnreachableError, "no JSON object"),
+        (302, None, UnreachableError, "not as the app does"),
+        (200, None, UnreachableError, "not as the app does"),
     ],
 )
 def test_what_an_answer_means(

@@ -109,11 +109,27 @@ def test_what_is_dead_is_never_said_to_heal_and_what_heals_is_never_said_to_be_d
     assert trying.heals
     assert HEALS.search(trying.says)
     assert not DEAD.search(f"{trying.says}; {trying.do}")
-    both = diagnosis.what_becomes(code, waiting=2, dead=1, replay="R")
+    both = diagnosis.what_becomes(code, waiting=2, dead=1)
     assert both.startswith("2 are tried again by themselves: replay nothing; 1 is dead, and nothing runs it again")
-    assert ("replay it: R" in both) is (step.again or step.shared)
+    assert ("replay it" in both) is bool(dead.then) is (step.again or step.shared)
     alone = diagnosis.of_code_alone(code)
     assert "with attempts left is tried again by itself" in alone.do or code not in STEPS
+
+
+@pytest.mark.parametrize(
+    ("left", "ended", "said"),
+    [
+        (24.0, "", "a worker holds it, for 24 s more; it renews that as long as it lives"),
+        (12.4, "process was ended by SIGKILL, 9 s ago", "another worker goes on when the lease is over, in 12 s"),
+        (0.0, "process was ended by SIGKILL, 40 s ago", "SIGKILL, 40 s ago; the next delivery goes on within a minute"),
+        (0.0, "", "no worker holds it now: the next delivery goes on within a minute"),
+    ],
+)
+def test_nobody_is_said_to_be_at_what_its_dead_process_held(left: float, ended: str, said: str) -> None:
+    run = {"isFinal": False, "status": "Running", "countedAttempts": 1, "attempt": 1, "maxAttempts": 5, "lane": "sweep"}
+    story: dict[str, Any] = {"run": run, "key": {"leaseSecondsLeft": left}, "signals": [], "runId": RUN_ID}
+    story |= {"commandId": COMMAND_ID, "householdId": None}
+    assert said in diagnosis.of_story(story, [], ended).says
 
 
 @pytest.mark.parametrize(
@@ -181,11 +197,11 @@ async def test_a_rejected_command_is_told_by_its_failure_code() -> None:
     await work.run()
     found = await told.next(dead=[letter("processing_failed")])
     assert (found.heals, found.code, found.state) == (False, "broken", "dead letter processing_failed")
-    replay = f"replay it: ./mosaic ops replay {COMMAND_ID} --reason WHY --dry-run"
-    assert found.do.endswith(replay)
+    replay = f"./mosaic ops replay {COMMAND_ID} --reason WHY --dry-run"
+    assert (found.then, found.do.endswith("replay it")) == (replay, True)
     gone = await told.next()
     assert (gone.heals, gone.code) == (False, "broken")
-    assert gone.do.endswith(replay)
+    assert gone.then == replay
     again = await told.next(dead=[letter("processing_failed"), letter("idempotency_rejected")])
     assert again.code == "idempotency_rejected"
     assert again.command == f"./mosaic ops trace {COMMAND_ID}"

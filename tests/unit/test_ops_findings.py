@@ -110,7 +110,7 @@ def test_the_gravest_comes_first_whatever_else_it_brought() -> None:
         Seen(
             health=health(part("tables"), part("eventHub", required=False)),
             lanes=[lane(pause=pause()), lane("ingestion", success=1)],
-            runs=[run("lane_timeout")],
+            runs=[run("lane_timeout", final=False)],
             signals=[signal("command_not_sent"), signal("worker_command_failed")],
             groups=[group("store_unreachable", lane="ingestion", newest=900), group("unexpected_error")],
             depths=[depth(900, "sweep"), depth(900)],
@@ -170,7 +170,9 @@ def test_what_failed_and_is_dead_is_told_once() -> None:
 
 
 def test_what_is_tried_again_by_itself_says_so() -> None:
-    [found] = whats(Seen(runs=[run("agent_runtime_unavailable", final=False), run("agent_runtime_unavailable")]))
+    [found] = whats(
+        Seen(runs=[run("agent_runtime_unavailable", final=False), run("agent_runtime_unavailable")], has_letters=False)
+    )
     assert found == (
         "conversation: 2 commands fail with agent_runtime_unavailable, 1 of them to be tried again by itself"
     )
@@ -180,11 +182,11 @@ def test_what_is_tried_again_by_itself_says_so() -> None:
 def test_of_each_failing_command_it_is_said_what_becomes_of_it(waiting: int, dead: int) -> None:
     code = "agent_runtime_unavailable"
     alive = [run(code, final=False) for _ in range(waiting)]
-    [found] = findings.of(Seen(runs=[*alive, *(run(code) for _ in range(dead))]))
+    [found] = findings.of(Seen(runs=[*alive, *(run(code) for _ in range(dead))], has_letters=False))
     assert ("tried again by" in found.do) is bool(waiting)
     assert ("nothing runs" in found.do) is bool(dead)
     replay = f"./mosaic ops replay --lane conversation --code {code} --reason WHY --dry-run"
-    assert (replay in found.do) is bool(dead)
+    assert found.then == (replay if dead else "")
     assert ("the newest of 2" in found.which) is (waiting + dead == 2)
 
 
@@ -193,7 +195,7 @@ def test_what_is_dead_and_what_still_tries_of_one_cause_are_both_told() -> None:
     assert "3 dead letters lane_timeout" in found.what
     assert "1 more to be tried again by itself" in found.what
     assert "1 is tried again by itself: replay nothing; 3 are dead, and nothing runs them again" in found.do
-    assert "--group g --reason WHY --dry-run" in found.do
+    assert found.then == "./mosaic ops replay --lane conversation --group g --reason WHY --dry-run"
 
 
 @pytest.mark.parametrize(("count", "which"), [(1, "m-1"), (3, "m-1, the newest of 3")])
@@ -204,16 +206,44 @@ def test_one_message_of_several_is_named_as_the_example_that_it_is(count: int, w
     assert open_one.which == which
 
 
-def test_a_command_that_kills_its_worker_is_told_with_how_it_ended() -> None:
+def test_a_command_that_kills_its_worker_is_told_once_with_how_it_ended() -> None:
     ends = [{"part": "worker", "process": 7, "atUtc": ago(70), "how": "was ended by SIGSEGV"}]
-    told = findings.of(Seen(groups=[group("attempts_exhausted"), group("unexpected_error")], ends=ends))
+    told = findings.of(Seen(groups=[group("unexpected_error"), group("attempts_exhausted")], ends=ends))
     assert [one.what.split(",")[0] for one in told] == [
-        "worker: 1 process ended and nobody had told it to",
-        "conversation: 3 dead letters attempts_exhausted",
         "conversation: 3 dead letters unexpected_error",
+        "conversation: 3 dead letters attempts_exhausted",
     ]
     assert told[1].said == "what the worker said; the process 7 of worker was ended by SIGSEGV, 1 m ago"
-    assert told[2].said == "what the worker said"
+    assert told[0].said == "what the worker said"
+    at_it = run(None, outcome=None, final=False, status="Running", attempt=3)
+    once = run(None, outcome=None, final=False, status="Running", attempt=1, runId="other")
+    [still] = findings.of(Seen(runs=[at_it, once], ends=ends))
+    assert still.what == "worker: 1 process ended and nobody had told it to"
+    assert still.which == f"at work more than once: {'r' * 32}"
+
+
+def test_a_broker_that_is_silent_to_the_tool_is_no_well_one() -> None:
+    [told] = findings.of(Seen(health=health(part("serviceBus.sweep", "up", reason=None)), silent=["sweep"]))
+    assert told.what == "serviceBus does not answer this tool for sweep; the app says it is up"
+    [told] = findings.of(Seen(health=health(part("serviceBus.sweep")), silent=["sweep"]))
+    assert told.what.startswith("serviceBus is down for sweep")
+
+
+@pytest.mark.parametrize(
+    ("reason", "first"),
+    [
+        (
+            "forbidden",
+            "give the app its role back or, where its setting holds a key, the key that is valid now; restore",
+        ),
+        ("not_found", "make it again under that name"),
+        ("unreachable", "restore storage"),
+    ],
+)
+def test_what_to_do_about_a_part_follows_from_what_is_wrong_with_it(reason: str, first: str) -> None:
+    [told] = findings.of(Seen(health=health(part("blobs", reason=reason) | {"parts": ["send", "send"]})))
+    assert told.do.startswith(first)
+    assert told.which == "send"
 
 
 def test_an_app_that_does_not_start_is_the_one_thing_that_is_wrong() -> None:
@@ -236,7 +266,7 @@ def test_what_a_dead_letter_tells_its_signal_does_not_tell_again(code: str, reas
 
 
 def test_a_part_and_a_code_of_a_later_version_are_told_all_the_same() -> None:
-    told = findings.of(Seen(health=health(part("newPart", reason="new_reason")), runs=[run("new_code")]))
+    told = findings.of(Seen(health=health(part("newPart", reason="new_reason")), runs=[run("new_code", final=False)]))
     assert [one.what for one in told] == ["newPart is down: it new_reason (new_reason)", told[1].what]
     assert all(one.says and one.do and one.command for one in told)
 
@@ -288,3 +318,64 @@ def test_a_finding_is_broken_between_words_and_its_command_is_whole(
     assert f"   type   {command}" in lines
     assert max(len(line) for line in lines if "fff" not in line) < 80
     assert [line for line in lines if line.startswith("1. ")]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_fields_sentence_is_broken_between_words_and_what_is_copied_is_whole(
+    terminal: Callable[[int], Callable[[], str]], columns: int
+) -> None:
+    shown = terminal(columns)
+    command = "./mosaic ops replay " + "f" * 90 + " --dry-run"
+    show.fields([("do", "mend it and then look again; " * 9), ("run", "a" * 90), ("type", command)])
+    lines = shown().splitlines()
+    assert f"type  {command}" in lines
+    assert f"run   {'a' * 90}" in lines
+    said = lines[: lines.index(f"run   {'a' * 90}")]
+    assert max(map(len, said)) < columns
+    assert " ".join(line[6:] for line in said) == " ".join(["mend it and then look again;"] * 9)
+
+
+def test_a_lane_that_many_messages_wait_for_is_told_and_a_few_are_not() -> None:
+    def lane_of(scheduled: int) -> Depth:
+        return Depth(lane="sweep", queue="q", active=0, scheduled=scheduled, dead_lettered=0, oldest_at_utc=None)
+
+    assert findings.of(Seen(depths=[lane_of(findings.CROWD - 1)])) == []
+    [told] = findings.of(Seen(depths=[lane_of(150)]))
+    assert told.what == "sweep: 150 messages wait for their turn"
+    assert told.command == "./mosaic ops runs --lane sweep --limit 50"
+
+
+def test_what_was_replayed_is_no_finding_any_more() -> None:
+    gone = run("agent_runtime_unavailable")
+    assert findings.of(Seen(runs=[gone])) == []
+    asks = signal("worker_command_failed") | {"runId": gone["runId"]}
+    [told] = findings.of(Seen(runs=[gone], signals=[asks]))
+    assert told.what == "conversation: 1 command fails with agent_runtime_unavailable for good"
+
+
+@pytest.mark.parametrize(
+    ("reason", "errors", "more", "found"),
+    [
+        ("invalid_json", 0, False, 0),
+        ("invalid_json", 1, False, 1),
+        ("invalid_json", 0, True, 1),
+        ("processing_failed", 0, False, 0),
+        # what raises no signal is nobody's to resolve
+        ("MaxDeliveryCountExceeded", 0, False, 1),
+        ("store_unreachable", 0, False, 1),
+    ],
+)
+def test_a_dead_letter_that_somebody_took_note_of_is_no_finding(
+    reason: str, errors: int, more: bool, found: int
+) -> None:
+    signals = {"error": errors, "warning": 0, "isMore": more}
+    seen = Seen(lanes=[lane() | {"openSignals": signals}], groups=[group(reason=reason)])
+    assert len(findings.of(seen)) == found
+
+
+def test_ends_come_before_what_is_dead_only_where_they_are_many() -> None:
+    end = {"part": "worker", "process": 7, "atUtc": ago(70), "how": "was ended by SIGKILL"}
+    for ends, first in (([end], "conversation: 3 dead"), ([end] * 3, "worker: 3 processes")):
+        told = whats(Seen(groups=[group("unexpected_error")], ends=ends))
+        assert len(told) == 2
+        assert told[0].startswith(first)

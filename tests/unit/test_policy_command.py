@@ -180,7 +180,7 @@ def test_without_a_stack(
 
 
 def test_a_state_folder_without_a_stack_is_not_reachable(tmp_path: Path) -> None:
-    with pytest.raises(NotReachableError, match="no stack is running on"):
+    with pytest.raises(NotReachableError, match="is an empty folder"):
         running.environment(tmp_path)
 
 

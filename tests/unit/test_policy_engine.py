@@ -180,6 +180,12 @@ def test_a_slip_of_the_finger_is_the_verb(slip: str, verb: str) -> None:
         ("I'd be glad if you paid the plumber", "money_movement"),
         ("would you mind cancelling Hulu?", "subscription_change"),
         ("Paying the rent hurts", None),
+        ("Pay, please, my Visa in full", "money_movement"),
+        ("please don't forget to pay the gas company", "money_movement"),
+        ("pay$20 to Kim", "money_movement"),
+        ("Delete last month's notes", "deletion"),
+        ("Pay last month", None),
+        ("Make sure my rent gets paid on Monday.", "money_movement"),
         ("On the first of every month pay Bob", "money_movement"),
         ("I want my account closed", "subscription_change"),
         ("Can you pay bills?", None),
@@ -234,6 +240,15 @@ def test_a_refusal_names_fields_and_no_values() -> None:
         validated("recategorise", {"transactionIds": ["secret-id"], "category": "secret category"})
     assert "category" in raised.value.rationale
     assert "secret" not in raised.value.rationale
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_action_says_what_is_asked_for_and_no_argument_is_missing_in_it(action: str) -> None:
+    model = ACTIONS[action]
+    optional = set(re.findall(r"\[[^\]]*\{(\w+)\}", model.said))
+    said = set(re.findall(r"\{(\w+)\}", model.said)) - {"rows"}
+    assert optional == {name for name in said if model.model_fields[name].default is None}
+    assert "{rows}" not in model.said or "transaction_ids" in model.model_fields
 
 
 def test_every_action_that_the_app_executes_is_listed_with_its_arguments() -> None:

@@ -23,6 +23,7 @@ from mosaic_core.lanes.household import corrected
 from mosaic_core.ledger.merchants import _MOST_LOOKED_FOR, Merchants
 from mosaic_core.ledger.rows import rows_of
 from mosaic_core.ports import AgentTurn
+from tests.support.examples import examples
 from tests.unit.test_scaling import (
     END,
     MOST,
@@ -104,7 +105,7 @@ def asked(question: str, rows: Rows) -> Callable[[], object]:
 @pytest.mark.parametrize("ledger", LEDGERS)
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
 def test_answering_grows_as_the_ledger_does(question: str, ledger: Callable[[int], Rows]) -> None:
-    assert max(growths(lambda n: asked(question, ledger(n)), 150)) < MOST
+    assert max(growths(lambda n: asked(question, ledger(n)), examples(75, slow=150))) < MOST
 
 
 @pytest.mark.slow
@@ -135,7 +136,7 @@ def test_words_and_merchants_together_are_no_product(ledger: Callable[[int], Row
         said = ["acmeholdings" + word[:5] for word in words] if named else words
         return asked(f"how much did I spend at {' '.join(said)}", ledger(n))
 
-    assert max(growths(work, 200)) < MOST
+    assert max(growths(work, examples(100, slow=200))) < MOST
 
 
 # ---------------------------------------------------------------------------------------------------------- characters

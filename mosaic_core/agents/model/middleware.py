@@ -79,11 +79,15 @@ class Rounds(ChatMiddleware):
                 wait = _wait_after(error, tried)
                 if tried == self._max_retries or wait > min(_LONGEST_WAIT, self._budget.seconds_left):
                     raise LaneError(
-                        f"the model's provider did not answer ({_told(error)}), tried {tried + 1} times",
+                        f"the model's provider did not answer ({_told(error)}), asked {_times(tried + 1)}",
                         code=UNAVAILABLE,
                     ) from error
                 self._budget.retries += 1
                 await self._sleep(wait)
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 class ToolCalls(FunctionMiddleware):

@@ -25,7 +25,7 @@ from mosaic_core.ledger.knowledge import PRIMARIES
 from mosaic_core.ledger.merchants import find_merchant
 from mosaic_core.ledger.periods import Period
 from mosaic_core.ledger.query import Bounds, Flow, Group, Intent, Query, Subject
-from mosaic_core.ledger.rows import Row, in_topic, rows_of
+from mosaic_core.ledger.rows import Row, of_topic, rows_of
 from mosaic_core.ledger.topics import PHRASE_TOPICS
 from mosaic_core.ports import Json
 
@@ -365,13 +365,12 @@ class LedgerTools:
         term = " ".join(about.lower().split())
         topic = PHRASE_TOPICS.get(tuple(term.split()))
         if topic is not None:
-            ids = frozenset(row.tx.transaction_id for row in self.rows if in_topic(row, topic))
-            return Subject(topic.name, "topic", ids)
+            return of_topic(topic, self.rows)
         merchant = find_merchant(about, self.rows)
         if merchant is None:
             raise UnknownSubjectError("the ledger knows nothing by that name")
         self.evidence.names.add(merchant.name)
-        return Subject(merchant.name, "merchant", merchant.ids, merchant.exact)
+        return merchant
 
     def _result(self, rows: Iterable[Row], **parts: Json) -> Result:
         """The result with the number of rows behind it and the ids of the first few; all of them are provenance."""

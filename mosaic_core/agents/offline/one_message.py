@@ -30,19 +30,20 @@ def respond(turn: AgentTurn) -> AgentReply:
     """
     order = ordered(turn.question, turn.user_note)
     asked = requests.read(turn.question)
-    plans: list[Plan | UnclearError | None] = []
-    if asked is not None and not isinstance(asked, requests.Mixed):
-        known = Known(rows=rows_of(turn.transactions, turn.as_of), findings=turn.findings, as_of=turn.as_of)
-        plans = [plan(request, known) for request in asked]
-        if all(isinstance(found, Plan) for found in plans) and (order is None or requests.is_free(asked)):
-            return _proposed([found for found in plans if isinstance(found, Plan)])
+    if isinstance(asked, requests.Mixed):
+        return _proposed([order]) if order else _asked_back([UnclearError("mixed", _ONE_AT_A_TIME)])
+    known = Known(
+        rows=rows_of(turn.transactions, turn.as_of) if asked else (), findings=turn.findings, as_of=turn.as_of
+    )
+    found = [plan(request, known) for request in asked or ()]
+    plans = [each for each in found if isinstance(each, Plan)]
+    if found and len(plans) == len(found) and (order is None or requests.is_free(asked or ())):
+        return _proposed(plans)
     if order is not None:
         return _proposed([order])
-    if isinstance(asked, requests.Mixed):
-        return AgentReply(answer=_asked_back([UnclearError("mixed", _ONE_AT_A_TIME)]))
-    unclear = [found for found in plans if isinstance(found, UnclearError)]
+    unclear = [each for each in found if isinstance(each, UnclearError)]
     if unclear:
-        return AgentReply(answer=_asked_back(unclear))
+        return _asked_back(unclear)
     return AgentReply(answer=answer(turn.question, turn.transactions, as_of=turn.as_of))
 
 
@@ -58,8 +59,6 @@ def resume(state: str, results: Mapping[str, str]) -> Answer | None:
         return None
     return Answer(
         text=" ".join(_became(text, results.get(call, "")) for call, text in said.items()),
-        value=None,
-        unit="",
         transaction_ids=rows,
         confidence=1.0,
         outcome_code="answered",
@@ -80,8 +79,6 @@ def _proposed(plans: Sequence[Plan]) -> AgentReply:
     return AgentReply(
         answer=Answer(
             text=" ".join(f"Proposed: {p.said}." for p in plans),
-            value=None,
-            unit="",
             transaction_ids=rows,
             confidence=min(p.confidence for p in plans),
             outcome_code="proposed",
@@ -95,17 +92,15 @@ def _proposed(plans: Sequence[Plan]) -> AgentReply:
     )
 
 
-def _asked_back(unclear: Sequence[UnclearError]) -> Answer:
-    return Answer(
+def _asked_back(unclear: Sequence[UnclearError]) -> AgentReply:
+    answer = Answer(
         text=" ".join(u.text for u in unclear),
-        value=None,
-        unit="",
-        transaction_ids=(),
         confidence=0.8,
         outcome_code="asked_back",
         rationale=f"unclear: {', '.join(u.code for u in unclear)}; nothing was proposed",
         details=tuple(("reason", u.code) for u in unclear),
     )
+    return AgentReply(answer=answer)
 
 
 def _became(said: str, told: str) -> str:

@@ -5,14 +5,14 @@ action.
 
 Reading path, one noun a module:
 
-- `actions`: every action with its arguments, its impact and how it is said; the only table of them;
+- `actions` with actions.toml: every action, its arguments, its impact and how it is said; the only table of them;
 - `impact`: the classes of what an action touches;
 - `rules` with rules.toml: what becomes of a proposal; what no rule fits goes to a person;
 - `approval`: what an approval is bound to, and what comes of one;
 - `text`: the product's one normaliser; `hints` with hints.toml: what a text names outright, for people to read.
 
 To change what the app may do by itself, edit rules.toml (`./mosaic policy dry-run` shows what would become of it). To
-add an action, add a class to `actions` and, where the app carries it out, its effect to `lanes.conversation.effects`.
+add an action, add it to actions.toml and, where the app carries it out, its effect to `lanes.conversation.effects`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The actions that an agent can propose: one class each, with its arguments, its impact, and how it is said.
+"""The actions that an agent can propose, with their arguments, their impact, and how they are said: ``actions.toml``.
 
 This is the only table of them: the model's tools, the offline agent's proposals, the rules and the lane go by it. An
-action that is not here keeps its name and its arguments, and only a draft for a person can come of it. Arguments are
+action that is not there keeps its name and its arguments, and only a draft for a person can come of it. Arguments are
 validated and brought to one spelling before anybody sees, hashes or approves them: what a person reads is what the hash
 binds.
 """
@@ -10,18 +10,24 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic.alias_generators import to_camel, to_snake
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
+from pydantic.alias_generators import to_camel, to_pascal
 
 from mosaic_core.domain.currency import CURRENCIES
 from mosaic_core.domain.errors import MosaicError
 from mosaic_core.domain.policy.impact import ImpactClass
 from mosaic_core.domain.policy.text import normalise
+from mosaic_core.domain.transactions import Category
+
+EXECUTABLE: Final = frozenset(("recategorise", "mark_recurring", "dismiss_signal", "budget_note"))
+"""What the app has code for: it annotates the household's own rows, and reaches nothing outside."""
 
 LONGEST_ARGUMENTS: Final = 8 * 1024
 """Characters of an action's canonical JSON; a larger one is refused, nobody could read it."""
@@ -30,40 +36,12 @@ REQUEST: Final = "request"
 """The action of a message that orders something in words: there is no call, only the exact text."""
 
 _DEEPEST: Final = 6
+_MONEY: Final = re.compile(r"amount|sum|total|price|value|limit", re.IGNORECASE)
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}", re.ASCII)
 
-
-def _listed(currency: str) -> str:
-    if currency not in CURRENCIES:
-        raise ValueError("is no ISO 4217 code")
-    return currency
-
-
-type _Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-type _Amount = Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,4})?$")]
-type _Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), AfterValidator(_listed)]
-type _Reference = Annotated[str, StringConstraints(max_length=140)]
-type _Reason = Annotated[str, StringConstraints(max_length=200)]
+type _Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 type Cadence = Literal["weekly", "biweekly", "monthly", "quarterly", "yearly"]
 type Channel = Literal["email", "text", "letter"]
-type Category = Literal[
-    "INCOME",
-    "TRANSFER_IN",
-    "TRANSFER_OUT",
-    "LOAN_PAYMENTS",
-    "BANK_FEES",
-    "ENTERTAINMENT",
-    "FOOD_AND_DRINK",
-    "GENERAL_MERCHANDISE",
-    "HOME_IMPROVEMENT",
-    "MEDICAL",
-    "PERSONAL_CARE",
-    "GENERAL_SERVICES",
-    "GOVERNMENT_AND_NON_PROFIT",
-    "TRANSPORTATION",
-    "TRAVEL",
-    "RENT_AND_UTILITIES",
-]
 
 
 class InvalidProposalError(MosaicError):
@@ -73,174 +51,75 @@ class InvalidProposalError(MosaicError):
 
 
 class Arguments(BaseModel):
-    """The arguments of one action, in camelCase; its docstring is what a model is told of it.
-
-    ``impact`` is the least that it counts as; ``said`` how it reads, with the arguments put in; ``executable``: the app
-    has code for it, all else becomes a draft for a person.
-    """
+    """The arguments of one action, in camelCase; its docstring is what a model is told of it. ``impact`` is the least
+    that it counts as."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", strict=True, str_strip_whitespace=True
     )
     impact: ClassVar[ImpactClass]
     said: ClassVar[str]
-    executable: ClassVar[bool] = False
 
     def summary(self) -> str:
         """What it comes to, made from the arguments alone: never a model's own words about them."""
-        return self.said.format_map(self._put_in())
-
-    def _put_in(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in type(self).model_fields}
-
-
-class _OnRows(Arguments):
-    """Touches rows of the ledger."""
-
-    transaction_ids: Annotated[list[_Name], Field(min_length=1, max_length=100)]
-
-    def _put_in(self) -> dict[str, object]:
-        count = len(self.transaction_ids)
-        rows = f"transaction {self.transaction_ids[0]}" if count == 1 else f"{count} transactions"
-        return super()._put_in() | {"rows": rows}
+        values = {name: value for name in type(self).model_fields if (value := getattr(self, name))}
+        if ids := values.get("transaction_ids"):
+            values["rows"] = f"transaction {ids[0]}" if len(ids) == 1 else f"{len(ids)} transactions"
+        said = _PART.sub(lambda part: part["part"] if part["name"] in values else "", self.said)
+        return said.format_map(values)
 
 
-class _Annotation(Arguments):
-    """What the app has code for: it annotates the household's own rows, and reaches nothing outside."""
-
-    impact = ImpactClass.PROPOSAL
-    executable = True
+_PART: Final = re.compile(r"\[(?P<part>[^\]]*\{(?P<name>\w+)\}[^\]]*)\]")
 
 
-class Recategorise(_Annotation, _OnRows):
-    """Put transactions of this household into another category."""
-
-    said = "put {rows} into {category}"
-    category: Category
-
-
-class MarkRecurring(_Annotation, _OnRows):
-    """Mark transactions of this household as occurrences of one recurring series."""
-
-    said = "mark {rows} as recurring, {cadence}"
-    cadence: Cadence = "monthly"
+def _listed(currency: str) -> str:
+    if currency not in CURRENCIES:
+        raise ValueError("is no ISO 4217 code")
+    return currency
 
 
-class DismissSignal(_Annotation):
-    """Dismiss a finding of the nightly sweep that the household knows about."""
-
-    said = "dismiss signal {signal_id}"
-    signal_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    note: _Reason | None = None
+def _text(most: int, *, least: int | None = 1) -> Any:
+    return Annotated[str, StringConstraints(min_length=least, max_length=most)]
 
 
-class BudgetNote(_Annotation):
-    """Write a note on the household's own budget. ``amount`` is decimal text in ``currency``."""
-
-    said = "note on the budget{money}{about}: {text}"
-    text: Annotated[str, StringConstraints(min_length=1, max_length=300)]
-    category: Category | None = None
-    amount: _Amount | None = None
-    currency: _Currency | None = None
-
-    def _put_in(self) -> dict[str, object]:
-        money = f" of {self.amount} {self.currency or ''}".rstrip() if self.amount else ""
-        return super()._put_in() | {"money": money, "about": f" for {self.category}" if self.category else ""}
-
-
-class DraftMessage(Arguments):
-    """Draft a message to somebody outside for a person to send."""
-
-    impact = ImpactClass.EXTERNAL_MESSAGE
-    said = "draft a message ({channel}) to {recipient}: {about}"
-    recipient: _Name
-    body: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-    subject: Annotated[str, StringConstraints(max_length=200)] | None = None
-    channel: Channel = "email"
-
-    def _put_in(self) -> dict[str, object]:
-        return super()._put_in() | {"about": self.subject or self.body}
-
-
-class SendMessage(DraftMessage):
-    """Ask that a message be sent to somebody outside. A person decides and sends."""
-
-    said = "send a message ({channel}) to {recipient}: {about}"
-
-
-class Transfer(Arguments):
-    """Ask that money be transferred. A person decides and carries it out."""
-
-    impact = ImpactClass.MONEY_MOVEMENT
-    said = "transfer {amount} {currency} to {to}"
-    amount: _Amount
-    currency: _Currency
-    to: _Name
-    from_account: _Name | None = None
-    reference: _Reference | None = None
-
-
-class Pay(Arguments):
-    """Ask that a bill or payee be paid. A person decides and carries it out."""
-
-    impact = ImpactClass.MONEY_MOVEMENT
-    said = "pay {amount} {currency} to {payee}"
-    payee: _Name
-    amount: _Amount
-    currency: _Currency
-    reference: _Reference | None = None
-
-
-class CancelSubscription(Arguments):
-    """Ask that a subscription or contract be cancelled. A person decides and carries it out."""
-
-    impact = ImpactClass.SUBSCRIPTION_CHANGE
-    said = "cancel the subscription at {merchant}"
-    merchant: _Name
-    reason: _Reason | None = None
-
-
-class DeleteTransactions(_OnRows):
-    """Ask that transactions of this household be deleted. A person decides."""
-
-    impact = ImpactClass.DELETION
-    said = "delete {rows}"
-
-
-class ChangePayee(Arguments):
-    """Ask that a payee or its bank details be changed. A person decides and carries it out."""
-
-    impact = ImpactClass.PAYEE_CHANGE
-    said = "change payee {payee}: {change}"
-    payee: _Name
-    change: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-
-class CloseAccount(Arguments):
-    """Ask that an account or card be closed. A person decides and carries it out."""
-
-    impact = ImpactClass.ACCOUNT_CLOSURE
-    said = "close account {account}"
-    account: _Name
-
-
-class Request(Arguments):
-    """A member's own words, which order something: exactly the message, and the note beside it."""
-
-    impact = ImpactClass.UNLISTED_ACTION
-    said = "{message}"
+_KINDS: Final[Mapping[str, Any]] = {
+    "rows": Annotated[list[_Id], Field(min_length=1, max_length=100)],
+    "signal": Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")],
+    "amount": Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,4})?$")],
+    "currency": Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), AfterValidator(_listed)],
+    "category": Category,
+    "cadence": Cadence,
+    "channel": Channel,
+    "name": _text(200),
+    "reference": _text(140, least=None),
+    "reason": _text(200, least=None),
+    "subject": _text(200, least=None),
+    "note": _text(300),
+    "body": _text(2000),
     # as long as what the door lets in can grow in its normal form
-    message: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
-    note: Annotated[str, StringConstraints(min_length=1, max_length=1200)] | None = None
+    "message": _text(4000),
+    "user_note": _text(1200),
+}
 
 
-_LISTED: Final = (Recategorise, MarkRecurring, DismissSignal, BudgetNote, DraftMessage, SendMessage, Transfer, Pay,
-                  CancelSubscription, DeleteTransactions, ChangePayee, CloseAccount, Request)  # fmt: skip
-ACTIONS: Final[Mapping[str, type[Arguments]]] = {to_snake(model.__name__): model for model in _LISTED}
-"""Each by its class's name, which is stored, audited and approved."""
+def _field(written: str) -> tuple[Any, Any]:
+    kind, _, default = written.partition(" = ")
+    if kind.endswith("?"):
+        return _KINDS[kind.removesuffix("?")] | None, None
+    return _KINDS[kind], default or ...
 
-EXECUTABLE: Final = frozenset(name for name, model in ACTIONS.items() if model.executable)
-"""What the app has code for."""
+
+def _action(name: str, told: Mapping[str, Any]) -> type[Arguments]:
+    fields: Any = {argument: _field(written) for argument, written in told["arguments"].items()}
+    model = create_model(to_pascal(name), __base__=Arguments, __doc__=told["told"], **fields)
+    model.impact, model.said = ImpactClass(told["impact"]), told["said"]
+    return model
+
+
+ACTIONS: Final[Mapping[str, type[Arguments]]] = {
+    name: _action(name, told)
+    for name, told in tomllib.loads(Path(__file__).with_name("actions.toml").read_text("utf-8")).items()
+}
 
 
 def request_of(message: str, note: str | None) -> dict[str, Any]:
@@ -297,35 +176,35 @@ def canonical(action: str, arguments: Mapping[str, Any]) -> str:
         raise InvalidProposalError(f"the arguments of {action} are no JSON") from None
 
 
-def texts(value: Any) -> Iterator[str]:
+def texts(arguments: Mapping[str, Any]) -> Iterator[str]:
     """Every text within arguments."""
+    return (value for _, value in _values(arguments) if isinstance(value, str))
+
+
+def amounts(arguments: Mapping[str, Any]) -> Iterator[Decimal]:
+    """Every figure that stands under a name that means money, as absolute values."""
+    for name, value in _values(arguments):
+        digits = "" if isinstance(value, bool) else re.sub(r"[^\d.]", "", str(value))
+        if _MONEY.search(name) and digits.count(".") <= 1 and digits.strip("."):
+            yield Decimal(digits)
+
+
+def _values(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value within arguments, with the name that it stands under."""
     match value:
-        case str():
-            yield value
         case Mapping():
-            for item in value.values():
-                yield from texts(item)
+            for own, item in value.items():
+                yield from _values(item, own)
         case list() | tuple():
             for item in value:
-                yield from texts(item)
+                yield from _values(item, name)
+        case _:
+            yield name, value
 
 
 def rows_of(action: str, arguments: Mapping[str, Any]) -> list[str]:
     """The ledger rows that a validated action names; of an unlisted one nobody knows."""
     return list(arguments.get("transactionIds", ())) if action in ACTIONS else []
-
-
-def amounts(arguments: Mapping[str, Any]) -> list[Decimal]:
-    """Every figure that stands under a name that means money, as absolute values."""
-    found = []
-    for key, value in arguments.items():
-        if isinstance(value, Mapping):
-            found += amounts(value)
-        elif re.search(r"amount|sum|total|price|value|limit", key, re.IGNORECASE) and not isinstance(value, bool):
-            digits = re.sub(r"[^\d.]", "", str(value))
-            if digits.count(".") <= 1 and digits.strip("."):
-                found.append(abs(Decimal(digits)))
-    return found
 
 
 def _clean(value: Any, depth: int) -> Any:

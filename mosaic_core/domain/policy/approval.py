@@ -105,27 +105,22 @@ def is_executable(action: Action) -> bool:
 def draft(action: Action, kind: str) -> dict[str, Any]:
     """What an approval of an action beyond the app's reach produces: a draft that a person sends, or does, by hand."""
     arguments = action.arguments
-    if action.name == "draft_message":
-        return {
-            "kind": kind,
-            "recipient": arguments.get("recipient"),
-            "channel": arguments.get("channel", "email"),
-            "subject": arguments.get("subject"),
-            "body": arguments["body"],
-            "instruction": "Approved. Nothing was sent: send this message yourself if you still want to.",
-        }
+    is_message = action.name == "draft_message"
     recipient = next((str(arguments[k]) for k in ("recipient", "to", "payee", "account") if k in arguments), None)
-    if action.name == REQUEST:
+    if is_message:
+        body = str(arguments["body"])
+    elif action.name == REQUEST:
         body = "\n\n".join(str(arguments[key]) for key in ("message", "note") if key in arguments)
     else:
         body = "\n".join([action.name, *(f"{key}: {_whole(arguments[key])}" for key in sorted(arguments))])
+    what = "Nothing was sent: send this message" if is_message else "Nothing was done: carry this out"
     return {
         "kind": kind,
         "recipient": recipient[:_RECIPIENT] if recipient else recipient,  # the body has all of it
-        "channel": None,
-        "subject": None,
+        "channel": arguments.get("channel", "email") if is_message else None,
+        "subject": arguments.get("subject") if is_message else None,
         "body": body,
-        "instruction": "Approved. Nothing was done: carry this out yourself if you still want to.",
+        "instruction": f"Approved. {what} yourself if you still want to.",
     }
 
 

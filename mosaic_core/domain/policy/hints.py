@@ -38,8 +38,8 @@ def _pattern(name: str) -> re.Pattern[str]:
     return re.compile("|".join(alternative for alternative, _ in patterns(name)), re.IGNORECASE)
 
 
-_SENTENCES, _CLAUSES, _QUOTED, _TAG, _ASKS, _PASSIVE, _WHEN, _SUBJECT, _AND, _CLAUSED, _AMOUNT, _NUMBER = map(
-    _pattern, "sentences clauses quoted tag asks passive when subject and claused amount number".split()
+_SENTENCES, _CLAUSES, _PARTED, _TAG, _ASKS, _PASSIVE, _WHEN, _SUBJECT, _AND, _CLAUSED, _AMOUNT, _NUMBER = map(
+    _pattern, "sentences clauses parted tag asks passive when subject and claused amount number".split()
 )
 _OPENINGS, _POLITE, _WISHES = map(_pattern, ("openings", "polite", "wishes"))
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
@@ -68,7 +68,7 @@ def hint(*texts: str) -> ImpactClass | None:
 
 def _orders(text: str) -> Iterator[ImpactClass]:
     sentences = [
-        _QUOTED.sub(r"\g<verb> ", re.sub("[\u2019\u2018`\u00b4]", "'", sentence))
+        _PARTED.sub(r"\g<verb> ", re.sub("[\u2019\u2018`\u00b4]", "'", sentence))
         for line in text.splitlines()
         for sentence in _SENTENCES.split(normalise(line))
     ]
@@ -99,18 +99,18 @@ def _ordered(sentence: str, *, is_question: bool, any_question: bool) -> Iterato
     asked, told = False, False
     for clause in _CLAUSES.split(sentence):
         bare = _opened(clause, _OPENINGS)
-        polite, wish = _opened(bare, _OPENINGS, _POLITE), _opened(bare, _OPENINGS, _WISHES)
-        is_polite = polite != bare
+        led = _opened(bare, _OPENINGS, _POLITE, _WISHES)
+        is_polite = _POLITE.match(bare) is not None
         if is_polite or (asked and not _ASKS.match(bare)):
-            yield _named(polite, capability=is_question, polite=is_polite)
-            yield _passive(polite)
-        elif wish != bare:
-            yield None if any_question else _named(wish)
+            yield _named(led, capability=is_question, polite=is_polite)
+            yield _passive(led)
+        elif led != bare:
+            yield None if any_question else _named(led)
         elif not is_question and not (told and _AND.match(clause)):
             yield _named(bare if _CLAUSED.search(bare) else _WHEN.sub("", bare))
             yield None if any_question else _passive(bare)
         told = _SUBJECT.match(bare) is not None
-        asked = (asked or is_polite) and not _CLAUSED.search(polite)
+        asked = (asked or is_polite) and not _CLAUSED.search(led)
 
 
 def _passive(clause: str) -> ImpactClass | None:
@@ -160,9 +160,11 @@ def _has_object(verb: str, rest: Sequence[str], impact: ImpactClass, *, capabili
     moves = impact is ImpactClass.MONEY_MOVEMENT and has_amount
     # "send me $50", but not "send me the 10 largest"
     to_me = moves and (1 in amounts or not all(said[0].isdigit() for said in amounts.values()))
-    excepted = {"from": moves, "me": to_me, "us": to_me}
+    # "delete last month's rows", but not "pay last month"
+    its = any(said.endswith("'s") for said in rest[1:3])
+    excepted = {"from": moves, "me": to_me, "us": to_me, "last": its, "next": its}
     if impact is ImpactClass.SUBSCRIPTION_CHANGE:
-        excepted = {"me": True, "us": True}
+        excepted |= {"me": True, "us": True}
     if word in _NEVER and not excepted.get(word):
         return False
     is_object = word in _OBJECTS or has_amount or rest[0][:1].isupper()

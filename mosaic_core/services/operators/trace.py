@@ -263,8 +263,8 @@ def _timeline(story: _Story, signals: Sequence[Signal]) -> Iterable[TraceEntry]:
         yield TraceEntry(
             at_utc=run.completed_at,
             source="AgentRuns",
-            what=f"run {run.status.value}, final",
-            attempt=run.attempt,
+            what=f"run {run.status.value}, final" + (", without another attempt" if _is_exhausted(run) else ""),
+            attempt=None if _is_exhausted(run) else run.attempt,
             code=run.failure_code,
             rationale=shown_run.failure_rationale,
         )
@@ -274,9 +274,13 @@ def _timeline(story: _Story, signals: Sequence[Signal]) -> Iterable[TraceEntry]:
             at_utc=key.value.finalized_at,
             source="IdempotencyKeys",
             what=f"{key.value.status.value}; then {end}",
-            attempt=key.value.attempt,
+            attempt=None if run is not None and _is_exhausted(run) else key.value.attempt,
             code=key.value.resolution_code,
         )
+
+
+def _is_exhausted(run: Run) -> bool:
+    return run.failure_code == "attempts_exhausted"
 
 
 def _missing(story: _Story) -> list[str]:
@@ -297,7 +301,9 @@ def _missing(story: _Story) -> list[str]:
     if run is None:
         return found
     stages = {stage.attempt for stage in story.stages}
-    lacking = [str(n) for n in range(1, run.attempt + (run.attempt_outcome is not None)) if n not in stages]
+    # the delivery that rejects what is exhausted is none
+    ran = run.attempt - 1 if _is_exhausted(run) else run.attempt
+    lacking = [str(n) for n in range(1, ran + (run.attempt_outcome is not None)) if n not in stages]
     if lacking:
         found.append(
             f"no stages of attempt {', '.join(lacking)}: a process died, or an outage, a drain or a busy conversation "

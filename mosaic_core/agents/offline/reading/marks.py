@@ -117,27 +117,21 @@ FILLER: Final = frozenset(load("filler")["filler"]["words"].split())
 def lex(reading: Reading, topics: Phrases) -> None:
     """Mark every phrase of the vocabulary, and of ``topics``, in what is still free, longest first at each place; then
     numbers."""
-    tokens = [(m.group().strip("'."), m.start(), m.end()) for m in TOKEN.finditer(reading.free)]
-    i = 0
-    while i < len(tokens):
+    tokens = [*TOKEN.finditer(reading.free)]
+    bare = [m.group().strip("'.") for m in tokens]
+    words = [word if word in FILLER else word.removesuffix("'s") for word in bare]
+    for i, first in enumerate(tokens):
         for length in range(min(_LONGEST, len(tokens) - i), 0, -1):
-            start, end = tokens[i][1], tokens[i + length - 1][2]
-            if TAKEN in reading.free[start:end] or "," in reading.free[start:end]:
-                continue
-            words = tuple(
-                word.removesuffix("'s") if word not in FILLER else word for word, _, _ in tokens[i : i + length]
-            )
-            hit = topics.get(words) or VOCABULARY.get(words)
-            if hit is not None:
+            start, end = first.start(), tokens[i + length - 1].end()
+            said = tuple(words[i : i + length])
+            hit = topics.get(said) or VOCABULARY.get(said)
+            if hit is not None and TAKEN not in reading.free[start:end] and "," not in reading.free[start:end]:
                 reading.take(start, end, *hit[0], value=hit[1])
-                i += length - 1
                 break
         else:
-            word, start, end = tokens[i]
-            count = number(word) if word not in ("a", "an") else None
-            if count is not None and word not in FILLER:
-                reading.take(start, end, Tag.NUMBER, value=count)
-        i += 1
+            count = number(bare[i]) if bare[i] not in FILLER else None
+            if count is not None and TAKEN not in reading.free[first.start() : first.end()]:
+                reading.take(*first.span(), Tag.NUMBER, value=count)
 
 
 _MINUS: Final = frozenset({"minus", "less", "take away"})

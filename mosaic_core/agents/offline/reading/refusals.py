@@ -28,3 +28,12 @@ REFUSAL_WORDS: Final = frozenset(
 
 def refusal_of(text: str) -> Refusal | None:
     return next((refusal for pattern, refusal in REFUSALS if pattern.search(text)), None)
+
+
+def unknown(name: str) -> Refusal:
+    return Refusal("unknown_merchant", f"The ledger has nothing by the name of {name!r}.", (("unknown", name),))
+
+
+def not_understood(words: str) -> Refusal:
+    text = f"I did not understand {words!r} in that, so I give no figure."
+    return Refusal("not_understood", text, (("not_understood", words),))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import turn
 from mosaic_core.agents.offline.reading.facts import Facts
 from mosaic_core.agents.offline.reading.marks import Mark, Phrases, Reading, Tag
 from mosaic_core.ledger.query import Flow, Subject
-from mosaic_core.ledger.rows import Row, in_topic
+from mosaic_core.ledger.rows import Row, of_topic
 from mosaic_core.ledger.topics import PHRASE_TOPICS, TRANSFERS, Topic
 
 TOPICS: Final[Phrases] = {words: (frozenset({Tag.SUBJECT}), topic) for words, topic in PHRASE_TOPICS.items()}
@@ -37,11 +37,7 @@ def subjects_of(reading: Reading, rows: Sequence[Row]) -> Subjects:
     pays = reading.has(Tag.PAY)
     asked = _without_loose([mark for mark in reading.in_order() if Tag.SUBJECT in mark.tags], reading)
     topics = [mark.value for mark in asked if isinstance(mark.value, Topic)]
-    named: dict[str, Subject] = {}
-    for mark in _once_each(asked):
-        subject = _subject(mark, rows, pays_interest=pays)
-        named.setdefault(subject.name, subject)
-    subjects = tuple(named.values())
+    subjects = _named(asked, rows, pays_interest=pays)
     if not subjects and reading.has(Tag.TARGET):
         subjects = (_own_account(reading, rows),)
     if not subjects and reading.has(Tag.PAID_ME) and (salary := of_topic(_SALARY, rows)).ids:
@@ -49,13 +45,9 @@ def subjects_of(reading: Reading, rows: Sequence[Row]) -> Subjects:
     flows = {topic.flow for topic in topics if topic.flow is not None and not (topic.name == "interest" and pays)}
     return Subjects(
         asked=subjects if reading.has(Tag.PERCENT) else _narrowed(subjects, reading),
-        without=tuple(_subject(mark, rows) for mark in _once_each(excluded)),
+        without=_named(excluded, rows),
         flow=flows.pop() if len(flows) == 1 and subjects else None,
     )
-
-
-def of_topic(topic: Topic, rows: Sequence[Row]) -> Subject:
-    return Subject(topic.name, "topic", frozenset(row.tx.transaction_id for row in rows if in_topic(row, topic)))
 
 
 def _own_account(reading: Reading, rows: Sequence[Row]) -> Subject:
@@ -69,12 +61,15 @@ def _own_account(reading: Reading, rows: Sequence[Row]) -> Subject:
     return Subject(word, "topic", ids)
 
 
-def _once_each(marks: Sequence[Mark]) -> list[Mark]:
-    """Marks without those that name again what an earlier one does."""
-    found: dict[object, Mark] = {}
-    for mark in marks:
-        found.setdefault(id(mark.value), mark)
-    return list(found.values())
+def _named(marks: Sequence[Mark], rows: Sequence[Row], *, pays_interest: bool = False) -> tuple[Subject, ...]:
+    """The subjects of the marks, each once."""
+    found: dict[str, Subject] = {}
+    for value in {id(mark.value): mark.value for mark in marks}.values():
+        if isinstance(value, Topic):
+            value = of_topic(_INTEREST_PAID if pays_interest and value.name == "interest" else value, rows)
+        if isinstance(value, Subject):
+            found.setdefault(value.name, value)
+    return tuple(found.values())
 
 
 def _without_loose(asked: list[Mark], reading: Reading) -> list[Mark]:
@@ -97,33 +92,20 @@ def _is(mark: Mark, topic: str) -> bool:
     return isinstance(mark.value, Topic) and mark.value.name == topic
 
 
-def _subject(mark: Mark, rows: Sequence[Row], *, pays_interest: bool = False) -> Subject:
-    if isinstance(mark.value, Topic):
-        return of_topic(_INTEREST_PAID if pays_interest and mark.value.name == "interest" else mark.value, rows)
-    assert isinstance(mark.value, Subject)
-    return mark.value
-
-
 def _drop_excluded(reading: Reading) -> list[Mark]:
     """The subjects that follow "excluding" and the like, as far as they are joined by "and"; their marks are taken
     out."""
     marks = reading.in_order()
     gone: list[Mark] = []
     for i, mark in enumerate(marks):
-        if Tag.EXCEPT not in mark.tags:
-            continue
-        dropped: list[Mark] = []
-        for following in marks[i + 1 :]:
-            if not following.tags & _JOINED:
-                break
-            dropped.append(following)
-        while dropped and Tag.AND in dropped[-1].tags:
-            dropped.pop()
-        if any(m.tags & {Tag.SUBJECT, Tag.REFUND, Tag.TRANSFER} for m in dropped):
-            gone += [mark, *dropped]
-    taken = set(map(id, gone))
-    reading.marks = [mark for mark in reading.marks if id(mark) not in taken]
-    return [mark for mark in marks if id(mark) in taken and Tag.SUBJECT in mark.tags]
+        if Tag.EXCEPT in mark.tags:
+            dropped = [*takewhile(lambda following: following.tags & _JOINED, marks[i + 1 :])]
+            while dropped and Tag.AND in dropped[-1].tags:
+                dropped.pop()
+            if any(m.tags & {Tag.SUBJECT, Tag.REFUND, Tag.TRANSFER} for m in dropped):
+                gone += [mark, *dropped]
+    reading.marks = [mark for mark in reading.marks if mark not in gone]
+    return [mark for mark in gone if Tag.SUBJECT in mark.tags]
 
 
 _JOINED: Final = frozenset({Tag.SUBJECT, Tag.REFUND, Tag.TRANSFER, Tag.TARGET, Tag.AND, Tag.ONE, Tag.PAY})

@@ -6,30 +6,26 @@ rules. A word that none of them explains is a refusal: an answer to half a quest
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import date
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import turn
 from mosaic_core.agents.offline.reading.facts import EARNT, Facts, Meaning, facts_of
-from mosaic_core.agents.offline.reading.flows import flow_of
-from mosaic_core.agents.offline.reading.marks import TAKEN, TOKEN, Reading, Tag, lex, take_minus
-from mosaic_core.agents.offline.reading.name_reading import find_names, of_merchant, take_partial_names, unknown_brand
+from mosaic_core.agents.offline.reading.marks import Reading, Tag, lex, take_minus
+from mosaic_core.agents.offline.reading.name_reading import read_names, take_partial_names
 from mosaic_core.agents.offline.reading.narrowing import Narrowed, narrow
-from mosaic_core.agents.offline.reading.question_text import tidy
 from mosaic_core.agents.offline.reading.reading_rules import decide
-from mosaic_core.agents.offline.reading.refusals import refusal_of
+from mosaic_core.agents.offline.reading.refusals import not_understood
 from mosaic_core.agents.offline.reading.subjects import TOPICS, Subjects, part_of, subjects_of
-from mosaic_core.agents.offline.reading.times import times_of
-from mosaic_core.ledger.compute import steady
+from mosaic_core.ledger.compute import flow_there, steady
 from mosaic_core.ledger.merchants import Merchants
-from mosaic_core.ledger.query import Asked, Intent, Query, Refusal, Subject
+from mosaic_core.ledger.periods import Period, everything, joined, just_before, year_earlier
+from mosaic_core.ledger.query import Asked, Flow, Group, Intent, Query, Refusal, Subject
 from mosaic_core.ledger.rows import Row
 from mosaic_core.ledger.topics import WHOLE_CATEGORIES
 
-_LETTER: Final = re.compile(r"[^\W\d_]")
 _LEAST_CONTENT: Final = frozenset(Tag) - {
     Tag.PERIOD, Tag.OTHER, Tag.YES_NO, Tag.NUMBER, Tag.WHAT, Tag.WHICH, Tag.WHO, Tag.WHERE, Tag.WHEN, Tag.AND, Tag.OR,
     Tag.LIST, Tag.GROUP, Tag.HOW_MANY, Tag.TIMES, Tag.LAST, Tag.FIRST, Tag.THAN, Tag.MONEY, Tag.VISIT, Tag.START,
@@ -40,11 +36,8 @@ _LEAST_CONTENT: Final = frozenset(Tag) - {
 
 def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Refusal:
     """The question as a query on ``rows`` (oldest first, none after ``as_of``), or a refusal."""
-    text = tidy(question)
-    if not _says_something(text):
-        return Refusal("not_understood", "I could not read a question on the ledger in that.")
     merchants = Merchants(rows)
-    reading = _with_names(text, question, merchants)
+    reading = read_names(question, merchants)
     if isinstance(reading, Refusal):
         return reading
     narrowed = narrow(reading, rows, as_of)
@@ -52,11 +45,9 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
         reading.take(*match.span(), Tag.MONEY_OUT)
     lex(reading, TOPICS)
     take_minus(reading)
-    unknown, unread, doubt = take_partial_names(reading, merchants)
-    if unknown is not None:
-        return _unknown(unknown)
+    unread, doubt = take_partial_names(reading, merchants)
     if unread is not None:
-        return _not_understood(unread)
+        return unread
     subjects = subjects_of(reading, rows)
     if (not_there := _not_there(narrowed, subjects, reading, rows)) is not None:
         return not_there
@@ -64,34 +55,13 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
         reading,
         subjects.asked,
         narrowed.periods,
-        bounded=narrowed.bounds[:2] != (None, None),
+        bounded=narrowed.bounds.given,
         fixed_series=bool(subjects.asked) and steady(rows, subjects.asked),
     )
     meaning, left = decide(facts)
     if left:
-        return _not_understood(reading.of(min(left, key=lambda mark: mark.start)))
+        return not_understood(reading.of(min(left, key=lambda mark: mark.start)))
     return _query(facts, meaning, subjects, narrowed, rows, as_of=as_of, doubt=doubt)
-
-
-def _says_something(text: str) -> bool:
-    """Whether there is a word; a stray Latin letter is none."""
-    words = (m.group() for m in TOKEN.finditer(text))
-    return any(_LETTER.search(word) and (len(word) > 1 or not word.isascii()) for word in words)
-
-
-def _with_names(text: str, question: str, merchants: Merchants) -> Reading | Refusal:
-    """The reading with its merchants marked; a refusal where it names an unknown one, or what no ledger can answer."""
-    names = find_names(text, merchants, question)
-    reading = Reading(names.text)
-    for start, end, merchant in names.spans:
-        if merchant is None:
-            return _unknown(names.text[start:end].strip('"'))
-        reading.take(start, end, Tag.SUBJECT, value=of_merchant(merchant))
-    refusal = refusal_of(reading.free.replace(TAKEN, " "))
-    if refusal is not None:
-        return refusal
-    brand = unknown_brand(reading)
-    return reading if brand is None or merchants.find(brand, guess=False) is not None else _unknown(brand)
 
 
 def _not_there(narrowed: Narrowed, subjects: Subjects, reading: Reading, rows: Sequence[Row]) -> Refusal | None:
@@ -125,15 +95,18 @@ def _query(
     if meaning.intent is Intent.SHARE and len(asked) == 2:
         parts = part_of(facts, asked)
         if parts is None:
-            return _not_understood(_listed(subject.name for subject in asked))
+            return not_understood(" and ".join(subject.name for subject in asked))
         asked, whole = parts
-    times = times_of(facts, meaning, narrowed.periods, as_of)
+    times = _times(facts, meaning, narrowed.periods, as_of)
     if times is None:
-        return _not_understood(_listed(period.label for period in narrowed.periods))
+        return not_understood(" and ".join(period.label for period in narrowed.periods))
+    flow = _flow(facts, meaning, subjects.flow, named=bool(asked))
+    if asked and meaning.intent is not Intent.SHARE:
+        flow = flow_there(flow, asked, rows)
     income = "income" if facts.has(*EARNT) else "payments"
     return Query(
         **{field.name: getattr(meaning, field.name) for field in fields(Asked)},
-        flow=flow_of(facts, meaning, asked, subjects.flow, rows),
+        flow=flow,
         as_of=as_of,
         period=times[0],
         other_period=times[1],
@@ -150,14 +123,61 @@ def _query(
     )
 
 
-def _listed(names: Iterable[str]) -> str:
-    return " and ".join(names)
+# ---------------------------------------------------------------------------------------- which times and which money
 
 
-def _unknown(name: str) -> Refusal:
-    return Refusal("unknown_merchant", f"The ledger has nothing by the name of {name!r}.", (("unknown", name),))
+def _times(
+    facts: Facts, meaning: Meaning, periods: Sequence[Period], as_of: date
+) -> tuple[Period, Period | None] | None:
+    """The question's period and the one it is compared with; None where its times cannot be put together."""
+    if meaning.intent not in (Intent.COMPARE, Intent.CHANGES) or meaning.by_subject:
+        whole = joined(periods) if periods else everything(as_of)
+        return (whole, None) if whole is not None else None
+    if len(periods) > 2:
+        return None
+    if len(periods) == 2:
+        first, second = periods
+    elif periods and len(periods[0].parts) == 2:
+        first, second = periods[0].parts
+        if facts.said("between") and not meaning.later_first:
+            # No stretch from one to the other: each is the one that its name means by itself.
+            first = periods[0].alone or first
+    else:
+        first = periods[0] if periods else Period(as_of.replace(day=1), as_of, f"this month ({as_of:%B %Y})")
+        return first, year_earlier(first) if facts.has(Tag.YEAR_EARLIER) else just_before(first)
+    if (meaning.later_first and second.start > first.start) or meaning.swapped:
+        first, second = second, first
+    return first, second
 
 
-def _not_understood(words: str) -> Refusal:
-    text = f"I did not understand {words!r} in that, so I give no figure."
-    return Refusal("not_understood", text, (("not_understood", words),))
+_MEASURES: Final = frozenset(
+    {Intent.AVERAGE, Intent.LARGEST, Intent.SMALLEST, Intent.RANKING, Intent.TOTAL, Intent.COMPARE, Intent.BREAKDOWN}
+)
+
+
+def _flow(facts: Facts, meaning: Meaning, topic_flow: Flow | None, *, named: bool) -> Flow:
+    """The flow that the question's words ask for."""
+    has = facts.has
+    if meaning.intent is Intent.SHARE and (has(Tag.INCOME) or topic_flow is Flow.INCOME):
+        return Flow.INCOME
+    if topic_flow is not None:
+        # "What was spent since payday", "spent on benefits": no rows are both.
+        spent = has(Tag.SPEND, Tag.BUY) and not has(Tag.INCOME, Tag.EARN, Tag.PAID_ME, Tag.MONEY_IN)
+        return Flow.SPENDING if topic_flow is Flow.INCOME and spent else topic_flow
+    if has(Tag.REFUND) and not has(Tag.NET_OF_REFUNDS):
+        return Flow.REFUNDS
+    if has(Tag.TARGET) or (has(Tag.TRANSFER) and not has(Tag.EXPENSES)):
+        if facts.said("coming"):
+            return Flow.TRANSFERS_IN
+        return Flow.TRANSFERS_OUT if has(Tag.TARGET) or facts.said("going") else Flow.TRANSFERS
+    sold = facts.said("made") and has(Tag.ONE, Tag.TRANSACTION, Tag.VISIT, Tag.BUY)
+    if has(Tag.INCOME, Tag.PAID_ME) or (has(Tag.EARN) and not sold):
+        return Flow.INCOME
+    mine = facts.said("my_money") and meaning.group is Group.MERCHANT
+    if has(Tag.MONEY_IN) and not has(Tag.SPEND, Tag.BUY) and not mine:
+        return Flow.MONEY_IN if named else Flow.INCOME
+    spends = has(Tag.SPEND, Tag.PAY, Tag.EXPENSES, Tag.BUY, Tag.VISIT, Tag.MONEY_OUT) or facts.said("purchase")
+    plain = has(Tag.TRANSACTION) and not (spends or named or facts.bounded)
+    # The largest or the average "transaction", or one "over $100", means what was spent; all of them, or their number,
+    # means all.
+    return Flow.ANY if plain and meaning.intent not in _MEASURES else Flow.SPENDING

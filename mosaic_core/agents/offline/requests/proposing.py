@@ -27,6 +27,9 @@ SURE: Final = 0.95
 GUESSED: Final = 0.45
 """Where a merchant's name was a slip or two away: below the policy's threshold, so a person looks at it first."""
 
+MOST_ROWS: Final = 100
+"""Rows of one action, as its schema has it; of more, the newest."""
+
 _BUDGETS: Final = frame("of_budgets")
 _CURRENCIES: Final = CURRENCIES | {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
 _CADENCES: Final = get_args(Cadence.__value__)
@@ -91,7 +94,10 @@ def _category(target: str, chosen: Chosen) -> str:
 def _mark_recurring(said: Mapping[str, str], known: Known) -> Plan:
     chosen = choose(said["what"], known, one_meant=False)
     # else the rhythm that the rows have by themselves, where they have one that can be kept
-    own = {series.cadence.name.replace("every two weeks", "biweekly") for series in recurring_series(chosen.rows)}
+    own = {
+        series.cadence.name.replace("every two weeks", "biweekly")
+        for series in recurring_series(chosen.rows[:MOST_ROWS])
+    }
     cadence = said["cadence"] or (own.pop() if len(own & {*_CADENCES}) == len(own) == 1 else "")
     if not cadence:
         raise UnclearError("unknown_cadence", f"I could not tell how often {chosen.name} comes; say {_KEPT}.")
@@ -101,22 +107,23 @@ def _mark_recurring(said: Mapping[str, str], known: Known) -> Plan:
 
 
 def _on_rows(action: str, chosen: Chosen, said: str, **arguments: Json) -> Plan:
+    ids = tuple(row.tx_id for row in chosen.rows[:MOST_ROWS])
     return Plan(
         action=action,
-        arguments={"transactionIds": [*chosen.ids], **arguments},
+        arguments={"transactionIds": [*ids], **arguments},
         said=said,
-        rows=chosen.ids,
+        rows=ids,
         confidence=SURE if chosen.exact else GUESSED,
     )
 
 
 def _rows(chosen: Chosen) -> str:
-    count = len(chosen.rows)
-    if count == 1:
-        return f"the row {phrase.line(chosen.rows[0])}"
-    rows = f"{count} rows" if chosen.total == count else f"the newest {count} of {chosen.total} rows"
+    rows = chosen.rows[:MOST_ROWS]
+    if len(rows) == 1:
+        return f"the row {phrase.line(rows[0])}"
+    count = f"{len(rows)} rows" if rows == chosen.rows else f"the newest {len(rows)} of {len(chosen.rows)} rows"
     guess = "" if chosen.exact else " (I read the name so)"
-    return f"{rows} of {chosen.name}{guess} from {chosen.rows[-1].day} to {chosen.rows[0].day}"
+    return f"{count} of {chosen.name}{guess} from {rows[-1].day} to {rows[0].day}"
 
 
 def _dismiss(said: Mapping[str, str], known: Known) -> Plan:

@@ -23,12 +23,9 @@ from mosaic_core.ledger.compute import bounded, select
 from mosaic_core.ledger.date_words import find_periods
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.periods import everything
-from mosaic_core.ledger.query import UNBOUNDED, Bounds, Flow, Intent, Query
+from mosaic_core.ledger.query import Bounds, Flow, Intent, Query
 from mosaic_core.ledger.rows import Row, compact, in_topic
 from mosaic_core.ledger.topics import PHRASE_TOPICS
-
-MOST_ROWS: Final = 100
-"""Rows of one action, as its schema has it."""
 
 _SHOWN: Final = 5
 _LONGEST_QUOTE: Final = 60
@@ -54,18 +51,13 @@ class Known:
     as_of: date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Chosen:
-    """``rows`` are the newest of ``total`` that fit, newest first. ``exact`` is False where the name was a guess."""
+    """Rows by a name: as the ledger has it (empty where none was said), and whether it is exactly that or a guess."""
 
-    rows: tuple[Row, ...]
-    total: int
+    rows: Sequence[Row]
     name: str
     exact: bool
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return tuple(row.tx_id for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +70,7 @@ class _Words:
 
     @property
     def narrows(self) -> bool:
-        return self.query.period.explicit or self.query.bounds != UNBOUNDED
+        return self.query.period.explicit or self.query.bounds.given
 
     def fitting(self, rows: Sequence[Row]) -> list[Row]:
         return bounded(select(rows, self.query), self.query)
@@ -88,21 +80,28 @@ class _Words:
 
 
 def choose(what: str, known: Known, *, one_meant: bool) -> Chosen:
-    """The rows that ``what`` names: those of a merchant, of a day or stretch of days, of an amount. ``one_meant``: "the
-    charge" is a single one, and is asked back where several fit. Raises UnclearError."""
+    """The rows that ``what`` names, newest first: those of a merchant, of a day or stretch of days, of an amount.
+    ``one_meant``: "the charge" is a single one, and is asked back where several fit. Raises UnclearError."""
     merchants = Merchants(known.rows)
     words = _words(what, merchants, known.as_of)
     if not words.name and not words.narrows:
         raise UnclearError("no_merchant", f"I could not tell which rows {_quoted(what)} stands for; name the merchant.")
-    candidates, name, exact = _named(words.name, known.rows, merchants) if words.name else (known.rows, "", True)
-    newest = _newest_first(words.fitting(candidates))
+    sides = _sides(words.name, known.rows, merchants)
+    found: dict[str, Row] = {}
+    for said, side in sides.items():
+        fitting = words.fitting(side.rows)
+        several = sorted({row.merchant: row.name for row in reversed(fitting)}.values())
+        if len(several) > 1:
+            of = what if len(sides) == 1 else said
+            raise UnclearError("several_merchants", f"{_quoted(of)} may be any of {_some(several)}; say which.")
+        found |= {row.tx_id: row for row in fitting}
+    newest = _newest_first(found.values())
+    name = " and ".join(dict.fromkeys(side.name for side in sides.values()))
     if not newest:
-        of, there = (f" of {name}", _newest_first(candidates)[:3]) if name else ("", [])
+        there = _newest_first(row for side in sides.values() for row in side.rows)[:3] if name else []
         are = f" The newest are: {'; '.join(map(phrase.line, there))}." if there else ""
+        of = f" of {name}" if name else ""
         raise UnclearError("no_such_row", f"The ledger has no row{of} that fits {_quoted(what)}.{are}")
-    several = _merchants(newest[::-1])
-    if len(several) > 1 and " and " not in name:
-        raise UnclearError("several_merchants", f"{_quoted(what)} may be any of {_some(several)}; say which.")
     if words.says("newest"):
         newest = newest[:1]
     single = one_meant and words.says("single") and not words.says("plural")
@@ -111,7 +110,7 @@ def choose(what: str, known: Known, *, one_meant: bool) -> Chosen:
         raise UnclearError(
             "several_rows", f"{len(newest)} rows fit {_quoted(what)}: {rows}. Say the day or the amount, or say all."
         )
-    return Chosen(rows=tuple(newest[:MOST_ROWS]), total=len(newest), name=name or newest[0].name, exact=exact)
+    return Chosen(newest, name or newest[0].name, exact=all(side.exact for side in sides.values()))
 
 
 def finding(what: str, known: Known) -> OpenFinding:
@@ -193,52 +192,27 @@ def _stripped(text: str) -> str:
 # --------------------------------------------------------------------------------------------------------------- names
 
 
-def _named(name: str, rows: Sequence[Row], merchants: Merchants) -> tuple[Sequence[Row], str, bool]:
-    """The rows of a name, the name as the ledger has it, and whether it is exactly that."""
-    parts = [_stripped(part) for part in re.split(r",|\band\b", name)]
+def _sides(name: str, rows: Sequence[Row], merchants: Merchants) -> dict[str, Chosen]:
+    """What a name stands for, or each of those that "and" joins, by what was said. It is one name where the ledger has
+    it so, where its parts are no merchants, and where all of them are the same one."""
+    if not name:
+        return {"": Chosen(rows, "", exact=True)}
+    parts = {part: merchants.find(part) for part in map(_stripped, re.split(r",|\band\b", name))}
     key = compact(name)
-    if len(parts) > 1 and all(parts) and not any(_is_named(row, key) for row in rows):
-        several = _several(parts, rows, merchants)
-        if several is not None:
-            return several
-    merchant = merchants.find(name)
-    if merchant is not None:
-        return [row for row in rows if row.tx_id in merchant.ids], merchant.name, merchant.exact
-    topic = PHRASE_TOPICS.get(tuple(name.split()))
-    if topic is not None and (fitting := [row for row in rows if in_topic(row, topic)]):
-        return fitting, topic.name, True
-    raise UnclearError("unknown_merchant", f"The ledger has nothing by the name of {_quoted(name)}.")
-
-
-def _is_named(row: Row, key: str) -> bool:
-    return key in (compact(row.name), "".join(row.words).replace("&", "and"))
-
-
-def _several(parts: Sequence[str], rows: Sequence[Row], merchants: Merchants) -> tuple[Sequence[Row], str, bool] | None:
-    """Merchants that are named side by side; None where the parts are no merchants, or all of them the same one, whose
-    name has an "and" in it."""
-    found = {part: merchants.find(part) for part in parts}
-    known = [merchant for merchant in found.values() if merchant is not None]
-    if len({merchant.ids for merchant in known}) <= 1 and len(known) != 1:
-        return None
+    known = [merchant.ids for merchant in parts.values() if merchant is not None]
+    whole = "" in parts or any(key in (compact(row.name), "".join(row.words).replace("&", "and")) for row in rows)
+    apart = not whole and (len(set(known)) > 1 or len(known) == 1)
     by_id = {row.tx_id: row for row in rows}
-    for part, merchant in found.items():
-        if merchant is None:
+    found = {}
+    for part, merchant in (parts if apart else {name: merchants.find(name)}).items():
+        topic = PHRASE_TOPICS.get(tuple(part.split()))
+        if merchant is not None:
+            found[part] = Chosen([by_id[i] for i in merchant.ids], merchant.name, merchant.exact)
+        elif topic is not None and (fitting := [row for row in rows if in_topic(row, topic)]):
+            found[part] = Chosen(fitting, topic.name, exact=True)
+        else:
             raise UnclearError("unknown_merchant", f"The ledger has nothing by the name of {_quoted(part)}.")
-        own = _merchants(sorted((by_id[i] for i in merchant.ids), key=lambda row: (row.day, row.tx_id)))
-        if len(own) > 1:
-            raise UnclearError("several_merchants", f"{_quoted(part)} may be any of {_some(own)}; say which.")
-    ids = frozenset().union(*(merchant.ids for merchant in known))
-    names = " and ".join(dict.fromkeys(merchant.name for merchant in known))
-    return [row for row in rows if row.tx_id in ids], names, all(merchant.exact for merchant in known)
-
-
-def _merchants(rows: Iterable[Row]) -> list[str]:
-    """One name for each merchant among the rows."""
-    names: dict[str, str] = {}
-    for row in rows:
-        names.setdefault(row.merchant, row.name)
-    return sorted(names.values())
+    return found
 
 
 def _newest_first(rows: Iterable[Row]) -> list[Row]:

@@ -75,6 +75,11 @@ async def crashes(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse("survived")
 
 
+@app.route(route="locked", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+def locked(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("open")
+
+
 @app.route(route="slow", methods=["GET"])
 def slow(req: func.HttpRequest) -> func.HttpResponse:
     record(what="slow")
