@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from mosaic_core.domain.reasons import DeadLetterReason
+from mosaic_core.domain.reasons import OWN_REASONS, DeadLetterReason
 from mosaic_core.domain.signals import HASH_MISMATCH, NOT_RECORDED
 from mosaic_ops.ops import diagnosis
 from mosaic_ops.ops.queues import Depth, Group
@@ -60,9 +60,7 @@ _OF_DEAD_LETTERS: Final = {
 """Signals that a dead letter of that reason tells already, as long as it lies there."""
 
 
-_SIGNALLED: Final = frozenset(
-    {"processing_failed", "invalid_json", "invalid_envelope", "not_recorded", "idempotency_hash_mismatch"}
-)
+_SIGNALLED: Final = OWN_REASONS - {DeadLetterReason.IDEMPOTENCY_REJECTED}
 """Reasons of dead letters that raise a signal with each."""
 
 
