@@ -163,7 +163,8 @@ function loseAnswer(half, socket, response) {
       return response;
     }
     const body = Buffer.concat(chunks);
-    const headers = { ...response.getHeaders(), "content-length": body.length };
+    const { "transfer-encoding": _, ...others } = response.getHeaders();
+    const headers = { ...others, "content-length": body.length };
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     const head = Buffer.from(`HTTP/1.1 ${response.statusCode} \r\n${lines.join("")}\r\n`);
     // An answer of a head alone ends in its first line: what ends later, some clients take for the whole.
@@ -190,8 +191,10 @@ async function control(faults, key, request, response) {
   request.resume();
   const [what, isPut] = [request.url.slice("/$testing/".length), request.method === "PUT"];
   if (what === "clock" && isPut) {
-    ahead += Math.round(JSON.parse(text).advanceSeconds * 1000);
-    answer(200, { now: Date.now() });
+    const { advanceSeconds } = JSON.parse(text);
+    const isForward = Number.isFinite(advanceSeconds) && advanceSeconds >= 0;
+    if (isForward) ahead += Math.round(advanceSeconds * 1000);
+    answer(isForward ? 200 : 400, isForward ? { now: Date.now() } : { error: "time goes forward only" });
   } else if (what === "faults") {
     if (isPut) faults.follow(JSON.parse(text));
     answer(200, { struck: faults.struck });

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 FILE: Final = "ends.jsonl"
+TELLER: Final = " Stack.Supervisor: "
+"""In whose name a part's log is told of its end."""
+
 _KEPT: Final = 200
 
 
@@ -48,7 +51,7 @@ def note(
         with log.open("a", encoding="utf-8") as told:
             when = now.astimezone().strftime("%Y-%m-%d %H:%M:%S,%f")[:-3]
             then = over or "it is started again"
-            told.write(f"{when} ERROR Stack.Supervisor: the process {process} of {part} {how}; {then}\n")
+            told.write(f"{when} ERROR{TELLER}the process {process} of {part} {how}; {then}\n")
     return how
 
 

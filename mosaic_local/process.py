@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mosaic_local import ends
 from mosaic_local.ends import describe_exit, memory_kills
 from mosaic_local.errors import PartError
 
@@ -142,11 +143,10 @@ class Part:
         return self._process.returncode
 
     def last_words(self) -> str:
-        """The last line of its log, for a one-line message."""
+        """The last line that it wrote into its log, for a one-line message."""
         with contextlib.suppress(OSError):
-            lines = [
-                line for line in self.log.read_text("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:] if line.strip()
-            ]
+            tail = self.log.read_text("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:]
+            lines = [line for line in tail if line.strip() and ends.TELLER not in line]
             if lines:
                 return f": {lines[-1].strip()}"
         return ""

@@ -48,8 +48,9 @@ def open_namespace(embedded_broker: Namespaces) -> Iterator[OpenNamespace]:
 
 @pytest.fixture(scope="module")
 def run_app() -> Iterator[RunApp]:
-    """``run_app(folder, queues=["orders"], settings={…}, storage=False)``: the function app in ``folder`` on a stack of
-    its own (an `EmbeddedStack`), stopped after the module's tests."""
+    """``run_app(folder, queues=["orders"], settings={…}, storage=False, testing=True)``: the function app in ``folder``
+    on a stack of its own (an `EmbeddedStack`), stopped after the module's tests. ``testing``: its ``control``, a
+    `mosaic_local.testing.StackControl`, moves time and makes faults."""
     from mosaic_local.anyapp import AnyApp
     from mosaic_local.embedded import EmbeddedStack, Options
 

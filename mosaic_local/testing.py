@@ -30,6 +30,7 @@ from mosaic_local.state import read_stack
 from mosaic_local.storage_faults import StorageFault, StoragePlan, StorageRule
 
 _ANSWER_SECONDS = 30.0
+_FARTHEST = timedelta(days=3660)
 _LEAST_STEP = timedelta(milliseconds=1)
 _TIMERS_SECONDS = 600.0
 """For what timers do that fell due, which are functions like any other."""
@@ -53,6 +54,11 @@ class BrokerControl:
         """The broker's time."""
         return self._advance(timedelta())[0]
 
+    def wait_until_quiet(self, patience: timedelta = timedelta(minutes=1)) -> datetime | None:
+        """Returns when each queue that somebody receives from holds nothing but what waits for a time; what `advance`
+        returns. Raises StackError that names the others after ``patience``."""
+        return self._quiet(patience)[1]
+
     def ahead(self) -> timedelta:
         """By how much it was moved."""
         return timedelta(milliseconds=self._ask("POST", "clock", {"advanceSeconds": 0})["ahead"])
@@ -71,7 +77,7 @@ class BrokerControl:
         return _times(self._ask("POST", "clock", {"advanceSeconds": by.total_seconds()}))
 
     def _quiet(self, patience: timedelta) -> tuple[datetime, datetime | None]:
-        """The same, when the queues that somebody receives from are empty. Raises StackError where they are not."""
+        """The same, when it is quiet."""
         seconds = patience.total_seconds()
         return _times(self._ask("GET", f"quiet?seconds={seconds}", timeout=seconds + _ANSWER_SECONDS))
 
@@ -150,6 +156,8 @@ class StackControl:
 
         Raises StackError where a queue is not empty after ``patience``: a message that never ends, or one that is in
         the hand of somebody else than the app."""
+        if by < timedelta():
+            raise StackError(f"time goes forward: not by {by}")
         names = {name.lower() for name in every}
         due = self._jump(timedelta())
         now, deadline = self.broker._quiet(patience)
@@ -166,7 +174,9 @@ class StackControl:
                 return
 
     def _jump(self, by: timedelta) -> dict[str, datetime]:
-        """When each timer is due next."""
+        """When each timer is due next. Refused before anybody's time was moved, or that would be several from then."""
+        if not timedelta() <= by <= _FARTHEST:
+            raise StackError(f"time goes forward, and by {_FARTHEST.days} days at most: not by {by}")
         # The broker last: who is given a message that was scheduled must find that its time has come.
         if by and self.storage is not None:
             self.storage.advance(by)

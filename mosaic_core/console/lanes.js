@@ -18,14 +18,19 @@ export async function show(view, { signal }) {
   await read();
 }
 
+/** Whether the app is ready, and beside it what asks for a person: an app that is ready is not one with which all is well. */
 async function ready(signal) {
   const answer = await get("/health/ready", {}, signal).catch((error) => {
     if (error.status === 503) return null; // it says so by its status; the parts are in `./mosaic ops status`
     throw error;
   });
   if (answer === null) return h("p", {}, badge("down"), " Something that the app builds on does not answer: ./mosaic ops status names it.");
+  const { lanes: found } = await get("/ops/lanes", {}, signal).catch(() => ({ lanes: [] })); // the cards below say why
+  const errors = found.reduce((sum, lane) => sum + lane.openSignals.error, 0);
+  const more = found.some((lane) => lane.openSignals.isMore) ? " or more" : "";
   const bad = answer.dependencies.filter((one) => one.state !== "up");
   return h("p", {}, badge(answer.status), " ",
+    errors ? [h("a", { href: "#/review" }, badge(`${count(errors, "open error")}${more}`, "bad")), " "] : "",
     bad.length ? bad.map((one) => `${one.name}: ${one.state}${one.reason ? ` (${one.reason})` : ""}`).join(", ") : "all dependencies up",
     answer.version ? h("span", { class: "quiet" }, ` · version ${answer.version}, commit `, h("code", {}, String(answer.commit).slice(0, 8))) : null);
 }

@@ -46,7 +46,7 @@ function card(group, go, signal) {
       ["Reason", h("code", {}, group.reason)], ["Code", group.code ? h("code", {}, group.code) : null], ["Exception", group.exceptionType ? h("code", {}, group.exceptionType) : null],
       ["Oldest", when(group.oldestAtUtc)], ["Newest", when(group.newestAtUtc)],
       ["Newest sent by", group.sentBy],
-      ["For instance", h("span", {}, group.sampleCommandIds.map((one) => [id(one, `#/trace/${encodeURIComponent(one)}`), " "]))],
+      ["For instance", h("span", {}, (group.sampleCommandIds.length ? group.sampleCommandIds : [group.newestMessageId]).map((one) => [id(one, `#/trace/${encodeURIComponent(one)}`), " "]))],
     ]),
     list,
     has(REPLAY) ? h("p", { class: "actions" }, button("Replay…", () => replay(group, go), { "aria-label": `Replay ${title}, ${group.lane}` })) : "");

@@ -7,8 +7,9 @@ can call them as tools. Amounts are without sign where rows have one direction; 
 from __future__ import annotations
 
 import calendar
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
@@ -98,6 +99,66 @@ def totals(rows: Iterable[Row], *, signed: bool = False) -> list[Sum]:
             amount = -amount
         result.append(Sum(currency, amount, tuple(members)))
     return result
+
+
+def part_and_whole(rows: Sequence[Row], query: Query) -> tuple[list[Row], list[Row]]:
+    """The rows of a share, and those that it is a share of: all spending, or all income where the query is of
+    income, within the query's time and currency; both within the query's ``whole`` where it has one."""
+    income = query.flow is Flow.INCOME
+    everything = Query(
+        intent=query.intent,
+        flow=Flow.INCOME if income else Flow.SPENDING,
+        as_of=query.as_of,
+        period=query.period,
+        subjects=query.whole,
+        currency=query.currency,
+    )
+    part = select(rows, replace(query, flow=Flow.SPENDING) if income else query)
+    of_it = frozenset[str]().union(*(subject.ids for subject in query.whole))
+    return [row for row in part if not query.whole or row.tx_id in of_it], select(rows, everything)
+
+
+def amount_in(rows: Iterable[Row], currency: str) -> Decimal:
+    """The sum in that currency."""
+    return next((total.amount for total in totals(rows) if total.currency == currency), Decimal("0.00"))
+
+
+def averages(rows: Iterable[Row], units: Decimal | None) -> list[Sum]:
+    """One average per currency, over so many ``units`` of time or over the currency's rows."""
+    return [
+        Sum(t.currency, rounded(t.amount / (len(t.rows) if units is None else units), t.currency), t.rows)
+        for t in totals(rows)
+    ]
+
+
+def percent(part: Decimal, whole: Decimal) -> Decimal:
+    """In percent with one digit; what is too large for that as it is."""
+    found = part * 100 / whole
+    return found.quantize(Decimal("0.1")) if abs(found) < Decimal(10) ** 20 else found
+
+
+def usual_currency(rows: Iterable[Row]) -> str:
+    """The currency of most rows."""
+    counts = Counter(row.tx.currency for row in rows)
+    return min(counts, key=lambda currency: (-counts[currency], currency))
+
+
+def usual_day(rows: Sequence[Row]) -> tuple[int, int] | None:
+    """The day of the month on which most of the rows stand, and how many do; None where no day has most of them."""
+    day, count = Counter(row.day.day for row in rows).most_common(1)[0]
+    return (day, count) if 2 * count > len(rows) else None
+
+
+def changes(before: Sequence[Row], now: Sequence[Row], group: Group) -> list[tuple[str, Sum]]:
+    """What groups moved by, the largest change first, each currency by itself."""
+    then, since = grouped(before, group), grouped(now, group)
+    found = []
+    for currency in sorted({row.tx.currency for row in (*before, *now)}):
+        for key in sorted({*then, *since}):
+            gap = amount_in(since.get(key, ()), currency) - amount_in(then.get(key, ()), currency)
+            if gap:
+                found.append((key, Sum(currency, gap, ())))
+    return sorted(found, key=lambda change: (-abs(change[1].amount), change[0], change[1].currency))
 
 
 def largest(rows: Sequence[Row], n: int = 1, *, smallest: bool = False) -> list[Row]:
@@ -235,6 +296,24 @@ def recurring(rows: Iterable[Row], *, as_of: date, kind: str = "subscriptions") 
             continue
         found.append(_recurring(series))
     return sorted(found, key=lambda r: (-r.monthly, r.name))
+
+
+_PER_MONTH: Final = {
+    "year": Decimal(12),
+    "quarter": Decimal(3),
+    "month": Decimal(1),
+    "week": Decimal(12) / Decimal(52),
+    "day": Decimal(12) / Decimal(365),
+}
+
+
+def costs(found: Iterable[Recurring], per: str | None = "month") -> list[Sum]:
+    """What the series cost together now, one sum per currency: in a month, in another unit, or each time (None)."""
+    sums: dict[str, Decimal] = {}
+    for series in found:
+        share = series.amount if per is None else series.monthly * _PER_MONTH[per]
+        sums[series.currency] = sums.get(series.currency, Decimal(0)) + share
+    return [Sum(currency, rounded(amount, currency), ()) for currency, amount in sorted(sums.items())]
 
 
 def steady(rows: Sequence[Row], subjects: Sequence[Subject]) -> bool:

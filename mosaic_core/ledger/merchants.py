@@ -27,6 +27,7 @@ _MOST_LOOKED_FOR: Final = 160
 """Different terms of one question that are looked for in all names and texts; nobody's question has as many words that
 are none of the vocabulary. Of more, whole names and openings are found."""
 
+_SAYS_NOTHING: Final = NOISE_WORDS | FUNCTION_WORDS
 _LONGEST_OPENING: Final = 6
 """Words."""
 _MOST_OF_A_NAME: Final = 3
@@ -129,6 +130,16 @@ class Merchants:
             return _merchant(found, exact=True) if found else None
 
         return self._once(("whole", text), look)
+
+    def named(self, text: str) -> Subject | None:
+        """The merchant of that whole name, where the first and the last word belong to it. A name is looked for without
+        words that say nothing: "pay for" is no part of the name in "pay for Netflix"."""
+        hit, words = self.whole(text), text.split()
+        if hit is None or len(words) == 1 or compact(hit.name) == compact(text):
+            return hit
+        shorter = [part for part, end in ((words[1:], words[0]), (words[:-1], words[-1])) if end in _SAYS_NOTHING]
+        found = (self.whole(" ".join(part)) for part in shorter)
+        return hit if all(other is None or other.ids != hit.ids for other in found) else None
 
     @cached_property
     def _descriptors(self) -> dict[tuple[str, ...], list[int]]:

@@ -7,7 +7,7 @@ does: a client whose tokens and heartbeats were thirty days old would do nothing
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import sys
 import time
 from collections.abc import Callable
@@ -31,11 +31,8 @@ class MovableClock:
     def __init__(self, ahead: timedelta = timedelta()) -> None:
         """``ahead``: by how much the stack's time was moved before this process began. Raises
         HostConfigurationError."""
-        try:
-            import time_machine
-        except ImportError:
-            raise HostConfigurationError("a stack for tests needs the package time-machine, which is missing") from None
-        self._library = time_machine
+        if importlib.util.find_spec("time_machine") is None:
+            raise HostConfigurationError("a stack for tests needs the package time-machine, which is missing")
         self._moved: Any = None
         if ahead:
             self.advance(ahead)
@@ -43,8 +40,10 @@ class MovableClock:
     def advance(self, by: timedelta) -> None:
         """Safe on any thread."""
         if self._moved is None:
-            _leave_links(self._library.escape_hatch.time.time)
-            self._moved = self._library.travel(time.time(), tick=True).start()
+            import time_machine  # and with it pytest, where that is installed: not at each start
+
+            _leave_links(time_machine.escape_hatch.time.time)
+            self._moved = time_machine.travel(time.time(), tick=True).start()
             time.time()  # the first who asks sets it going
         self._moved.shift(by)
 
@@ -57,7 +56,7 @@ def _leave_links(real: Callable[[], float]) -> None:
     clock = SimpleNamespace(**{**vars(time), "time": real})
     for name, module in list(sys.modules.items()):
         if name.startswith(_PACKAGES) and any(part in name for part in _LINKS):
-            if hasattr(module, "time"):
+            if vars(module).get("time") is time:
                 setattr(module, "time", clock)  # noqa: B010 - a module's, which has no such attribute for mypy
             if hasattr(module, "utc_now"):
                 setattr(module, "utc_now", lambda: datetime.fromtimestamp(real(), UTC))  # noqa: B010

@@ -126,4 +126,6 @@ def _balanced(inner: str) -> bool:
 
 
 def _decode(part: str) -> str:
+    if "%" not in part:
+        return part
     return "%2F".join(unquote(piece) for piece in _ESCAPED_SLASH.split(part))

@@ -7,7 +7,10 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -121,14 +124,22 @@ class Api:
         proxies = [urllib.request.ProxyHandler({})] if self.target.is_embedded else []
         try:
             with urllib.request.build_opener(*proxies, _NoRedirect()).open(request, timeout=SECONDS) as answer:
+                self._compare_clocks(answer.headers.get("Date"))
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
+                self._compare_clocks(error.headers.get("Date"))
                 return error.code, error.read()
         except (OSError, HTTPException, ssl.SSLError) as error:
             reason = getattr(error, "reason", error)
             said = reason.strerror if isinstance(reason, OSError) and reason.strerror else type(reason).__name__
             raise UnreachableError(f"{self.target.base_url} does not answer ({said})") from None
+
+    def _compare_clocks(self, said: str | None) -> None:
+        """By what every answer says, also one that refuses a token because of the clocks."""
+        with suppress(ValueError, TypeError):
+            there = parsedate_to_datetime(said or "")
+            self.target.clock_ahead_seconds = (there - datetime.now(UTC)).total_seconds()
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -153,7 +164,10 @@ def _refusal(status: int, answer: Json, *, is_read: bool) -> OpsError:
     details = [f"{d.get('field')}: {d.get('issue')}" for d in told.get("details", []) if isinstance(d, dict)]
     said = "; ".join([message, *details])
     if status == 401:
-        said += "; get a new token (--token-command), or start the stack again where its key was replaced as it ran"
+        said += (
+            "; the token may be old (--token-command), this machine's clock wrong, or a stack's key replaced as it ran "
+            "(start it again)"
+        )
     if status in (400, 401, 403):
         return UsageError(f"{said} ({code})", api_code=code)
     if status >= 500 or status == 429:

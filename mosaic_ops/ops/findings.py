@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from mosaic_core.domain.reasons import OWN_REASONS, DeadLetterReason
-from mosaic_core.domain.signals import HASH_MISMATCH, NOT_RECORDED
+from mosaic_core.domain.reasons import DeadLetterReason
+from mosaic_core.domain.signals import COMMAND_FAILED, COMMAND_REJECTED, HASH_MISMATCH, NOT_RECORDED
 from mosaic_ops.ops import diagnosis
 from mosaic_ops.ops.queues import Depth, Group
 from mosaic_ops.ops.words import ago, at, seconds_since
@@ -50,7 +50,7 @@ REMEDIES: Final = {
 }
 """What to do first, by the reason; a part that does not answer is restored."""
 
-_TOLD_ELSEWHERE: Final = frozenset({"worker_command_failed", "command_rejected"})
+_TOLD_ELSEWHERE: Final = frozenset({COMMAND_FAILED, COMMAND_REJECTED})
 """Signals of what the runs and the dead letters tell already."""
 
 _OF_DEAD_LETTERS: Final = {
@@ -59,9 +59,14 @@ _OF_DEAD_LETTERS: Final = {
 }
 """Signals that a dead letter of that reason tells already, as long as it lies there."""
 
-
-_SIGNALLED: Final = OWN_REASONS - {DeadLetterReason.IDEMPOTENCY_REJECTED}
-"""Reasons of dead letters that raise a signal with each."""
+SIGNAL_OF: Final[Mapping[str, str]] = {
+    DeadLetterReason.PROCESSING_FAILED: COMMAND_FAILED,
+    DeadLetterReason.INVALID_JSON: COMMAND_REJECTED,
+    DeadLetterReason.INVALID_ENVELOPE: COMMAND_REJECTED,
+    DeadLetterReason.NOT_RECORDED: NOT_RECORDED,
+    DeadLetterReason.IDEMPOTENCY_HASH_MISMATCH: HASH_MISMATCH,
+}
+"""Of each reason of a dead letter that raises a signal, which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,8 @@ class Seen:
     lanes: Sequence[Json] = ()
     runs: Sequence[Json] = ()
     signals: Sequence[Json] = ()
+    resolved: Sequence[Json] = ()
+    """The newest signals, the resolved ones among them, of lanes with dead letters and nothing open."""
     groups: Sequence[Group] = ()
     has_letters: bool = True
     """Whether the dead letters could be looked at: what failed for good and is none of them was replayed, where nothing
@@ -114,7 +121,7 @@ def of(seen: Seen) -> list[Finding]:
     failing = _failing(run for run in seen.runs if not (run["isFinal"] and seen.has_letters) or run["runId"] in asking)
     last = {lane["lane"]: lane["recent"]["lastSuccessAtUtc"] for lane in seen.lanes}
     waiting = {cause: sum(not run["isFinal"] for run in runs) for cause, runs in failing.items()}
-    groups = [group for group in seen.groups if not is_noted(group, seen.lanes)]
+    groups = [group for group in seen.groups if not is_noted(group, seen)]
     dead = [of_group(one, last.get(one.lane), waiting.get((one.lane, one.code), 0)) for one in groups]
     told = {(group.lane, group.code) for group in seen.groups}
     ends = seen.ends
@@ -143,10 +150,26 @@ def of(seen: Seen) -> list[Finding]:
     ]
 
 
-def is_noted(group: Group, lanes: Iterable[Json]) -> bool:
-    """Whether somebody has resolved what its messages raised: then they lie there, and ask for nobody."""
+def may_be_noted(group: Group, lanes: Iterable[Json]) -> bool:
+    """Whether nothing that its messages raised is open."""
     signals = next((lane.get("openSignals") for lane in lanes if lane["lane"] == group.lane), None)
-    return group.reason in _SIGNALLED and signals is not None and not signals["error"] and not signals["isMore"]
+    return group.reason in SIGNAL_OF and signals is not None and not signals["error"] and not signals["isMore"]
+
+
+def is_noted(group: Group, seen: Seen) -> bool:
+    """Whether a person has resolved what its messages raised, and none came after: then they lie there, and ask for
+    nobody."""
+    queue = next((lane["queue"] for lane in seen.lanes if lane["lane"] == group.lane), None)
+    resolved = [
+        signal["resolvedAtUtc"]
+        for signal in seen.resolved
+        if signal["signalCode"] == SIGNAL_OF.get(group.reason)
+        and signal["queue"] == queue
+        and signal["isResolved"]
+        and signal["resolvedBy"] != "runtime"
+    ]
+    newest = group.newest_at_utc
+    return may_be_noted(group, seen.lanes) and bool(resolved) and newest is not None and at(newest) < at(max(resolved))
 
 
 def _made(code: str, what: str, *, said: str = "", which: str = "", sender: str = "", **ids: str | None) -> Finding:
@@ -211,8 +234,22 @@ def _of_ends(ends: Sequence[Json], runs: Iterable[Json]) -> list[Finding]:
         them = "it" if len(its) == 1 else "them"
         what = f"{part}: {_count(len(its), 'process', 'processes')} ended and nobody had told {them} to"
         which = f"at work more than once: {', '.join(suspects)}" if suspects and part == "worker" else ""
-        told.append(_made("process_ended", what, said=how_it_ended(its[-1]), which=which))
+        found_one = _made("process_ended", what, said=how_it_ended(its[-1]), which=which)
+        told.append(replace(found_one, do=_do_about(its)))
     return told
+
+
+def _do_about(ends: Sequence[Json]) -> str:
+    """By how the last of them ended, and whether it was one."""
+    last = ends[-1]
+    often = "it does not stay up: " if len(ends) >= OFTEN else ""
+    if "ran out of memory" in last["how"]:
+        return f"{often}give it more memory, or find the command that takes it: what was at work before each end"
+    if last.get("exitCode") is not None:
+        return f"{often}it left by itself: its log's last lines before that say why"
+    if "kill -9" in last["how"] and len(ends) == 1:
+        return "nothing, if somebody killed it on purpose; otherwise the log before its end tells what it was at"
+    return f"{often}the log's lines before each end tell what it was at: look for a command that is there each time"
 
 
 def _of_pause(lane: Json) -> Finding:

@@ -31,6 +31,9 @@ from mosaic_ops.ops.words import ago, at, seconds_since
 NEWEST: Final = 20
 """Runs and signals that are looked at for what fails now."""
 
+LISTED: Final = 100
+"""Signals that are looked at for whether somebody took note of a lane's dead letters."""
+
 ENDS_SECONDS: Final = 900.0
 """For so long a process that ended by itself is a finding."""
 
@@ -122,7 +125,9 @@ def _look(here: Here) -> _Look:
         except UnreachableError as error:
             away = error
         dead, unread = groups.result()
+        noted = {group.lane for group in dead or [] if findings.may_be_noted(group, told)}
         seen = findings.Seen(
+            resolved=[signal for lane in sorted(noted) for signal in _resolved(here, lane)],
             health=ready,
             lanes=told,
             runs=runs.result()[0] or [],
@@ -131,10 +136,17 @@ def _look(here: Here) -> _Look:
             has_letters=unread is None,
             depths=depths.known,
             silent=depths.silent,
-            clock_ahead_seconds=(at(found["asOfUtc"]) - asked_at).total_seconds() if found else 0.0,
+            clock_ahead_seconds=(
+                (at(found["asOfUtc"]) - asked_at).total_seconds() if found else here.target.clock_ahead_seconds
+            ),
             ends=[end for end in here.target.ends if seconds_since(end["atUtc"]) < ENDS_SECONDS],
         )
     return _Look(code=code, seen=seen, away=away, untold=untold, unknown=depths.unknown, unread=unread)
+
+
+def _resolved(here: Here, lane: str) -> list[Json]:
+    found, _ = _asked(lambda: here.api.get("/ops/signals", state="all", lane=lane, limit=LISTED)["signals"])
+    return found or []
 
 
 def _health(here: Here) -> tuple[int, Json]:
@@ -189,7 +201,7 @@ def _tell(look: _Look, found: list[findings.Finding]) -> None:
     tell_findings(found)
     show.line("")
     _tell_lanes(look)
-    noted = sum(group.count for group in look.seen.groups if findings.is_noted(group, look.seen.lanes))
+    noted = sum(group.count for group in look.seen.groups if findings.is_noted(group, look.seen))
     if noted:
         show.prose(f"{noted} dead letters are no finding: what they raised was resolved (./mosaic ops signals --all)")
     for what, why in (("queue depths", look.unknown), ("dead letters", look.unread)):

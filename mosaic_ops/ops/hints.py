@@ -8,6 +8,9 @@ from typing import Final
 _GLANCES: Final = frozenset({"status", "signals", "dlq groups", "dlq list", "send"})
 _STORIES: Final = frozenset({"trace", "dlq show"})
 _GROUPS: Final = frozenset({"dlq", "telemetry", "lane", "members", "evidence"})
+TOLD_AT_A_GLANCE: Final = frozenset({"logs", "run", "telemetry logs", "telemetry traces"})
+"""What a finding sends to. Whoever asks `next` after that has been there: the whole story is what is left."""
+
 ANYTHING: Final = "./mosaic ops runs --limit 5"
 
 

@@ -11,7 +11,11 @@ from mosaic_ops.ops.errors import OpsError
 from mosaic_ops.ops.target import EmbeddedStack
 from mosaic_ops.ops.verbs import ANYWHERE, COMPLETE, VERBS
 
-_AWAY: Final = frozenset({"store_unavailable", "queue_unavailable"})
+_TOLD_BY_STATUS: Final = {
+    "store_unavailable": "what is away",
+    "queue_unavailable": "what is away",
+    "member_context_invalid": "whether the clocks differ",
+}
 _ASKS_NOTHING_AS_OPERATOR: Final = frozenset({"events", "logs", "send", "telemetry"})
 """Verbs that do without the operator's token, or take a member's."""
 
@@ -27,9 +31,9 @@ def main(arguments: list[str]) -> int:
 
         app.run(arguments, stack)
     except OpsError as error:
-        # whoever asks for one thing while a part is away is sent to where all parts are told of
-        away = error.api_code in _AWAY and "status" not in arguments
-        print(f"mosaic: {error}{'; what is away: ./mosaic ops status' if away else ''}", file=sys.stderr)
+        # whoever asks for one thing is sent to where all parts, and the clocks, are told of
+        more = _TOLD_BY_STATUS.get(error.api_code, "") if "status" not in arguments else ""
+        print(f"mosaic: {error}{f'; {more}: ./mosaic ops status' if more else ''}", file=sys.stderr)
         return error.code
     finally:
         stack.close()

@@ -144,6 +144,10 @@ def next_step(
     else:
         story, letters = _story(here, asked, with_dead_letters=True)
         found = diagnosis.of_story(story, [letter.json() for letter in letters], _how_it_ended(here, story))
+        if found.heals and (story["run"] is None or not story["run"]["isFinal"]):
+            found = _unless_paused(here, story, found)
+        if not found.heals and story["runId"]:
+            found = replace(found, command=_further(found.command, story))
     if not hints.leads_on(found.command, "next"):
         found = replace(found, command=f"./mosaic ops run {story['runId']}" if story["runId"] else hints.ANYTHING)
     if json:
@@ -273,6 +277,26 @@ def trace(
         show.line(f"missing: {missing}", "yellow")
     if story["run"] is None or story["run"]["isFinal"] or letters:
         _tell_what_now(diagnosis.of_story(story, [letter.json() for letter in letters]))
+
+
+def _further(command: str, story: Json) -> str:
+    """Where the same was told at a glance already, the other of the two that tell all of a run."""
+    verb = hints.verb_of(command)
+    if verb in hints.TOLD_AT_A_GLANCE:
+        return f"./mosaic ops trace {story['commandId'] or story['runId']}"
+    return f"./mosaic ops run {story['runId']}" if verb == "trace" else command
+
+
+def _unless_paused(here: Here, story: Json, found: diagnosis.Diagnosis) -> diagnosis.Diagnosis:
+    """Nothing goes on by itself in a lane that somebody paused."""
+    lanes = here.api.get("/ops/lanes")["lanes"]
+    pause, lane = next(((one.get("pause"), one["lane"]) for one in lanes if one["queue"] == story["queue"]), (None, ""))
+    if not pause:
+        return found
+    held = diagnosis.of_code("lane_paused", lane=lane)
+    do = held.do.replace("whoever paused it", pause["pausedBy"]).replace("LANE", lane)
+    state = f"{found.state}; its lane is paused by {pause['pausedBy']}, {ago(pause['pausedAtUtc'])}: {pause['reason']}"
+    return replace(held, state=state, do=do)
 
 
 def _how_it_ended(here: Here, story: Json) -> str:

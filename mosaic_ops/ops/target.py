@@ -44,6 +44,9 @@ class Bus:
 class Target(Protocol):
     """Each part raises `UnreachableError` or `UsageError` where it cannot be had, and says what to do."""
 
+    clock_ahead_seconds: float
+    """By so much the app's clock was ahead of this machine's, by its last answer."""
+
     @property
     def is_embedded(self) -> bool: ...
     @property
@@ -84,6 +87,7 @@ class EmbeddedStack:
     """The running stack of ``state``, or the one that was started last in this checkout."""
 
     state: Path | None = None
+    clock_ahead_seconds: float = 0.0
     _asked: subprocess.Popen[str] | None = field(default=None, repr=False)
     _asking: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _token: str = field(default="", repr=False)
@@ -211,6 +215,7 @@ class Deployment:
     url: str
     token_command: str = ""
     namespace: str = ""
+    clock_ahead_seconds: float = 0.0
     _asking: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _token: str = field(default="", repr=False)
 

@@ -35,6 +35,12 @@ def imported_modules(files: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
+@cache
+def files_of(distribution: str) -> list[str]:
+    return [str(file) for file in importlib.metadata.files(distribution) or ()]
+
+
+@cache
 def distributions_of(module: str) -> set[str]:
     """The distributions that hold `module`. For shared names such as `azure` those that have the longest part of it."""
     candidates: set[str] = {canonicalize_name(name) for name in distributions().get(module.split(".")[0], ())}
@@ -46,10 +52,7 @@ def distributions_of(module: str) -> set[str]:
         holders: set[str] = {
             name
             for name in candidates
-            if any(
-                str(file) == f"{stem}.py" or str(file).startswith(f"{stem}/")
-                for file in importlib.metadata.files(name) or ()
-            )
+            if any(file == f"{stem}.py" or file.startswith(f"{stem}/") for file in files_of(name))
         }
         if holders:
             return holders

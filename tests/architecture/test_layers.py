@@ -1,5 +1,6 @@
 """The import contracts of pyproject.toml forbid what the architecture forbids: each is broken once, in a small copy."""
 
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -12,16 +13,20 @@ ROOMS = ("adapters", "agents", "agents/model", "agents/offline", "domain", "entr
 MODULES = ("bootstrap", "computing", "concurrency", "config", "notices", "ports", "telemetry")
 
 
+def rooms(folder: Path) -> Path:
+    """The rooms, empty, with the project's contracts."""
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for package in ("mosaic_core", "mosaic_ops", "mosaic_local", "bench", *(f"mosaic_core/{room}" for room in ROOMS)):
+        (folder / package).mkdir()
+        (folder / package / "__init__.py").touch()
+    for module in MODULES:
+        (folder / "mosaic_core" / f"{module}.py").touch()
+    return folder
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The rooms, empty, with the project's contracts."""
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for package in ("mosaic_core", "mosaic_ops", "mosaic_local", "bench", *(f"mosaic_core/{room}" for room in ROOMS)):
-        (tmp_path / package).mkdir()
-        (tmp_path / package / "__init__.py").touch()
-    for module in MODULES:
-        (tmp_path / "mosaic_core" / f"{module}.py").touch()
-    return tmp_path
+    return rooms(tmp_path)
 
 
 def lint(project: Path) -> "subprocess.CompletedProcess[str]":
@@ -37,38 +42,88 @@ def test_the_empty_rooms_keep_the_contracts(project: Path) -> None:
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-@pytest.mark.parametrize(
-    ("importer", "line"),
-    [
-        ("mosaic_core/domain/lanes.py", "from mosaic_core import ports"),
-        ("mosaic_core/domain/lanes.py", "from mosaic_core import ledger"),
-        ("mosaic_core/ledger/rows.py", "from mosaic_core import agents"),
-        ("mosaic_core/ledger/rows.py", "from mosaic_core import ports"),
-        ("mosaic_core/services/deliver.py", "from mosaic_core import entrypoints"),
-        ("mosaic_core/lanes/sweep.py", "from mosaic_core import services"),
-        ("mosaic_core/agents/offline/answering.py", "from mosaic_core import services"),
-        ("mosaic_core/agents/model/tools.py", "from mosaic_core.agents import offline"),
-        ("mosaic_core/agents/offline/answering.py", "from mosaic_core.agents import model"),
-        ("mosaic_core/adapters/tables.py", "from mosaic_core import services"),
-        ("mosaic_core/services/deliver.py", "from mosaic_core import adapters"),
-        ("mosaic_core/entrypoints/http.py", "from mosaic_core import adapters"),
-        ("mosaic_core/services/deliver.py", "import azure.servicebus"),
-        ("mosaic_core/bootstrap.py", "import azure.identity"),
-        ("mosaic_core/telemetry.py", "from azure.monitor.opentelemetry import configure_azure_monitor"),
-        ("mosaic_core/domain/lanes.py", "from azure.data.tables import TableClient"),
-        ("mosaic_core/adapters/tables.py", "import mosaic_local"),
-        ("mosaic_core/bootstrap.py", "import mosaic_ops"),
-        ("mosaic_ops/ops.py", "import mosaic_local"),
-        ("mosaic_core/agents/offline.py", "from mosaic_core import lanes"),
-        ("mosaic_core/ports.py", "from mosaic_core import config"),
-        ("mosaic_core/forecasts.py", ""),  # a module that nobody has placed
-    ],
-)
-def test_an_import_against_the_direction_is_found(project: Path, importer: str, line: str) -> None:
-    (project / importer).write_text(line + "\n", encoding="utf-8")
+AGAINST = [
+    ("mosaic_core/domain/lanes.py", "from mosaic_core import ports", "mosaic_core.domain.lanes -> mosaic_core.ports"),
+    ("mosaic_core/domain/lanes.py", "from mosaic_core import ledger", "mosaic_core.domain.lanes -> mosaic_core.ledger"),
+    ("mosaic_core/ledger/rows.py", "from mosaic_core import agents", "mosaic_core.ledger.rows -> mosaic_core.agents"),
+    ("mosaic_core/ledger/rows.py", "from mosaic_core import ports", "mosaic_core.ledger.rows -> mosaic_core.ports"),
+    (
+        "mosaic_core/services/deliver.py",
+        "from mosaic_core import entrypoints",
+        "mosaic_core.services.deliver -> mosaic_core.entrypoints",
+    ),
+    (
+        "mosaic_core/lanes/sweep.py",
+        "from mosaic_core import services",
+        "mosaic_core.lanes.sweep -> mosaic_core.services",
+    ),
+    (
+        "mosaic_core/agents/offline/answering.py",
+        "from mosaic_core import services",
+        "mosaic_core.agents.offline.answering -> mosaic_core.services",
+    ),
+    (
+        "mosaic_core/agents/model/tools.py",
+        "from mosaic_core.agents import offline",
+        "mosaic_core.agents.model.tools -> mosaic_core.agents.offline",
+    ),
+    (
+        "mosaic_core/agents/offline/answering.py",
+        "from mosaic_core.agents import model",
+        "mosaic_core.agents.offline.answering -> mosaic_core.agents.model",
+    ),
+    (
+        "mosaic_core/adapters/tables.py",
+        "from mosaic_core import services",
+        "mosaic_core.adapters.tables -> mosaic_core.services",
+    ),
+    (
+        "mosaic_core/services/deliver.py",
+        "from mosaic_core import adapters",
+        "mosaic_core.services.deliver -> mosaic_core.adapters",
+    ),
+    (
+        "mosaic_core/entrypoints/http.py",
+        "from mosaic_core import adapters",
+        "mosaic_core.entrypoints.http -> mosaic_core.adapters",
+    ),
+    ("mosaic_core/services/deliver.py", "import azure.servicebus", "mosaic_core.services.deliver -> azure"),
+    ("mosaic_core/bootstrap.py", "import azure.identity", "mosaic_core.bootstrap -> azure"),
+    (
+        "mosaic_core/telemetry.py",
+        "from azure.monitor.opentelemetry import configure_azure_monitor",
+        "mosaic_core.telemetry -> azure",
+    ),
+    ("mosaic_core/domain/lanes.py", "from azure.data.tables import TableClient", "mosaic_core.domain.lanes -> azure"),
+    ("mosaic_core/adapters/tables.py", "import mosaic_local", "mosaic_core.adapters.tables -> mosaic_local"),
+    ("mosaic_core/bootstrap.py", "import mosaic_ops", "mosaic_core.bootstrap -> mosaic_ops"),
+    ("mosaic_ops/ops.py", "import mosaic_local", "mosaic_ops.ops -> mosaic_local"),
+    (
+        "mosaic_core/agents/offline.py",
+        "from mosaic_core import lanes",
+        "mosaic_core.agents.offline -> mosaic_core.lanes",
+    ),
+    ("mosaic_core/ports.py", "from mosaic_core import config", "mosaic_core.ports -> mosaic_core.config"),
+    ("mosaic_core/forecasts.py", "", "mosaic_core.forecasts"),  # a module that nobody has placed
+]
+"""A file, what it imports, and how that is told."""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of a project in which each of them stands."""
+    project = rooms(tmp_path_factory.mktemp("against"))
+    for importer, line, _ in AGAINST:
+        with (project / importer).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
     answer = lint(project)
     assert answer.returncode == 1, answer.stdout + answer.stderr
-    assert "BROKEN" in answer.stdout
+    return answer.stdout
+
+
+@pytest.mark.parametrize("edge", [edge for _, _, edge in AGAINST])
+def test_an_import_against_the_direction_is_found(told: str, edge: str) -> None:
+    assert re.search(rf"^-\s+{re.escape(edge)}( \(l\.\d+\))?$", told, re.MULTILINE), told
 
 
 @pytest.mark.parametrize(
@@ -83,28 +138,20 @@ def test_an_import_against_the_direction_is_found(project: Path, importer: str, 
 def test_a_circle_between_neighbours_is_found(project: Path, back: str) -> None:
     services = project / "mosaic_core" / "services"
     (services / "enqueue.py").write_text("from mosaic_core.services import outbox\n", encoding="utf-8")
-    (services / "outbox.py").touch()
-    assert lint(project).returncode == 0
     (services / "outbox.py").write_text(back + "\n", encoding="utf-8")
     answer = lint(project)
     assert answer.returncode == 1, answer.stdout + answer.stderr
     assert "BROKEN" in answer.stdout
 
 
-@pytest.mark.parametrize(
-    ("importer", "line"),
-    [
-        (
-            "mosaic_core/adapters/tables.py",
-            "from azure.data.tables import TableClient\nfrom mosaic_core import ports, domain",
-        ),
-        ("mosaic_core/entrypoints/http.py", "import azure.functions\nfrom mosaic_core import services"),
-        ("mosaic_core/services/deliver.py", "from mosaic_core import lanes, agents, ports, domain"),
-        ("mosaic_core/bootstrap.py", "from mosaic_core import adapters, entrypoints, services"),
-        ("mosaic_local/stack.py", "import mosaic_core.domain"),
-    ],
-)
-def test_an_import_in_the_direction_is_allowed(project: Path, importer: str, line: str) -> None:
-    (project / importer).write_text(line + "\n", encoding="utf-8")
+def test_imports_in_the_direction_are_allowed(project: Path) -> None:
+    for importer, line in (
+        ("adapters/tables.py", "from azure.data.tables import TableClient\nfrom mosaic_core import ports, domain"),
+        ("entrypoints/http.py", "import azure.functions\nfrom mosaic_core import services"),
+        ("services/deliver.py", "from mosaic_core import lanes, agents, ports, domain"),
+        ("bootstrap.py", "from mosaic_core import adapters, entrypoints, services"),
+        ("../mosaic_local/stack.py", "import mosaic_core.domain"),
+    ):
+        (project / "mosaic_core" / importer).write_text(line + "\n", encoding="utf-8")
     answer = lint(project)
     assert answer.returncode == 0, answer.stdout + answer.stderr

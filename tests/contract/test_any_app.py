@@ -144,16 +144,33 @@ def test_thirty_days_of_backoff_and_of_nights_go_by(shop: EmbeddedStack) -> None
     assert time.monotonic() - began < 30  # some two seconds where the machine does nothing else
 
 
-def test_a_jump_is_a_sleep_and_a_worker_that_comes_again_is_in_the_same_time(shop: EmbeddedStack) -> None:
+def test_a_jump_is_a_sleep(shop: EmbeddedStack) -> None:
     control, before = shop.control, len(asked(shop, "days"))
     control.jump(timedelta(days=10))
     assert len(asked(shop, "days")) == before + 1  # one run for ten nights
+
+
+def test_time_goes_forward_only_for_all_parts_or_for_none(shop: EmbeddedStack) -> None:
+    control = shop.control
+    with pytest.raises(StackError, match="no timer that listens: closing"):
+        control.advance(timedelta(days=1), every=["closing"])
+    ahead = control.broker.ahead()
+    for move in (control.jump, control.advance):
+        with pytest.raises(StackError, match="forward"):
+            move(timedelta(days=-1))
+    with pytest.raises(StackError, match="3660 days"):
+        control.jump(timedelta(days=4000))
+    assert control.broker.ahead() == ahead
+
+
+@pytest.mark.slow
+def test_a_worker_that_comes_again_is_in_the_same_time(shop: EmbeddedStack) -> None:
+    control = shop.control
+    control.jump(timedelta(days=3))
     shop.restart_worker()
     control.advance(timedelta(days=1), every=["close_the_day"])
     (night,) = asked(shop, "days")
     assert timedelta() <= control.now() - datetime.fromisoformat(night) < timedelta(days=1)
-    with pytest.raises(StackError, match="no timer that listens: closing"):
-        control.advance(timedelta(days=1), every=["closing"])
 
 
 @pytest.mark.slow

@@ -112,6 +112,26 @@ def test_ten_deliveries_that_ran_out_are_a_dead_letter(namespace: Namespace, cli
         assert one(dead).dead_letter_reason == "MaxDeliveryCountExceeded"  # type: ignore[attr-defined]
 
 
+def test_it_is_quiet_when_nothing_is_left_that_does_not_wait_for_a_time(
+    namespace: Namespace, client: ServiceBusClient
+) -> None:
+    quiet, soon = namespace.control.wait_until_quiet, timedelta(milliseconds=50)
+    due = datetime.now(UTC) + timedelta(days=1)
+    with client.get_queue_receiver(Q) as receiver, client.get_queue_sender(Q) as sender:
+        sender.schedule_messages(ServiceBusMessage("later"), due)
+        found = quiet(soon)
+        assert found is not None
+        assert abs(found - due) < timedelta(seconds=1)
+        sender.send_messages(ServiceBusMessage("now"))
+        message = one(receiver)
+        with pytest.raises(StackError, match=f"408.*at work: {Q}"):
+            quiet(soon)
+        receiver.complete_message(message)  # type: ignore[arg-type]
+        quiet()
+    send(client, "for nobody", queue="others")
+    quiet(soon)
+
+
 def test_a_broker_that_is_not_for_tests_has_no_such_thing(open_namespace: Callable[..., Namespace]) -> None:
     namespace = open_namespace(sas_key="right")
     wrong = BrokerControl(namespace.administration_connection_string.replace("right", "wrong"), namespace.ca_file)
@@ -142,11 +162,12 @@ def test_a_duplicate_has_the_same_id(namespace: Namespace, client: ServiceBusCli
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.HALF_CLOSED])
 def test_a_connection_that_is_cut_leaves_the_lock_and_the_client_goes_on(
-    namespace: Namespace, client: ServiceBusClient
+    namespace: Namespace, client: ServiceBusClient, fault: Fault
 ) -> None:
     send(client, "order")
-    namespace.control.fail(Rule(fault=Fault.CUT, entity=Q, times=1))
+    namespace.control.fail(Rule(fault=fault, entity=Q, times=1))
     with client.get_queue_receiver(Q) as receiver:
         with suppress(OperationTimeoutError):
             assert receiver.receive_messages(1, max_wait_time=1) == []
@@ -187,19 +208,6 @@ def test_a_lock_that_is_lost_is_the_client_s_own_error(namespace: Namespace, cli
             receiver.complete_message(one(receiver))  # type: ignore[arg-type]
         receiver.complete_message(one(receiver))  # type: ignore[arg-type]
     assert take_all(client) == []
-
-
-@pytest.mark.slow
-def test_a_half_closed_connection_gives_nothing_and_what_was_on_its_way_comes_again(
-    namespace: Namespace, client: ServiceBusClient
-) -> None:
-    send(client, "order")
-    namespace.control.fail(Rule(fault=Fault.HALF_CLOSED, entity=Q, times=1))
-    with client.get_queue_receiver(Q) as receiver:
-        with suppress(OperationTimeoutError):
-            assert receiver.receive_messages(1, max_wait_time=1) == []
-        namespace.control.advance(timedelta(minutes=2))
-        assert one(receiver).delivery_count == 1  # type: ignore[attr-defined]
 
 
 def test_a_busy_namespace_is_the_client_s_own_error_and_nothing_is_sent(namespace: Namespace) -> None:

@@ -13,7 +13,8 @@ from azure.core.credentials import AccessToken
 
 from mosaic_core.agents.model import TOKEN_SCOPE
 from mosaic_ops import cli
-from mosaic_ops.evaluations import baseline, packs, questions
+from mosaic_ops.evaluations import baseline, packs, questions, unseen
+from tests.support.examples import examples
 from tests.support.provider import KEY, Provider, Reply, Request, calls, fails, says
 
 LINE = {
@@ -104,7 +105,12 @@ async def test_a_pack_is_the_models_own(
     assert KEY not in said.out + said.err
 
 
-async def test_the_questions_pack_asks_the_model(configure: Configure, tmp_path: Path) -> None:
+async def test_the_questions_pack_asks_the_model(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("QUESTIONS", "HELD_OUT"):  # the refusal of one is that of all
+        monkeypatch.setattr(questions, name, getattr(questions, name)[:: examples(20, slow=1)])
+    monkeypatch.setattr(unseen, "UNSEEN", unseen.UNSEEN[:: examples(20, slow=1)])
     results = tmp_path / "results.json"
     async with Provider(refuses_all, forever=True) as server:
         configure(server)

@@ -408,9 +408,15 @@ def test_a_worker_that_stands_still_is_ended_and_started_again(tmp_path: Path) -
         echo.close()
 
 
-def test_time_is_moved_by_nobody_in_a_host_that_is_not_for_tests(echo: Echo) -> None:
+def test_nobody_moves_time_or_makes_faults_in_a_stack_that_is_not_for_tests(echo: Echo) -> None:
     body = b'{"advanceSeconds": 60}'
     told = echo.http("PUT", "/admin/testing/clock", body, {"Content-Type": "application/json"})
     assert told[0] == 404, told
+    control = echo.stack.control
+    assert control.storage is not None
+    with pytest.raises(StackError, match="storage refused"):
+        control.storage.fail()
+    with pytest.raises(StackError, match="the broker refused"):
+        control.broker.fail()
     with pytest.raises(StackError, match="refused"):
-        echo.stack.control.jump(timedelta(minutes=1))
+        control.jump(timedelta(minutes=1))

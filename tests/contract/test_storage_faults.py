@@ -216,7 +216,7 @@ def test_one_seed_is_one_order_of_faults(table: Callable[..., TableClient], cont
     def outcomes(seed: int) -> list[bool]:
         control.fail(StorageRule(fault=StorageFault.BUSY, probability=0.5), seed=seed)
         answered = []
-        for _ in range(24):
+        for _ in range(12):
             try:
                 list(client.list_entities())
             except HttpResponseError:
@@ -227,12 +227,10 @@ def test_one_seed_is_one_order_of_faults(table: Callable[..., TableClient], cont
 
     first = outcomes(1)
     assert first == outcomes(1) != outcomes(2)
-    assert 4 < sum(first) < 20
+    assert 2 < sum(first) < 10
 
 
-def test_nothing_of_this_is_there_without_being_asked_for(azurite: Azurite, faulty: Azurite) -> None:
-    with pytest.raises(StackError, match="storage refused"):
-        StorageControl(azurite.tables.connection_string).fail()
+def test_who_has_not_the_account_s_key_is_refused(faulty: Azurite) -> None:
     stranger = StorageControl(faulty.tables.connection_string.replace(faulty.keys.storage_key, "b3RoZXI="))
     with pytest.raises(StackError, match="401"):
         stranger.struck()

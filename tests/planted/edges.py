@@ -332,6 +332,14 @@ DEFECTS: Final = (
         what="the receiver's role is missing, and the instance says that it is ready",
     ),
     Defect(
+        name="a-refused-token-has-no-reason",
+        file="mosaic_core/adapters/refused_tokens.py",
+        old="    return _condition.get() == NOT_FOUND if status is None else status == 404\n",
+        new="    return status == 404\n",
+        caught_by=(_DARK_TESTS + "a_dependency_that_is_away_is_named",),
+        what="a queue that is missing on Azure is told as a missing role",
+    ),
+    Defect(
         name="argv-alone-names-the-host",
         file="mosaic_core/adapters/host_settlement.py",
         old="lines = (sys.argv[1:], _started_with())",

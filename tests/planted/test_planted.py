@@ -6,12 +6,13 @@ import ast
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.planted import broker, delivery, domain, edges, endings, lanes, package, services, storage
+from tests.planted import broker, delivery, domain, edges, endings, lanes, package, services, storage, testing
 from tests.planted.defect import Defect
 from tests.planted.planting import ROOT, Outcome, Planting, Tree
 
@@ -25,6 +26,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *package.DEFECTS,
     *endings.DEFECTS,
     *broker.DEFECTS,
+    *testing.DEFECTS,
 )
 EACH = pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 
@@ -81,9 +83,14 @@ def test_a_planted_defect_still_has_its_place_and_its_tests(defect: Defect) -> N
         assert _has_test(ROOT / file, names), f"there is no {node}"
 
 
+@cache
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def _has_test(file: Path, names: list[str]) -> bool:
     """Whether the file has the function, or the class with the method."""
-    nodes: list[ast.stmt] = ast.parse(file.read_text(encoding="utf-8")).body
+    nodes: list[ast.stmt] = _parsed(file).body
     for name in names:
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
         found = next((node for node in nodes if isinstance(node, kinds) and node.name == name), None)

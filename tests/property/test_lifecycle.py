@@ -10,7 +10,6 @@ command must come to an end.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
@@ -37,7 +36,7 @@ from mosaic_core.services.limits import DeliveryLimits
 from mosaic_core.services.reconciler import Reconciler
 from mosaic_ops.memory.messaging import MAX_DELIVERIES_EXCEEDED
 from tests.support.examples import examples
-from tests.support.faults import ProcessDied
+from tests.support.faults import ProcessDied, awaited
 from tests.support.world import COMMAND_ID, HOUSEHOLD, QUEUE, RUN_ID, Skewed, World, body
 
 type Go = Literal["on", "lost", "unsent", "die_after"]
@@ -166,7 +165,7 @@ class Held:
 
     def __getattr__(self, attribute: str) -> Any:
         target = getattr(self._port, attribute)
-        if not inspect.iscoroutinefunction(target):
+        if not awaited(target):
             return target
 
         async def call(*args: Any, **kwargs: Any) -> Any:

@@ -271,8 +271,7 @@ class ApiWorld:
         if token is not None:
             sent.setdefault("Authorization", f"Bearer {token}")
         for methods, template, function in self.functions.values():
-            params = template.match(parts.path)
-            if params is None or method not in methods:
+            if method not in methods or (params := template.match(parts.path)) is None:
                 continue
             request = func.HttpRequest(
                 method,

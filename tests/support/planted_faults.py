@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from azure.servicebus import ServiceBusMessageState
 from azure.servicebus.aio.management import ServiceBusAdministrationClient
 
 from mosaic_core.domain.lanes import Lane
@@ -155,8 +156,15 @@ async def paused_lane(_: Path) -> AsyncIterator[Planted]:
     async with _running() as running:
         await _a_good_day(running)
         await _paused(running, Lane.CONVERSATION, "the new model is looked at")
-        await running.send(CONVERSATION, message())
-        await running.until(running.doors.left, bool)
+
+        async def held() -> bool:
+            """A worker knows of a pause a few seconds later: what came before was worked on."""
+            waiting = await running.doors.waiting()
+            if not waiting:
+                await running.send(CONVERSATION, message())
+            return any(one.state == ServiceBusMessageState.SCHEDULED for _, one in waiting)
+
+        await running.until(held, bool)
         yield Planted(running, settled=False)
 
 

@@ -19,7 +19,7 @@ from mosaic_core.lanes.context import LaneContext, LaneResult, succeeded
 from mosaic_core.ports import OutgoingMessage, Stores
 from mosaic_core.services import deliver
 from mosaic_core.services.deliver import DeliveryService
-from tests.support.faults import ProcessDied
+from tests.support.faults import ProcessDied, awaited
 from tests.support.world import COMMAND_ID, QUEUE, RUN_ID, Work, World, body, record
 
 # ------------------------------------------------------------------------------------------------------------- kind 5
@@ -33,7 +33,7 @@ class Failing:
 
     def __getattr__(self, operation: str) -> Any:
         target = getattr(self._real, operation)
-        if not asyncio.iscoroutinefunction(target):
+        if not awaited(target):
             return target
 
         async def call(*args: Any, **kwargs: Any) -> Any:

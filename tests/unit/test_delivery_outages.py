@@ -24,7 +24,7 @@ from mosaic_core.lanes.context import LaneContext, LaneHandler, LaneResult, succ
 from mosaic_core.ports import Stores
 from mosaic_core.services.limits import DeliveryLimits
 from tests.support.examples import examples
-from tests.support.faults import Plan
+from tests.support.faults import Plan, awaited
 from tests.support.world import HOUSEHOLD, QUEUE, Work, World
 
 DAY = 24 * 3600.0
@@ -44,7 +44,7 @@ class Outage:
         class Store:
             def __getattr__(self, operation: str) -> Any:
                 target = getattr(real, operation)
-                if not asyncio.iscoroutinefunction(target):
+                if not awaited(target):
                     return target
 
                 async def call(*args: Any, **kwargs: Any) -> Any:
@@ -151,7 +151,7 @@ def test_a_brownout_rejects_nobody(p: float, copies: int, requests: int) -> None
         await world.check_end()
         assert (await world.key()).status == KeyStatus.COMPLETED
 
-    for seed in range(8):
+    for seed in range(examples(3, slow=8)):
         asyncio.run(one(seed))
 
 

@@ -395,8 +395,14 @@ def sick(world: NightWorld, *households: str, error: Exception = ERRORS[0]) -> t
     return replace(nightly, enqueuer=enqueuer), enqueuer
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("place", range(7))
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        pytest.param(place, error, marks=() if place % len(ERRORS) == number else pytest.mark.slow)
+        for place in range(7)
+        for number, error in enumerate(ERRORS)
+    ],
+)
 async def test_a_household_that_cannot_be_enqueued_stops_nobody(
     world: NightWorld, place: int, error: Exception
 ) -> None:

@@ -135,8 +135,10 @@ def test_every_loose_bound_lets_the_amount_in() -> None:
 
 
 def test_every_short_weekday_is_read() -> None:
-    for word, day in lexicon.load("narrowing")["short_weekdays"].items():
+    days = {"mon": 0, "tue": 1, "tues": 1, "wed": 2, "weds": 2, "thu": 3, "thur": 3, "thurs": 3, "fri": 4, "sat": 5}
+    for word, day in {**days, "sun": 6}.items():
         assert narrowing.take_weekdays(Reading(f"spending every {word}")) == {day}
+        assert narrowing.take_weekdays(Reading(f"spending on {word}s and {word}s")) == {day}
 
 
 def test_every_kind_of_account_is_read() -> None:

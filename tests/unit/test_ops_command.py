@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -325,6 +326,33 @@ def test_what_could_not_be_seen_is_not_well(stack: Stack, ops: Ops, monkeypatch:
     code, out, _ = ops("status")
     assert (code, out.partition(";")[0]) == (1, "status  NOT KNOWN")
     assert out.splitlines()[0].endswith("in what could be seen: runs and signals, dead letters could not")
+
+
+def test_a_clock_that_makes_tokens_be_refused_is_found_all_the_same(
+    stack: Stack, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raw(api: Api, *call: Any) -> tuple[int, bytes]:
+        api._compare_clocks((datetime.now(UTC) - timedelta(seconds=300)).strftime("%a, %d %b %Y %H:%M:%S GMT"))
+        return stack.raw(*call)
+
+    monkeypatch.setattr(Api, "_raw", raw)
+    monkeypatch.setattr(EmbeddedStack, "token", "")
+    code, out, _ = ops("status")
+    assert code == 1
+    assert out.startswith("status  NOT WELL; 1 finding")
+    assert re.search(r"1\. the app's clock is (299|300|301) s behind this machine's", out)
+    assert "./mosaic ops status" not in out
+    code, _, said = ops("runs")
+    assert code == 2
+    assert "this machine's clock wrong" in said
+    assert said.endswith("; whether the clocks differ: ./mosaic ops status\n")
+
+
+def test_a_clock_is_not_made_up_where_an_answer_says_none(stack: Stack) -> None:
+    target = EmbeddedStack(stack.state)
+    for said in (None, "", "yesterday"):
+        Api(target)._compare_clocks(said)
+    assert target.clock_ahead_seconds == 0.0
 
 
 def test_an_app_that_is_away_says_how_its_process_ended(

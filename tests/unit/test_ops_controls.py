@@ -46,6 +46,17 @@ def test_a_paused_lane_is_told_of_everywhere(stack: Stack, ops: Ops) -> None:  #
     assert ops("wait", "worker", "--timeout", "0")[0] == 0
 
 
+def test_nothing_of_a_paused_lane_is_said_to_go_on_by_itself(stack: Stack, ops: Ops) -> None:  # noqa: F811
+    stack.set_clock()
+    asyncio.run(stack.work.send())
+    assert "nothing to do" in ops("next", COMMAND_ID)[1]
+    ops("lane", "pause", "conversation", "--reason", "a bad deploy")
+    _, out, _ = ops("next", COMMAND_ID)
+    assert "state    no worker has begun it; its lane is paused by olga, now: a bad deploy" in out
+    assert "ask olga whether it may go on; then ./mosaic ops lane resume conversation" in out
+    assert "nothing to do" not in out
+
+
 @pytest.mark.parametrize("arguments", [["nowhere", "--reason", "x"], ["sweep", "--reason", "  "], ["sweep"]])
 def test_a_slip_pauses_nothing(stack: Stack, ops: Ops, arguments: list[str]) -> None:  # noqa: F811
     assert ops("lane", "pause", *arguments)[0] == 2

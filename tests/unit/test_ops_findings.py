@@ -354,23 +354,29 @@ def test_what_was_replayed_is_no_finding_any_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "errors", "more", "found"),
+    ("reason", "errors", "more", "code", "by", "found"),
     [
-        ("invalid_json", 0, False, 0),
-        ("invalid_json", 1, False, 1),
-        ("invalid_json", 0, True, 1),
-        ("processing_failed", 0, False, 0),
+        ("invalid_json", 0, False, "command_rejected", "olga", 0),
+        ("processing_failed", 0, False, "worker_command_failed", "olga", 0),
+        ("invalid_json", 1, False, "command_rejected", "olga", 1),
+        ("invalid_json", 0, True, "command_rejected", "olga", 1),
+        # what recovered by itself, or was of another kind, tells nothing of these
+        ("processing_failed", 0, False, "worker_command_failed", "runtime", 1),
+        ("processing_failed", 0, False, "command_rejected", "olga", 1),
+        ("processing_failed", 0, False, None, "olga", 1),
         # what raises no signal is nobody's to resolve
-        ("MaxDeliveryCountExceeded", 0, False, 1),
-        ("store_unreachable", 0, False, 1),
+        ("MaxDeliveryCountExceeded", 0, False, "worker_command_failed", "olga", 1),
+        ("store_unreachable", 0, False, "worker_command_failed", "olga", 1),
     ],
 )
 def test_a_dead_letter_that_somebody_took_note_of_is_no_finding(
-    reason: str, errors: int, more: bool, found: int
+    reason: str, errors: int, more: bool, code: str | None, by: str, found: int
 ) -> None:
-    signals = {"error": errors, "warning": 0, "isMore": more}
-    seen = Seen(lanes=[lane() | {"openSignals": signals}], groups=[group(reason=reason)])
-    assert len(findings.of(seen)) == found
+    at_it = lane() | {"openSignals": {"error": errors, "warning": 0, "isMore": more}}
+    done = {"signalCode": code, "queue": "conversation", "isResolved": True, "resolvedBy": by, "resolvedAtUtc": ago(50)}
+    assert len(findings.of(Seen(lanes=[at_it], groups=[group(reason=reason)], resolved=[done]))) == found
+    later = group(reason=reason, newest=20)
+    assert len(findings.of(Seen(lanes=[at_it], groups=[later], resolved=[done]))) == 1, "it came after that"
 
 
 def test_ends_come_before_what_is_dead_only_where_they_are_many() -> None:
@@ -379,3 +385,19 @@ def test_ends_come_before_what_is_dead_only_where_they_are_many() -> None:
         told = whats(Seen(groups=[group("unexpected_error")], ends=ends))
         assert len(told) == 2
         assert told[0].startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "times", "do"),
+    [
+        ("was ended by SIGKILL (kill -9; memory was not short)", None, 1, "nothing, if somebody killed it on purpose"),
+        ("was ended by SIGKILL (kill -9; memory was not short)", None, 2, "the log's lines before each end"),
+        ("was ended by SIGKILL (the machine ran out of memory meanwhile)", None, 1, "give it more memory"),
+        ("was ended by SIGSEGV (a native library crashed)", None, 3, "it does not stay up: the log's lines before"),
+        ("ended with exit code 3", 3, 1, "it left by itself: its log's last lines"),
+    ],
+)
+def test_what_to_do_about_a_process_follows_from_how_it_ended(how: str, code: int | None, times: int, do: str) -> None:
+    end = {"part": "worker", "process": 7, "atUtc": ago(70), "how": how, "exitCode": code}
+    [told] = findings.of(Seen(ends=[end] * times))
+    assert told.do.startswith(do)

@@ -107,6 +107,18 @@ def test_next_of_a_code_and_a_glance_at_it_send_on(stack: Stack, ops: Ops) -> No
             assert hints.leads_on(step.command, glance), f"{glance} would tell {step.command}"
 
 
+@pytest.mark.parametrize("case", [dead, of_another_request], ids=lambda case: case.__name__)
+def test_next_does_not_repeat_what_a_glance_at_the_same_said(
+    stack: Stack, ops: Ops, case: Callable[[Stack], None]
+) -> None:
+    case(stack)
+    glances = {one for glance in (["status"], ["dlq", "groups"]) for one in suggested(ops(*glance)[1])}
+    assert glances
+    after = [one for one in suggested(ops("next", COMMAND_ID)[1]) if "replay" not in one]
+    assert after
+    assert not glances & set(after)
+
+
 def test_a_circle_would_be_seen() -> None:
     assert hints.leads_on("./mosaic ops dlq show m-1", "next")
     assert not hints.leads_on("./mosaic ops dlq show m-1", "dlq show")

@@ -17,7 +17,7 @@ from mosaic_core.agents.findings import about_findings
 from mosaic_core.agents.model.grounding import Evidence, unsupported
 from mosaic_core.agents.offline import one_message, requests
 from mosaic_core.agents.offline.reading.understand import understand
-from mosaic_core.domain.edits import distance, within
+from mosaic_core.domain.edits import within
 from mosaic_core.domain.policy import hint
 from mosaic_core.lanes.household import corrected
 from mosaic_core.ledger.merchants import _MOST_LOOKED_FOR, Merchants
@@ -231,6 +231,20 @@ def test_grounding_grows_as_the_text_does() -> None:
 
 
 # ------------------------------------------------------------------------------------------------- the same as before
+
+
+def distance(a: str, b: str) -> int:
+    """Edits between two words, a swap of neighbours counting one (optimal string alignment)."""
+    rows = [list(range(len(b) + 1))]
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            best = min(rows[-1][j] + 1, row[j - 1] + 1, rows[-1][j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                best = min(best, rows[-2][j - 2] + 1)
+            row.append(best)
+        rows.append(row)
+    return rows[-1][-1]
 
 
 @given(st.text("ab", max_size=8), st.text("ab", max_size=8), st.integers(0, 3))

@@ -178,16 +178,7 @@ class LedgerTools:
     def average(self, scope: Average) -> Result:
         rows = self._rows(scope)
         units = compute.units_in(self._period(scope), scope.per, self._first, self.as_of)
-        averages = [
-            Sum(
-                total.currency,
-                compute.rounded(
-                    total.amount / (len(total.rows) if scope.per == "transaction" else units), total.currency
-                ),
-                total.rows,
-            )
-            for total in compute.totals(rows)
-        ]
+        averages = compute.averages(rows, None if scope.per == "transaction" else units)
         self._about("average", averages, len(rows))
         result = self._result(rows, averages=self._sums(averages), per=scope.per)
         if scope.per != "transaction":
@@ -226,7 +217,7 @@ class LedgerTools:
         self._count(2)
         compared: list[Json] = []
         for currency in sorted({row.tx.currency for side in sides for row in side}):
-            first, second = (self._amount(side, currency) for side in sides)
+            first, second = (compute.amount_in(side, currency) for side in sides)
             line: dict[str, Json] = {
                 "currency": currency,
                 "first": self._money(first),
@@ -252,7 +243,7 @@ class LedgerTools:
         whole = self._rows(scope.model_copy(update={"about": None, "category": None}))
         shares: list[Json] = []
         for total in compute.totals(whole):
-            mine = self._amount(part, total.currency)
+            mine = compute.amount_in(part, total.currency)
             if total.amount:
                 percent = (mine * 100 / total.amount).quantize(Decimal("0.1"))
                 shares.append(
@@ -301,10 +292,8 @@ class LedgerTools:
 
     def recurring(self, scope: Recurring) -> Result:
         found = compute.recurring(self.rows, as_of=self.as_of, kind=scope.kind)
-        monthly: dict[str, Decimal] = {}
         lines: list[Json] = []
         for series in found:
-            monthly[series.currency] = monthly.get(series.currency, Decimal(0)) + series.monthly
             self.evidence.names.add(series.name)
             self.evidence.rows.update(series.ids)
             lines.append(
@@ -317,9 +306,7 @@ class LedgerTools:
                     "last": self._day(series.last),
                 }
             )
-        per_month = [
-            Sum(currency, compute.rounded(amount, currency), ()) for currency, amount in sorted(monthly.items())
-        ]
+        per_month = compute.costs(found)
         self._about("recurring", per_month, len(found))
         in_all: list[Json] = [
             {"currency": s.currency, "per_month": self._money(s.amount), "per_year": self._money(s.amount * 12)}
@@ -412,10 +399,6 @@ class LedgerTools:
             "currency": total.currency,
             "transactions": self._count(len(total.rows)),
         }
-
-    @staticmethod
-    def _amount(rows: Iterable[Row], currency: str) -> Decimal:
-        return next((t.amount for t in compute.totals(rows) if t.currency == currency), Decimal(0))
 
     def _money(self, amount: Decimal) -> str:
         self.evidence.amounts.add(abs(amount))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from decimal import Decimal
 
 from mosaic_core.agents.offline.answers import figures, phrase
-from mosaic_core.agents.offline.answers.work import Work, percent
+from mosaic_core.agents.offline.answers.work import Work
 from mosaic_core.domain.transactions import Answer
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.query import Aspect, Flow, Group
@@ -21,21 +20,13 @@ def share(work: Work) -> Answer:
         if query.group:
             return figures.ranking(work)
         return work.cannot("I could not tell the share of what was asked.", "not_understood")
-    numerator = compute.select(work.rows, replace(query, flow=Flow.SPENDING) if of_income else query)
-    whole = [
-        row for row in work.rows
-        if query.period.start <= row.day <= query.period.end and (row.income if of_income else row.spending)
-        and (query.currency is None or row.tx.currency == query.currency)
-    ]  # fmt: skip
-    if query.whole:
-        ids = frozenset().union(*(subject.ids for subject in query.whole))
-        whole, numerator = ([row for row in rows if row.tx_id in ids] for rows in (whole, numerator))
+    numerator, whole = compute.part_and_whole(work.rows, query)
     if len({row.tx.currency for row in (*numerator, *whole)}) > 1:
         return work.several_currencies()
     total = compute.totals(whole)
     if not total or total[0].amount == 0:
         return work.cannot_nothing()
-    share = percent(sum((row.size for row in numerator), Decimal(0)), total[0].amount)
+    share = compute.percent(sum((row.size for row in numerator), Decimal(0)), total[0].amount)
     mine, all_of_it = phrase.sums(compute.totals(numerator)), phrase.sums(total)
     about, of = (phrase.about(subjects, Flow.SPENDING) for subjects in (query.subjects, query.whole))
     flow = (Flow.INCOME if of_income else Flow.SPENDING).value
@@ -61,7 +52,7 @@ def compare(work: Work) -> Answer:
         unit, sizes = "transactions", [Decimal(len(found)) for _, found in sides]
         written = [str(size) for size in sizes]
     else:
-        unit, sizes = currencies[0], [_amount_in(found, currencies[0]) for _, found in sides]
+        unit, sizes = currencies[0], [compute.amount_in(found, currencies[0]) for _, found in sides]
         written = [phrase.money(size, unit) for size in sizes]
     lines = [f"{name}: {size}" for (name, _), size in zip(sides, written, strict=True)]
     text = f"{'; '.join(lines)}{work.about if query.other_period and not counted else ''}."
@@ -88,12 +79,8 @@ def _ratio(work: Work, text: str, amounts: Sequence[Decimal], rows: list[Row]) -
     """The first figure's change against the second, in percent of the second."""
     if len(amounts) != 2 or amounts[1] == 0:
         return work.cannot("One of the two figures is zero, so there is no change in percent.")
-    change = percent(amounts[0] - amounts[1], amounts[1])
+    change = compute.percent(amounts[0] - amounts[1], amounts[1])
     return work.say(f"{text} That is a change of {change} %.", change, "percent", rows)
-
-
-def _amount_in(rows: Iterable[Row], currency: str) -> Decimal:
-    return next((total.amount for total in compute.totals(rows) if total.currency == currency), Decimal("0.00"))
 
 
 def changes(work: Work) -> Answer:
@@ -102,17 +89,11 @@ def changes(work: Work) -> Answer:
         return work.cannot("I could not tell which times to compare.", "not_understood")
     before, current = sorted((query.other_period, query.period), key=lambda period: period.start)
     now, then = work.chosen(period=current), work.chosen(period=before)
-    group = query.group or Group.CATEGORY
-    groups_now, groups_then = compute.grouped(now, group), compute.grouped(then, group)
-    changes: list[tuple[Decimal, str, str]] = []
-    for currency in sorted({row.tx.currency for row in (*now, *then)}):
-        for key in sorted({*groups_now, *groups_then}):
-            gap = _amount_in(groups_now.get(key, ()), currency) - _amount_in(groups_then.get(key, ()), currency)
-            if gap:
-                changes.append((gap, key, currency))
-    if not changes:
+    moved = compute.changes(then, now, query.group or Group.CATEGORY)
+    if not moved:
         return work.say(f"Nothing changed between {before.label} and {current.label}.", [], "", [*now, *then])
-    changes.sort(key=lambda change: (-abs(change[0]), change[1], change[2]))
-    lines = [f"{key}: {'+' if gap > 0 else '-'}{phrase.money(abs(gap), currency)}" for gap, key, currency in changes]
+    lines = [
+        f"{key}: {'+' if gap.amount > 0 else '-'}{phrase.money(abs(gap.amount), gap.currency)}" for key, gap in moved
+    ]
     text = f"{current.label} against {before.label}: {'; '.join(lines[:8])}."
     return work.say(text, lines, "", [*now, *then])

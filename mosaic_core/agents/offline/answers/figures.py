@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -51,7 +50,7 @@ def count(work: Work) -> Answer:
 def how_often(work: Work) -> Answer:
     if not (rows := work.chosen()):
         return work.nothing(0, "transactions")
-    months = compute.units_in(work.query.period, "month", work.first, work.query.as_of)
+    months = compute.units_in(work.query.period, "month", work.rows[0].day, work.query.as_of)
     rate = (Decimal(len(rows)) / months).quantize(Decimal("0.1"))
     text = f"{work.counted(rows)}{work.about}, {work.when}: about {rate} a month."
     return work.say(text, len(rows), "transactions", rows, (("per_month", str(rate)),))
@@ -62,15 +61,12 @@ def average(work: Work) -> Answer:
     if not (rows := work.chosen()):
         return work.nothing()
     per = query.per or "transaction"
-    units = compute.units_in(query.period, per, work.first, query.as_of)
+    units = compute.units_in(query.period, per, work.rows[0].day, query.as_of)
     if query.aspect is Aspect.NUMBER:
         rate = (Decimal(len(rows)) / units).quantize(Decimal("0.01"))
         text = f"{rate} {query.flow.value} rows per {per}{work.about}, {work.when}."
         return work.say(text, rate, "transactions", rows)
-    averages = []
-    for total in compute.totals(rows):
-        over = Decimal(len(total.rows)) if per == "transaction" else units
-        averages.append(Sum(total.currency, compute.rounded(total.amount / over, total.currency), total.rows))
+    averages = compute.averages(rows, None if per == "transaction" else units)
     text = f"On average {phrase.sums(averages)} per {per}{work.about}, {work.when} ({work.counted(rows)})."
     return work.say_sums(text, averages, rows, (("per", per), ("units", str(units.quantize(Decimal("0.01"))))))
 
@@ -175,13 +171,13 @@ def last(work: Work) -> Answer:
 
 
 def _month_day(work: Work, rows: list[Row]) -> Answer:
-    """The day of the month on which most of the last year's rows stand, where most of them share one."""
+    """The day of the month on which most of the last year's rows stand."""
     newest = compute.latest(rows, _MOST_MONTHS)
-    day, count = Counter(row.day.day for row in newest).most_common(1)[0]
-    if 2 * count <= len(newest):
+    usual = compute.usual_day(newest)
+    if usual is None:
         return work.cannot("They stand on no one day of the month.")
-    text = f"Day {day} of the month in {count} of the last {len(newest)}{work.about}."
-    return work.say(text, day, "day of the month", newest)
+    text = f"Day {usual[0]} of the month in {usual[1]} of the last {len(newest)}{work.about}."
+    return work.say(text, usual[0], "day of the month", newest)
 
 
 def exists(work: Work) -> Answer:

@@ -10,17 +10,10 @@ from mosaic_core.agents.offline.answers import figures, phrase
 from mosaic_core.agents.offline.answers.work import Work
 from mosaic_core.domain.transactions import Answer
 from mosaic_core.ledger import compute
-from mosaic_core.ledger.compute import Recurring, Sum
+from mosaic_core.ledger.compute import Recurring
 from mosaic_core.ledger.query import Aspect, Flow
 from mosaic_core.ledger.rows import Row
 
-_PER_MONTH: Final = {
-    "year": Decimal(12),
-    "quarter": Decimal(3),
-    "month": Decimal(1),
-    "week": Decimal(12) / Decimal(52),
-    "day": Decimal(12) / Decimal(365),
-}
 _NOUNS: Final = {"payments": "recurring payments", "income": "recurring income"}
 
 
@@ -48,7 +41,10 @@ def recurring(work: Work) -> Answer:
         return work.say(text, first.name if query.n == 1 else [r.name for r in shown], "", rows)
     if query.aspect is Aspect.NAME:
         return work.say(f"{len(found)} {noun}: {lines}.", [r.name for r in found], "", rows)
-    totals, said = _cost(work, found)
+    # One series, asked plainly, has a price; several have what they cost a month.
+    single = len(found) == 1 and query.per is None
+    per = "month" if query.per in (None, "transaction") else query.per
+    totals, said = compute.costs(found, None if single else per), "each time" if single else f"per {per}"
     return work.say_sums(f"{phrase.sums(totals)} {said} for {len(found)} {noun}: {lines}.", totals, rows)
 
 
@@ -70,20 +66,6 @@ def _listed(found: Iterable[Recurring]) -> str:
 def _rows(work: Work, found: Iterable[Recurring]) -> list[Row]:
     ids = frozenset(i for r in found for i in r.ids)
     return [row for row in work.rows if row.tx_id in ids]
-
-
-def _cost(work: Work, found: Sequence[Recurring]) -> tuple[list[Sum], str]:
-    """What the series cost together now, per month where nothing else is asked. One series, asked plainly, has a
-    price."""
-    single = len(found) == 1 and work.query.per is None
-    per = work.query.per or "month"
-    per = per if per in _PER_MONTH else "month"
-    sums: dict[str, Decimal] = {}
-    for r in found:
-        share = r.amount if single else r.monthly * _PER_MONTH[per]
-        sums[r.currency] = sums.get(r.currency, Decimal(0)) + share
-    totals = [Sum(currency, compute.rounded(amount, currency), ()) for currency, amount in sorted(sums.items())]
-    return totals, "each time" if single else f"per {per}"
 
 
 def _last_price(work: Work) -> Answer:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -41,16 +39,12 @@ class Work:
     query: Query
     rows: Sequence[Row]
 
-    @property
-    def first(self) -> date:
-        return self.rows[0].day
-
     def chosen(self, *, period: Period | None = None, subject: Subject | None = None) -> list[Row]:
         return compute.bounded(compute.select(self.rows, self.query, period=period, subject=subject), self.query)
 
     @property
     def when(self) -> str:
-        return phrase.span(self.query.period, self.first, self.query.as_of)
+        return phrase.span(self.query.period, self.rows[0].day, self.query.as_of)
 
     @property
     def about(self) -> str:
@@ -108,8 +102,7 @@ class Work:
     def main_currency(self) -> str:
         """The unit of a zero: the currency of most rows asked about, else of the ledger."""
         ids = frozenset[str]().union(*(s.ids for s in self.query.subjects))
-        counts = Counter(row.tx.currency for row in [row for row in self.rows if row.tx_id in ids] or self.rows)
-        return self.query.currency or min(counts, key=lambda c: (-counts[c], c))
+        return self.query.currency or compute.usual_currency([r for r in self.rows if r.tx_id in ids] or self.rows)
 
     def cannot(self, text: str, code: str = "no_such_rows") -> Answer:
         return refused(Refusal(code, text), self.query.intent.value)
@@ -121,9 +114,3 @@ class Work:
         return self.cannot(
             "That is in several currencies, which are not added together; name one.", "several_currencies"
         )
-
-
-def percent(part: Decimal, whole: Decimal) -> Decimal:
-    """In percent with one digit; what is too large for that as it is."""
-    found = part * 100 / whole
-    return found.quantize(Decimal("0.1")) if abs(found) < Decimal(10) ** 20 else found

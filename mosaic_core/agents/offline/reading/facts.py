@@ -81,18 +81,15 @@ class Facts:
 
 
 class Weight(IntEnum):
-    """How much of a question a rule's words pin down."""
+    """How much of a question a rule's words pin down: nothing but what it is about; rows, their number, or whether
+    there are any; which of the rows, or how they are put together; figures against each other, an amount or today; one
+    kind of figure and no other, as a price's change, a share, or what is left over."""
 
     PLAIN = 0
-    """Nothing is said but what it is about."""
     ROWS = 1
-    """Rows, their number, or whether there are any."""
     SHAPE = 2
-    """Which of the rows, or how they are put together."""
     RELATION = 3
-    """Figures against each other, or against an amount or today."""
     FIGURE = 4
-    """A word that stands for one kind of figure and no other: a price's change, a share, what is left over."""
 
 
 type Reads = Callable[[Facts], Meaning | None]

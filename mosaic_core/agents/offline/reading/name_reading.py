@@ -20,7 +20,6 @@ from mosaic_core.agents.offline.reading.respelling import corrected, known_word,
 from mosaic_core.computing import checkpoint
 from mosaic_core.ledger.brands import LONGEST_BRAND, brands
 from mosaic_core.ledger.date_words import TIME_WORDS
-from mosaic_core.ledger.descriptors import FUNCTION_WORDS, NOISE_WORDS
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.query import Refusal, Subject
 from mosaic_core.ledger.rows import compact, fold
@@ -32,7 +31,6 @@ _LETTER: Final = re.compile(r"[^\W\d_]")
 _WRITTEN: Final = re.compile(r"[^\W\d_][\w'.&-]*")
 _QUOTED: Final = re.compile(r'"([^"]{2,60})"')
 _LONGEST_NAME: Final = 6
-_SAYS_NOTHING: Final = NOISE_WORDS | FUNCTION_WORDS
 _LEAVES: Final = frozenset(phrases(load("turns")["go_out"]["words"]))
 _BOUNDING: Final = frozenset({Tag.MORE, Tag.LESS, Tag.THAN, Tag.UP, Tag.DOWN})
 
@@ -89,7 +87,8 @@ def _found(text: str, proper: frozenset[str], merchants: Merchants) -> Reading:
                 checkpoint()
                 if TAKEN in reading.free[start:end] or "," in text[start:end]:
                     continue
-                if (hit := look(_Place(text, start, end, proper, aliases), merchants)) is not None:
+                place = _Place(text[start:end], text[:start].rstrip(), text[end:].lstrip(), proper, aliases)
+                if (hit := look(place, merchants)) is not None:
                     reading.take(start, end, Tag.SUBJECT, value=hit)
     return reading
 
@@ -113,26 +112,14 @@ def _mended(found: Reading, names: frozenset[str]) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Words that may be a name, where they stand. ``proper`` are the question's words with a capital, ``aliases`` the
-    names that tidying rewrites."""
+    """Words that may be a name, and what stands before and after them. ``proper`` are the question's words with a
+    capital, ``aliases`` the names that tidying rewrites."""
 
-    text: str
-    start: int
-    end: int
+    words: str
+    before: str
+    after: str
     proper: frozenset[str]
     aliases: Mapping[str, str]
-
-    @property
-    def words(self) -> str:
-        return self.text[self.start : self.end]
-
-    @property
-    def before(self) -> str:
-        return self.text[: self.start].rstrip()
-
-    @property
-    def after(self) -> str:
-        return self.text[self.end :].lstrip()
 
     @property
     def large(self) -> bool:
@@ -157,25 +144,12 @@ def _whole(place: _Place, merchants: Merchants) -> Subject | None:
     if len(compact(said)) < 2:
         return None
     name = place.aliases.get(compact(said), said)
-    hit = merchants.whole(name)
-    if hit is not None and not _all_of_it(name, hit, merchants):
-        hit = None
+    hit = merchants.named(name)
     if hit is None and not all(known_word(word) for word in name.split()):
         hit = merchants.opening(name)
     if hit is None or not (place.large or _reads_as_a_name(place)):
         return None
     return None if tuple(said.split()) in PHRASE_TOPICS and not (place.at or place.large) else hit
-
-
-def _all_of_it(name: str, hit: Subject, merchants: Merchants) -> bool:
-    """Whether the first and the last word belong to the name, which is looked for without words that say nothing:
-    "pay for" is no part of the name in "pay for Netflix"."""
-    words = name.split()
-    if len(words) == 1 or compact(hit.name) == compact(name):
-        return True
-    shorter = [part for part, end in ((words[1:], words[0]), (words[:-1], words[-1])) if end in _SAYS_NOTHING]
-    found = (merchants.whole(" ".join(part)) for part in shorter)
-    return all(other is None or other.ids != hit.ids for other in found)
 
 
 def _reads_as_a_name(place: _Place) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _FILE: Final = load("narrowing")
 class Narrowed:
     """What narrows the rows, as a `Query` has it; ``no_account`` are the words of an account that is not there."""
 
+    as_of: date
     bounds: Bounds
     periods: tuple[Period, ...]
     currency: str | None
@@ -36,7 +38,7 @@ def narrow(reading: Reading, rows: Sequence[Row], as_of: date) -> Narrowed:
     """Each marks its words; a number is an amount before it may be a time."""
     bounds, periods, currency = take_bounds(reading), take_periods(reading, as_of), take_currency(reading, rows)
     account, no_account = take_account(reading, rows)
-    return Narrowed(bounds, periods, currency, account, no_account, take_weekdays(reading))
+    return Narrowed(as_of, bounds, periods, currency, account, no_account, take_weekdays(reading))
 
 
 def take_periods(reading: Reading, as_of: date) -> tuple[Period, ...]:
@@ -154,30 +156,19 @@ def _by_id(account: str, text: str) -> re.Match[str] | None:
 
 # ----------------------------------------------------------------------------------------------------------- weekdays
 
-_WEEKDAYS: Final = "monday tuesday wednesday thursday friday saturday sunday".split()
-_SHORT: Final[dict[str, int]] = _FILE["short_weekdays"]
-_SHORT_DAYS: Final = re.compile(
-    rf"\b(?:on |over |at )?(?:(?:{'|'.join(_SHORT)})s? (?:and|&|or|/|\+) )+(?:{'|'.join(_SHORT)})s?\b"
-    rf"|\b(?:on |over )?(?:every |each )(?:{'|'.join(_SHORT)})\b"
-)
-""" "Sat and Sun", "every Fri"."""
-_DAYS, _GROUPED = _pattern("weekdays"), _pattern("asked_by_weekday")
+_DAY_NUMBERS: Final = {name.lower(): number for number, name in enumerate(calendar.day_abbr)}
+_SHORT_DAYS, _DAYS, _GROUPED = map(_pattern, ("short_weekdays", "weekdays", "asked_by_weekday"))
 
 
 def take_weekdays(reading: Reading) -> frozenset[int]:
     """The days of the week that are named as such, Monday 0. "Which weekday" names none."""
     found: set[int] = set()
-    for match in _SHORT_DAYS.finditer(reading.free):
-        words = re.findall(r"[a-z]+", match[0])
-        found |= {_SHORT[word] for part in words for word in (part, part[:-1]) if word in _SHORT}
-        reading.take(*match.span(), Tag.OTHER)
-    for match in _DAYS.finditer(reading.free):
-        word = match["day"].replace(" ", "").rstrip("s")
-        if word in _WEEKDAYS:
-            found.add(_WEEKDAYS.index(word))
-        elif _GROUPED.search(reading.free[: match.start()].rstrip()):
-            continue
-        else:
-            found |= {5, 6} if word == "weekend" else set(range(5))
-        reading.take(*match.span(), Tag.OTHER)
+    for pattern in (_SHORT_DAYS, _DAYS):
+        for match in pattern.finditer(reading.free):
+            opening = (word[:3] for word in re.findall(r"[a-z]+", match.group()))
+            named = {_DAY_NUMBERS[word] for word in opening if word in _DAY_NUMBERS}
+            if not named and _GROUPED.search(reading.free[: match.start()].rstrip()):
+                continue
+            found |= named or ({5, 6} if "weekend" in match.group() else {0, 1, 2, 3, 4})
+            reading.take(*match.span(), Tag.OTHER)
     return frozenset(found)

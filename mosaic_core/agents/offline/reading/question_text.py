@@ -4,44 +4,29 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import load
 from mosaic_core.ledger.date_words import MONTH_WORDS
 from mosaic_core.ledger.rows import fold
 
-_MONTHS: Final = "|".join(MONTH_WORDS)
-_SHORT_YEAR: Final = re.compile(r"(?<![\w'])'(\d\d)(?![\w'])")
-_YEAR_FIRST: Final = re.compile(
-    rf"\b((?:19|20)\d\d)[ ,-]*(q[1-4]|h[12]|{'|'.join(word for word in MONTH_WORDS if word != 'may')})\b"
-    r"(?![ -]?\d|\.\d| (?:19|20)\d\d)"
-)
-""" "'24" is 2024; "2024 Q1" and "2024 March" say the year first."""
-_DASH: Final = re.compile(rf"(?<=\s)-(?=\s\d|\s(?:the|{_MONTHS})\b)")
-_FIRST_OF: Final = re.compile(rf"\b(?:the )?first of (?={_MONTHS})")
-_HYPHEN: Final = re.compile(r"(?<=[a-z])-(?=[a-z])")
-_MARKS: Final = re.compile(r"(?<=\s)-(?=\s)|[?!;:()\[\]{}=~|\\]+|\.(?=\s|$)|…")
-_COMMA: Final = re.compile(r",(?=\s|$)")
 _ONES: Final = "one two three four five six seven eight nine".split()
 _TEN: Final = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_TENS: Final = re.compile(
-    rf"\b(?:(?P<t>{'|'.join(_TEN)})(?:[ -](?P<o>{'|'.join(_ONES)}))?"
-    rf"|(?P<c>a|{'|'.join(_ONES)}) (?P<z>hundred|thousand|grand))\b"
-)
+_NUMBERS: Final = {
+    f"{ten} {one}".strip(): 10 * tens + ones
+    for tens, ten in enumerate(_TEN, 2)
+    for ones, one in enumerate(("", *_ONES))
+} | {
+    f"{word} {size}": count * times
+    for count, word in ((1, "a"), *enumerate(_ONES, 1))
+    for size, times in (("hundred", 100), ("thousand", 1000), ("grand", 1000))
+}
+"""Numbers that are written out in two words, and the tens."""
+_SPELT_NUMBER: Final = re.compile(rf"\b(?:{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})\b")
 _SAME: Final = str.maketrans(dict.fromkeys("’‘`´", "'") | dict.fromkeys("“”«»„", '"') | dict.fromkeys("–—", " - "))
 _CASUAL: Final[dict[str, str]] = load("spelling")["casual"]
-
-
-_UNSPACED: Final = re.compile(
-    r"(?<=[0-9a-z])(?=[\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff])"
-    r"|(?<=[\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff])(?=[0-9a-z])"
-)
-"""Where a name in Latin letters stands in a script that writes its words without spaces."""
-_REWRITTEN: Final = re.compile(
-    rf"['’]|(?<!\w)(?:{'|'.join(map(re.escape, [*_CASUAL, *_TEN]))}|"
-    rf"(?:a|{'|'.join(_ONES)}) (?:hundred|thousand|grand))(?!\w)"
-)
+_SHORT: Final[dict[str, dict[str, str]]] = load("spelling")["contractions"]
+_REWRITTEN: Final = re.compile(rf"['’]|(?<!\w)(?:{'|'.join(map(re.escape, (*_CASUAL, *_NUMBERS)))})(?!\w)")
 
 
 def rewritten(name: str) -> bool:
@@ -49,20 +34,35 @@ def rewritten(name: str) -> bool:
     return _REWRITTEN.search(name.lower()) is not None
 
 
+_MONTHS: Final = "|".join(MONTH_WORDS)
+_NO_SPACES: Final = r"[\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]"
+_STEPS: Final = (
+    # A name in Latin letters stands apart from a script that writes its words without spaces.
+    (rf"(?<=[0-9a-z])(?={_NO_SPACES})|(?<={_NO_SPACES})(?=[0-9a-z])", " "),
+    *((rf"\b({'|'.join(entry['after'].split())}){entry['short']}\b", rf"\1 {word}") for word, entry in _SHORT.items()),
+    # "'24" is 2024; "2024 Q1" and "2024 March" say the year first.
+    (r"(?<![\w'])'(\d\d)(?![\w'])", r"20\1"),
+    (
+        rf"\b((?:19|20)\d\d)[ ,-]*(q[1-4]|h[12]|{'|'.join(word for word in MONTH_WORDS if word != 'may')})\b"
+        r"(?![ -]?\d|\.\d| (?:19|20)\d\d)",
+        r"\2 \1",
+    ),
+    (r"(?<=[a-z])-(?=[a-z])", " "),
+    (rf"(?<=\s)-(?=\s\d|\s(?:the|{_MONTHS})\b)", "to"),
+    (rf"\b(?:the )?first of (?={_MONTHS})", "1 "),
+)
+_SPELT: Final = [(re.compile(pattern), written) for pattern, written in _STEPS]
+_MARKS: Final = re.compile(r"(?<=\s)-(?=\s)|[?!;:()\[\]{}=~|\\]+|\.(?=\s|$)|…")
+_COMMA: Final = re.compile(r",(?=\s|$)")
+
+
 def tidy(question: str) -> str:
     """Lower case, plain letters, apostrophes and spaces, contractions spelt out; no invisible characters, no pictures,
     and of marks only those that numbers and names are written with."""
-    text = unicodedata.normalize("NFKC", question).lower().translate(_SAME)
-    text = _UNSPACED.sub(" ", "".join(map(_plain, text)))
-    for pattern, word in _contractions():
-        text = pattern.sub(rf"\1 {word}", text)
-    text = _SHORT_YEAR.sub(r"20\1", text)
-    text = _YEAR_FIRST.sub(r"\2 \1", text)
-    text = _HYPHEN.sub(" ", text)
-    text = _DASH.sub("to", text)
-    text = _FIRST_OF.sub("1 ", text)
-    text = _TENS.sub(_digits, text)
-    text = _MARKS.sub(" ", text)
+    text = "".join(map(_plain, unicodedata.normalize("NFKC", question).lower().translate(_SAME)))
+    for pattern, written in _SPELT:
+        text = pattern.sub(written, text)
+    text = _MARKS.sub(" ", _SPELT_NUMBER.sub(lambda number: str(_NUMBERS[number.group()]), text))
     return " ".join(_CASUAL.get(word, word) for word in _COMMA.sub(" ,", text).split())
 
 
@@ -87,17 +87,3 @@ def _plain(c: str) -> str:
     if category[0] in "LMN" or category == "Sc":
         return fold(c) if c < _INDIAN else c
     return " "
-
-
-@cache
-def _contractions() -> list[tuple[re.Pattern[str], str]]:
-    found = load("spelling")["contractions"].items()
-    return [(re.compile(rf"\b({'|'.join(entry['after'].split())}){entry['short']}\b"), word) for word, entry in found]
-
-
-def _digits(match: re.Match[str]) -> str:
-    """ "Forty five" as 45, "two hundred" as 200."""
-    if match["t"]:
-        return str(10 * (_TEN.index(match["t"]) + 2) + (_ONES.index(match["o"]) + 1 if match["o"] else 0))
-    count = 1 if match["c"] == "a" else _ONES.index(match["c"]) + 1
-    return str(count * (100 if match["z"] == "hundred" else 1000))

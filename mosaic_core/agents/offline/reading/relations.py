@@ -6,33 +6,30 @@ from typing import Final
 
 from mosaic_core.agents.offline.reading.facts import EARNT, SPENT, Facts, Meaning, Weight, rule, tags
 from mosaic_core.agents.offline.reading.marks import Tag
-from mosaic_core.agents.offline.reading.shapes import COST
+from mosaic_core.agents.offline.reading.shapes import COST, DATED, EXTREMES, ONE_ROW
 from mosaic_core.ledger.query import Aspect, Intent
 
 _T = Tag
 _MOVED: Final = (_T.UP, _T.DOWN, _T.CHANGE)
-_EXTREMES: Final = (_T.MAX, _T.MIN, _T.MOST, _T.LEAST)
 _INCOMING: Final = "(?:INCOME|EARN|MONEYIN)"
 _MOVES: Final = "MORE LESS THAN UP DOWN CHANGE BEFORE"
 _SIDES: Final = f"{_MOVES} OR VERSUS DIFFERENCE COMPARE YEAR_EARLIER WHICH GROUP HOW_MUCH MOST WHERE"
 _COMPARED: Final = f"{_SIDES} WHO HOW_MANY HOW_OFTEN TIMES OFTEN LEAST PERCENT MAX MIN SINGLE"
-_DATED: Final = "WHERE WHO WHICH GROUP WHEN HOW_MUCH NUMBER LIST SUBSCRIPTION RECURRING TIMES"
+_SERIES: Final = "RECURRING SUBSCRIPTION PRICE"
 _ENDED: Final = "LAST AGO STOP SINGLE HOW_MANY"
 
 
-@rule(Weight.FIGURE, "WHERE WHO WHICH GROUP TOP NUMBER HOW_MUCH SINGLE WHEN LIST LAST", over="price_change")
+@rule(Weight.FIGURE, f"{ONE_ROW} {_SERIES} LAST UP DOWN MORE LESS", over="price_change")
 def how_high(f: Facts) -> Meaning | None:
     """ "How high has the water bill got": its extreme, no sum."""
     if not f.said("how_high_it_got"):
         return None
     smallest = f.said("how_low")
-    also = tags(f"{'MIN LEAST' if smallest else 'MAX MOST'} UP DOWN MORE LESS RECURRING SUBSCRIPTION PRICE")
+    also = tags("MIN LEAST" if smallest else "MAX MOST")
     return f.means(Intent.SMALLEST if smallest else Intent.LARGEST, smallest_first=smallest, n=1, also=also)
 
 
-@rule(
-    Weight.FIGURE, f"{_MOVES} RECURRING SUBSCRIPTION PRICE LAST HOW_MUCH PERCENT WHICH LIST", over="series_ends"
-)  # fmt: skip
+@rule(Weight.FIGURE, f"{_MOVES} {_SERIES} LAST HOW_MUCH PERCENT WHICH LIST", over="series_ends")
 def price_change(f: Facts) -> Meaning | None:
     """ "Has Netflix gone up?", "what subscriptions have raised their price", "what was the price increase"."""
     graded = f.said("dearer") and not f.has(_T.OR, _T.THAN, _T.VERSUS)
@@ -57,7 +54,7 @@ def price_change(f: Facts) -> Meaning | None:
     return f.means(Intent.PRICE_CHANGE, aspect, n=n, smallest_first=f.has(_T.DOWN), also=tags(also))
 
 
-@rule(Weight.FIGURE, _DATED, over="still_paid")
+@rule(Weight.FIGURE, DATED, over="still_paid")
 def series_ends(f: Facts) -> Meaning | None:
     """When a series began or ended."""
     asks = f.has(_T.WHEN, _T.LAST, _T.FIRST) or f.said("since_when")
@@ -87,14 +84,14 @@ def recurring(f: Facts) -> Meaning | None:
     if f.has(_T.LAST, _T.FIRST, _T.WHEN, _T.START):
         return None
     aspect, smallest = _of_series(f), f.has(_T.MIN, _T.LEAST)
-    if f.has(*_EXTREMES):
+    if f.has(*EXTREMES):
         return f.means(Intent.RECURRING, aspect, smallest_first=smallest, n=f.n or 1)
     per = None if aspect is Aspect.AMOUNT and f.per == "transaction" else f.per
     return f.means(Intent.RECURRING, aspect, per=per)
 
 
 def _of_series(f: Facts) -> Aspect:
-    if f.has(*_EXTREMES):
+    if f.has(*EXTREMES):
         return Aspect.AMOUNT if f.runs("HOWMUCH") or f.said("cost_of_the_most") else Aspect.NAME
     if f.has(_T.HOW_MANY):
         return Aspect.NUMBER
@@ -169,9 +166,9 @@ def what_changed(f: Facts) -> Meaning | None:
     return f.means(Intent.CHANGES, also=tags("BREAKDOWN")) if f.has(_T.GROUP) or f.said("what_changed") else None
 
 
-@rule(Weight.RELATION, _COMPARED, over="days_since")
+@rule(Weight.RELATION, f"{_COMPARED} {_SERIES}", over="days_since")
 def compare(f: Facts) -> Meaning | None:
-    choosing_word = f.has(*_EXTREMES, _T.OFTEN) and f.has(_T.OR, _T.VERSUS)
+    choosing_word = f.has(*EXTREMES, _T.OFTEN) and f.has(_T.OR, _T.VERSUS)
     graded = f.has(_T.MORE, _T.LESS) or choosing_word
     moved = f.has(*_MOVED)
     told = f.has(_T.DIFFERENCE, _T.COMPARE, _T.VERSUS)
@@ -185,7 +182,6 @@ def compare(f: Facts) -> Meaning | None:
     onward = onward or (f.has(_T.DIFFERENCE) and f.periods == 1 and f.said("from_to"))
     aspect = _compared(f, graded=graded)
     of_money = f.has(_T.DIFFERENCE) or _how_much_of_one(f)
-    listed = aspect is Aspect.AMOUNT and not of_money
     return f.means(
         Intent.COMPARE,
         aspect,
@@ -195,7 +191,7 @@ def compare(f: Facts) -> Meaning | None:
         later_first=onward and not by_subject and (f.has(_T.CHANGE) or not f.has(_T.THAN, _T.VERSUS)),
         # "Compared with last month, how far off is this month's": the second is what is asked about.
         swapped=not by_subject and f.runs("^(?:WHAT )?(?:COMPARE|THAN|VERSUS)[A-Z+]* PERIOD .*PERIOD"),
-        also=tags(f"SUBSCRIPTION PRICE RECURRING {'LIST' if listed else ''}"),
+        also=tags("LIST" if aspect is Aspect.AMOUNT and not of_money else ""),
     )
 
 
@@ -206,11 +202,8 @@ def _how_much_of_one(f: Facts) -> bool:
 def _by_count(f: Facts) -> bool:
     if f.has(_T.TIMES, _T.OFTEN, _T.HOW_OFTEN, _T.HOW_MANY):
         return True
-    if not f.has(_T.VISIT, _T.TRANSACTION, _T.ONE) or f.said("bill"):
-        return False
-    if f.has(_T.SPEND, _T.PAY, _T.HOW_MUCH, _T.EXPENSES, _T.DIFFERENCE):
-        return False
-    return f.runs(
+    of_money = f.said("bill") or f.has(_T.SPEND, _T.PAY, _T.HOW_MUCH, _T.EXPENSES, _T.DIFFERENCE)
+    return not of_money and f.runs(
         "(?:MORE|LESS|MOST|LEAST)(?: (?:VISIT|ONE|TRANSACTION))|VISIT (?:MORE|MOST|LESS|LEAST)"
         "|(?:VISIT|ONE|TRANSACTION) .*(?:MORE|MOST|OFTEN)"
     )
@@ -231,7 +224,7 @@ def _compared(f: Facts, *, graded: bool) -> Aspect:
     return Aspect.AMOUNT
 
 
-@rule(Weight.RELATION, f"{_DATED} {_ENDED}", over="exceeds")
+@rule(Weight.RELATION, f"{DATED} {_ENDED}", over="exceeds")
 def days_since(f: Facts) -> Meaning | None:
     dated = f.has(_T.WHEN) and not f.said("days")
     return f.means(Intent.LAST, Aspect.DATE if dated else Aspect.DAYS, n=None) if f.has(_T.AGO) else None

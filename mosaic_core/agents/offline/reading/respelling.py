@@ -11,7 +11,7 @@ from mosaic_core.agents.offline.lexicon import load
 from mosaic_core.agents.offline.reading.marks import FILLER, VOCABULARY
 from mosaic_core.agents.offline.reading.narrowing import CURRENCIES
 from mosaic_core.agents.offline.reading.refusals import REFUSAL_WORDS
-from mosaic_core.domain.edits import distance
+from mosaic_core.domain.edits import within
 from mosaic_core.ledger.brands import brand_words
 from mosaic_core.ledger.date_words import NUMBER_WORDS, TIME_WORDS
 from mosaic_core.ledger.topics import PHRASE_TOPICS, TOPIC_WORDS
@@ -60,8 +60,7 @@ def _corrected(word: str) -> str | None:
     for allowed in (1, 2) if len(word) >= 8 else (1,):
         near: list[str] = [
             known for known in _SPELLING
-            if abs(len(known) - len(word)) <= allowed and _opens_alike(known, word) and _may_be(known, word)
-            and distance(known, word) <= allowed
+            if _opens_alike(known, word) and _may_be(known, word) and within(known, word, allowed) is not None
         ]  # fmt: skip
         if near:
             # a swap of neighbours is the likeliest slip, then a letter left out

@@ -17,22 +17,22 @@ from mosaic_core.ledger.topics import Topic
 _T = Tag
 _NAMES: Final = (Group.MERCHANT, Group.CATEGORY)
 _TIMES: Final = (Group.DAY, Group.WEEK, Group.MONTH, Group.QUARTER, Group.YEAR)
-_EXTREMES: Final = (_T.MAX, _T.MIN, _T.MOST, _T.LEAST)
+EXTREMES: Final = (_T.MAX, _T.MIN, _T.MOST, _T.LEAST)
 _MEASURED: Final = (
     "(?:SPEND|EXPENSES|TOTAL|SUBJECT|INCOME|SINGLE|NUMBER|OTHER|PERIOD|REFUND|BUY|PAY|TRANSFER|TARGET|MONEYOUT|MONEY)"
 )
 _THINGS: Final = frozenset("books clothing games pizza tickets cinema furniture electronics coffee donations".split())
 """Topics whose words name what is bought rather than where."""
-_ONE_ROW: Final = "WHERE WHO WHICH GROUP TOP NUMBER HOW_MUCH SINGLE WHEN LIST"
-_DATED: Final = "WHERE WHO WHICH GROUP WHEN HOW_MUCH NUMBER LIST SUBSCRIPTION RECURRING TIMES"
+ONE_ROW: Final = "WHERE WHO WHICH GROUP TOP NUMBER HOW_MUCH SINGLE WHEN LIST"
+DATED: Final = "WHERE WHO WHICH GROUP WHEN HOW_MUCH NUMBER LIST SUBSCRIPTION RECURRING TIMES"
 _LISTED: Final = "WHERE WHO WHICH GROUP LIST NUMBER LAST SINGLE TOP HOW_MUCH"
 COST: Final = "RECURRING SUBSCRIPTION PRICE HOW_MUCH HOW_MANY LIST WHICH WHERE MAX MIN MOST LEAST PER GROUP NUMBER TOP"
 
 
-@rule(Weight.SHAPE, f"{_ONE_ROW} MAX MIN MOST LEAST OFTEN TIMES BREAKDOWN PER MORE", over="extreme")
+@rule(Weight.SHAPE, f"{ONE_ROW} MAX MIN MOST LEAST OFTEN TIMES BREAKDOWN PER MORE", over="extreme")
 def ranking(f: Facts) -> Meaning | None:
     """Merchants, categories, months and so on by what goes to them."""
-    if not f.has(*_EXTREMES, _T.OFTEN, _T.TOP) or f.has(_T.AVERAGE, _T.PERCENT):
+    if not f.has(*EXTREMES, _T.OFTEN, _T.TOP) or f.has(_T.AVERAGE, _T.PERCENT):
         return None
     one_row = f.runs(f"(?:MAX|MIN) (?:{_MEASURED} )*(?:ONE|TRANSACTION|EXPENSES)") and not f.runs(
         "(?:MAX|MIN) (?:SPEND |SINGLE |EXPENSES |SUBJECT |ONE )*GROUP"
@@ -55,7 +55,7 @@ def ranking(f: Facts) -> Meaning | None:
 def _ranked(f: Facts) -> Group | None:
     """What is ranked: what is named, else what the question asks for."""
     group = f.group
-    if group is None and f.said("which_day") and not f.has(*ROWS) and f.has(*_EXTREMES):
+    if group is None and f.said("which_day") and not f.has(*ROWS) and f.has(*EXTREMES):
         group = Group.DAY
     if group is not None and not (f.has(_T.WHERE, _T.WHO) and group in (Group.DAY, Group.MONTH)):
         return group
@@ -66,7 +66,7 @@ def _ranked(f: Facts) -> Group | None:
     return Group.MERCHANT if f.has(_T.OFTEN) and not f.has(_T.HOW_MANY) else None
 
 
-@rule(Weight.SHAPE, f"{_ONE_ROW} LAST", over="first_or_last")
+@rule(Weight.SHAPE, f"{ONE_ROW} LAST", over="first_or_last")
 def extreme(f: Facts) -> Meaning | None:
     top = f.has(_T.TOP) and (
         f.n is not None
@@ -99,7 +99,7 @@ def _of_a_row(f: Facts, *, dated: bool) -> Aspect | None:
     return Aspect.AMOUNT if f.group is None else None
 
 
-@rule(Weight.SHAPE, _DATED, over="how_often")
+@rule(Weight.SHAPE, DATED, over="how_often")
 def first_or_last(f: Facts) -> Meaning | None:
     first = f.has(_T.FIRST)
     dated = not f.has(_T.HOW_MUCH) and (
@@ -158,10 +158,8 @@ def average(f: Facts) -> Meaning | None:
 @rule(Weight.ROWS, "HOW_MANY TIMES GROUP SINGLE OFTEN SUBSCRIPTION LIST", over="not_of_rows")
 def count(f: Facts) -> Meaning | None:
     asked = f.has(_T.HOW_MANY) or (f.has(_T.TIMES) and not f.has(_T.HOW_MUCH))
-    if not asked or f.said("how_many_of_a_currency"):
-        return None
     # "In how many months did I spend over 3000" bounds months, not rows.
-    return f.means(Intent.COUNT, Aspect.NUMBER, unread=f.bounded and f.group in _TIMES)
+    return f.means(Intent.COUNT, Aspect.NUMBER, unread=f.bounded and f.group in _TIMES) if asked else None
 
 
 def _wants_a_figure(f: Facts) -> bool:

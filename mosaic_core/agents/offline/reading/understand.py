@@ -12,7 +12,7 @@ from datetime import date
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import turn
-from mosaic_core.agents.offline.reading.facts import EARNT, Facts, Meaning, facts_of
+from mosaic_core.agents.offline.reading.facts import EARNT, Facts, Meaning, facts_of, tags
 from mosaic_core.agents.offline.reading.marks import Reading, Tag, lex, take_minus
 from mosaic_core.agents.offline.reading.name_reading import read_names, take_partial_names
 from mosaic_core.agents.offline.reading.narrowing import Narrowed, narrow
@@ -26,11 +26,10 @@ from mosaic_core.ledger.query import Asked, Flow, Group, Intent, Query, Refusal,
 from mosaic_core.ledger.rows import Row
 from mosaic_core.ledger.topics import WHOLE_CATEGORIES
 
-_LEAST_CONTENT: Final = frozenset(Tag) - {
-    Tag.PERIOD, Tag.OTHER, Tag.YES_NO, Tag.NUMBER, Tag.WHAT, Tag.WHICH, Tag.WHO, Tag.WHERE, Tag.WHEN, Tag.AND, Tag.OR,
-    Tag.LIST, Tag.GROUP, Tag.HOW_MANY, Tag.TIMES, Tag.LAST, Tag.FIRST, Tag.THAN, Tag.MONEY, Tag.VISIT, Tag.START,
-    Tag.STOP, Tag.AGO, Tag.SINGLE, Tag.PER,
-}  # fmt: skip
+_LEAST_CONTENT: Final = frozenset(Tag) - tags(
+    "PERIOD OTHER YES_NO NUMBER WHAT WHICH WHO WHERE WHEN AND OR LIST GROUP HOW_MANY TIMES LAST FIRST THAN MONEY VISIT"
+    " START STOP AGO SINGLE PER"
+)
 """Tags that make a question one on money; others alone may be a question on anything."""
 
 
@@ -61,7 +60,7 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
     meaning, left = decide(facts)
     if left:
         return not_understood(reading.of(min(left, key=lambda mark: mark.start)))
-    return _query(facts, meaning, subjects, narrowed, rows, as_of=as_of, doubt=doubt)
+    return _query(facts, meaning, subjects, narrowed, rows, doubt)
 
 
 def _not_there(narrowed: Narrowed, subjects: Subjects, reading: Reading, rows: Sequence[Row]) -> Refusal | None:
@@ -81,14 +80,7 @@ def _not_there(narrowed: Narrowed, subjects: Subjects, reading: Reading, rows: S
 
 
 def _query(
-    facts: Facts,
-    meaning: Meaning,
-    subjects: Subjects,
-    narrowed: Narrowed,
-    rows: Sequence[Row],
-    *,
-    as_of: date,
-    doubt: float,
+    facts: Facts, meaning: Meaning, subjects: Subjects, narrowed: Narrowed, rows: Sequence[Row], doubt: float
 ) -> Query | Refusal:
     asked = subjects.asked
     whole: tuple[Subject, ...] = ()
@@ -97,7 +89,7 @@ def _query(
         if parts is None:
             return not_understood(" and ".join(subject.name for subject in asked))
         asked, whole = parts
-    times = _times(facts, meaning, narrowed.periods, as_of)
+    times = _times(facts, meaning, narrowed.periods, narrowed.as_of)
     if times is None:
         return not_understood(" and ".join(period.label for period in narrowed.periods))
     flow = _flow(facts, meaning, subjects.flow, named=bool(asked))
@@ -107,7 +99,7 @@ def _query(
     return Query(
         **{field.name: getattr(meaning, field.name) for field in fields(Asked)},
         flow=flow,
-        as_of=as_of,
+        as_of=narrowed.as_of,
         period=times[0],
         other_period=times[1],
         subjects=asked,

@@ -93,17 +93,19 @@ def _category(target: str, chosen: Chosen) -> str:
 
 def _mark_recurring(said: Mapping[str, str], known: Known) -> Plan:
     chosen = choose(said["what"], known, one_meant=False)
-    # else the rhythm that the rows have by themselves, where they have one that can be kept
-    own = {
-        series.cadence.name.replace("every two weeks", "biweekly")
-        for series in recurring_series(chosen.rows[:MOST_ROWS])
-    }
-    cadence = said["cadence"] or (own.pop() if len(own & {*_CADENCES}) == len(own) == 1 else "")
+    cadence = said["cadence"] or _own_cadence(chosen)
     if not cadence:
         raise UnclearError("unknown_cadence", f"I could not tell how often {chosen.name} comes; say {_KEPT}.")
     if cadence not in _CADENCES:
         raise UnclearError("unknown_cadence", f"{cadence!r} cannot be kept; it can be {_KEPT}.")
     return _on_rows("mark_recurring", chosen, f"mark {_rows(chosen)} as recurring, {cadence}", cadence=cadence)
+
+
+def _own_cadence(chosen: Chosen) -> str:
+    """The rhythm that the rows have by themselves, where they have one that can be kept; else none."""
+    own = {series.cadence.name for series in recurring_series(chosen.rows[:MOST_ROWS])}
+    name = own.pop().replace("every two weeks", "biweekly") if len(own) == 1 else ""
+    return name if name in _CADENCES else ""
 
 
 def _on_rows(action: str, chosen: Chosen, said: str, **arguments: Json) -> Plan:
