@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from mosaic_core.domain.reasons import DeadLetterReason
-from mosaic_core.domain.signals import HASH_MISMATCH, NOT_RECORDED
+from mosaic_core.domain.signals import COMMAND_FAILED, COMMAND_REJECTED, HASH_MISMATCH, NOT_RECORDED
 from mosaic_ops.ops import diagnosis
 from mosaic_ops.ops.queues import Depth, Group
 from mosaic_ops.ops.words import ago, at, seconds_since
@@ -50,7 +50,7 @@ REMEDIES: Final = {
 }
 """What to do first, by the reason; a part that does not answer is restored."""
 
-_TOLD_ELSEWHERE: Final = frozenset({"worker_command_failed", "command_rejected"})
+_TOLD_ELSEWHERE: Final = frozenset({COMMAND_FAILED, COMMAND_REJECTED})
 """Signals of what the runs and the dead letters tell already."""
 
 _OF_DEAD_LETTERS: Final = {
@@ -59,13 +59,12 @@ _OF_DEAD_LETTERS: Final = {
 }
 """Signals that a dead letter of that reason tells already, as long as it lies there."""
 
-
-SIGNAL_OF: Final = {
-    "processing_failed": "worker_command_failed",
-    "invalid_json": "command_rejected",
-    "invalid_envelope": "command_rejected",
-    "not_recorded": "command_not_recorded",
-    "idempotency_hash_mismatch": "idempotency_hash_mismatch",
+SIGNAL_OF: Final[Mapping[str, str]] = {
+    DeadLetterReason.PROCESSING_FAILED: COMMAND_FAILED,
+    DeadLetterReason.INVALID_JSON: COMMAND_REJECTED,
+    DeadLetterReason.INVALID_ENVELOPE: COMMAND_REJECTED,
+    DeadLetterReason.NOT_RECORDED: NOT_RECORDED,
+    DeadLetterReason.IDEMPOTENCY_HASH_MISMATCH: HASH_MISMATCH,
 }
 """Of each reason of a dead letter that raises a signal, which."""
 
