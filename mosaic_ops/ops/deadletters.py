@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from mosaic_core.domain.lanes import Lane
-from mosaic_ops.ops import diagnosis, findings, hints, queues, show
+from mosaic_ops.ops import diagnosis, findings, queues, show
 from mosaic_ops.ops.api import Json
 from mosaic_ops.ops.errors import OpsError
 from mosaic_ops.ops.here import Here, JsonOption, LaneOption, LimitOption, dlq
 from mosaic_ops.ops.letters import Letters
 from mosaic_ops.ops.queues import DeadLetter
-from mosaic_ops.ops.telling import tell_findings
+from mosaic_ops.ops.telling import tell_findings, tell_what_now
 
 
 @dlq.command("list", epilog="Example: ./mosaic ops dlq list --lane conversation --limit 20")
@@ -76,12 +76,7 @@ def dlq_show(
 def _tell_what_now(letter: DeadLetter) -> None:
     ids = {"message": letter.message_id, "command": letter.command_id or letter.message_id, "run": letter.run_id}
     found = diagnosis.of_letter(letter.reason, letter.failure_code, **ids, lane=letter.lane)
-    for name, text in (("means", found.says), ("do", found.do)):
-        show.prose(f"{name:<15}  {text}", indent=17)
-    if hints.leads_on(found.command, "dlq show"):
-        show.line(f"{'type':<15}  {found.command}")
-    if found.then:
-        show.line(f"{'then':<15}  {found.then}")
+    tell_what_now(found, "dlq show", len("sequence number"))
 
 
 @dlq.command("groups", epilog="Example: ./mosaic ops dlq groups")

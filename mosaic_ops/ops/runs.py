@@ -29,6 +29,7 @@ from mosaic_ops.ops.here import (
 from mosaic_ops.ops.letters import Letters
 from mosaic_ops.ops.queues import DeadLetter
 from mosaic_ops.ops.signals import signals_table
+from mosaic_ops.ops.telling import tell_what_now
 from mosaic_ops.ops.words import ago, attempt, guid, key_fields, run_fields, since_of
 
 
@@ -276,7 +277,10 @@ def trace(
     for missing in [*story["missing"], *told_of["missing"], *heard["missing"]]:
         show.line(f"missing: {missing}", "yellow")
     if story["run"] is None or story["run"]["isFinal"] or letters:
-        _tell_what_now(diagnosis.of_story(story, [letter.json() for letter in letters]))
+        found = diagnosis.of_story(story, [letter.json() for letter in letters])
+        if not found.heals:
+            show.line("")
+            tell_what_now(found, "trace", len("means"))
 
 
 def _further(command: str, story: Json) -> str:
@@ -323,19 +327,6 @@ def _ends_during(here: Here, story: Json) -> list[tuple[Any, ...]]:
         for end in here.target.ends
         if end["part"] == "worker" and run["createdAtUtc"] <= end["atUtc"] <= until
     ]
-
-
-def _tell_what_now(found: diagnosis.Diagnosis) -> None:
-    """As `next` has it, where there is something to do."""
-    if found.heals:
-        return
-    show.line("")
-    for name, text in (("means", found.says), ("do", found.do)):
-        show.prose(f"{name:<6} {text}", indent=7)
-    if hints.leads_on(found.command, "trace"):
-        show.line(f"type   {found.command}")
-    if found.then:
-        show.line(f"then   {found.then}")
 
 
 def _telemetry_of(here: Here, story: Json) -> Json:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mosaic_ops.ops import show
+from mosaic_ops.ops import hints, show
+from mosaic_ops.ops.diagnosis import Diagnosis
 from mosaic_ops.ops.findings import Finding
 
 
@@ -26,3 +27,12 @@ def tell_findings(found: Iterable[Finding]) -> None:
         show.line(f"   type   {one.command}")
         if one.then:
             show.line(f"   then   {one.then}")
+
+
+def tell_what_now(found: Diagnosis, verb: str, wide: int) -> None:
+    """What a story ends with: what it means, what to do, what to type; names in a column of that width."""
+    for name, text in (("means", found.says), ("do", found.do)):
+        show.prose(f"{name:<{wide}}  {text}", indent=wide + 2)
+    for name, command in (("type", found.command if hints.leads_on(found.command, verb) else ""), ("then", found.then)):
+        if command:
+            show.line(f"{name:<{wide}}  {command}")
