@@ -24,6 +24,7 @@ from mosaic_local.broker import control
 from mosaic_local.broker.admin_hubs import GROUPS, HubAdmin
 from mosaic_local.broker.atom import BUS, RefusedError, description, error, feed, moment, text, wrap, xml
 from mosaic_local.broker.config import ENTITY_NAME
+from mosaic_local.broker.content import MAX_MESSAGE
 from mosaic_local.broker.entities import Entities, QueueEntity
 from mosaic_local.broker.errors import UnauthorizedError
 from mosaic_local.broker.queue import Settings, Status
@@ -249,7 +250,7 @@ def _entry(entity: QueueEntity, host: str) -> ElementTree.Element:
         ("EnablePartitioning", "false"),
         ("EntityAvailabilityStatus", "Available"),
         ("EnableExpress", "false"),
-        ("MaxMessageSizeInKilobytes", "256"),
+        ("MaxMessageSizeInKilobytes", str(MAX_MESSAGE // 1024)),
     ):
         text(told, name, value)
     if settings.user_metadata is not None:

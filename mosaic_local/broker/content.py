@@ -19,6 +19,12 @@ from mosaic_local.broker.errors import ArgumentError, MalformedError
 HEADER, DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS, PROPERTIES, APPLICATION_PROPERTIES = 0x70, 0x71, 0x72, 0x73, 0x74
 DATA, SEQUENCE, VALUE, FOOTER = 0x75, 0x76, 0x77, 0x78
 EXPIRY_FIELD = 8
+MAX_MESSAGE = 256 * 1024
+"""Bytes of a queue's message, as the Standard tier has it."""
+
+MAX_EVENT = 1024 * 1024
+"""Bytes of an event hub's event or batch."""
+
 MAX_PROPERTIES = 64 * 1024
 
 SCHEDULED = b"x-opt-scheduled-enqueue-time"

@@ -18,7 +18,7 @@ from cproton import (  # type: ignore[import-untyped]
 from proton import Condition, Delivery, Terminus, symbol
 
 from mosaic_local.broker import management
-from mosaic_local.broker.content import Content, last_enqueued, owned, split_batch
+from mosaic_local.broker.content import MAX_EVENT, MAX_MESSAGE, Content, last_enqueued, owned, split_batch
 from mosaic_local.broker.entities import HubEntity, QueueEntity
 from mosaic_local.broker.errors import (
     BrokerError,
@@ -40,8 +40,6 @@ from mosaic_local.broker.wire import BATCH_TAG
 
 log = logging.getLogger("mosaic.broker")
 
-MAX_MESSAGE = 256 * 1024
-MAX_EVENT = 1024 * 1024
 CREDIT = 500
 TRANSACTIONAL_STATE = 0x34
 SETTLED = 1

@@ -11,7 +11,7 @@ from typing import Any
 
 from proton import UNDESCRIBED, Array, Data, Message, int32, symbol, timestamp
 
-from mosaic_local.broker.content import Content, owned
+from mosaic_local.broker.content import MAX_MESSAGE, Content, owned
 from mosaic_local.broker.entities import Entities, QueueEntity
 from mosaic_local.broker.errors import (
     ArgumentError,
@@ -31,7 +31,6 @@ from mosaic_local.broker.queue import Queue
 
 _VENDOR = "com.microsoft:"
 _NODE = "/$management"
-MAX_MESSAGE = 256 * 1024
 _MAX_PEEK_BYTES = 1024 * 1024
 type Body = dict[str, Any]
 
