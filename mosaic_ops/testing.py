@@ -16,7 +16,7 @@ USAGE: Final = """Usage: ./mosaic test [--slow] [--coverage] [pytest arguments]
 
 Runs the tests. --slow adds the long ones. --coverage measures the branches of domain, services and lanes, and fails
 below pyproject.toml's figure. Everything else goes to pytest: a path, -k EXPRESSION, -x, --lf, -n 0.
-All of them run in three processes, file by file; a choice of your own runs in one, unless -n says otherwise."""
+All of them run in five processes, file by file; a choice of your own runs in one, unless -n says otherwise."""
 
 COVERAGE: Final = ("--cov", "--cov-config=pyproject.toml", "--cov-report=term:skip-covered")
 """What is measured, and the least that it may come to, is in pyproject.toml."""

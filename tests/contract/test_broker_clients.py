@@ -48,7 +48,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackEnd]:
     queues: list[Entity] = [
         {"name": "plain", "maxDeliveryCount": 3},
         {"name": "bodies"},
-        {"name": "stale", "lockSeconds": 0.2},
+        {"name": "stale", "lockSeconds": 1},
         {"name": "short", "ttlSeconds": 60},
         {"name": "shared"},
         {"name": "later"},

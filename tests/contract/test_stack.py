@@ -184,18 +184,19 @@ def test_a_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("source", "settings", "said"),
     [
         ("import nothing_of_that_name", {}, "No module named 'nothing_of_that_name'"),
-        (TINY_APP + "raise RuntimeError('one line')", {}, "RuntimeError: one line"),
+        pytest.param(TINY_APP + "raise RuntimeError('one line')", {}, "RuntimeError: one line", marks=pytest.mark.slow),
         (
             TINY_APP + '@app.queue_trigger(arg_name="m", queue_name="q", connection="c")\ndef q(m): pass\n',
             {},
             "function 'q': the trigger 'queueTrigger' is not imitated",
         ),
-        (
+        pytest.param(
             TINY_APP
             + '@app.service_bus_queue_trigger(arg_name="m", queue_name="%NoSuch%", connection="TablesConnection")\n'
             "def q(m: func.ServiceBusMessage): pass\n",
             {},
             "function 'q': the app setting 'NoSuch' is not set",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -215,8 +216,7 @@ def test_an_app_that_cannot_run_is_one_line_and_leaves_nobody_behind(
 
 
 def test_what_is_stored_survives_a_restart(tmp_path: Path) -> None:
-    app = write_app(tmp_path / "app", TINY_APP)
-    options = StackOptions(app=app, state_dir=tmp_path / "s")
+    options = StackOptions(state_dir=tmp_path / "s", with_worker=False)
     with Stack(options) as first:
         token, key = first.settings["TablesConnection"], (first.state_dir / "issuer" / "key.pem").read_text()
         with (

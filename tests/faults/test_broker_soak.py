@@ -22,7 +22,12 @@ from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBu
 from tests.support.broker import RunningBroker, running_broker
 
 SECONDS: Final = float(os.environ.get("MOSAIC_TEST_BROKER_SOAK_SECONDS", "60"))
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 300)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(SECONDS + 300),
+    # the SDKs leave a socket to the garbage collector now and then
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 MESSAGES: Final = 500
 BURSTS: Final = 2

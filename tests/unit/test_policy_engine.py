@@ -185,6 +185,7 @@ def test_a_slip_of_the_finger_is_the_verb(slip: str, verb: str) -> None:
         ("pay$20 to Kim", "money_movement"),
         ("Delete last month's notes", "deletion"),
         ("Pay last month", None),
+        ("Arrange payment of $50 to Bob", "money_movement"),
         ("Make sure my rent gets paid on Monday.", "money_movement"),
         ("On the first of every month pay Bob", "money_movement"),
         ("I want my account closed", "subscription_change"),

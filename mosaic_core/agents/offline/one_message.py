@@ -32,12 +32,11 @@ def respond(turn: AgentTurn) -> AgentReply:
     asked = requests.read(turn.question)
     if isinstance(asked, requests.Mixed):
         return _proposed([order]) if order else _asked_back([UnclearError("mixed", _ONE_AT_A_TIME)])
-    known = Known(
-        rows=rows_of(turn.transactions, turn.as_of) if asked else (), findings=turn.findings, as_of=turn.as_of
-    )
-    found = [plan(request, known) for request in asked or ()]
+    rows = rows_of(turn.transactions, turn.as_of) if asked else ()
+    known = Known(rows=rows, findings=turn.findings, as_of=turn.as_of)
+    found = [plan(request, known) for request in asked]
     plans = [each for each in found if isinstance(each, Plan)]
-    if found and len(plans) == len(found) and (order is None or requests.is_free(asked or ())):
+    if found and len(plans) == len(found) and (order is None or requests.is_free(asked)):
         return _proposed(plans)
     if order is not None:
         return _proposed([order])

@@ -49,7 +49,7 @@ _LEADS: Final = 10
 
 def _phrase(entry: str) -> re.Pattern[str]:
     words = (
-        re.escape(entry).replace("…\\ ", r"(?:\S+ ){1,5}").replace("\\#", f"(?:{_AMOUNT.pattern}|{_NUMBER.pattern})")
+        re.escape(entry).replace("…\\ ", r"(?:\S+ ){0,5}").replace("\\#", f"(?:{_AMOUNT.pattern}|{_NUMBER.pattern})")
     )
     return re.compile(words + r"(?!\S)")
 
@@ -159,10 +159,11 @@ def _has_object(verb: str, rest: Sequence[str], impact: ImpactClass, *, capabili
     has_amount = any(at == 0 or not _YEAR.fullmatch(said) for at, said in amounts.items())
     moves = impact is ImpactClass.MONEY_MOVEMENT and has_amount
     # "send me $50", but not "send me the 10 largest"
-    to_me = moves and (1 in amounts or not all(said[0].isdigit() for said in amounts.values()))
+    signed = moves and not all(said[0].isdigit() for said in amounts.values())
+    to_me = signed or (moves and 1 in amounts)
     # "delete last month's rows", but not "pay last month"
     its = any(said.endswith("'s") for said in rest[1:3])
-    excepted = {"from": moves, "me": to_me, "us": to_me, "last": its, "next": its}
+    excepted = {"from": moves, "for": signed, "me": to_me, "us": to_me, "last": its, "next": its}
     if impact is ImpactClass.SUBSCRIPTION_CHANGE:
         excepted |= {"me": True, "us": True}
     if word in _NEVER and not excepted.get(word):

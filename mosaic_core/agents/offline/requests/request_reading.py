@@ -45,8 +45,8 @@ MOST: Final = 5
 _FREE: Final = frozenset(("budget_note", "draft_message"))
 
 
-def read(message: str) -> list[Request] | Mixed | None:
-    """What the message asks to be done; None where it asks for nothing of the kind. Never raises."""
+def read(message: str) -> list[Request] | Mixed:
+    """What the message asks to be done; nothing where it asks for nothing of the kind. Never raises."""
     text = re.sub(r"[’‘`´]", "'", re.sub(r"[“”«»]", '"', normalise(message)))
     whole = _free(_bare(text))
     if whole is not None:
@@ -59,7 +59,7 @@ def read(message: str) -> list[Request] | Mixed | None:
         if not all(request.stated for request in found):
             return Mixed()
     one = _read(text)
-    return [one] if one is not None else None
+    return [one] if one is not None else []
 
 
 def is_free(requests: Sequence[Request]) -> bool:
