@@ -217,7 +217,9 @@ def test_a_stale_settlement_is_refused_over_management(client: Client) -> None:
     for status in ("completed", "abandoned", "suspended", "defered"):
         assert client.settle("stale", status, stale) == 410
     assert client.manage("stale", "com.microsoft:renew-lock", {"lock-tokens": _uuids(stale)})[0] == 410
-    assert client.settle("stale", "completed", fresh) == 200
+    while client.settle("stale", "completed", fresh) == 410:  # its own lock may be over by now, on a busy machine
+        fresh = lock_token(again.receive(timeout=WAIT))
+    assert client.peek("stale")[0] == 204
 
 
 def _uuids(*values: object) -> Array:

@@ -40,6 +40,18 @@ def health(stack: Stack, which: str) -> tuple[int, Any]:
     return get(stack, f"/api/v1/agent/health/{which}")
 
 
+def ready(stack: Stack) -> tuple[int, Any]:
+    """Each answer within five seconds. A worker that has just started on a busy machine may not have reached all of its
+    dependencies in that time; what it names then is asked for again."""
+    for _ in range(20):
+        began = time.monotonic()
+        found, body = health(stack, "ready")
+        assert time.monotonic() - began < 5
+        if "no_answer" not in down(body).values():
+            break
+    return found, body
+
+
 def indexed(stack: Stack) -> list[str]:
     _, functions = get(stack, "/admin/functions")
     return sorted(function["name"] for function in functions)
@@ -130,9 +142,7 @@ def test_a_dependency_that_is_away_is_named_and_everything_is_indexed(
     )
     restarted({setting: value, "Stores__CreateTables": "false"})
     assert len(indexed(stack)) == ALL
-    began = time.monotonic()
-    found, body = health(stack, "ready")
-    assert time.monotonic() - began < 5
+    found, body = ready(stack)
     assert (found, down(body)) == (status, named)
     assert health(stack, "live")[0] == 200
 
@@ -140,6 +150,6 @@ def test_a_dependency_that_is_away_is_named_and_everything_is_indexed(
 def test_with_everything_there_it_is_ready(stack: Stack, restarted: Callable[[Mapping[str, str]], None]) -> None:
     restarted({})
     assert len(indexed(stack)) == ALL
-    status, body = health(stack, "ready")
+    status, body = ready(stack)
     assert (status, body["status"], down(body)) == (200, "ready", {})
     assert (body["version"], body["commit"], body["packageDigest"]) == (None, None, None)

@@ -26,7 +26,7 @@ from mosaic_core.domain.errors import QueueUnavailableError, StoreUnreachableErr
 from mosaic_core.domain.lanes import MAX_ATTEMPTS, MAX_DELIVERIES, Lane
 from mosaic_core.domain.lifecycle import AttemptOutcome, DecisionOutcome, KeyStatus, RunStatus
 from mosaic_core.domain.records import Command, Decision, Key, Run, Signal
-from mosaic_core.domain.reservation import CONVICTED, SUSPECTED
+from mosaic_core.domain.reservation import IN_COMPANY
 from mosaic_core.domain.settlement import Settlement
 from mosaic_core.lanes.context import LaneContext, LaneResult, needs_review, succeeded
 from mosaic_core.ports import IncomingMessage, Stores
@@ -176,16 +176,22 @@ class Held:
 
 @dataclass
 class TwoStepLane:
-    """Each attempt stores an effect of kind 1, then ends as its number says (the last word repeats)."""
+    """Each attempt stores an effect of kind 1, then ends as its number says (the last word repeats). ``alone`` are
+    those that began while the key suspected an earlier one."""
 
     ends: tuple[End, ...]
+    key: Callable[[], Key | None]
     began: list[int] = field(default_factory=list)
+    alone: list[int] = field(default_factory=list)
 
     def end_of(self, attempt: int) -> End:
         return self.ends[min(attempt, len(self.ends)) - 1]
 
     async def __call__(self, context: LaneContext) -> LaneResult:
         self.began.append(context.attempt)
+        key = self.key()
+        if key is not None and key.solo != IN_COMPANY:
+            self.alone.append(context.attempt)
         async with context.log.stage("work", "test") as stage:
             await context.stores.decisions.insert(effect(context))
             stage.succeed("worked", f"attempt {context.attempt}")
@@ -236,7 +242,6 @@ class Lifecycle(RuleBasedStateMachine):
         self.terminal_key: Key | None = None
         self.final_run: Run | None = None
         self.attempt = self.excused = self.run_attempt = 0
-        self.is_convicted = False
         self.effects: list[Decision] = []
         self.ended_early = 0
         """What may excuse an attempt has happened so often: drains, requests without answer, deaths, locks lost."""
@@ -251,7 +256,7 @@ class Lifecycle(RuleBasedStateMachine):
     def begin(self, ends: list[End], recorded: bool, usual: Fate, storage: float, broker: float) -> None:
         """``usual`` is what most often befalls this life's deliveries: five crashes in a row are rare by chance."""
         self.usual = usual
-        self.lane = TwoStepLane(tuple(ends))
+        self.lane = TwoStepLane(tuple(ends), self._key)
         self.world = World(self.lane, max_deliveries=MAX_DELIVERIES, storage_skew=storage, broker_skew=broker)
         self._send(FIRST, recorded)
 
@@ -330,10 +335,8 @@ class Lifecycle(RuleBasedStateMachine):
             assert key.attempt >= self.attempt
             assert key.excused >= self.excused
             self.attempt, self.excused = key.attempt, key.excused
-            # a sixth only beside a suspect, who died or stands still, or where one turned out to be what kills
-            self.is_convicted |= key.solo == CONVICTED
-            silent = key.solo == SUSPECTED or self.is_convicted
-            assert len(self.lane.began) - key.excused <= MAX_ATTEMPTS + silent
+            # a sixth only by itself, beside one that was not heard of any more: it died, or stands still
+            assert len(self.lane.began) - key.excused <= MAX_ATTEMPTS + bool(self.lane.alone)
             assert key.excused <= self.ended_early, "nothing excused this attempt"
         if run is not None:
             assert run.attempt >= self.run_attempt
