@@ -74,9 +74,11 @@ def select(
 def flow_there(flow: Flow, subjects: Sequence[Subject], rows: Sequence[Row]) -> Flow:
     """The flow, or where the subjects have no spending or income at all, the direction that their rows have: a payee
     that only transfers went to, or that only ever paid in."""
+    if flow not in (Flow.SPENDING, Flow.INCOME):
+        return flow
     ids = frozenset[str]().union(*(subject.ids for subject in subjects))
-    chosen = [row for row in rows if row.tx_id in ids]
-    if flow not in (Flow.SPENDING, Flow.INCOME) or not chosen or any(map(_FLOWS[flow], chosen)):
+    chosen = [row for row in rows if row.tx.transaction_id in ids]
+    if not chosen or any(map(_FLOWS[flow], chosen)):
         return flow
     return Flow.MONEY_OUT if flow is Flow.SPENDING and any(row.amount < 0 for row in chosen) else Flow.MONEY_IN
 
