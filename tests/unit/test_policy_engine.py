@@ -189,6 +189,8 @@ def test_a_slip_of_the_finger_is_the_verb(slip: str, verb: str) -> None:
         ("Make sure my rent gets paid on Monday.", "money_movement"),
         ("On the first of every month pay Bob", "money_movement"),
         ("I want my account closed", "subscription_change"),
+        ("Can you get the rent paid?", "money_movement"),
+        ("Did I get the rent paid?", None),
         ("Can you pay bills?", None),
         ("Can you pay my bills?", "money_movement"),
     ],

@@ -99,6 +99,7 @@ def _ordered(sentence: str, *, is_question: bool, any_question: bool) -> Iterato
     asked, told = False, False
     for clause in _CLAUSES.split(sentence):
         bare = _opened(clause, _OPENINGS)
+        bare = bare if _CLAUSED.search(bare) else _WHEN.sub("", bare)
         led = _opened(bare, _OPENINGS, _POLITE, _WISHES)
         is_polite = _POLITE.match(bare) is not None
         if is_polite or (asked and not _ASKS.match(bare)):
@@ -107,7 +108,7 @@ def _ordered(sentence: str, *, is_question: bool, any_question: bool) -> Iterato
         elif led != bare:
             yield None if any_question else _named(led)
         elif not is_question and not (told and _AND.match(clause)):
-            yield _named(bare if _CLAUSED.search(bare) else _WHEN.sub("", bare))
+            yield _named(bare)
             yield None if any_question else _passive(bare)
         told = _SUBJECT.match(bare) is not None
         asked = (asked or is_polite) and not _CLAUSED.search(led)
