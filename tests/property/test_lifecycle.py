@@ -608,6 +608,6 @@ def test_what_the_protocol_promises_holds_whatever_happens() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_what_the_protocol_promises_holds_in_many_lives() -> None:
     lives(3000)
