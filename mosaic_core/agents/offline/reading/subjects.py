@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from typing import Final
 
@@ -22,17 +21,11 @@ _DAILY: Final = frozenset({"checking", "current", "joint"})
 _BANK: Final = frozenset({"bank", "my bank"})
 
 
-@dataclass(frozen=True, slots=True)
-class Subjects:
-    """What is asked about, what is left out, and the flow that a topic brings."""
-
-    asked: tuple[Subject, ...]
-    without: tuple[Subject, ...]
-    flow: Flow | None
-
-
-def subjects_of(reading: Reading, rows: Sequence[Row]) -> Subjects:
-    """Marks of what is left out are dropped from the reading."""
+def subjects_of(
+    reading: Reading, rows: Sequence[Row]
+) -> tuple[tuple[Subject, ...], tuple[Subject, ...], Flow | None]:  # fmt: skip
+    """(what is asked about, what is left out, the flow that a topic brings). Marks of what is left out are dropped from
+    the reading."""
     excluded = _drop_excluded(reading)
     pays = reading.has(Tag.PAY)
     asked = _without_loose([mark for mark in reading.in_order() if Tag.SUBJECT in mark.tags], reading)
@@ -43,11 +36,8 @@ def subjects_of(reading: Reading, rows: Sequence[Row]) -> Subjects:
     if not subjects and reading.has(Tag.PAID_ME) and (salary := of_topic(_SALARY, rows)).ids:
         subjects, topics = (salary,), [*topics, _SALARY]
     flows = {topic.flow for topic in topics if topic.flow is not None and not (topic.name == "interest" and pays)}
-    return Subjects(
-        asked=subjects if reading.has(Tag.PERCENT) else _narrowed(subjects, reading),
-        without=_named(excluded, rows),
-        flow=flows.pop() if len(flows) == 1 and subjects else None,
-    )
+    flow = flows.pop() if len(flows) == 1 and subjects else None
+    return subjects if reading.has(Tag.PERCENT) else _narrowed(subjects, reading), _named(excluded, rows), flow
 
 
 def _own_account(reading: Reading, rows: Sequence[Row]) -> Subject:

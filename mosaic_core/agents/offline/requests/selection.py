@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -23,7 +23,7 @@ from mosaic_core.ledger.compute import bounded, select
 from mosaic_core.ledger.date_words import find_periods
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.periods import everything
-from mosaic_core.ledger.query import Bounds, Flow, Intent, Query
+from mosaic_core.ledger.query import Bounds, Query, every_row
 from mosaic_core.ledger.rows import Row, compact, in_topic
 from mosaic_core.ledger.topics import PHRASE_TOPICS
 
@@ -173,13 +173,7 @@ def _words(what: str, merchants: Merchants, as_of: date) -> _Words:
         if len(amounts) > 1:
             raise UnclearError("several_amounts", f"{_quoted(what)} names several amounts; say one at a time.")
         name, bounds = _stripped(rest), Bounds(amounts[0], amounts[0], strictly=False)
-    query = Query(
-        intent=Intent.LIST,
-        flow=Flow.ANY,
-        as_of=as_of,
-        period=periods[0] if periods else everything(as_of),
-        bounds=bounds,
-    )
+    query = replace(every_row(as_of), bounds=bounds, period=periods[0] if periods else everything(as_of))
     return _Words(name=name, query=query, noun=rest)
 
 
