@@ -166,18 +166,14 @@ def last(work: Work) -> Answer:
     if len(found) > 1:
         return _listed(work, f"The {word} {len(found)}{work.about}", found)
     if query.aspect is Aspect.MONTH_DAY:
-        return _month_day(work, rows)
+        # the day on which most of the last year's rows stand
+        newest = compute.latest(rows, _MOST_MONTHS)
+        usual = compute.usual_day(newest)
+        if usual is None:
+            return work.cannot("They stand on no one day of the month.")
+        text = f"Day {usual[0]} of the month in {usual[1]} of the last {len(newest)}{work.about}."
+        return work.say(text, usual[0], "day of the month", newest)
     return work.say_row(text, row, found, details)
-
-
-def _month_day(work: Work, rows: list[Row]) -> Answer:
-    """The day of the month on which most of the last year's rows stand."""
-    newest = compute.latest(rows, _MOST_MONTHS)
-    usual = compute.usual_day(newest)
-    if usual is None:
-        return work.cannot("They stand on no one day of the month.")
-    text = f"Day {usual[0]} of the month in {usual[1]} of the last {len(newest)}{work.about}."
-    return work.say(text, usual[0], "day of the month", newest)
 
 
 def exists(work: Work) -> Answer:

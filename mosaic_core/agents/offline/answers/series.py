@@ -136,11 +136,7 @@ def _moved(work: Work, rows: Sequence[Row], before: Row, now: Row) -> Answer:
 def _said_of_each(work: Work, series: Iterable[tuple[str, Sequence[Row]]]) -> Answer:
     """Of which series the price moved the way that is asked about."""
     query = work.query
-    moved: list[tuple[str, Row, Row]] = []
-    for name, rows in series:
-        before, now = compute.prices(rows)
-        if (now.size < before.size) if query.smallest_first else (now.size > before.size):
-            moved.append((name, before, now))
+    moved = compute.moved(series, down=query.smallest_first)
     lines = [f"{name} from {phrase.size(before)} to {phrase.size(now)}" for name, before, now in moved]
     text = f"{'; '.join(lines) or 'None of them'}."
     used = [row for _, *both in moved for row in both]
