@@ -59,6 +59,10 @@ class Group(StrEnum):
     QUARTER = "quarter"
 
 
+TIMES: Final = (Group.DAY, Group.WEEK, Group.MONTH, Group.QUARTER, Group.YEAR)
+"""Groups that have an order of their own."""
+
+
 class Aspect(StrEnum):
     """What of the found rows is wanted: their money, their number, their day, their merchant, the days gone since."""
 

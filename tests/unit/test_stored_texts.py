@@ -23,7 +23,7 @@ from mosaic_core.domain.envelope import (
 )
 from mosaic_core.domain.errors import InvalidEnvelopeError, StoredRowError
 from mosaic_core.domain.lanes import CommandType, Lane
-from mosaic_core.domain.policy import ImpactClass, normalise
+from mosaic_core.domain.policy import ImpactClass
 from mosaic_core.domain.policy import approval as approvals
 from mosaic_core.domain.policy.actions import LONGEST_ARGUMENTS, REQUEST, InvalidProposalError, validated
 from mosaic_core.domain.policy.approval import Action
@@ -44,6 +44,7 @@ from mosaic_core.domain.records import (
 )
 from mosaic_core.domain.replay import Replay, ReplayClaim, ReplayState
 from mosaic_core.domain.settlement import Complete
+from mosaic_core.domain.text import normalise
 from mosaic_core.domain.transactions import Transaction
 from mosaic_core.lanes.conversation import ConversationLane
 from mosaic_core.services.nightly import LEFT_BEHIND

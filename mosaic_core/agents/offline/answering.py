@@ -59,11 +59,11 @@ def _outside(query: Query, rows: Sequence[Row]) -> Refusal | None:
         if period.start > last:
             text = f"That lies after {phrase.day(last)}; the ledger holds only the past."
             return Refusal("future_not_in_ledger", text)
-        edge = ""
         if period.end < first:
             edge = f"starts on {phrase.day(first)}"
         elif period.start > rows[-1].day and period.end < last:
             edge = f"ends on {phrase.day(rows[-1].day)}"
-        if edge:
-            return Refusal("period_not_in_ledger", f"The ledger {edge}; it holds nothing of {period.label}.")
+        else:
+            continue
+        return Refusal("period_not_in_ledger", f"The ledger {edge}; it holds nothing of {period.label}.")
     return None

@@ -30,7 +30,7 @@ def respond(turn: AgentTurn) -> AgentReply:
     """
     order = ordered(turn.question, turn.user_note)
     asked = requests.read(turn.question)
-    if isinstance(asked, requests.Mixed):
+    if asked is None:
         return _proposed([order]) if order else _asked_back([UnclearError("mixed", _ONE_AT_A_TIME)])
     rows = rows_of(turn.transactions, turn.as_of) if asked else ()
     known = Known(rows=rows, findings=turn.findings, as_of=turn.as_of)

@@ -23,7 +23,7 @@ from pydantic.alias_generators import to_camel, to_pascal
 from mosaic_core.domain.currency import CURRENCIES
 from mosaic_core.domain.errors import MosaicError
 from mosaic_core.domain.policy.impact import ImpactClass
-from mosaic_core.domain.policy.text import normalise
+from mosaic_core.domain.text import normalise
 from mosaic_core.domain.transactions import Category
 
 EXECUTABLE: Final = frozenset(("recategorise", "mark_recurring", "dismiss_signal", "budget_note"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mosaic_core.domain.policy.impact import ImpactClass
-from mosaic_core.domain.policy.text import normalise
+from mosaic_core.domain.text import normalise
 
 HINTS_FILE: Final = Path(__file__).with_name("hints.toml")
 

@@ -12,13 +12,11 @@ from mosaic_core.agents.offline.answers.work import MOST_LISTED, Work
 from mosaic_core.domain.transactions import Answer
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.compute import Sum
-from mosaic_core.ledger.query import Aspect, Flow, Group, Intent
+from mosaic_core.ledger.query import TIMES, Aspect, Flow, Group, Intent
 from mosaic_core.ledger.rows import Row
 from mosaic_core.ledger.topics import readable
 
 _CAME_TO: Final = {Flow.SPENDING: "You spent", Flow.INCOME: "Your income was", Flow.ANY: "It came to"}
-_NOUNS: Final = {Group.CATEGORY: "categories"}
-_IN_ORDER: Final = (Group.MONTH, Group.WEEK, Group.DAY, Group.YEAR, Group.QUARTER)
 _MOST_SAID: Final = 10
 _MOST_MONTHS: Final = 12
 
@@ -43,7 +41,7 @@ def count(work: Work) -> Answer:
     rows, group = work.chosen(), work.query.group
     if group is not None:
         names = sorted(compute.grouped(rows, group))
-        noun = _NOUNS.get(group, f"{group.value}s")
+        noun = "categories" if group is Group.CATEGORY else f"{group.value}s"
         details = (("names", ", ".join(names[:MOST_LISTED])),)
         return work.say(f"{len(names)} {noun}{work.about}, {work.when}.", len(names), noun, rows, details)
     total = f", {phrase.sums(compute.totals(rows))} in all" if rows else ""
@@ -130,7 +128,7 @@ def breakdown(work: Work) -> Answer:
         return work.cannot_nothing()
     group = work.query.group or Group.CATEGORY
     ranked = compute.rank(rows, group)
-    if group in _IN_ORDER:
+    if group in TIMES:
         ranked.sort(key=lambda entry: (entry[0], entry[1].currency))
     lines = [f"{key}: {phrase.money(t.amount, t.currency)}" for key, t in ranked][:MOST_LISTED]
     return work.say(f"{work.when}{work.about}: " + "; ".join(lines) + ".", lines, "", rows)

@@ -129,6 +129,8 @@ def facts_of(
     if _T.CHANGE in said and all(_T.TRANSFER in mark.tags for mark in marks if _T.CHANGE in mark.tags):
         # "Shifted into savings" moves money, "how has it shifted" does not.
         said -= {_T.CHANGE} if _T.TARGET in said else {_T.TRANSFER}
+    # A verb opens a question on "whether", after a time or "compared with August" too.
+    opening = reading.without(lambda mark: bool(mark.tags & {_T.PERIOD, _T.COMPARE, _T.THAN}))
     numbers = [mark.value for mark in marks if _T.NUMBER in mark.tags and isinstance(mark.value, int)]
     return Facts(
         text=reading.without(lambda mark: _T.SUBJECT in mark.tags and isinstance(mark.value, Subject)),
@@ -139,18 +141,12 @@ def facts_of(
         periods=len(periods),
         ranges=sum(len(period.parts) == 2 for period in periods),
         bounded=bounded,
-        yes_no=_asks_whether(reading),
+        yes_no=bool(turn("opens_with_a_verb").match(opening) or turn("whether").search(reading.text)),
         fixed_series=fixed_series,
         group=_group(reading, marks, said),
         per=next((str(mark.value) for mark in marks if _T.PER in mark.tags), None),
         n=max(1, min(numbers[0], 100)) if numbers else None,
     )
-
-
-def _asks_whether(reading: Reading) -> bool:
-    """A verb opens the question, after a time or "compared with August" too; or it is asked "whether"."""
-    text = reading.without(lambda mark: bool(mark.tags & {_T.PERIOD, _T.COMPARE, _T.THAN}))
-    return turn("opens_with_a_verb").match(text) is not None or turn("whether").search(reading.text) is not None
 
 
 def _group(reading: Reading, marks: tuple[Mark, ...], said: frozenset[Tag]) -> Group | None:

@@ -7,16 +7,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import load, turn
 from mosaic_core.agents.offline.reading.marks import Reading, Tag
+from mosaic_core.ledger.amount_words import mark_bounds
 from mosaic_core.ledger.date_words import mark_periods
 from mosaic_core.ledger.periods import Period
 from mosaic_core.ledger.query import Bounds, Query, every_row
 from mosaic_core.ledger.rows import Row
-from mosaic_core.ledger.wordlists import phrases
 
 _FILE: Final = load("narrowing")
 
@@ -30,6 +29,14 @@ def narrow(reading: Reading, rows: Sequence[Row], as_of: date) -> tuple[Query, l
     return replace(query, weekdays=take_weekdays(reading)), periods, no_account
 
 
+def take_bounds(reading: Reading) -> Bounds:
+    """The amounts that bound single rows, or a total."""
+    bounds, spans = mark_bounds(reading.free)
+    for span in spans:
+        reading.take(*span, Tag.BOUND)
+    return bounds
+
+
 def take_periods(reading: Reading, as_of: date) -> list[Period]:
     found = mark_periods(reading.free, as_of)
     for start, end, _ in found:
@@ -37,40 +44,6 @@ def take_periods(reading: Reading, as_of: date) -> list[Period]:
         lead = turn("before_a_time").match(reading.free[start:end])
         reading.take(start + (lead.end() + 1 if lead else 0), end, Tag.PERIOD)
     return [period for _, _, period in found]
-
-
-# ------------------------------------------------------------------------------------------------------------ amounts
-
-_LOOSE: Final = frozenset(phrases(_FILE["loose"]["words"]))
-_AMOUNT: Final = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s?(k\b)?")
-
-
-def _amounts(match: re.Match[str]) -> list[Decimal]:
-    return [Decimal(m[1].replace(",", "")[:20]) * (1000 if m[2] else 1) for m in _AMOUNT.finditer(match.group())]
-
-
-def take_bounds(reading: Reading) -> Bounds:
-    """The amounts that bound single rows, or a total."""
-
-    def take(name: str) -> re.Match[str] | None:
-        if (match := turn(name, "narrowing").search(reading.free)) is not None:
-            reading.take(*match.span(), Tag.BOUND)
-        return match
-
-    if (match := take("between")) is not None:
-        low, high = sorted(_amounts(match))
-        return Bounds(low, high, strictly=False)
-    if (match := take("or_more")) is not None:
-        return Bounds(at_least=_amounts(match)[0], strictly=False)
-    if (match := take("or_less")) is not None:
-        return Bounds(at_most=_amounts(match)[0], strictly=False)
-    over, under = take("over"), take("under")
-    if over is None and under is None and (match := take("exactly")) is not None:
-        (amount,) = _amounts(match)
-        return Bounds(amount, amount, strictly=False)
-    loose = any(match is not None and match["w"] in _LOOSE for match in (over, under))
-    loose = loose or (over is not None and over.group().endswith("or more"))
-    return Bounds(_amounts(over)[0] if over else None, _amounts(under)[0] if under else None, strictly=not loose)
 
 
 # --------------------------------------------------------------------------------------------------------- currencies

@@ -11,12 +11,11 @@ from typing import Final
 from mosaic_core.agents.offline.lexicon import turn
 from mosaic_core.agents.offline.reading.facts import EARNT, ROWS, SPENT, Facts, Meaning, Weight, rule, tags
 from mosaic_core.agents.offline.reading.marks import Tag
-from mosaic_core.ledger.query import Aspect, Group, Intent
+from mosaic_core.ledger.query import TIMES, Aspect, Group, Intent
 from mosaic_core.ledger.topics import Topic
 
 _T = Tag
 _NAMES: Final = (Group.MERCHANT, Group.CATEGORY)
-_TIMES: Final = (Group.DAY, Group.WEEK, Group.MONTH, Group.QUARTER, Group.YEAR)
 EXTREMES: Final = (_T.MAX, _T.MIN, _T.MOST, _T.LEAST)
 _MEASURED: Final = (
     "(?:SPEND|EXPENSES|TOTAL|SUBJECT|INCOME|SINGLE|NUMBER|OTHER|PERIOD|REFUND|BUY|PAY|TRANSFER|TARGET|MONEYOUT|MONEY)"
@@ -159,7 +158,7 @@ def average(f: Facts) -> Meaning | None:
 def count(f: Facts) -> Meaning | None:
     asked = f.has(_T.HOW_MANY) or (f.has(_T.TIMES) and not f.has(_T.HOW_MUCH))
     # "In how many months did I spend over 3000" bounds months, not rows.
-    return f.means(Intent.COUNT, Aspect.NUMBER, unread=f.bounded and f.group in _TIMES) if asked else None
+    return f.means(Intent.COUNT, Aspect.NUMBER, unread=f.bounded and f.group in TIMES) if asked else None
 
 
 def _wants_a_figure(f: Facts) -> bool:

@@ -3,6 +3,6 @@
 
 from __future__ import annotations
 
-from mosaic_core.agents.offline.requests.request_reading import MOST, Mixed, is_free, read
+from mosaic_core.agents.offline.requests.request_reading import MOST, is_free, read
 
-__all__ = ["MOST", "Mixed", "is_free", "read"]
+__all__ = ["MOST", "is_free", "read"]

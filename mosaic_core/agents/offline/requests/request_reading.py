@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mosaic_core.agents.offline import lexicon
-from mosaic_core.domain.policy import normalise
+from mosaic_core.domain.text import normalise
 from mosaic_core.ledger.categories import names as categories
 
 
@@ -35,18 +35,14 @@ class Request:
     stated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Mixed:
-    """Requests and something else in one message."""
-
-
 MOST: Final = 5
 """Requests of one message; more are asked back."""
 _FREE: Final = frozenset(("budget_note", "draft_message"))
 
 
-def read(message: str) -> list[Request] | Mixed:
-    """What the message asks to be done; nothing where it asks for nothing of the kind. Never raises."""
+def read(message: str) -> list[Request] | None:
+    """What the message asks to be done; nothing where it asks for nothing of the kind, None where it asks for more than
+    `MOST` things or for something else besides. Never raises."""
     text = re.sub(r"[’‘`´]", "'", re.sub(r"[“”«»]", '"', normalise(message)))
     whole = _free(_bare(text))
     if whole is not None:
@@ -55,9 +51,9 @@ def read(message: str) -> list[Request] | Mixed:
     if len(parts) > 1:
         found = [request for part in parts if (request := _read(part)) is not None]
         if len(found) == len(parts):
-            return found if len(found) <= MOST else Mixed()
+            return found if len(found) <= MOST else None
         if not all(request.stated for request in found):
-            return Mixed()
+            return None
     one = _read(text)
     return [one] if one is not None else []
 
