@@ -335,6 +335,13 @@ def prices(rows: Sequence[Row]) -> tuple[Row, Row]:
     return next((row for row in reversed(rows) if row.size != now.size), rows[0]), now
 
 
+def moved(series: Iterable[tuple[str, Sequence[Row]]], *, down: bool) -> list[tuple[str, Row, Row]]:
+    """Those of the series whose price last went up (down): the name, and the rows of the `prices`."""
+    found = [(name, *prices(rows)) for name, rows in series]
+    way = -1 if down else 1
+    return [(name, before, now) for name, before, now in found if way * (now.size - before.size) > 0]
+
+
 def rows_by_series(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     """The rows of each recurring series among them, oldest first, with the series' name."""
     return [(series.name, list(series.occurrences)) for series in recurring_series(rows)]

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from mosaic_core.ledger.periods import Period
+from mosaic_core.ledger.periods import Period, everything
 
 
 class Intent(StrEnum):
@@ -138,6 +138,11 @@ class Query(Asked):
     net_of_refunds: bool = False
     recurring_kind: str = "subscriptions"
     doubt: float = 0.0
+
+
+def every_row(as_of: date) -> Query:
+    """All rows up to a day, for what narrows them to take from."""
+    return Query(intent=Intent.LIST, flow=Flow.ANY, as_of=as_of, period=everything(as_of))
 
 
 @dataclass(frozen=True, slots=True)

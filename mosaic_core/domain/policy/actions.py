@@ -78,28 +78,14 @@ def _listed(currency: str) -> str:
     return currency
 
 
-def _text(most: int, *, least: int | None = 1) -> Any:
-    return Annotated[str, StringConstraints(min_length=least, max_length=most)]
-
-
+_TOLD: Final = tomllib.loads(Path(__file__).with_name("actions.toml").read_text("utf-8"))
 _KINDS: Final[Mapping[str, Any]] = {
     "rows": Annotated[list[_Id], Field(min_length=1, max_length=100)],
-    "signal": Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")],
-    "amount": Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,4})?$")],
     "currency": Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), AfterValidator(_listed)],
     "category": Category,
     "cadence": Cadence,
     "channel": Channel,
-    "name": _text(200),
-    "reference": _text(140, least=None),
-    "reason": _text(200, least=None),
-    "subject": _text(200, least=None),
-    "note": _text(300),
-    "body": _text(2000),
-    # as long as what the door lets in can grow in its normal form
-    "message": _text(4000),
-    "user_note": _text(1200),
-}
+} | {kind: Annotated[str, StringConstraints(**told)] for kind, told in _TOLD.pop("texts").items()}
 
 
 def _field(written: str) -> tuple[Any, Any]:
@@ -116,10 +102,7 @@ def _action(name: str, told: Mapping[str, Any]) -> type[Arguments]:
     return model
 
 
-ACTIONS: Final[Mapping[str, type[Arguments]]] = {
-    name: _action(name, told)
-    for name, told in tomllib.loads(Path(__file__).with_name("actions.toml").read_text("utf-8")).items()
-}
+ACTIONS: Final[Mapping[str, type[Arguments]]] = {name: _action(name, told) for name, told in _TOLD.items()}
 
 
 def request_of(message: str, note: str | None) -> dict[str, Any]:

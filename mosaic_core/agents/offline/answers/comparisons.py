@@ -10,7 +10,6 @@ from mosaic_core.agents.offline.answers.work import Work
 from mosaic_core.domain.transactions import Answer
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.query import Aspect, Flow, Group
-from mosaic_core.ledger.rows import Row
 
 
 def share(work: Work) -> Answer:
@@ -68,19 +67,14 @@ def compare(work: Work) -> Answer:
     if counted:
         return work.say(text, int(gap), unit, rows)
     if query.aspect is Aspect.RATIO:
-        return _ratio(work, text, sizes, rows)
+        if len(sides) > 2 or sizes[1] == 0:
+            return work.cannot("One of the two figures is zero, so there is no change in percent.")
+        change = compute.percent(sizes[0] - sizes[1], sizes[1])
+        return work.say(f"{text} That is a change of {change} %.", change, "percent", rows)
     if len(sides) > 2:
         return work.say(text, lines, "", rows, details)
     which = f", {'more' if sizes[0] > sizes[1] else 'less'} in the first" if gap else ""
     return work.say(f"{text} The difference is {phrase.money(abs(gap), unit)}{which}.", gap, unit, rows, details)
-
-
-def _ratio(work: Work, text: str, amounts: Sequence[Decimal], rows: list[Row]) -> Answer:
-    """The first figure's change against the second, in percent of the second."""
-    if len(amounts) != 2 or amounts[1] == 0:
-        return work.cannot("One of the two figures is zero, so there is no change in percent.")
-    change = compute.percent(amounts[0] - amounts[1], amounts[1])
-    return work.say(f"{text} That is a change of {change} %.", change, "percent", rows)
 
 
 def changes(work: Work) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import groupby, islice
 from typing import Final
 
 from mosaic_core.agents.offline.answers import phrase
@@ -15,6 +16,7 @@ from mosaic_core.ledger.query import Aspect, Flow, Group, Intent
 from mosaic_core.ledger.rows import Row
 from mosaic_core.ledger.topics import readable
 
+_CAME_TO: Final = {Flow.SPENDING: "You spent", Flow.INCOME: "Your income was", Flow.ANY: "It came to"}
 _NOUNS: Final = {Group.CATEGORY: "categories"}
 _IN_ORDER: Final = (Group.MONTH, Group.WEEK, Group.DAY, Group.YEAR, Group.QUARTER)
 _MOST_SAID: Final = 10
@@ -26,7 +28,8 @@ def total(work: Work) -> Answer:
     if not (rows := work.chosen()):
         return work.nothing()
     totals = compute.totals(rows)
-    text = f"{phrase.verb(query.flow)} {phrase.sums(totals)}{work.about}, {work.when}, in {work.counted(rows)}."
+    came_to = _CAME_TO.get(query.flow, f"{query.flow.value.capitalize()} came to")
+    text = f"{came_to} {phrase.sums(totals)}{work.about}, {work.when}, in {work.counted(rows)}."
     details = [("rows", str(len(rows)))]
     if query.flow is Flow.SPENDING and not query.net_of_refunds:
         back = compute.totals(compute.select(work.rows, replace(query, flow=Flow.REFUNDS)))
@@ -109,11 +112,8 @@ def ranking(work: Work) -> Answer:
         return work.cannot_nothing()
     group = query.group or Group.MERCHANT
     ranked = compute.rank(rows, group, by_count=query.by_count, ascending=query.smallest_first)
-    top = [
-        entry
-        for currency in sorted({total.currency for _, total in ranked})
-        for entry in [e for e in ranked if e[1].currency == currency][: query.n or 1]
-    ]
+    by_currency = groupby(ranked, key=lambda entry: entry[1].currency)
+    top = [entry for _, entries in by_currency for entry in islice(entries, query.n or 1)]
     details = [(key, phrase.money(t.amount, t.currency)) for key, t in top]
     lines = [
         f"{readable(key).capitalize() if group is Group.CATEGORY else key}: {size} in {len(t.rows)} rows"
@@ -166,18 +166,14 @@ def last(work: Work) -> Answer:
     if len(found) > 1:
         return _listed(work, f"The {word} {len(found)}{work.about}", found)
     if query.aspect is Aspect.MONTH_DAY:
-        return _month_day(work, rows)
+        # the day on which most of the last year's rows stand
+        newest = compute.latest(rows, _MOST_MONTHS)
+        usual = compute.usual_day(newest)
+        if usual is None:
+            return work.cannot("They stand on no one day of the month.")
+        text = f"Day {usual[0]} of the month in {usual[1]} of the last {len(newest)}{work.about}."
+        return work.say(text, usual[0], "day of the month", newest)
     return work.say_row(text, row, found, details)
-
-
-def _month_day(work: Work, rows: list[Row]) -> Answer:
-    """The day of the month on which most of the last year's rows stand."""
-    newest = compute.latest(rows, _MOST_MONTHS)
-    usual = compute.usual_day(newest)
-    if usual is None:
-        return work.cannot("They stand on no one day of the month.")
-    text = f"Day {usual[0]} of the month in {usual[1]} of the last {len(newest)}{work.about}."
-    return work.say(text, usual[0], "day of the month", newest)
 
 
 def exists(work: Work) -> Answer:

@@ -26,7 +26,7 @@ def recurring(work: Work) -> Answer:
     if query.aspect is Aspect.AMOUNT and query.period.explicit and query.per is None:
         return _paid(work, found)
     noun = _NOUNS.get(query.recurring_kind, query.recurring_kind)
-    lines, rows = _listed(found), _rows(work, found)
+    lines, rows = _listed(found), _rows(work.rows, found)
     if query.aspect is Aspect.NUMBER:
         return work.say(f"{len(found)} {noun}: {lines}.", len(found), noun, rows)
     if query.aspect is Aspect.YES_NO:
@@ -35,7 +35,7 @@ def recurring(work: Work) -> Answer:
         return work.cannot(f"The ledger shows no {noun}{work.about}.")
     if query.n is not None:
         shown = (sorted(found, key=lambda r: (r.monthly, r.name)) if query.smallest_first else found)[: query.n]
-        text, rows, first = f"{_listed(shown)}.", _rows(work, shown), shown[0]
+        text, rows, first = f"{_listed(shown)}.", _rows(work.rows, shown), shown[0]
         if query.aspect is Aspect.AMOUNT and len(shown) == 1:
             return work.say(text, first.amount, first.currency, rows)
         return work.say(text, first.name if query.n == 1 else [r.name for r in shown], "", rows)
@@ -63,9 +63,9 @@ def _listed(found: Iterable[Recurring]) -> str:
     return "; ".join(f"{r.name} {phrase.money(r.amount, r.currency)} {r.cadence}" for r in found)
 
 
-def _rows(work: Work, found: Iterable[Recurring]) -> list[Row]:
+def _rows(rows: Iterable[Row], found: Iterable[Recurring]) -> list[Row]:
     ids = frozenset(i for r in found for i in r.ids)
-    return [row for row in work.rows if row.tx_id in ids]
+    return [row for row in rows if row.tx_id in ids]
 
 
 def _last_price(work: Work) -> Answer:
@@ -79,9 +79,7 @@ def _last_price(work: Work) -> Answer:
 
 def _paid(work: Work, found: Sequence[Recurring]) -> Answer:
     """What recurring payments came to within the period that is asked about."""
-    ids = frozenset(i for r in found for i in r.ids)
-    rows = [row for row in work.chosen() if row.tx_id in ids]
-    if not rows:
+    if not (rows := _rows(work.chosen(), found)):
         return work.say(f"Nothing recurring was paid {work.when}.", Decimal("0.00"), work.main_currency, ())
     totals = compute.totals(rows)
     return work.say_sums(f"{phrase.sums(totals)} in recurring payments{work.about}, {work.when}.", totals, rows)
@@ -95,7 +93,7 @@ def price_change(work: Work) -> Answer:
     query = work.query
     if not query.subjects:
         found = compute.recurring(work.rows, as_of=query.as_of, kind=query.recurring_kind)
-        return _said_of_each(work, [(r.name, _rows(work, [r])) for r in found])
+        return _said_of_each(work, [(r.name, _rows(work.rows, [r])) for r in found])
     rows = [row for row in work.chosen() if row.amount < 0]
     if not rows:
         return work.cannot_nothing()
@@ -131,18 +129,14 @@ def _moved(work: Work, rows: Sequence[Row], before: Row, now: Row) -> Answer:
     if query.aspect is Aspect.RATIO:
         if before.size == 0:
             return work.cannot("The earlier payment is zero, so there is no change in percent.")
-        return work.say(text, (gap * 100 / before.size).quantize(Decimal("0.1")), "percent", both)
+        return work.say(text, compute.percent(gap, before.size), "percent", both)
     return work.say(text, asked, now.tx.currency, both)
 
 
 def _said_of_each(work: Work, series: Iterable[tuple[str, Sequence[Row]]]) -> Answer:
     """Of which series the price moved the way that is asked about."""
     query = work.query
-    moved: list[tuple[str, Row, Row]] = []
-    for name, rows in series:
-        before, now = compute.prices(rows)
-        if (now.size < before.size) if query.smallest_first else (now.size > before.size):
-            moved.append((name, before, now))
+    moved = compute.moved(series, down=query.smallest_first)
     lines = [f"{name} from {phrase.size(before)} to {phrase.size(now)}" for name, before, now in moved]
     text = f"{'; '.join(lines) or 'None of them'}."
     used = [row for _, *both in moved for row in both]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,12 +13,16 @@ from mosaic_core.domain.transactions import Answer
 from mosaic_core.ledger import compute
 from mosaic_core.ledger.compute import Sum
 from mosaic_core.ledger.periods import Period
-from mosaic_core.ledger.query import Aspect, Query, Refusal, Subject
+from mosaic_core.ledger.query import Aspect, Flow, Query, Refusal, Subject
 from mosaic_core.ledger.rows import Row
 
 MOST_LISTED: Final = 50
 _SAYS_ITS_WORDS: Final = frozenset({"unknown_merchant", "not_understood", "unknown_account"})
 """Refusals whose text repeats words of the question; a rationale is kept and shown elsewhere, so it says the code."""
+
+_MANY: Final = {
+    Flow.SPENDING: "payments", Flow.INCOME: "income payments", Flow.MONEY_IN: "deposits", Flow.MONEY_OUT: "payments out"
+}  # fmt: skip
 
 type Value = Decimal | int | str | list[str] | None
 type Details = Iterable[tuple[str, str]]
@@ -44,14 +49,20 @@ class Work:
 
     @property
     def when(self) -> str:
-        return phrase.span(self.query.period, self.rows[0].day, self.query.as_of)
+        """The days that the figure covers, as they fall within the ledger."""
+        period = self.query.period
+        start, end = max(period.start, self.rows[0].day), min(period.end, self.query.as_of)
+        days = phrase.day(start) if start == end else f"{phrase.day(start)} to {phrase.day(end)}"
+        return f"{period.label} ({days})" if period.explicit else days
 
     @property
     def about(self) -> str:
         return phrase.about(self.query.subjects, self.query.flow)
 
     def counted(self, rows: Sequence[Row]) -> str:
-        return phrase.counted(self.query.flow, len(rows))
+        """How many payments, refunds and so on they are."""
+        many = _MANY.get(self.query.flow, self.query.flow.value)
+        return f"{len(rows)} {many if len(rows) != 1 else re.sub(r's\b', '', many)}"
 
     def say(self, text: str, value: Value, unit: str, rows: Iterable[Row], details: Details = ()) -> Answer:
         query = self.query

@@ -26,7 +26,7 @@ def load(name: str) -> Mapping[str, Any]:
 
 
 @cache
-def turn(name: str) -> re.Pattern[str]:
-    """A turn of phrase (``turns.toml``) that a rule asks for by its name."""
-    file = load("turns")
-    return one_of(patterns(file[name]["patterns"], file["names"]))
+def turn(name: str, file: str = "turns") -> re.Pattern[str]:
+    """A list of patterns by its name, by default a turn of phrase that a rule asks for."""
+    lists = load(file)
+    return one_of(patterns(lists[name]["patterns"], lists["names"]))

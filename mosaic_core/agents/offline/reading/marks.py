@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -52,6 +52,12 @@ class Mark:
     value: object = None
 
 
+def blanked(text: str, marks: Iterable[Mark]) -> str:
+    for mark in marks:
+        text = text[: mark.start] + "~" * (mark.end - mark.start) + text[mark.end :]
+    return text
+
+
 @dataclass(slots=True)
 class Reading:
     """A question under reading: ``text`` as it stands, ``free`` with explained letters blanked, the marks so far."""
@@ -79,11 +85,7 @@ class Reading:
 
     def without(self, which: Callable[[Mark], bool]) -> str:
         """The text with the words of such marks blanked."""
-        text = self.text
-        for mark in self.marks:
-            if which(mark):
-                text = text[: mark.start] + "~" * (mark.end - mark.start) + text[mark.end :]
-        return text
+        return blanked(self.text, filter(which, self.marks))
 
     @property
     def shape(self) -> str:

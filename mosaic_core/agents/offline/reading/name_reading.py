@@ -39,7 +39,8 @@ def read_names(question: str, merchants: Merchants) -> Reading | Refusal:
     """The question with its merchants marked, by their whole names or a slip away from them, and the slips in its other
     words mended; a refusal where it names an unknown one, or what no ledger can answer."""
     text = tidy(question)
-    if not _says_something(text):
+    # a stray Latin letter is no word
+    if not any(_LETTER.search(m[0]) and (len(m[0]) > 1 or not m[0].isascii()) for m in TOKEN.finditer(text)):
         return Refusal("not_understood", "I could not read a question on the ledger in that.")
     found = _found(text, capitals(question), merchants)
     reading = _mended(found, merchants.words() | accented(question))
@@ -51,12 +52,6 @@ def read_names(question: str, merchants: Merchants) -> Reading | Refusal:
         return refusal
     brand = _unknown_brand(reading)
     return reading if brand is None or merchants.find(brand, guess=False) is not None else unknown(brand)
-
-
-def _says_something(text: str) -> bool:
-    """Whether there is a word; a stray Latin letter is none."""
-    words = (m.group() for m in TOKEN.finditer(text))
-    return any(_LETTER.search(word) and (len(word) > 1 or not word.isascii()) for word in words)
 
 
 def capitals(question: str) -> frozenset[str]:

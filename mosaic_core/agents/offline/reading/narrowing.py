@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -14,51 +14,33 @@ from mosaic_core.agents.offline.lexicon import load, turn
 from mosaic_core.agents.offline.reading.marks import Reading, Tag
 from mosaic_core.ledger.date_words import mark_periods
 from mosaic_core.ledger.periods import Period
-from mosaic_core.ledger.query import Bounds
+from mosaic_core.ledger.query import Bounds, Query, every_row
 from mosaic_core.ledger.rows import Row
-from mosaic_core.ledger.wordlists import one_of, patterns, phrases
+from mosaic_core.ledger.wordlists import phrases
 
 _FILE: Final = load("narrowing")
 
 
-@dataclass(frozen=True, slots=True)
-class Narrowed:
-    """What narrows the rows, as a `Query` has it; ``no_account`` are the words of an account that is not there."""
-
-    as_of: date
-    bounds: Bounds
-    periods: tuple[Period, ...]
-    currency: str | None
-    account: str | None
-    no_account: str | None
-    weekdays: frozenset[int]
-
-
-def narrow(reading: Reading, rows: Sequence[Row], as_of: date) -> Narrowed:
-    """Each marks its words; a number is an amount before it may be a time."""
+def narrow(reading: Reading, rows: Sequence[Row], as_of: date) -> tuple[Query, list[Period], str | None]:
+    """(all rows that are within what narrows them; the times that are named; the words of an account that is not
+    there). A number is an amount before it may be a time."""
     bounds, periods, currency = take_bounds(reading), take_periods(reading, as_of), take_currency(reading, rows)
     account, no_account = take_account(reading, rows)
-    return Narrowed(as_of, bounds, periods, currency, account, no_account, take_weekdays(reading))
+    query = replace(every_row(as_of), bounds=bounds, currency=currency, account_id=account)
+    return replace(query, weekdays=take_weekdays(reading)), periods, no_account
 
 
-def take_periods(reading: Reading, as_of: date) -> tuple[Period, ...]:
+def take_periods(reading: Reading, as_of: date) -> list[Period]:
     found = mark_periods(reading.free, as_of)
     for start, end, _ in found:
         # "What came in last month": the word before a time may belong to a verb.
         lead = turn("before_a_time").match(reading.free[start:end])
         reading.take(start + (lead.end() + 1 if lead else 0), end, Tag.PERIOD)
-    return tuple(period for _, _, period in found)
-
-
-def _pattern(name: str) -> re.Pattern[str]:
-    return one_of(patterns(_FILE[name]["patterns"], _FILE["names"]))
+    return [period for _, _, period in found]
 
 
 # ------------------------------------------------------------------------------------------------------------ amounts
 
-_BETWEEN, _OR_MORE, _OR_LESS, _OVER, _UNDER, _EXACTLY = map(
-    _pattern, ("between", "or_more", "or_less", "over", "under", "exactly")
-)
 _LOOSE: Final = frozenset(phrases(_FILE["loose"]["words"]))
 _AMOUNT: Final = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s?(k\b)?")
 
@@ -70,20 +52,20 @@ def _amounts(match: re.Match[str]) -> list[Decimal]:
 def take_bounds(reading: Reading) -> Bounds:
     """The amounts that bound single rows, or a total."""
 
-    def take(pattern: re.Pattern[str]) -> re.Match[str] | None:
-        if (match := pattern.search(reading.free)) is not None:
+    def take(name: str) -> re.Match[str] | None:
+        if (match := turn(name, "narrowing").search(reading.free)) is not None:
             reading.take(*match.span(), Tag.BOUND)
         return match
 
-    if (match := take(_BETWEEN)) is not None:
+    if (match := take("between")) is not None:
         low, high = sorted(_amounts(match))
         return Bounds(low, high, strictly=False)
-    if (match := take(_OR_MORE)) is not None:
+    if (match := take("or_more")) is not None:
         return Bounds(at_least=_amounts(match)[0], strictly=False)
-    if (match := take(_OR_LESS)) is not None:
+    if (match := take("or_less")) is not None:
         return Bounds(at_most=_amounts(match)[0], strictly=False)
-    over, under = take(_OVER), take(_UNDER)
-    if over is None and under is None and (match := take(_EXACTLY)) is not None:
+    over, under = take("over"), take("under")
+    if over is None and under is None and (match := take("exactly")) is not None:
         (amount,) = _amounts(match)
         return Bounds(amount, amount, strictly=False)
     loose = any(match is not None and match["w"] in _LOOSE for match in (over, under))
@@ -112,7 +94,6 @@ def take_currency(reading: Reading, rows: Sequence[Row]) -> str | None:
 # ----------------------------------------------------------------------------------------------------------- accounts
 
 _KINDS: Final[dict[str, str]] = _FILE["accounts"]
-_BY_KIND, _MOVES = _pattern("account_of_a_kind"), _pattern("moves")
 
 
 def take_account(reading: Reading, rows: Sequence[Row]) -> tuple[str | None, str | None]:
@@ -124,8 +105,8 @@ def take_account(reading: Reading, rows: Sequence[Row]) -> tuple[str | None, str
         if match is not None:
             reading.take(*match.span(), Tag.OTHER)
             return account, None
-    match = _BY_KIND.search(reading.free)
-    if match is None or _MOVES.search(reading.text):
+    match = turn("account_of_a_kind", "narrowing").search(reading.free)
+    if match is None or turn("moves", "narrowing").search(reading.text):
         return None, None
     kind = match["kind"]
     stems = _KINDS[kind.split()[0]].split()
@@ -157,17 +138,16 @@ def _by_id(account: str, text: str) -> re.Match[str] | None:
 # ----------------------------------------------------------------------------------------------------------- weekdays
 
 _DAY_NUMBERS: Final = {name.lower(): number for number, name in enumerate(calendar.day_abbr)}
-_SHORT_DAYS, _DAYS, _GROUPED = map(_pattern, ("short_weekdays", "weekdays", "asked_by_weekday"))
 
 
 def take_weekdays(reading: Reading) -> frozenset[int]:
     """The days of the week that are named as such, Monday 0. "Which weekday" names none."""
     found: set[int] = set()
-    for pattern in (_SHORT_DAYS, _DAYS):
-        for match in pattern.finditer(reading.free):
+    for name in ("short_weekdays", "weekdays"):
+        for match in turn(name, "narrowing").finditer(reading.free):
             opening = (word[:3] for word in re.findall(r"[a-z]+", match.group()))
             named = {_DAY_NUMBERS[word] for word in opening if word in _DAY_NUMBERS}
-            if not named and _GROUPED.search(reading.free[: match.start()].rstrip()):
+            if not named and turn("asked_by_weekday", "narrowing").search(reading.free[: match.start()].rstrip()):
                 continue
             found |= named or ({5, 6} if "weekend" in match.group() else {0, 1, 2, 3, 4})
             reading.take(*match.span(), Tag.OTHER)

@@ -5,22 +5,18 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mosaic_core.agents.offline.lexicon import load
+from mosaic_core.agents.offline.lexicon import load, patterns, turn
 from mosaic_core.ledger.query import Refusal
-from mosaic_core.ledger.wordlists import one_of, patterns
 
 _FILE: Final = load("refusals")
-_NAMES: Final = _FILE["names"]
 CODES: Final = tuple(code for code in _FILE if code != "names")
 
-REFUSALS: Final = tuple(
-    (one_of(patterns(_FILE[code]["patterns"], _NAMES)), Refusal(code, _FILE[code]["says"])) for code in CODES
-)
+REFUSALS: Final = tuple((turn(code, "refusals"), Refusal(code, _FILE[code]["says"])) for code in CODES)
 """Each reason with what tells it; the first that fits is told."""
 REFUSAL_WORDS: Final = frozenset(
     word
     for code in CODES
-    for pattern, _ in patterns(_FILE[code]["patterns"], _NAMES)
+    for pattern, _ in patterns(_FILE[code]["patterns"], _FILE["names"])
     for word in re.findall(r"(?<![a-z\\])[a-z]{4,}(?![a-z?])", pattern)
 )
 """Whole words of the patterns, so that a slip in one is mended too."""

@@ -26,13 +26,8 @@ _WORD: Final = re.compile(r"(?<![\w\"'&.*/-])[a-z]{4,}(?![\w\"'&*/-]|\.\w)")
 def known_word(word: str) -> bool:
     """Whether the word is one of the vocabulary, by itself or in a phrase, a chain's name, or another word of
     English."""
-    return (
-        word in _REAL_WORDS
-        or word in _KNOWN
-        or word.rstrip("s") in _KNOWN
-        or word.removesuffix("'s") in _KNOWN
-        or word in brand_words()
-    )
+    ways = (word, word.rstrip("s"), word.removesuffix("'s"))
+    return word in _REAL_WORDS or word in brand_words() or not _KNOWN.isdisjoint(ways)
 
 
 def stands_alone(text: str) -> bool:
@@ -60,7 +55,8 @@ def _corrected(word: str) -> str | None:
     for allowed in (1, 2) if len(word) >= 8 else (1,):
         near: list[str] = [
             known for known in _SPELLING
-            if _opens_alike(known, word) and _may_be(known, word) and within(known, word, allowed) is not None
+            if word.startswith((known[0], known[1::-1])) and _may_be(known, word)
+            and within(known, word, allowed) is not None
         ]  # fmt: skip
         if near:
             # a swap of neighbours is the likeliest slip, then a letter left out
@@ -74,7 +70,3 @@ def _may_be(known: str, word: str) -> bool:
     if len(word) > 4 or sorted(known) == sorted(word):
         return True
     return len(known) != len(word) and known not in FILLER
-
-
-def _opens_alike(known: str, word: str) -> bool:
-    return known[0] == word[0] or known[:2] == word[1::-1]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import turn
 from mosaic_core.agents.offline.reading.facts import Facts
-from mosaic_core.agents.offline.reading.marks import Mark, Phrases, Reading, Tag
+from mosaic_core.agents.offline.reading.marks import Mark, Phrases, Reading, Tag, blanked
 from mosaic_core.ledger.query import Flow, Subject
 from mosaic_core.ledger.rows import Row, of_topic
 from mosaic_core.ledger.topics import PHRASE_TOPICS, TRANSFERS, Topic
@@ -22,17 +21,11 @@ _DAILY: Final = frozenset({"checking", "current", "joint"})
 _BANK: Final = frozenset({"bank", "my bank"})
 
 
-@dataclass(frozen=True, slots=True)
-class Subjects:
-    """What is asked about, what is left out, and the flow that a topic brings."""
-
-    asked: tuple[Subject, ...]
-    without: tuple[Subject, ...]
-    flow: Flow | None
-
-
-def subjects_of(reading: Reading, rows: Sequence[Row]) -> Subjects:
-    """Marks of what is left out are dropped from the reading."""
+def subjects_of(
+    reading: Reading, rows: Sequence[Row]
+) -> tuple[tuple[Subject, ...], tuple[Subject, ...], Flow | None]:  # fmt: skip
+    """(what is asked about, what is left out, the flow that a topic brings). Marks of what is left out are dropped from
+    the reading."""
     excluded = _drop_excluded(reading)
     pays = reading.has(Tag.PAY)
     asked = _without_loose([mark for mark in reading.in_order() if Tag.SUBJECT in mark.tags], reading)
@@ -43,11 +36,8 @@ def subjects_of(reading: Reading, rows: Sequence[Row]) -> Subjects:
     if not subjects and reading.has(Tag.PAID_ME) and (salary := of_topic(_SALARY, rows)).ids:
         subjects, topics = (salary,), [*topics, _SALARY]
     flows = {topic.flow for topic in topics if topic.flow is not None and not (topic.name == "interest" and pays)}
-    return Subjects(
-        asked=subjects if reading.has(Tag.PERCENT) else _narrowed(subjects, reading),
-        without=_named(excluded, rows),
-        flow=flows.pop() if len(flows) == 1 and subjects else None,
-    )
+    flow = flows.pop() if len(flows) == 1 and subjects else None
+    return subjects if reading.has(Tag.PERCENT) else _narrowed(subjects, reading), _named(excluded, rows), flow
 
 
 def _own_account(reading: Reading, rows: Sequence[Row]) -> Subject:
@@ -78,18 +68,11 @@ def _without_loose(asked: list[Mark], reading: Reading) -> list[Mark]:
     loose = reading.has(Tag.TARGET) or (
         turn("loose_cash").search(reading.text) is not None and reading.has(Tag.SPEND, Tag.PAY, Tag.EARN)
     )
-    others = [mark for mark in asked if reading.of(mark) not in _BANK]
-    kept = others or asked
-    loose = loose or any(not _is(mark, "cash withdrawals") for mark in kept)
-    subscribed = reading.has(Tag.SUBSCRIPTION)
-    return [
-        mark for mark in kept
-        if not (_is(mark, "cash withdrawals") and loose) and not (_is(mark, "services") and subscribed)
-    ]  # fmt: skip
-
-
-def _is(mark: Mark, topic: str) -> bool:
-    return isinstance(mark.value, Topic) and mark.value.name == topic
+    kept = [mark for mark in asked if reading.of(mark) not in _BANK] or asked
+    names = [mark.value.name if isinstance(mark.value, Topic) else "" for mark in kept]
+    gone = {"services"} if reading.has(Tag.SUBSCRIPTION) else set()
+    gone |= {"cash withdrawals"} if loose or set(names) != {"cash withdrawals"} else set()
+    return [mark for mark, name in zip(kept, names, strict=True) if name not in gone]
 
 
 def _drop_excluded(reading: Reading) -> list[Mark]:
@@ -113,7 +96,8 @@ _JOINED: Final = frozenset({Tag.SUBJECT, Tag.REFUND, Tag.TRANSFER, Tag.TARGET, T
 
 def _narrowed(subjects: tuple[Subject, ...], reading: Reading) -> tuple[Subject, ...]:
     """ "Coffee at Luigi's" is what both have in common; "coffee and Luigi's" is both."""
-    if len(subjects) != 2 or turn("joined").search(_between(reading)):
+    named = [mark for mark in reading.in_order() if Tag.SUBJECT in mark.tags]
+    if len(subjects) != 2 or (named and turn("joined").search(reading.text[named[0].end : named[-1].start])):
         return subjects
     first, second = sorted(subjects, key=lambda subject: subject.kind == "topic")
     both = first.ids & second.ids
@@ -127,11 +111,6 @@ def _narrowed(subjects: tuple[Subject, ...], reading: Reading) -> tuple[Subject,
     return subjects
 
 
-def _between(reading: Reading) -> str:
-    found = [mark for mark in reading.in_order() if Tag.SUBJECT in mark.tags]
-    return reading.text[found[0].end : found[-1].start] if found else ""
-
-
 def part_of(facts: Facts, subjects: tuple[Subject, ...]) -> tuple[tuple[Subject, ...], tuple[Subject, ...]] | None:
     """(the part, the whole) of a share that names two things: "what percentage of our food spending was DoorDash",
     "Aldi's share of groceries". Two things joined are one part of all; None where it cannot be told."""
@@ -140,10 +119,7 @@ def part_of(facts: Facts, subjects: tuple[Subject, ...]) -> tuple[tuple[Subject,
     marks = [mark for mark in facts.marks if Tag.SUBJECT in mark.tags or Tag.PERCENT in mark.tags]
     if len(marks) != 3:
         return None
-    text = facts.text
-    for mark in facts.marks:
-        if Tag.PERIOD in mark.tags:
-            text = text[: mark.start] + "~" * (mark.end - mark.start) + text[mark.end :]
+    text = blanked(facts.text, (mark for mark in facts.marks if Tag.PERIOD in mark.tags))
     of_it = [turn("of_the_whole").search(text[a.end : b.start].rstrip()) is not None for a, b in pairwise(marks)]
     percent = [Tag.PERCENT in mark.tags for mark in marks]
     if percent == [True, False, False] and of_it[0] != of_it[1]:

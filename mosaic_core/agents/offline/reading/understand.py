@@ -7,7 +7,7 @@ rules. A word that none of them explains is a refusal: an answer to half a quest
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date
 from typing import Final
 
@@ -15,10 +15,10 @@ from mosaic_core.agents.offline.lexicon import turn
 from mosaic_core.agents.offline.reading.facts import EARNT, Facts, Meaning, facts_of, tags
 from mosaic_core.agents.offline.reading.marks import Reading, Tag, lex, take_minus
 from mosaic_core.agents.offline.reading.name_reading import read_names, take_partial_names
-from mosaic_core.agents.offline.reading.narrowing import Narrowed, narrow
+from mosaic_core.agents.offline.reading.narrowing import narrow
 from mosaic_core.agents.offline.reading.reading_rules import decide
 from mosaic_core.agents.offline.reading.refusals import not_understood
-from mosaic_core.agents.offline.reading.subjects import TOPICS, Subjects, part_of, subjects_of
+from mosaic_core.agents.offline.reading.subjects import TOPICS, part_of, subjects_of
 from mosaic_core.ledger.compute import flow_there, steady
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.periods import Period, everything, joined, just_before, year_earlier
@@ -39,7 +39,7 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
     reading = read_names(question, merchants)
     if isinstance(reading, Refusal):
         return reading
-    narrowed = narrow(reading, rows, as_of)
+    query, periods, no_account = narrow(reading, rows, as_of)
     for match in turn("going_out").finditer(reading.free):
         reading.take(*match.span(), Tag.MONEY_OUT)
     lex(reading, TOPICS)
@@ -47,31 +47,26 @@ def understand(question: str, rows: Sequence[Row], *, as_of: date) -> Query | Re
     unread, doubt = take_partial_names(reading, merchants)
     if unread is not None:
         return unread
-    subjects = subjects_of(reading, rows)
-    if (not_there := _not_there(narrowed, subjects, reading, rows)) is not None:
+    if no_account is not None:
+        return Refusal("unknown_account", f"The ledger does not tell which account is meant by {no_account.strip()!r}.")
+    asked, without, flow = subjects_of(reading, rows)
+    query = replace(query, subjects=asked, without=without, doubt=min(doubt, 0.5))
+    if (not_there := _not_there(query, reading, rows)) is not None:
         return not_there
-    facts = facts_of(
-        reading,
-        subjects.asked,
-        narrowed.periods,
-        bounded=narrowed.bounds.given,
-        fixed_series=bool(subjects.asked) and steady(rows, subjects.asked),
-    )
+    fixed = bool(asked) and steady(rows, asked)
+    facts = facts_of(reading, asked, periods, bounded=query.bounds.given, fixed_series=fixed)
     meaning, left = decide(facts)
     if left:
         return not_understood(reading.of(min(left, key=lambda mark: mark.start)))
-    return _query(facts, meaning, subjects, narrowed, rows, doubt)
+    return _query(query, facts, meaning, periods, flow, rows)
 
 
-def _not_there(narrowed: Narrowed, subjects: Subjects, reading: Reading, rows: Sequence[Row]) -> Refusal | None:
+def _not_there(query: Query, reading: Reading, rows: Sequence[Row]) -> Refusal | None:
     """What is asked about and is not in the ledger. Of a category that has no rows, nothing was spent; a kind of
     merchant without rows may only be unknown to us."""
-    if narrowed.no_account is not None:
-        said = narrowed.no_account.strip()
-        return Refusal("unknown_account", f"The ledger does not tell which account is meant by {said!r}.")
-    if narrowed.currency is not None and all(row.tx.currency != narrowed.currency for row in rows):
-        return Refusal("unknown_currency", f"The ledger has nothing in {narrowed.currency}.")
-    for subject in (*subjects.asked, *subjects.without):
+    if query.currency is not None and all(row.tx.currency != query.currency for row in rows):
+        return Refusal("unknown_currency", f"The ledger has nothing in {query.currency}.")
+    for subject in (*query.subjects, *query.without):
         if not subject.ids and subject.name not in WHOLE_CATEGORIES:
             return Refusal("no_such_rows", f"The ledger has no rows that I can tell to be {subject.name}.")
     if not any(mark.tags & _LEAST_CONTENT for mark in reading.marks):
@@ -80,38 +75,34 @@ def _not_there(narrowed: Narrowed, subjects: Subjects, reading: Reading, rows: S
 
 
 def _query(
-    facts: Facts, meaning: Meaning, subjects: Subjects, narrowed: Narrowed, rows: Sequence[Row], doubt: float
-) -> Query | Refusal:
-    asked = subjects.asked
+    query: Query, facts: Facts, meaning: Meaning, periods: Sequence[Period], topic_flow: Flow | None,
+    rows: Sequence[Row],
+) -> Query | Refusal:  # fmt: skip
+    """The query with what the rules made of the question."""
+    asked = query.subjects
     whole: tuple[Subject, ...] = ()
     if meaning.intent is Intent.SHARE and len(asked) == 2:
         parts = part_of(facts, asked)
         if parts is None:
             return not_understood(" and ".join(subject.name for subject in asked))
         asked, whole = parts
-    times = _times(facts, meaning, narrowed.periods, narrowed.as_of)
+    times = _times(facts, meaning, periods, query.as_of)
     if times is None:
-        return not_understood(" and ".join(period.label for period in narrowed.periods))
-    flow = _flow(facts, meaning, subjects.flow, named=bool(asked))
+        return not_understood(" and ".join(period.label for period in periods))
+    flow = _flow(facts, meaning, topic_flow, named=bool(asked))
     if asked and meaning.intent is not Intent.SHARE:
         flow = flow_there(flow, asked, rows)
     income = "income" if facts.has(*EARNT) else "payments"
-    return Query(
+    return replace(
+        query,
         **{field.name: getattr(meaning, field.name) for field in fields(Asked)},
         flow=flow,
-        as_of=narrowed.as_of,
         period=times[0],
         other_period=times[1],
         subjects=asked,
-        without=subjects.without,
         whole=whole,
-        bounds=narrowed.bounds,
-        currency=narrowed.currency,
-        account_id=narrowed.account,
-        weekdays=narrowed.weekdays,
         net_of_refunds=facts.has(Tag.NET_OF_REFUNDS),
         recurring_kind="subscriptions" if facts.has(Tag.SUBSCRIPTION) else income,
-        doubt=min(doubt, 0.5),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -22,9 +22,8 @@ from mosaic_core.domain.records import OpenFinding
 from mosaic_core.ledger.compute import bounded, select
 from mosaic_core.ledger.date_words import find_periods
 from mosaic_core.ledger.merchants import Merchants
-from mosaic_core.ledger.periods import everything
-from mosaic_core.ledger.query import Bounds, Flow, Intent, Query
-from mosaic_core.ledger.rows import Row, compact, in_topic
+from mosaic_core.ledger.query import Bounds, Query, Subject, every_row
+from mosaic_core.ledger.rows import Row, compact, of_topic
 from mosaic_core.ledger.topics import PHRASE_TOPICS
 
 _SHOWN: Final = 5
@@ -53,64 +52,47 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Rows by a name: as the ledger has it (empty where none was said), and whether it is exactly that or a guess."""
+    """Rows, newest first, by a name: as the ledger has it, and whether it is exactly that or a guess."""
 
     rows: Sequence[Row]
     name: str
     exact: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Words:
-    """What was said of rows: a name (may be empty), days and amounts as a query, and the word for the rows."""
-
-    name: str
-    query: Query
-    noun: str
-
-    @property
-    def narrows(self) -> bool:
-        return self.query.period.explicit or self.query.bounds.given
-
-    def fitting(self, rows: Sequence[Row]) -> list[Row]:
-        return bounded(select(rows, self.query), self.query)
-
-    def says(self, which: str) -> bool:
-        return _WHICH[which].search(self.noun) is not None
-
-
 def choose(what: str, known: Known, *, one_meant: bool) -> Chosen:
     """The rows that ``what`` names, newest first: those of a merchant, of a day or stretch of days, of an amount.
     ``one_meant``: "the charge" is a single one, and is asked back where several fit. Raises UnclearError."""
     merchants = Merchants(known.rows)
-    words = _words(what, merchants, known.as_of)
-    if not words.name and not words.narrows:
+    name, noun, query = _words(what, merchants, known.as_of)
+    if not name and not _narrows(query):
         raise UnclearError("no_merchant", f"I could not tell which rows {_quoted(what)} stands for; name the merchant.")
-    sides = _sides(words.name, known.rows, merchants)
+    sides = _sides(name, known.rows, merchants)
     found: dict[str, Row] = {}
     for said, side in sides.items():
-        fitting = words.fitting(side.rows)
+        fitting = bounded(select(known.rows, query, subject=side), query)
         several = sorted({row.merchant: row.name for row in reversed(fitting)}.values())
         if len(several) > 1:
             of = what if len(sides) == 1 else said
             raise UnclearError("several_merchants", f"{_quoted(of)} may be any of {_some(several)}; say which.")
         found |= {row.tx_id: row for row in fitting}
     newest = _newest_first(found.values())
-    name = " and ".join(dict.fromkeys(side.name for side in sides.values()))
+    named = [side for side in sides.values() if side is not None]
+    name = " and ".join(dict.fromkeys(side.name for side in named))
     if not newest:
-        there = _newest_first(row for side in sides.values() for row in side.rows)[:3] if name else []
+        there = _newest_first(row for row in known.rows if any(row.tx_id in side.ids for side in named))[:3]
         are = f" The newest are: {'; '.join(map(phrase.line, there))}." if there else ""
         of = f" of {name}" if name else ""
         raise UnclearError("no_such_row", f"The ledger has no row{of} that fits {_quoted(what)}.{are}")
-    if words.says("newest"):
+    says = {which for which, pattern in _WHICH.items() if pattern.search(noun)}
+    if "newest" in says:
         newest = newest[:1]
-    single = one_meant and words.says("single") and not words.says("plural")
-    if single and len({(r.day, r.amount, r.tx.currency) for r in newest}) > 1:
+    alike = len({(row.day, row.amount, row.tx.currency) for row in newest}) == 1
+    if one_meant and "single" in says and "plural" not in says and not alike:
         rows = _some([*map(phrase.line, newest)], "; ")
         raise UnclearError(
             "several_rows", f"{len(newest)} rows fit {_quoted(what)}: {rows}. Say the day or the amount, or say all."
         )
-    return Chosen(newest, name or newest[0].name, exact=all(side.exact for side in sides.values()))
+    return Chosen(newest, name or newest[0].name, exact=all(side.exact for side in named))
 
 
 def finding(what: str, known: Known) -> OpenFinding:
@@ -121,20 +103,18 @@ def finding(what: str, known: Known) -> OpenFinding:
     for pattern in (*KINDS.values(), _AROUND_FINDING):
         text = pattern.sub(" ~ ", text)
     merchants = Merchants(known.rows)
-    words = _words(text, merchants, known.as_of)
-    merchant = merchants.find(words.name) if words.name else None
+    name, _, query = _words(text, merchants, known.as_of)
+    merchant = merchants.find(name) if name else None
     named = merchant.ids if merchant is not None else frozenset()
-    said = re.compile(rf"(?<!\w){re.escape(words.name)}(?!\w)", re.IGNORECASE)
+    said = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
     by_id = {row.tx_id: row for row in known.rows}
 
     def fits(found: OpenFinding) -> bool:
         about = [by_id[i] for i in found.transaction_ids if i in by_id]
         return (
             (not kinds or found.signal.signal_code in kinds)
-            and (
-                not words.name or not named.isdisjoint(found.transaction_ids) or bool(said.search(found.signal.summary))
-            )
-            and (not words.narrows or bool(words.fitting(about)))
+            and (not name or not named.isdisjoint(found.transaction_ids) or bool(said.search(found.signal.summary)))
+            and (not _narrows(query) or bool(bounded(select(about, query), query)))
         )
 
     fitting = [found for found in known.findings if fits(found)]
@@ -158,7 +138,8 @@ def amounts_in(text: str, as_of: date) -> tuple[list[Decimal], str]:
 # --------------------------------------------------------------------------------------------------------------- words
 
 
-def _words(what: str, merchants: Merchants, as_of: date) -> _Words:
+def _words(what: str, merchants: Merchants, as_of: date) -> tuple[str, str, Query]:
+    """(the name that is said, may be empty; the words for the rows; days and amounts as a query)."""
     periods, rest = find_periods(tidy(what), as_of)
     if len(periods) > 1:
         raise UnclearError("several_dates", f"{_quoted(what)} names several dates; say one at a time.")
@@ -173,14 +154,12 @@ def _words(what: str, merchants: Merchants, as_of: date) -> _Words:
         if len(amounts) > 1:
             raise UnclearError("several_amounts", f"{_quoted(what)} names several amounts; say one at a time.")
         name, bounds = _stripped(rest), Bounds(amounts[0], amounts[0], strictly=False)
-    query = Query(
-        intent=Intent.LIST,
-        flow=Flow.ANY,
-        as_of=as_of,
-        period=periods[0] if periods else everything(as_of),
-        bounds=bounds,
-    )
-    return _Words(name=name, query=query, noun=rest)
+    query = replace(every_row(as_of), bounds=bounds)
+    return name, rest, replace(query, period=periods[0]) if periods else query
+
+
+def _narrows(query: Query) -> bool:
+    return query.period.explicit or query.bounds.given
 
 
 def _stripped(text: str) -> str:
@@ -192,25 +171,21 @@ def _stripped(text: str) -> str:
 # --------------------------------------------------------------------------------------------------------------- names
 
 
-def _sides(name: str, rows: Sequence[Row], merchants: Merchants) -> dict[str, Chosen]:
-    """What a name stands for, or each of those that "and" joins, by what was said. It is one name where the ledger has
-    it so, where its parts are no merchants, and where all of them are the same one."""
+def _sides(name: str, rows: Sequence[Row], merchants: Merchants) -> dict[str, Subject | None]:
+    """What a name stands for (None: no name, all rows), or each of those that "and" joins, by what was said. It is one
+    name where the ledger has it so, where its parts are no merchants, and where all of them are the same one."""
     if not name:
-        return {"": Chosen(rows, "", exact=True)}
+        return {"": None}
     parts = {part: merchants.find(part) for part in map(_stripped, re.split(r",|\band\b", name))}
     key = compact(name)
     known = [merchant.ids for merchant in parts.values() if merchant is not None]
     whole = "" in parts or any(key in (compact(row.name), "".join(row.words).replace("&", "and")) for row in rows)
     apart = not whole and (len(set(known)) > 1 or len(known) == 1)
-    by_id = {row.tx_id: row for row in rows}
-    found = {}
+    found: dict[str, Subject | None] = {}
     for part, merchant in (parts if apart else {name: merchants.find(name)}).items():
-        topic = PHRASE_TOPICS.get(tuple(part.split()))
-        if merchant is not None:
-            found[part] = Chosen([by_id[i] for i in merchant.ids], merchant.name, merchant.exact)
-        elif topic is not None and (fitting := [row for row in rows if in_topic(row, topic)]):
-            found[part] = Chosen(fitting, topic.name, exact=True)
-        else:
+        topic = PHRASE_TOPICS.get(tuple(part.split())) if merchant is None else None
+        found[part] = of_topic(topic, rows) if topic is not None else merchant
+        if (side := found[part]) is None or not side.ids:
             raise UnclearError("unknown_merchant", f"The ledger has nothing by the name of {_quoted(part)}.")
     return found
 
