@@ -173,9 +173,11 @@ def _words(what: str, merchants: Merchants, as_of: date) -> _Words:
         if len(amounts) > 1:
             raise UnclearError("several_amounts", f"{_quoted(what)} names several amounts; say one at a time.")
         name, bounds = _stripped(rest), Bounds(amounts[0], amounts[0], strictly=False)
+    around = rest.replace(name, " ") if name else rest
     query = Query(
         intent=Intent.LIST,
-        flow=Flow.ANY,
+        # a payment is no refund, and is not to be filed as one
+        flow=Flow.MONEY_IN if _WHICH["refunds"].search(around) else Flow.ANY,
         as_of=as_of,
         period=periods[0] if periods else everything(as_of),
         bounds=bounds,
