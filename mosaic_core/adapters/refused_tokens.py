@@ -24,9 +24,11 @@ def listen_to(logger: str) -> None:
 
 
 def is_for_nothing(refusal: BaseException | None) -> bool:
-    """Whether the token of this task was refused because there is no such entity. ``refusal``: the SDK's own error,
-    the last of its kind in this task."""
-    status = getattr(refusal, "status_code", None)
+    """Whether the token of this task was refused because there is no such entity. ``refusal``: the SDK's own error;
+    one that is about no answer to a token (that it expired, that the connection failed) says nothing of that."""
+    if refusal is None or not hasattr(refusal, "status_code"):
+        return False
+    status = refusal.status_code
     return _condition.get() == NOT_FOUND if status is None else status == 404
 
 

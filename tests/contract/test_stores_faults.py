@@ -209,6 +209,8 @@ async def test_a_condition_s_text_is_a_parameter_whatever_it_holds(fake: FakeSer
     text = "x' or PartitionKey ne 'h"
     assert [row async for row in tables.query("Any", "h", [("Name", "eq", text)], select=["Name"])] == []
     assert asked == ["PartitionKey eq 'h' and Name eq 'x'' or PartitionKey ne ''h'"]
+    assert await tables.page("Any", [("Name", "eq", text)], select=["Name"], size=1, token="") == ([], "")
+    assert asked[1:] == ["Name eq 'x'' or PartitionKey ne ''h'"]
 
 
 @pytest.mark.parametrize("status", [400, 405, 413, 302])

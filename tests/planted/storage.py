@@ -117,6 +117,14 @@ DEFECTS: Final = (
         what="rows that were never written are told as written",
     ),
     Defect(
+        name="quotes-of-a-condition-not-doubled",
+        file="mosaic_core/adapters/tables/reads.py",
+        old="""return "'" + text.replace("'", "''") + "'\"""",
+        new="""return "'" + text + "'\"""",
+        caught_by=(_FAULTS + "test_a_condition_s_text_is_a_parameter_whatever_it_holds",),
+        what="a text within a condition reads rows of another household",
+    ),
+    Defect(
         name="filter-not-parameterised",
         file=_CLIENT,
         old="""{name} {operator} @{place}" for place, (name, operator, _) in enumerate(terms)""",

@@ -195,6 +195,7 @@ def test_a_request_becomes_one_proposal(message: str, proposed: tuple[str, Mappi
         ("the Chevron charge was travel", "several_rows", "2026-06-03 Chevron 42.00 USD; 2026-05-03 Chevron 40.00 USD"),
         ("put the $5 and $7 charges at Starbucks under food", "several_amounts", "one at a time"),
         ("the $41 charge at Chevron was travel", "no_such_row", "2026-06-03 Chevron 42.00 USD"),
+        ("categorise Costco refunds as income", "no_such_row", "2026-10-11 Costco 70.00 USD"),
         ("the Chevron charge on 4 May was travel", "no_such_row", "Chevron"),
         ("categorise Chevron on 3 May and on 3 June as travel", "several_dates", "one at a time"),
         ("mark Costco as recurring", "unknown_cadence", "Costco"),
@@ -213,6 +214,22 @@ def test_what_is_unclear_is_asked_back_by_name_and_nothing_is_proposed(message: 
     assert (reply.answer.outcome_code, reply.answer.details) == ("asked_back", (("reason", code),))
     assert says in reply.answer.text
     assert (reply.proposals, reply.state, reply.answer.transaction_ids, reply.answer.value) == ((), "", (), None)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Categorise the Costco refunds as income",
+        "The refund from Costco was income",
+        "Categorise the refund on 14 October as income",
+        "Categorise the $70 refund at Costco as income",
+    ],
+)
+def test_a_refund_is_what_came_back_and_no_payment(message: str) -> None:
+    back = row("costco-back", "Costco", date(2026, 10, 14), "70.00")
+    paid = row("costco-again", "Costco", date(2026, 10, 14), "-8.00")
+    reply = ask(message, ledger=[*LEDGER, paid, back])
+    assert [p.arguments["transactionIds"] for p in reply.proposals] == [["costco-back"]]
 
 
 def test_a_name_that_was_guessed_is_below_the_threshold() -> None:

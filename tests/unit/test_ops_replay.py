@@ -16,6 +16,7 @@ from mosaic_core.domain import ids
 from mosaic_core.domain.lanes import Lane
 from mosaic_core.domain.lifecycle import KeyStatus
 from mosaic_ops import cli
+from mosaic_ops.ops import deadletters as verbs
 from mosaic_ops.ops import here, replays
 from tests.support.api import ApiWorld
 from tests.support.dead import QUEUES, Graves, command_id, message_body
@@ -145,6 +146,7 @@ def test_a_file_is_sent_instead_and_must_be_one_envelope(queue: Queue, tmp_path:
 
 def test_no_verb_takes_a_dead_letter_away_without_a_replay() -> None:
     """An explorer's buttons that lose messages: receive, purge, resubmit, delete."""
+    assert {command.callback for command in here.dlq.registered_commands} >= {verbs.dlq_list}
     assert {
         command.name or command.callback.__name__ for command in here.dlq.registered_commands if command.callback
     } == {

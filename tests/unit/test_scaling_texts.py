@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -192,6 +193,16 @@ def test_reading_grows_as_the_text_does(unit: str, read: Callable[[str], object]
         return lambda: read(text)
 
     assert max(growths(work, 500)) < MOST
+
+
+@pytest.mark.parametrize("sign", [",", ", ", "~", "- ", '"', "."])
+@pytest.mark.parametrize("request_", ["Categorise x{}x as food", "Mark x{}x as monthly", "Dismiss the alert x{}x"])
+def test_a_run_of_signs_inside_a_name_is_read_at_once(request_: str, sign: str) -> None:
+    """What a pattern could part in many ways holds the whole process up: within a pattern no steps are counted."""
+    read = asked(request_.format(sign * 31), one_merchant(20))
+    began = process_time()
+    read()
+    assert process_time() - began < 1
 
 
 # -------------------------------------------------------------------------------------------------------------- others

@@ -22,7 +22,7 @@ from mosaic_core.domain.records import OpenFinding
 from mosaic_core.ledger.compute import bounded, select
 from mosaic_core.ledger.date_words import find_periods
 from mosaic_core.ledger.merchants import Merchants
-from mosaic_core.ledger.query import Bounds, Query, Subject, every_row
+from mosaic_core.ledger.query import Bounds, Flow, Query, Subject, every_row
 from mosaic_core.ledger.rows import Row, compact, of_topic
 from mosaic_core.ledger.topics import PHRASE_TOPICS
 
@@ -155,6 +155,8 @@ def _words(what: str, merchants: Merchants, as_of: date) -> tuple[str, str, Quer
             raise UnclearError("several_amounts", f"{_quoted(what)} names several amounts; say one at a time.")
         name, bounds = _stripped(rest), Bounds(amounts[0], amounts[0], strictly=False)
     query = replace(every_row(as_of), bounds=bounds)
+    if _WHICH["refunds"].search(rest.replace(name, " ") if name else rest):
+        query = replace(query, flow=Flow.MONEY_IN)  # a payment is no refund, and is not to be filed as one
     return name, rest, replace(query, period=periods[0]) if periods else query
 
 
