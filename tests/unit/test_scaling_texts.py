@@ -18,6 +18,7 @@ from mosaic_core.agents.findings import about_findings
 from mosaic_core.agents.model.grounding import Evidence, unsupported
 from mosaic_core.agents.offline import one_message, requests
 from mosaic_core.agents.offline.reading.understand import understand
+from mosaic_core.agents.offline.requests.selection import _stripped
 from mosaic_core.domain.edits import within
 from mosaic_core.domain.policy import hint
 from mosaic_core.lanes.household import corrected
@@ -203,6 +204,15 @@ def test_a_run_of_signs_inside_a_name_is_read_at_once(request_: str, sign: str) 
     began = process_time()
     read()
     assert process_time() - began < 1
+
+
+@pytest.mark.parametrize("word", ["a ", "an a ", "the ~ "])
+def test_what_is_no_part_of_a_name_is_taken_off_as_its_length_grows(word: str) -> None:
+    """As long a name as a message has; a search that begins anew at every word of it takes half a second."""
+    name = f"x {word * (4000 // len(word))}x"
+    began = process_time()
+    assert _stripped(name)
+    assert process_time() - began < 0.2
 
 
 # -------------------------------------------------------------------------------------------------------------- others

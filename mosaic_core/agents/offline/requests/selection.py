@@ -166,7 +166,11 @@ def _narrows(query: Query) -> bool:
 
 def _stripped(text: str) -> str:
     """The name in a text: without what stands around it."""
-    text = _EDGES["right"].sub("", _EDGES["left"].sub("", text)).strip(" \"'~,.")
+    text = _EDGES["left"].sub("", text)
+    for run in _EDGES["right"].finditer(text):  # each once: a search for the one at the end begins at every word
+        if run.end() == len(text):
+            text = text[: run.start()]
+    text = text.strip(" \"'~,.")
     return " ".join(text.replace("~", " ").split()).removesuffix("'s")
 
 
