@@ -23,7 +23,7 @@ _WAITING: Final = ("e2e", "faults", "contract")
 
 SHARED_STACK: Final = frozenset(
     f"tests/e2e/test_{name}.py"
-    for name in "console enqueueing evidence ops outcomes policy_dry_run reconciling replay runbook_drill smoke".split()
+    for name in "console enqueueing evidence ops outcomes policy_dry_run reconciling replay runbook_drill smoke storage_outages".split()
 )
 """The files whose tests run over the one stack of tests/e2e/conftest.py."""
 
