@@ -21,10 +21,10 @@ SLOW_SECONDS: Final = 900
 _WAITING: Final = ("e2e", "faults", "contract")
 """The folders whose tests run over processes of their own."""
 
-SHARED_STACK: Final = frozenset(
-    f"tests/e2e/test_{name}.py"
-    for name in "console enqueueing evidence ops outcomes policy_dry_run reconciling replay runbook_drill smoke storage_outages".split()
+_SHARING: Final = (
+    "console enqueueing evidence ops outcomes policy_dry_run reconciling replay runbook_drill smoke storage_outages"
 )
+SHARED_STACK: Final = frozenset(f"tests/e2e/test_{name}.py" for name in _SHARING.split())
 """The files whose tests run over the one stack of tests/e2e/conftest.py."""
 
 
