@@ -143,6 +143,11 @@ class Query(Asked):
     recurring_kind: str = "subscriptions"
     doubt: float = 0.0
 
+    @property
+    def narrows(self) -> bool:
+        """Whether days or amounts are named."""
+        return self.period.explicit or self.bounds.given
+
 
 def every_row(as_of: date) -> Query:
     """All rows up to a day, for what narrows them to take from."""

@@ -124,9 +124,8 @@ def parsed(action: str, arguments: object) -> Arguments:
         return ACTIONS[action].model_validate(_clean(arguments, 0))
     except ValidationError as error:
         faults = {f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()}
-        raise InvalidProposalError(
-            f"the arguments of {action} are not valid: {_plain('; '.join(sorted(faults)))[:300]}"
-        ) from None
+        said = re.sub(r"[^\w ,.;:'-]", "?", "; ".join(sorted(faults)), flags=re.ASCII)[:300]
+        raise InvalidProposalError(f"the arguments of {action} are not valid: {said}") from None
 
 
 def validated(action: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,7 +201,3 @@ def _clean(value: Any, depth: int) -> Any:
             return [_clean(item, depth + 1) for item in value]
         case _:
             return value
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^\w ,.;:'-]", "?", text, flags=re.ASCII)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["SUMMARY", "ImpactClass"]
-
 
 class ImpactClass(StrEnum):
     """What an action would touch. All but the first two always need a person's approval."""

@@ -66,8 +66,6 @@ def take_currency(reading: Reading, rows: Sequence[Row]) -> str | None:
 
 # ----------------------------------------------------------------------------------------------------------- accounts
 
-_KINDS: Final[dict[str, str]] = _FILE["accounts"]
-
 
 def take_account(reading: Reading, rows: Sequence[Row]) -> tuple[str | None, str | None]:
     """(an account that is named by its id, or by a kind that only one account's id carries; the words of one that is
@@ -82,7 +80,7 @@ def take_account(reading: Reading, rows: Sequence[Row]) -> tuple[str | None, str
     if match is None or turn("moves", "narrowing").search(reading.text):
         return None, None
     kind = match["kind"]
-    stems = _KINDS[kind.split()[0]].split()
+    stems = _FILE["accounts"][kind.split()[0]].split()
     having = [account for account in accounts if any(stem in account.lower() for stem in stems)]
     if len(having) == 1:
         reading.take(*match.span(), Tag.OTHER)

@@ -64,7 +64,7 @@ def choose(what: str, known: Known, *, one_meant: bool) -> Chosen:
     ``one_meant``: "the charge" is a single one, and is asked back where several fit. Raises UnclearError."""
     merchants = Merchants(known.rows)
     name, noun, query = _words(what, merchants, known.as_of)
-    if not name and not _narrows(query):
+    if not name and not query.narrows:
         raise UnclearError("no_merchant", f"I could not tell which rows {_quoted(what)} stands for; name the merchant.")
     sides = _sides(name, known.rows, merchants)
     found: dict[str, Row] = {}
@@ -114,7 +114,7 @@ def finding(what: str, known: Known) -> OpenFinding:
         return (
             (not kinds or found.signal.signal_code in kinds)
             and (not name or not named.isdisjoint(found.transaction_ids) or bool(said.search(found.signal.summary)))
-            and (not _narrows(query) or bool(bounded(select(about, query), query)))
+            and (not query.narrows or bool(bounded(select(about, query), query)))
         )
 
     fitting = [found for found in known.findings if fits(found)]
@@ -158,10 +158,6 @@ def _words(what: str, merchants: Merchants, as_of: date) -> tuple[str, str, Quer
     if _WHICH["refunds"].search(rest.replace(name, " ") if name else rest):
         query = replace(query, flow=Flow.MONEY_IN)  # a payment is no refund, and is not to be filed as one
     return name, rest, replace(query, period=periods[0]) if periods else query
-
-
-def _narrows(query: Query) -> bool:
-    return query.period.explicit or query.bounds.given
 
 
 def _stripped(text: str) -> str:
