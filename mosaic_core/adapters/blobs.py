@@ -16,7 +16,7 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
-from mosaic_core.adapters.storage import Account, Transport
+from mosaic_core.adapters.storage import Account, Transport, silence
 from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
 
 if TYPE_CHECKING:
@@ -164,6 +164,8 @@ def _mapped(error: Exception) -> Exception:
         return StoreUnreachableError(f"{said}; {_ROLE}", reason="forbidden" if status else "no_token")
     if _code(error) == "ContainerNotFound":
         return StoreUnreachableError(f"{said}; the deployment creates the container {CONTAINER}", reason="not_found")
-    if status in {0, 408, 429} or status >= 500:
+    if not status:
+        return StoreUnreachableError(said, reason=silence(error))
+    if status in {408, 429} or status >= 500:
         return StoreUnreachableError(said)
     return StoreRefusedError(said)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
+from azure.core.exceptions import ServiceRequestTimeoutError, ServiceResponseTimeoutError
 from azure.core.pipeline.transport import AioHttpTransport
 
 from mosaic_core.adapters.credentials import app_identity
@@ -105,3 +106,9 @@ class Transport(AioHttpTransport):  # type: ignore[misc]  # azure.core loads it 
                 auto_decompress=False,
             )
         await super().open()
+
+
+def silence(error: BaseException) -> str:
+    """Why no answer came, for health: `no_answer` (not in time), or `unreachable`."""
+    in_time = (TimeoutError, ServiceRequestTimeoutError, ServiceResponseTimeoutError)
+    return "no_answer" if isinstance(error, in_time) else "unreachable"

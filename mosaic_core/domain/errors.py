@@ -71,7 +71,7 @@ class StoreUnreachableError(TransientError):
     code = DeadLetterReason.STORE_UNREACHABLE.value
 
     def __init__(self, rationale: str, *, reason: str = "unreachable") -> None:
-        """``reason``, for health: unreachable, no_token, forbidden (a role is missing), not_found."""
+        """``reason``, for health: unreachable, no_answer, no_token, forbidden (a role is missing), not_found."""
         super().__init__(rationale)
         self.reason = reason
 

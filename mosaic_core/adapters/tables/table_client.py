@@ -24,7 +24,7 @@ from azure.data.tables import EdmType, EntityProperty, TableEntity, TransactionO
 from azure.data.tables.aio import TableClient
 
 from mosaic_core.adapters.record_rows import Row, is_int64
-from mosaic_core.adapters.storage import Account, Transport
+from mosaic_core.adapters.storage import Account, Transport, silence
 from mosaic_core.adapters.tables.reads import Answer, Place, RowReads, literal
 from mosaic_core.adapters.tables.writes import Requests, RowWrites
 from mosaic_core.domain.errors import StoreRefusedError, StoreUnreachableError
@@ -341,7 +341,7 @@ class TableService:
                     if status and is_no(status, code):
                         return None
                     raise _mapped(kind, table, status, code, error) from error
-        raise StoreUnreachableError(f"{kind} in {table}: no answer")
+        raise StoreUnreachableError(f"{kind} in {table}: no answer", reason="no_answer")
 
 
 # ------------------------------------------------------------------------------------------------------------- answers
@@ -386,7 +386,7 @@ def _mapped(kind: str, table: str, status: int, code: str, error: Exception) -> 
     if not status:
         if isinstance(error, ClientAuthenticationError):
             return StoreUnreachableError(f"no token for storage ({type(error).__name__})", reason="no_token")
-        return StoreUnreachableError(f"{kind} in {table}: no answer ({type(error).__name__})")
+        return StoreUnreachableError(f"{kind} in {table}: no answer ({type(error).__name__})", reason=silence(error))
     said = f"{table}: {status} {code}".rstrip()
     if status in {401, 403}:
         needed = "the app's identity needs the role Storage Table Data Contributor"
