@@ -35,6 +35,7 @@ def _right(question: str, expected: Expected, found: Rows | None) -> tuple[bool,
     )
 
 
+@pytest.mark.slow  # every day `test_evaluations.py` asks the same ones, and is stricter
 @pytest.mark.parametrize(("kind", "cases"), [("tuned", QUESTIONS), ("held out", HELD_OUT), ("unseen", UNSEEN)])
 def test_most_plain_questions_are_answered_exactly(kind: str, cases: list[Case]) -> None:
     results = [_right(*case) for case in cases]
