@@ -106,7 +106,7 @@ def with_key(connection: str, key: str | None) -> str:
 
 
 def address(connection: str) -> str:
-    """Where AMQP is spoken: ``amqp://localhost:5672``, ``amqps://ns.servicebus.windows.net``."""
+    """Where AMQP is spoken: ``amqp://localhost:5672``, ``amqps://example.servicebus.windows.net``."""
     told = parts(connection)
     host = told["Endpoint"].removeprefix("sb://").rstrip("/")
     return f"{'amqp' if told.get('UseDevelopmentEmulator', '').lower() == 'true' else 'amqps'}://{host}"
