@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import load
-from mosaic_core.ledger.wordlists import one_of, patterns
+from mosaic_core.domain.wordlists import one_of, patterns
 
 _FILE: Final = load("findings")
 _ABOUT: Final = one_of(patterns(_FILE["about_findings"]["patterns"], _FILE["names"]))

@@ -11,8 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from mosaic_core.domain.wordlists import one_of, patterns, phrases
 from mosaic_core.ledger.query import Bounds
-from mosaic_core.ledger.wordlists import one_of, patterns, phrases
 
 _WORDS: Final = tomllib.loads(Path(__file__).with_name("amounts.toml").read_text(encoding="utf-8"))
 _PATTERNS: Final = {

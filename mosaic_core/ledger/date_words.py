@@ -15,8 +15,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from mosaic_core.domain.wordlists import patterns
 from mosaic_core.ledger.periods import EARLIEST, Period, add_months, back, whole_months
-from mosaic_core.ledger.wordlists import patterns
 
 _TIMES: Final = tomllib.loads(Path(__file__).with_name("times.toml").read_text(encoding="utf-8"))
 _MONTHS: Final = {name.lower(): i for i, name in enumerate(calendar.month_name) if name} | {

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from mosaic_core.domain.wordlists import phrases
 from mosaic_core.ledger.query import Flow
-from mosaic_core.ledger.wordlists import phrases
 
 TRANSFERS: Final = frozenset({"TRANSFER_IN", "TRANSFER_OUT"})
 _ALL_SPEND: Final = frozenset(

@@ -17,9 +17,9 @@ from mosaic_core.agents.offline.reading.marks import FILLER, Reading, Tag, lex, 
 from mosaic_core.agents.offline.reading.question_text import tidy
 from mosaic_core.agents.offline.reading.refusals import CODES, refusal_of
 from mosaic_core.agents.offline.reading.respelling import corrected, known_word
+from mosaic_core.domain.wordlists import patterns, phrases
 from mosaic_core.ledger import date_words
 from mosaic_core.ledger.date_words import mark_periods
-from mosaic_core.ledger.wordlists import patterns, phrases
 
 AS_OF = date(2026, 11, 24)
 FOLDER = Path(lexicon.__file__).parent

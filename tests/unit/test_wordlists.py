@@ -2,8 +2,8 @@
 
 import pytest
 
+from mosaic_core.domain.wordlists import phrases
 from mosaic_core.ledger.topics import _CALLED, PHRASE_TOPICS, TOPICS
-from mosaic_core.ledger.wordlists import phrases
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from mosaic_core.domain import wordlists
 from mosaic_core.domain.policy.impact import ImpactClass
 from mosaic_core.domain.text import normalise
 
@@ -24,14 +25,15 @@ _WORDS: Final[dict[str, list[str]]] = _FILE["words"] | {"verbs": [*_VERBS]}
 _NOUNS, _OBJECTS, _NEVER = (frozenset(_WORDS[name]) for name in ("nouns", "objects", "never"))
 
 
+_LISTS: Final = {
+    name: f"({'|'.join(sorted(map(re.escape, words), key=len, reverse=True))})" for name, words in _WORDS.items()
+}
+"""Longest first, as alternatives."""
+
+
 def patterns(name: str) -> Iterator[tuple[str, str]]:
     """The alternatives of one of the file's patterns, each with its case."""
-    for line in _FILE["patterns"][name].replace("\n    ", "").splitlines():
-        written, _, case = line.partition(" <- ")
-        for of, words in _WORDS.items():
-            longest_first = sorted(map(re.escape, words), key=len, reverse=True)
-            written = written.replace(f"{{{of}}}", f"({'|'.join(longest_first)})")
-        yield re.sub(r"(?<!\\)\((?!\?)", "(?:", written), case
+    return wordlists.patterns(_FILE["patterns"][name].replace("\n    ", ""), _LISTS)
 
 
 def _pattern(name: str) -> re.Pattern[str]:

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from mosaic_core.ledger.wordlists import phrases
+from mosaic_core.domain.wordlists import phrases
 
 _CALLED: Final[dict[str, str]] = tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8"))
 

@@ -1,7 +1,7 @@
 """The words of the offline agent: which say what, how they are written, and what no ledger can answer. Text, no code.
 
 Every list has a comment that says what its words mean, and a case. ``words`` are phrases and ``patterns`` are patterns
-as `mosaic_core.ledger.wordlists` reads them; a list's ``case`` is a question that each of its phrases reaches in the
+as `mosaic_core.domain.wordlists` reads them; a list's ``case`` is a question that each of its phrases reaches in the
 place of "{}". `tests/unit/test_offline_lexicon.py` sends every entry's case through.
 """
 
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mosaic_core.ledger.wordlists import one_of, patterns
+from mosaic_core.domain.wordlists import one_of, patterns
 
 __all__ = ["load", "one_of", "patterns", "turn"]
 

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Final
 
 from mosaic_core.agents.offline.lexicon import load
+from mosaic_core.domain.wordlists import phrases
 from mosaic_core.ledger.date_words import number
-from mosaic_core.ledger.wordlists import phrases
 
 Tag = StrEnum(
     "Tag",

@@ -18,13 +18,13 @@ from mosaic_core.agents.offline.reading.question_text import accented, rewritten
 from mosaic_core.agents.offline.reading.refusals import not_understood, refusal_of, unknown
 from mosaic_core.agents.offline.reading.respelling import corrected, known_word, stands_alone
 from mosaic_core.computing import checkpoint
+from mosaic_core.domain.wordlists import phrases
 from mosaic_core.ledger.brands import LONGEST_BRAND, brands
 from mosaic_core.ledger.date_words import TIME_WORDS
 from mosaic_core.ledger.merchants import Merchants
 from mosaic_core.ledger.query import Refusal, Subject
 from mosaic_core.ledger.rows import compact, fold
 from mosaic_core.ledger.topics import PHRASE_TOPICS
-from mosaic_core.ledger.wordlists import phrases
 
 _WORD: Final = re.compile(r"(?:[0-9a-z&+]|[^\x00-\x7f$€£¥])(?:[0-9a-z&+'./*-]|[^\x00-\x7f$€£¥])*")
 _LETTER: Final = re.compile(r"[^\W\d_]")
