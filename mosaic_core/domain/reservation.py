@@ -25,6 +25,9 @@ DUE_SLACK: Final = timedelta(milliseconds=250)
 LONGEST_WAIT: Final = timedelta(days=1)
 """Longer than any lease and any wait for an attempt, by any two clocks."""
 
+ATTEMPTS_EXHAUSTED: Final = "attempts_exhausted"
+"""What a run fails with of which every attempt died; the delivery that says so runs none."""
+
 CANCELLED: Final = "cancelled_by_operator"
 """What a run fails with that an operator has ended."""
 

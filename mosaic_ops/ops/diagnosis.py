@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mosaic_core.domain.reasons import DeadLetterReason
+from mosaic_core.domain.reservation import CANCELLED
 
 STEPS: Final = Path(__file__).with_name("steps.toml")
 RUNBOOK: Final = "docs/runbook.md"
@@ -161,7 +162,7 @@ def of_story(story: Json, dead: list[Json], ended: str = "") -> Diagnosis:
 
 def _dead(code: str, ids: dict[str, str | None], state: str) -> Diagnosis:
     found = of_code(code, **ids)
-    if code == "cancelled_by_operator":
+    if code == CANCELLED:
         return _with(found, state=state)
     then = f"./mosaic ops replay {ids['command']} --reason WHY --dry-run" if can_be_replayed(code) else ""
     return _with(found, state=state, do=f"{found.do}; {what_becomes(code, waiting=0, dead=1)}", then=then)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from mosaic_core.domain.reasons import DeadLetterReason
+from mosaic_core.domain.reservation import ATTEMPTS_EXHAUSTED, CANCELLED
 from mosaic_core.domain.signals import COMMAND_FAILED, COMMAND_REJECTED, HASH_MISMATCH, NOT_RECORDED
 from mosaic_ops.ops import diagnosis
 from mosaic_ops.ops.queues import Depth, Group
@@ -20,7 +21,6 @@ type Json = dict[str, Any]
 DUE_SECONDS: Final = 60.0
 """A worker that is up leaves no message that is due for longer."""
 
-EXHAUSTED: Final = "attempts_exhausted"
 OFTEN: Final = 3
 """So many processes that ended are graver than what is dead already."""
 
@@ -125,7 +125,7 @@ def of(seen: Seen) -> list[Finding]:
     dead = [of_group(one, last.get(one.lane), waiting.get((one.lane, one.code), 0)) for one in groups]
     told = {(group.lane, group.code) for group in seen.groups}
     ends = seen.ends
-    killers = [group for group in groups if group.code == EXHAUSTED]
+    killers = [group for group in groups if group.code == ATTEMPTS_EXHAUSTED]
     if ends and killers:  # which command it was is told by its dead letter; how, by the end of its process
         how = how_it_ended(ends[-1])
         dead = [
@@ -264,7 +264,7 @@ def _failing(runs: Iterable[Json]) -> dict[tuple[str, str], list[Json]]:
     """Runs whose last attempt failed, by lane and code, newest first."""
     found: defaultdict[tuple[str, str], list[Json]] = defaultdict(list)
     for run in runs:
-        if run["attemptOutcome"] == "failed" and run["failureCode"] and run["failureCode"] != "cancelled_by_operator":
+        if run["attemptOutcome"] == "failed" and run["failureCode"] and run["failureCode"] != CANCELLED:
             found[run["lane"] or run["queue"], run["failureCode"]].append(run)
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 

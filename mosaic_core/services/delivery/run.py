@@ -90,7 +90,7 @@ async def adopt(at: RunThere) -> Owned | Staged | Conflicted:
 
 def reject(at: Owner, run: Stored[Run]) -> Staged:
     """Over the limit, or only to be ended: 4 as final `failed`, without running."""
-    result = at.known.of.closing or failed("attempts_exhausted", dead_letters.EXHAUSTED)
+    result = at.known.of.closing or failed(reservation.ATTEMPTS_EXHAUSTED, dead_letters.EXHAUSTED)
     return Staged(*ended(at, result), run, result)
 
 

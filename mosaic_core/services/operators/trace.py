@@ -14,6 +14,7 @@ from mosaic_core.domain.errors import RequestError, StoredRowError
 from mosaic_core.domain.ids import clean, normalise_guid
 from mosaic_core.domain.lifecycle import CommandOrigin, KeyStatus, StageStatus
 from mosaic_core.domain.records import Command, Decision, Run, Signal, Stage
+from mosaic_core.domain.reservation import ATTEMPTS_EXHAUSTED
 from mosaic_core.ports import StoredKey, Stores
 from mosaic_core.services.operators import record_views
 from mosaic_core.services.operators.operator_views import Trace, TraceEntry
@@ -280,7 +281,7 @@ def _timeline(story: _Story, signals: Sequence[Signal]) -> Iterable[TraceEntry]:
 
 
 def _is_exhausted(run: Run) -> bool:
-    return run.failure_code == "attempts_exhausted"
+    return run.failure_code == ATTEMPTS_EXHAUSTED
 
 
 def _missing(story: _Story) -> list[str]:
