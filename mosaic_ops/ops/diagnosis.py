@@ -86,6 +86,11 @@ def of_letter(reason: str, failure_code: str | None, **ids: str | None) -> Diagn
     return _with(of_code(reason, **ids), state=f"dead letter {reason}")
 
 
+def ask_who_paused(pause: Json, lane: str) -> str:
+    """What to do about a lane that is paused, with the name of whoever did it."""
+    return steps()["lane_paused"].do.replace("whoever paused it", pause["pausedBy"]).replace("LANE", lane)
+
+
 def of_code_alone(code: str) -> Diagnosis:
     """Where no command is named: what holds while attempts are left, and what after the last one."""
     found, step = of_code(code), steps().get(code, UNKNOWN)

@@ -255,9 +255,8 @@ def _do_about(ends: Sequence[Json]) -> str:
 def _of_pause(lane: Json) -> Finding:
     pause, name = lane["pause"], lane["lane"]
     what = f"lane {name} is paused by {pause['pausedBy']}, {ago(pause['pausedAtUtc'])}"
-    found = _made("lane_paused", what, lane=name)
-    do = found.do.replace("whoever paused it", pause["pausedBy"]).replace("LANE", name)
-    return replace(found, said=pause["reason"], do=do)
+    found = _made("lane_paused", what, said=pause["reason"], lane=name)
+    return replace(found, do=diagnosis.ask_who_paused(pause, name))
 
 
 def _failing(runs: Iterable[Json]) -> dict[tuple[str, str], list[Json]]:

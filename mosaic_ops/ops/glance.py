@@ -84,7 +84,7 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
         _tell(look, found)
     if look.away is not None:
         raise typer.Exit(UNREACHABLE)
-    if look.code != 200 or found or look.untold or look.unread:
+    if not look.is_well(found):
         raise typer.Exit(NOT_SO)
 
 
@@ -99,6 +99,10 @@ class _Look:
     untold: str | None
     unknown: str | None
     unread: str | None
+
+    def is_well(self, found: Sequence[findings.Finding]) -> bool:
+        """Whether all was looked at and nothing found. How deep the queues are is no part of it."""
+        return self.code == 200 and not (found or self.untold or self.unread)
 
 
 def _look(here: Here) -> _Look:
@@ -182,7 +186,7 @@ def _as_json(look: _Look, found: list[findings.Finding]) -> None:
     by_queue = {depth.queue: depth.json() for depth in seen.depths}
     show.as_json(
         {
-            "isWell": look.code == 200 and not (found or look.untold or look.unread),
+            "isWell": look.is_well(found),
             "findings": [one.json() for one in found],
             "health": seen.health,
             "lanes": [{**lane, "depth": by_queue.get(lane["queue"])} for lane in seen.lanes],

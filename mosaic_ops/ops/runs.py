@@ -298,9 +298,8 @@ def _unless_paused(here: Here, story: Json, found: diagnosis.Diagnosis) -> diagn
     if not pause:
         return found
     held = diagnosis.of_code("lane_paused", lane=lane)
-    do = held.do.replace("whoever paused it", pause["pausedBy"]).replace("LANE", lane)
     state = f"{found.state}; its lane is paused by {pause['pausedBy']}, {ago(pause['pausedAtUtc'])}: {pause['reason']}"
-    return replace(held, state=state, do=do)
+    return replace(held, state=state, do=diagnosis.ask_who_paused(pause, lane))
 
 
 def _how_it_ended(here: Here, story: Json) -> str:
