@@ -1,7 +1,8 @@
 """Processes of the stack that ended and were not told to: how, and when, for whoever looks later.
 
 ``logs/ends.jsonl`` has one line for each: ``part``, ``process``, ``atUtc``, ``how`` in words, ``signal`` (its name, or
-null), ``exitCode`` (or null), ``isStackOver``: whether the stack ended with it, and ``log``.
+null), ``exitCode`` (or null), ``outOfMemory``: whether the machine was so meanwhile (or null: nobody knows),
+``isStackOver``: whether the stack ended with it, and ``log``.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def note(
         "how": how,
         "signal": _signal(code),
         "exitCode": code if code >= 0 else None,
+        "outOfMemory": out_of_memory,
         "isStackOver": bool(over),
         "log": str(log),
     }

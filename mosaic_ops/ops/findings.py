@@ -243,11 +243,12 @@ def _do_about(ends: Sequence[Json]) -> str:
     """By how the last of them ended, and whether it was one."""
     last = ends[-1]
     often = "it does not stay up: " if len(ends) >= OFTEN else ""
-    if "ran out of memory" in last["how"]:
+    is_killed = last.get("signal") == "SIGKILL"
+    if is_killed and last.get("outOfMemory"):
         return f"{often}give it more memory, or find the command that takes it: what was at work before each end"
     if last.get("exitCode") is not None:
         return f"{often}it left by itself: its log's last lines before that say why"
-    if "kill -9" in last["how"] and len(ends) == 1:
+    if is_killed and len(ends) == 1:
         return "nothing, if somebody killed it on purpose; otherwise the log before its end tells what it was at"
     return f"{often}the log's lines before each end tell what it was at: look for a command that is there each time"
 

@@ -388,16 +388,19 @@ def test_ends_come_before_what_is_dead_only_where_they_are_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "code", "times", "do"),
+    ("signal_name", "out_of_memory", "code", "times", "do"),
     [
-        ("was ended by SIGKILL (kill -9; memory was not short)", None, 1, "nothing, if somebody killed it on purpose"),
-        ("was ended by SIGKILL (kill -9; memory was not short)", None, 2, "the log's lines before each end"),
-        ("was ended by SIGKILL (the machine ran out of memory meanwhile)", None, 1, "give it more memory"),
-        ("was ended by SIGSEGV (a native library crashed)", None, 3, "it does not stay up: the log's lines before"),
-        ("ended with exit code 3", 3, 1, "it left by itself: its log's last lines"),
+        ("SIGKILL", False, None, 1, "nothing, if somebody killed it on purpose"),
+        ("SIGKILL", None, None, 1, "nothing, if somebody killed it on purpose"),
+        ("SIGKILL", False, None, 2, "the log's lines before each end"),
+        ("SIGKILL", True, None, 1, "give it more memory"),
+        ("SIGSEGV", True, None, 3, "it does not stay up: the log's lines before"),
+        (None, False, 3, 1, "it left by itself: its log's last lines"),
     ],
 )
-def test_what_to_do_about_a_process_follows_from_how_it_ended(how: str, code: int | None, times: int, do: str) -> None:
-    end = {"part": "worker", "process": 7, "atUtc": ago(70), "how": how, "exitCode": code}
-    [told] = findings.of(Seen(ends=[end] * times))
+def test_what_to_do_about_a_process_follows_from_how_it_ended(
+    signal_name: str | None, out_of_memory: bool | None, code: int | None, times: int, do: str
+) -> None:
+    end = {"part": "worker", "process": 7, "atUtc": ago(70), "how": "ended", "signal": signal_name, "exitCode": code}
+    [told] = findings.of(Seen(ends=[end | {"outOfMemory": out_of_memory}] * times))
     assert told.do.startswith(do)

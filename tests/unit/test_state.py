@@ -183,6 +183,7 @@ def test_an_end_is_kept_and_told_in_the_parts_own_log(tmp_path: Path, code: int,
     assert (len(lines), ends.last(tmp_path)) == (200, json.loads(lines[-1]))
     last = json.loads(lines[-1])
     assert (last["part"], last["process"], last["how"], last["isStackOver"]) == ("worker", 249, how, False)
+    assert last["outOfMemory"] is memory
     assert f"ERROR Stack.Supervisor: the process 249 of worker {how}; it is started again" in log.read_text()
 
 
