@@ -10,6 +10,8 @@ sends while it closes, are dropped; proton would call them an error.
 Outgoing: proton settles what is unsettled on a link that is freed, which is done when its client has closed it. To the
 client that would mean that its message is settled; in Azure the lock stands, and the message can still be settled by
 `$management`. Such dispositions, which have no outcome, are not sent; with every other one the broker says an outcome.
+proton also joins dispositions to ranges. azure-servicebus waits for one frame for each settlement that it awaits: of a
+range it notices one at once and the others when a read times out, 0.2 s later. So each delivery gets its own.
 And proton leaves trailing nulls of a performative away, as AMQP allows; azure-eventhub 5.15.1 indexes the fields
 without a check and fails with "list index out of range"; both SDKs do so with errors. So each performative, and each
 error, is padded to its full number of fields. So that a full frame does not outgrow what its receiver allows, proton is
@@ -19,6 +21,7 @@ told of a little less in the receiver's open.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mosaic_local.broker.content import scalar, skip
@@ -177,25 +180,25 @@ class Wire:
             if _settles_without_outcome(items, count):
                 return []
             channel = self._channels.get(self._remote_channel.get(int.from_bytes(frame[6:8], "big"), -1))
-            if channel is not None and channel.original:
-                return self._translated(frame, channel, start, items, rest)
+            return _each(frame, channel.original if channel is not None else {}, start, items, rest)
         return [_frame(frame[4:8], frame[8:start], code, max(want, count), items, rest)]
 
-    @staticmethod
-    def _translated(frame: bytes, channel: _Channel, start: int, items: bytes, rest: bytes) -> list[bytes]:
-        """A disposition of ours as the receiver, one for each delivery, under the ids that the client used."""
-        first_at = skip(items, 0)
-        last_at = skip(items, first_at)
-        tail_at = skip(items, last_at)
-        role, first, last = scalar(items, 0), scalar(items, first_at), scalar(items, last_at)
-        if role is not True or type(first) is not int:
-            return [_frame(frame[4:8], frame[8:start], DISPOSITION, 6, items, rest)]
-        frames = []
-        for ours in range(first, (last if type(last) is int else first) + 1):
-            theirs = b"\x70" + channel.original.get(ours, ours).to_bytes(4, "big")
-            one = b"\x41" + theirs + theirs + items[tail_at:]
-            frames.append(_frame(frame[4:8], frame[8:start], DISPOSITION, 6, one, rest))
-        return frames
+
+def _each(frame: bytes, original: Mapping[int, int], start: int, items: bytes, rest: bytes) -> list[bytes]:
+    """A disposition of ours, one for each delivery; as the receiver under the ids that the client used."""
+    first_at = skip(items, 0)
+    last_at = skip(items, first_at)
+    tail_at = skip(items, last_at)
+    role, first, last = scalar(items, 0), scalar(items, first_at), scalar(items, last_at)
+    if type(first) is not int:
+        return [_frame(frame[4:8], frame[8:start], DISPOSITION, 6, items, rest)]
+    frames = []
+    for ours in range(first, (last if type(last) is int else first) + 1):
+        number = original.get(ours, ours) if role is True else ours
+        theirs = b"\x70" + number.to_bytes(4, "big")
+        one = items[:first_at] + theirs + theirs + items[tail_at:]
+        frames.append(_frame(frame[4:8], frame[8:start], DISPOSITION, 6, one, rest))
+    return frames
 
 
 def _with_room(frame: bytes, start: int) -> bytes:

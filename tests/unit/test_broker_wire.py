@@ -99,6 +99,18 @@ def test_repeated_delivery_ids_are_renumbered_and_answered_under_their_own() -> 
     assert answered == [[7, 7], [7, 7], [8, 8]]
 
 
+@pytest.mark.parametrize("role", [b"\x41", b"\x42"], ids=["receiver", "sender"])
+def test_each_delivery_is_answered_in_a_frame_of_its_own(role: bytes) -> None:
+    """azure-servicebus waits for a frame for each settlement, and 0.2 s for one that does not come."""
+    answer = Wire().outgoing(frame(0x15, role, uint(4), uint(6), b"\x41", b"\x00\x53\x24\x45"))
+    answered = []
+    while answer:
+        size = int.from_bytes(answer[:4], "big")
+        answered.append(fields_of(answer[:size])[:4])
+        answer = answer[size:]
+    assert answered == [[role == b"\x41", number, number, True] for number in (4, 5, 6)]
+
+
 def test_parts_of_one_delivery_keep_one_id_though_others_come_between() -> None:
     wire = Wire()
     parts = [transfer(0, 3, more=True), transfer(1, 3), transfer(0, 3)]
