@@ -139,6 +139,7 @@ class HubEntity:
 
     def __init__(self, hub: EventHub) -> None:
         self.hub = hub
+        self.name = hub.name.lower()
         self.readers: dict[int, list[HubConsumer]] = {partition.index: [] for partition in hub.partitions}
         self.targets: list[Refusable] = []
 
@@ -249,8 +250,8 @@ class Entities:
 
     def delete_hub(self, entity: HubEntity) -> None:
         """With its events; its links are detached."""
-        self.journal.delete_hub(entity.hub.name.lower())
-        del self.hubs[entity.hub.name.lower()]
+        self.journal.delete_hub(entity.name)
+        del self.hubs[entity.name]
         self._refuse_readers(
             entity, None, f"The messaging entity '{entity.hub.name}' could not be found: it was deleted."
         )

@@ -17,27 +17,27 @@ class Fault(enum.StrEnum):
     SEND_UNANSWERED = "send_unanswered"
     """What is sent is taken, and the connection is cut before the answer: the client sends it again."""
     DUPLICATE = "duplicate"
-    """What is sent is there twice, under one message id."""
+    """What is sent is there twice: messages under one message id, a batch of events after itself."""
     CUT = "cut"
-    """The connection is cut when a message is on its way to a receiver; its lock stands."""
+    """The connection is cut when a message is on its way to a receiver, whose lock stands, or events to a consumer."""
     HALF_CLOSED = "half_closed"
     """Then the broker ends its own half of it alone: it sends nothing more, and what comes in still counts."""
     SILENT = "silent"
     """Then the connection stays open, and nothing comes or goes on it any more."""
     SETTLEMENT_LOST = "settlement_lost"
-    """A settlement does not arrive, and the connection is cut."""
+    """A queue's: a settlement does not arrive, and the connection is cut."""
     SETTLEMENT_UNANSWERED = "settlement_unanswered"
-    """A settlement counts, and the connection is cut before the answer."""
+    """A queue's: a settlement counts, and the connection is cut before the answer."""
     BUSY = "busy"
     """A send, or an operation of management, is refused as of a throttled namespace: server-busy, 503."""
     LOCK_LOST = "lock_lost"
-    """The lock runs out just before it is used to settle."""
+    """A queue's: the lock runs out just before it is used to settle."""
     SLOW = "slow"
     """Everything that a connection sends waits ``milliseconds``."""
 
 
 class Rule(BaseModel):
-    """A fault, at one queue or (``entity`` None) at all; ``times`` None: for good. ``SLOW`` knows no queue."""
+    """A fault, at one queue or event hub or (``entity`` None) at all; ``times`` None: for good. ``SLOW`` knows none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -80,6 +80,26 @@ class Endpoint:
         self.connection.changed()
 
 
+class EntityEndpoint(Endpoint):
+    """Of a link to a queue or an event hub, where faults strike (`broker/faults.py`)."""
+
+    def __init__(self, connection: Peer, link: Any, entity: QueueEntity | HubEntity) -> None:
+        super().__init__(connection, link)
+        self._where = entity.name
+
+    def strikes(self, fault: Fault) -> bool:
+        return self.connection.entities.faults.strikes(fault, self._where)
+
+    def break_off(self) -> None:
+        """What a network does to a connection while something is on its way to a receiver."""
+        if self.strikes(Fault.CUT):
+            self.connection.abort()
+        elif self.strikes(Fault.SILENT):
+            self.connection.fall_silent()
+        elif self.strikes(Fault.HALF_CLOSED):
+            self.connection.half_close()
+
+
 def attach(connection: Peer, link: Any) -> Endpoint:
     """The endpoint for a link that the client asks for; BrokerError where it cannot have it."""
     if link.is_receiver:
@@ -137,11 +157,16 @@ def _filters(link: Any) -> dict[str, object]:
     return {str(name): value for name, value in found.items()} if isinstance(found, dict) else {}
 
 
-class Target(Endpoint):
+class Target(EntityEndpoint):
     """A link that the client sends on; grants it credit and checks what comes in."""
 
     max_size = MAX_MESSAGE
-    name = ""
+
+    def __init__(self, connection: Peer, link: Any, entity: QueueEntity | HubEntity, name: str) -> None:
+        super().__init__(connection, link, entity)
+        self.name = name
+        self._targets = entity.targets
+        self._targets.append(self)
 
     def delivery(self, raw: Any) -> None:
         link, delivery = self.link, Delivery(raw)
@@ -172,32 +197,31 @@ class Target(Endpoint):
 
     def accept(self, raw: bytes, batch: bool) -> None:
         """Takes in what was sent. BrokerError refuses it."""
+        contents = [Content.decode(one) for one in (split_batch(raw) if batch else (raw,))]
+        if self.strikes(Fault.BUSY):
+            raise ServerBusyError(BUSY)
+        self.take(contents, copies=2 if self.strikes(Fault.DUPLICATE) else 1)
+        if self.strikes(Fault.SEND_UNANSWERED):
+            self.connection.abort()
+
+    def take(self, contents: list[Content], copies: int) -> None:
+        """Stores them, all together or none. BrokerError refuses them."""
         raise NotImplementedError
+
+    def closed(self) -> None:
+        if self in self._targets:
+            self._targets.remove(self)
 
 
 class QueueTarget(Target):
     """Sends to a queue."""
 
     def __init__(self, connection: Peer, link: Any, entity: QueueEntity) -> None:
-        super().__init__(connection, link)
+        super().__init__(connection, link, entity, f"queue {entity.shown}")
         self.entity = entity
-        self.name = f"queue {entity.shown}"
-        entity.targets.append(self)
 
-    def accept(self, raw: bytes, batch: bool) -> None:
-        contents = [Content.decode(one) for one in (split_batch(raw) if batch else (raw,))]
-        faults = self.connection.entities.faults
-        if faults.strikes(Fault.BUSY, self.entity.name):
-            raise ServerBusyError(BUSY)
-        if faults.strikes(Fault.DUPLICATE, self.entity.name):
-            contents = [content.with_message_id() for content in contents] * 2
-        self.connection.entities.send(self.entity, contents)
-        if faults.strikes(Fault.SEND_UNANSWERED, self.entity.name):
-            self.connection.abort()
-
-    def closed(self) -> None:
-        if self in self.entity.targets:
-            self.entity.targets.remove(self)
+    def take(self, contents: list[Content], copies: int) -> None:
+        self.connection.entities.send(self.entity, [content.with_message_id() for content in contents] * copies)
 
 
 class HubTarget(Target):
@@ -206,27 +230,20 @@ class HubTarget(Target):
     max_size = MAX_EVENT
 
     def __init__(self, connection: Peer, link: Any, entity: HubEntity, partition: Partition | None) -> None:
-        super().__init__(connection, link)
+        super().__init__(connection, link, entity, f"event hub {entity.hub.name}")
         self.entity = entity
-        self.name = f"event hub {entity.hub.name}"
         self.partition = partition
-        entity.targets.append(self)
 
-    def accept(self, raw: bytes, batch: bool) -> None:
-        contents = [Content.decode(one) for one in (split_batch(raw) if batch else (raw,))]
+    def take(self, contents: list[Content], copies: int) -> None:
         partition = self.partition or self.entity.hub.choose(contents[0].partition_key)
-        self.connection.entities.publish(self.entity, partition, contents)
-
-    def closed(self) -> None:
-        if self in self.entity.targets:
-            self.entity.targets.remove(self)
+        self.connection.entities.publish(self.entity, partition, contents * copies)
 
 
-class QueueSource(Endpoint):
+class QueueSource(EntityEndpoint):
     """A receiver of a queue."""
 
     def __init__(self, connection: Peer, link: Any, entity: QueueEntity, queue: Queue) -> None:
-        super().__init__(connection, link)
+        super().__init__(connection, link, entity)
         self.entity = entity
         self.queue = queue
         self.destructive = link.remote_snd_settle_mode == SETTLED
@@ -242,13 +259,7 @@ class QueueSource(Endpoint):
         self.connection.entities.touch(self.entity)
 
     def send(self, message: Message) -> None:
-        faults = self.connection.entities.faults
-        if faults.strikes(Fault.CUT, self.entity.name):
-            self.connection.abort()
-        elif faults.strikes(Fault.SILENT, self.entity.name):
-            self.connection.fall_silent()
-        elif faults.strikes(Fault.HALF_CLOSED, self.entity.name):
-            self.connection.half_close()
+        self.break_off()
         token = message.token or os.urandom(16)
         raw = pn_delivery(self.link._impl, token)
         self.link.stream(message.encode())
@@ -272,13 +283,12 @@ class QueueSource(Endpoint):
         token = self._tokens.pop(addressof(raw), None)
         if token is None:
             return
-        faults, name = self.connection.entities.faults, self.entity.name
-        if faults.strikes(Fault.SETTLEMENT_LOST, name):
+        if self.strikes(Fault.SETTLEMENT_LOST):
             self.connection.abort()
             return
         if state:
             try:
-                if faults.strikes(Fault.LOCK_LOST, name):
+                if self.strikes(Fault.LOCK_LOST):
                     self.queue.lose(token, self.connection.entities.now())
                 if not self._settle(token, state, raw):
                     raise LockLostError("the lock supplied is invalid: it ran out, or the message was settled before")
@@ -288,7 +298,7 @@ class QueueSource(Endpoint):
                 delivery.local.condition = condition_of(error)
                 delivery.update(Delivery.REJECTED)
         pn_delivery_settle(raw)
-        if faults.strikes(Fault.SETTLEMENT_UNANSWERED, name):
+        if self.strikes(Fault.SETTLEMENT_UNANSWERED):
             self.connection.abort()
         self.connection.entities.touch(self.entity)
         self.connection.changed()
@@ -321,11 +331,11 @@ class QueueSource(Endpoint):
             self.entity.sources[self.queue].remove(self)
 
 
-class HubSource(Endpoint):
+class HubSource(EntityEndpoint):
     """A consumer of one partition."""
 
     def __init__(self, connection: Peer, link: Any, entity: HubEntity, partition: Partition, group: str) -> None:
-        super().__init__(connection, link)
+        super().__init__(connection, link, entity)
         self.entity = entity
         self.partition = partition
         self.group = group
@@ -351,6 +361,8 @@ class HubSource(Endpoint):
         while (credit := link.credit) > 0:
             events = self.partition.read(self.position, min(credit, 100))
             last = b""
+            if events:
+                self.break_off()
             if events and self.tells_last:
                 last = last_enqueued(
                     self.partition.next - 1, self.partition.last_enqueued, self.connection.entities.now()

@@ -128,8 +128,7 @@ def _execute(connection: Peer, path: str, request: Request) -> Any:
         return _read_hub(connection, request)
     connection.authorize(name, path)
     entity, queue = connection.entities.queue(name)
-    if connection.entities.faults.strikes(Fault.BUSY, entity.name):
-        raise ServerBusyError(BUSY)
+    _refuse_if_busy(connection, entity.name)
     handler = _OPERATIONS.get(operation.removeprefix(_VENDOR))
     if handler is None:
         raise NotImplementedByBrokerError(f"the operation '{operation[:100]}' is not implemented by this broker")
@@ -237,10 +236,16 @@ def _token(value: Any) -> bytes:
     return value.bytes_le if isinstance(value, uuid.UUID) else uuid.UUID(str(value)).bytes_le
 
 
+def _refuse_if_busy(connection: Peer, where: str) -> None:
+    if connection.entities.faults.strikes(Fault.BUSY, where):
+        raise ServerBusyError(BUSY)
+
+
 def _read_hub(connection: Peer, request: Request) -> Body:
     name = text(request.properties.get("name")) or ""
     connection.authorize(name.lower(), name.lower() + _NODE)
     hub = connection.entities.hub(name.lower()).hub
+    _refuse_if_busy(connection, name.lower())
     kind = text(request.properties.get("type"))
     if kind == "com.microsoft:eventhub":
         ids = [str(partition.index) for partition in hub.partitions]
