@@ -32,6 +32,8 @@ from mosaic_local.storage_faults import StorageFault, StoragePlan, StorageRule
 _ANSWER_SECONDS = 30.0
 _FARTHEST = timedelta(days=3660)
 _LEAST_STEP = timedelta(milliseconds=1)
+_SKEW = timedelta(seconds=30)
+"""Between the parts of one stack at most: beside a busy machine's every wait."""
 _TIMERS_SECONDS = 600.0
 """For what timers do that fell due, which are functions like any other."""
 
@@ -166,6 +168,9 @@ class StackControl:
         end = now + by
         while True:
             slots = [at for name, at in due.items() if name.lower() in names]
+            if late := sorted(name for name, at in due.items() if name.lower() in names and at < now - _SKEW):
+                # what fell due has run: by a time that no step of ours would ever bring up to the broker's
+                raise StackError(f"{', '.join(late)}: due before {now:%Y-%m-%d %H:%M:%S}: the host's time is behind")
             stop = min(at for at in (*slots, deadline, end) if at is not None)
             # What should have come to pass by now is some milliseconds away by a clock that is a little behind.
             due = self._jump(max(stop - now, _LEAST_STEP))

@@ -59,12 +59,13 @@ def client(broker: BackEnd) -> Iterator[ServiceBusClient]:
 
 
 class Ends:
-    """A sender and receivers of one queue, opened once: a link costs the SDK half a second."""
+    """A sender and receivers of one queue, opened once: a link costs the SDK half a second, which is no part of the
+    wait for a message that is not there."""
 
     def __init__(self, client: ServiceBusClient, queue: str) -> None:
         self._client, self._queue = client, queue
         self.sender: ServiceBusSender = client.get_queue_sender(queue)
-        self.receiver: ServiceBusReceiver = client.get_queue_receiver(queue)
+        self.receiver: ServiceBusReceiver = client.get_queue_receiver(queue).__enter__()
         self.dead: ServiceBusReceiver = client.get_queue_receiver(queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER)
 
     def send(self, *bodies: str) -> None:

@@ -73,7 +73,7 @@ DEFECTS: Final = (
         file="mosaic_local/testing.py",
         old="            now, deadline = self.broker._quiet(patience)\n            if stop",
         new="            now, deadline = self.broker._advance(timedelta())\n            if stop",
-        caught_by=(_APP + "test_thirty_days_of_backoff_and_of_nights_go_by",),
+        caught_by=(_APP + "test_time_waits_for_a_message_that_is_in_hand",),
         what="locks run out under a worker that was given no time",
     ),
     Defect(

@@ -1,5 +1,6 @@
 """A function app of somebody else: takes orders by HTTP and from a queue, and knows nothing of this project."""
 
+import asyncio
 import json
 import logging
 import os
@@ -36,6 +37,7 @@ async def take(message: func.ServiceBusMessage) -> None:
         _taken.append(text)
         return
     order = json.loads(text)
+    await asyncio.sleep(order.get("seconds", 0))
     now = datetime.now(UTC)
     _taken.append(f"{order['name']} {now.isoformat()}")
     wait = timedelta(minutes=order["minutes"])
