@@ -166,14 +166,18 @@ class Scenario:
         _, decided = await doors.call("GET", "/approvals?status=approved")
         (approved,) = [a for a in decided.get("approvals", []) if a.get("runId") == run] or [{}]
         draft = approved.get("draft") or {}
+        run_of_decision = ids.run_id(sent.queue, sent.command_id)
+        _, shown = await doors.call("GET", f"/runs/{run_of_decision}")
+        outcomes = [decision["outcome"] for decision in shown.get("decisions", [])]
         self._report.check(
             [
                 same("approval: recorded as approved", approved.get("status"), "approved"),
                 same(
                     "approval: carried out in a run of its own",
                     approved.get("decisionRunId"),
-                    ids.run_id(sent.queue, sent.command_id),
+                    run_of_decision,
                 ),
+                same("approval: its run shows the household what became of it", outcomes, ["Applied"]),
                 same("approval: came to a draft for a person; the system sent nothing", draft.get("body"), REQUEST),
             ]
         )
