@@ -172,13 +172,13 @@ def _settings(fields: dict[str, str], base: Settings) -> Settings:
     """`base` with the fields laid over it. RefusedError names what this broker does not have."""
     for field, what in _UNSUPPORTED_SWITCHES.items():
         if fields.get(field, "").lower() == "true":
-            raise RefusedError(400, f"{field}: {what} are not implemented by this broker")
+            raise RefusedError(400, f"{field}: this broker has no {what}")
     for field, what in _UNSUPPORTED_TEXTS.items():
         if fields.get(field):
-            raise RefusedError(400, f"{field}: {what} is not implemented by this broker")
+            raise RefusedError(400, f"{field}: this broker has no {what}")
     idle = _duration(fields, "AutoDeleteOnIdle")
     if idle is not None and idle.days < _NEVER_DAYS:
-        raise RefusedError(400, "AutoDeleteOnIdle: auto-delete is not implemented by this broker")
+        raise RefusedError(400, "AutoDeleteOnIdle: this broker has no auto-delete")
     lock, ttl = _duration(fields, "LockDuration"), _duration(fields, "DefaultMessageTimeToLive")
     changed = replace(base)
     if lock is not None:
