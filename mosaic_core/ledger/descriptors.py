@@ -6,6 +6,7 @@ import calendar
 import re
 import unicodedata
 from functools import lru_cache
+from typing import Final
 
 from mosaic_core.ledger.knowledge import BRAND_ALIASES, merchant_type_words
 from mosaic_core.ledger.spelling import fold
@@ -169,7 +170,12 @@ def _folded(description: str) -> str:
     return fold(description)[:_LONGEST]
 
 
-@lru_cache(maxsize=8192)
+KEPT: Final = 32_768
+"""Descriptors whose reading is kept: more than a ledger of 100,000 rows has. With fewer each pass over it forgets what
+the next one asks for, and all of them are read several times."""
+
+
+@lru_cache(KEPT)
 def descriptor_words(description: str) -> tuple[str, ...]:
     """All words of a descriptor that can carry meaning, lower case, noise (dates, masks, phone numbers) removed.
 
@@ -205,7 +211,7 @@ def _strip_place(words: list[str]) -> list[str]:
     return before
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(KEPT)
 def _merchant_words(description: str) -> tuple[str, ...]:
     text = _folded(description)
     for _ in range(4):
@@ -264,7 +270,7 @@ def _merchant_words(description: str) -> tuple[str, ...]:
     return tuple(meaningful)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(KEPT)
 def clean_descriptor(description: str) -> str:
     """The merchant's name as a person would write it: "SQ *BLUE BTL 0423 SF CA" becomes "Blue Btl".
 
@@ -303,7 +309,7 @@ def _alias(words: tuple[str, ...]) -> str | None:
     return None
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(KEPT)
 def merchant_words(description: str, merchant_name: str | None = None) -> tuple[str, ...]:
     """The words that identify the merchant, lower case, at most four; () only where nothing legible is given.
 

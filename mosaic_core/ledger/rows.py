@@ -16,7 +16,7 @@ from typing import Final
 from mosaic_core.computing import unless_stopped
 from mosaic_core.domain.transactions import Transaction
 from mosaic_core.ledger.categories.categorise import categorise
-from mosaic_core.ledger.descriptors import clean_descriptor
+from mosaic_core.ledger.descriptors import KEPT, clean_descriptor
 from mosaic_core.ledger.query import Subject
 from mosaic_core.ledger.resolver import Identity, resolve
 from mosaic_core.ledger.spelling import unaccented
@@ -152,7 +152,7 @@ _LONGEST_TEXT: Final = 2_000
 """Characters that are searched of a row: more than its fields hold, unless letters stand for eighteen each."""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(KEPT)
 def _text(description: str, merchant_name: str | None, name: str, words: tuple[str, ...]) -> str:
     told = f"{name} {merchant_name or ''} {description} {clean_descriptor(description)} {' '.join(words)}"
     return fold(told.lower())[:_LONGEST_TEXT]

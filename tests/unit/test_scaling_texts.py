@@ -107,7 +107,8 @@ def asked(question: str, rows: Rows) -> Callable[[], object]:
 @pytest.mark.parametrize("ledger", LEDGERS)
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
 def test_answering_grows_as_the_ledger_does(question: str, ledger: Callable[[int], Rows]) -> None:
-    assert max(growths(lambda n: asked(question, ledger(n)), examples(75, slow=150))) < MOST
+    # with the slow ones each name of the longest question is in the smallest ledger: one that is not is asked back
+    assert max(growths(lambda n: asked(question, ledger(n)), examples(75, slow=300))) < MOST
 
 
 @pytest.mark.slow
