@@ -494,7 +494,7 @@ class Replies(Endpoint):
 def _is_batch(delivery: Any) -> bool:
     try:
         return bool(delivery.tag == BATCH_TAG.decode())
-    except UnicodeDecodeError:  # a client's own tag
+    except (UnicodeDecodeError, RuntimeError):  # a client's own tag; none
         return False
 
 

@@ -56,9 +56,10 @@ class Request:
             message.decode(raw)
             # All of it is copied before `message`, whose memory it may point into, goes out of use.
             body, properties, key = owned(message.body), owned(message.properties), owned(message.id)
+            reply_to = message.reply_to
         except Exception as error:  # proton raises several unrelated types for bad bytes
             raise MalformedError("a request that is no AMQP message") from error
-        return cls(key, message.reply_to, plain(properties), plain(body), body)
+        return cls(key, reply_to, plain(properties), plain(body), body)
 
 
 def plain(values: Any) -> dict[str, Any]:

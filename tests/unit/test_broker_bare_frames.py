@@ -160,6 +160,16 @@ async def test_the_numbers_of_deliveries_wrap(entities: Entities) -> None:
     assert await client.outcomes() == [(number, 0x24) for number in numbers]
 
 
+async def test_a_delivery_needs_no_tag(entities: Entities) -> None:
+    """Of a presettled one nobody has to speak again."""
+    client = Bare(entities)
+    client.attach("a", 0, "q")
+    for number, tag in enumerate((b"", None)):
+        client.say(TRANSFER, uint(0), uint(number), tag, uint(0), True, payload=message())
+    assert await client.heard(DETACH) == []
+    assert len(main(entities).messages()) == 2
+
+
 async def test_a_link_that_ends_in_the_middle_of_a_delivery_leaves_its_handle_to_another(entities: Entities) -> None:
     client = Bare(entities)
     client.attach("a", 0, "q")
