@@ -25,7 +25,7 @@ class QueueConfig(_Model):
     name: EntityName
     lock_seconds: Annotated[float, Field(gt=0, le=300)] = 60
     max_delivery_count: Annotated[int, Field(ge=1, le=2000)] = 10
-    ttl_seconds: Annotated[float, Field(gt=0)] = 1_209_600
+    ttl_seconds: Annotated[float, Field(gt=0, le=922_337_203_685)] = 1_209_600
     dead_lettering_on_expiration: bool = True
     requires_session: bool = False
     requires_duplicate_detection: bool = False

@@ -18,15 +18,20 @@ from cproton import (  # type: ignore[import-untyped]
     isnull,
     pn_collector_peek,
     pn_delivery_link,
+    pn_delivery_partial,
+    pn_delivery_pending,
+    pn_delivery_readable,
     pn_event_delivery,
     pn_event_type,
+    pn_link_advance,
+    pn_link_recv,
 )
 from proton import Collector, Event, Transport
 
 from mosaic_local.broker.entities import Entities
 from mosaic_local.broker.errors import BrokerError
-from mosaic_local.broker.links import CREDIT, Endpoint, Requests, Target, attach, condition_of
-from mosaic_local.broker.peer import Peer
+from mosaic_local.broker.links import CREDIT, Endpoint, Requests, Target, attach, condition_of, decoded
+from mosaic_local.broker.peer import Peer, Waiting
 from mosaic_local.broker.sas import Grant
 from mosaic_local.broker.sasl import Layer
 from mosaic_local.broker.wire import MAX_FRAME, Wire
@@ -47,6 +52,7 @@ class Connection(Peer, asyncio.Protocol):
         self._layer: Layer | None = Layer(self._key_is_right)
         self._wire = Wire()
         self._socket: asyncio.Transport | None = None
+        self._waiting: dict[Waiting, None] = {}
         self._paused = False
         self._closing = False
         self._silent = self._late = False
@@ -59,7 +65,7 @@ class Connection(Peer, asyncio.Protocol):
         self._link_events: dict[int, Callable[[Any], None]] = {
             Event.LINK_REMOTE_OPEN.number: self._link_opened,
             Event.LINK_REMOTE_CLOSE.number: self._link_closed,
-            Event.LINK_REMOTE_DETACH.number: self._link_closed,
+            Event.LINK_REMOTE_DETACH.number: self._link_detached,
             Event.LINK_FLOW.number: self._link_flow,
         }
         self._events: dict[int, Callable[[Any], None]] = {
@@ -75,8 +81,11 @@ class Connection(Peer, asyncio.Protocol):
     def changed(self) -> None:
         self.entities.unsent(self)
 
+    def wait_for_room(self, waiting: Waiting) -> None:
+        self._waiting[waiting] = None
+
     def asks_for_last(self, link: Any) -> bool:
-        return link.name in self._wire.metric_links
+        return decoded(lambda: link.name) in self._wire.metric_links
 
     def _key_is_right(self, name: str, key: str) -> bool:
         verifier = self.entities.verifier
@@ -138,6 +147,7 @@ class Connection(Peer, asyncio.Protocol):
         for endpoint in list(self._endpoints.values()):
             endpoint.closed()
         self._endpoints.clear()
+        self._waiting.clear()
         self.replies.clear()
         try:
             self._engine.close_tail()
@@ -156,10 +166,15 @@ class Connection(Peer, asyncio.Protocol):
         self._layer = None
 
     def pause_writing(self) -> None:
+        """A client that does not read what it asked for is not asked for more."""
         self._paused = True
+        if self._socket is not None:
+            self._socket.pause_reading()
 
     def resume_writing(self) -> None:
         self._paused = False
+        if self._socket is not None and not self._silent:
+            self._socket.resume_reading()
         self.changed()
 
     # -- output ------------------------------------------------------------------------------------------------------
@@ -190,6 +205,9 @@ class Connection(Peer, asyncio.Protocol):
             if not self._paused and self._engine.pending() < 0:
                 self._closing = True
                 socket.close()
+            for endpoint in [one for one in self._waiting if not one.is_full()]:
+                del self._waiting[endpoint]
+                endpoint.flow()
         except Exception as error:
             self._drop(f"cannot send: {error}")
 
@@ -272,6 +290,7 @@ class Connection(Peer, asyncio.Protocol):
                 del self._endpoints[key]
                 endpoint.closed()
         session.close()
+        session.free()
 
     def _failed(self, event: Any) -> None:
         condition = self._engine.condition
@@ -299,12 +318,21 @@ class Connection(Peer, asyncio.Protocol):
             link.flow(CREDIT)
 
     def _link_closed(self, event: Any) -> None:
-        link = event.link
-        endpoint = self._endpoints.pop(_key(link), None)
-        if endpoint is not None:
-            endpoint.closed()
+        link = self._left(event)
         link.close()
         link.free()
+
+    def _link_detached(self, event: Any) -> None:
+        """What a client leaves to come back to is answered as such. Nothing of it is kept: it attaches anew."""
+        link = self._left(event)
+        link.detach()
+        link.free()
+
+    def _left(self, event: Any) -> Any:
+        endpoint = self._endpoints.pop(_key(event.link), None)
+        if endpoint is not None:
+            endpoint.closed()
+        return event.link
 
     def _link_flow(self, event: Any) -> None:
         link = event.link
@@ -317,15 +345,26 @@ class Connection(Peer, asyncio.Protocol):
         """Most events are of this kind: proton's wrappers of event, link, session and connection would cost more than
         all else that is done with a message."""
         endpoint = self._endpoints.get(addressof(pn_delivery_link(raw)))
-        if endpoint is not None and not endpoint.refused:  # what was under way to a link that we closed is not taken
-            try:
-                endpoint.delivery(raw)
-            except Exception as error:
-                self._refuse(endpoint.link, error)
+        if endpoint is None or endpoint.refused:  # what was under way to a link that we closed is not taken, nor kept
+            _discard(raw)
+            return
+        try:
+            endpoint.delivery(raw)
+        except Exception as error:
+            self._refuse(endpoint.link, error)
 
     def _drop(self, why: str) -> None:
         log.warning("dropping a connection: %s", why)
         self.abort()
+
+
+def _discard(raw: Any) -> None:
+    """Frees what came of a delivery; it gets no outcome."""
+    link = pn_delivery_link(raw)
+    if pn_delivery_readable(raw):
+        pn_link_recv(link, pn_delivery_pending(raw))
+        if not pn_delivery_partial(raw):
+            pn_link_advance(link)
 
 
 def _key(link: Any) -> int:

@@ -27,6 +27,9 @@ MAX_EVENT = 1024 * 1024
 
 MAX_PROPERTIES = 64 * 1024
 
+LAST_MOMENT = 253_402_300_799_999
+"""The end of the year 9999, ms since 1970: .NET knows no later time, and SQLite no number of 64 bits without a sign."""
+
 SCHEDULED = b"x-opt-scheduled-enqueue-time"
 PARTITION_KEY = b"x-opt-partition-key"
 # Annotations that the broker writes; a sender's own (as in a resubmitted dead letter) give way to them.
@@ -261,9 +264,9 @@ class Content:
         """The same with `extra` laid over the application properties; the sender's own keep their bytes."""
         if not extra:
             return self
+        added = encode_map(extra)
         replaced = {key.encode() for key in extra}
         kept = [key + value for key, value in self._pairs() if scalar(key, 0) not in replaced]
-        added = encode_map(extra)
         _, start, end = _compound(added, 0)
         items = b"".join(kept) + added[start:end]
         head = b"\x00\x53\x74\xd1" + _SIZE_COUNT.pack(len(items) + 4, 2 * (len(kept) + len(extra)))
@@ -446,7 +449,7 @@ def _header(raw: bytes, at: int) -> tuple[bool, int | None, int | None]:
 
 
 def _annotations(raw: bytes, at: int) -> tuple[bytes, int, int | None, bytes | None]:
-    count, at, _ = _compound(raw, at)
+    count, at, end_of_map = _compound(raw, at)
     kept, scheduled, partition_key = [], None, None
     for _ in range(count // 2):
         value_at = skip(raw, at)
@@ -454,11 +457,13 @@ def _annotations(raw: bytes, at: int) -> tuple[bytes, int, int | None, bytes | N
         name = scalar(raw, at)
         if name == SCHEDULED:
             value = scalar(raw, value_at)
-            scheduled = value if type(value) is int else None
+            scheduled = min(value, LAST_MOMENT) if type(value) is int else None
         elif name == PARTITION_KEY:
             value = scalar(raw, value_at)
             partition_key = value if isinstance(value, bytes) else None
         if name not in BROKER_OWNED:
             kept.append(raw[at:end])
         at = end
+    if at > end_of_map:
+        raise MalformedError("an AMQP value is cut off")
     return b"".join(kept), 2 * len(kept), scheduled, partition_key

@@ -12,6 +12,7 @@ BrokerError
 ├── MessageNotFoundError    com.microsoft:message-not-found
 ├── ArgumentError           com.microsoft:argument-error
 ├── OutOfRangeError         com.microsoft:argument-out-of-range
+├── ResourceLimitError      amqp:resource-limit-exceeded
 ├── ServerBusyError         com.microsoft:server-busy
 └── LinkStolenError         amqp:link:stolen
 """
@@ -66,6 +67,10 @@ class ArgumentError(BrokerError):
 
 class OutOfRangeError(BrokerError):
     condition, status = "com.microsoft:argument-out-of-range", 400
+
+
+class ResourceLimitError(BrokerError):
+    condition, status = "amqp:resource-limit-exceeded", 403
 
 
 class ServerBusyError(BrokerError):

@@ -15,7 +15,7 @@ from mosaic_local.broker.errors import ArgumentError, OutOfRangeError
 
 DEFAULT_GROUP = "$default"
 _SELECTOR = re.compile(
-    r"amqp\.annotation\.(x-opt-offset|x-opt-sequence-number|x-opt-enqueued-time)\s*(>=?)\s*'?(@latest|-?\d+)'?"
+    r"amqp\.annotation\.(x-opt-offset|x-opt-sequence-number|x-opt-enqueued-time)\s*(>=?)\s*'?(@latest|-?[0-9]{1,19}(?![0-9]))'?"
 )
 
 

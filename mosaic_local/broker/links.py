@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from cproton import (  # type: ignore[import-untyped]
@@ -14,6 +15,8 @@ from cproton import (  # type: ignore[import-untyped]
     pn_delivery_settle,
     pn_delivery_settled,
     pn_delivery_update,
+    pn_link_session,
+    pn_session_outgoing_bytes,
 )
 from proton import Condition, Delivery, Terminus, symbol
 
@@ -21,6 +24,7 @@ from mosaic_local.broker import management
 from mosaic_local.broker.content import MAX_EVENT, MAX_MESSAGE, Content, last_enqueued, owned, split_batch
 from mosaic_local.broker.entities import HubEntity, QueueEntity
 from mosaic_local.broker.errors import (
+    ArgumentError,
     BrokerError,
     LinkStolenError,
     LockLostError,
@@ -28,6 +32,7 @@ from mosaic_local.broker.errors import (
     NotAllowedError,
     NotFoundError,
     NotImplementedByBrokerError,
+    ResourceLimitError,
     ServerBusyError,
     SizeExceededError,
 )
@@ -43,6 +48,11 @@ log = logging.getLogger("mosaic.broker")
 CREDIT = 500
 TRANSACTIONAL_STATE = 0x34
 SETTLED = 1
+_NO_OUTCOME = (0, Delivery.RECEIVED)
+_MOST_UNSENT = 1024 * 1024
+"""Bytes that wait on a session for a client that does not take them, before nothing more is handed out on it."""
+
+_MOST_ANSWERS = 8 * _MOST_UNSENT
 _REQUEST_NODES = ("$cbs", "$management")
 
 
@@ -53,6 +63,15 @@ def condition_of(error: Exception) -> Condition:
     return Condition("amqp:internal-error", f"the broker failed: {type(error).__name__}")
 
 
+def decoded[T](read: Callable[[], T]) -> T:
+    """What `read` makes of what the client said. MalformedError where proton cannot: it raises several unrelated types
+    for bad text, for maps whose keys are lists, and for what is cut off."""
+    try:
+        return read()
+    except Exception as error:
+        raise MalformedError(f"a value that cannot be decoded ({type(error).__name__})") from error
+
+
 class Endpoint:
     """Our end of one link."""
 
@@ -60,10 +79,24 @@ class Endpoint:
         self.connection = connection
         self.link = link
         self.refused = False
+        self.dropped = 0
+        """Bytes of the delivery that is coming in, which is too large to be kept."""
 
     def delivery(self, raw: Any) -> None:
         """Something about a delivery changed: it arrived, or the peer settled it. `raw`: proton's own object, without
         the wrapper that `Delivery(raw)` makes."""
+
+    def whole(self, delivery: Delivery, largest: int) -> bytes | None:
+        """What the client sent, once all of it is there; None before, and of what it aborted. Of what grows beyond
+        `largest` bytes nothing is kept: `dropped` says how much there was."""
+        if delivery.aborted:
+            delivery.settle()
+            self.dropped = 0
+        elif delivery.readable and not delivery.partial:
+            return bytes(self.link.recv(delivery.pending)) if delivery.pending else b""
+        elif delivery.pending and self.dropped + delivery.pending > largest:
+            self.dropped += len(self.link.recv(delivery.pending))
+        return None
 
     def flow(self) -> None:
         """The peer changed the link's credit."""
@@ -87,6 +120,11 @@ class EntityEndpoint(Endpoint):
         super().__init__(connection, link)
         self._where = entity.name
 
+    def is_full(self) -> bool:
+        """Whether nothing more is to be handed out: a client that gives credit and does not read would otherwise have
+        the broker hold a copy of all that it asked for."""
+        return bool(pn_session_outgoing_bytes(pn_link_session(self.link._impl)) > _MOST_UNSENT)
+
     def strikes(self, fault: Fault) -> bool:
         return self.connection.entities.faults.strikes(fault, self._where)
 
@@ -105,12 +143,12 @@ def attach(connection: Peer, link: Any) -> Endpoint:
     if link.is_receiver:
         if link.remote_target.type == Terminus.COORDINATOR:
             raise NotImplementedByBrokerError("transactions are not implemented by this broker")
-        path = path_of(link.remote_target.address)
+        path = path_of(decoded(lambda: link.remote_target.address))
         if path.endswith(_REQUEST_NODES):
             return Requests(connection, link, path)
         connection.authorize(path)
         return _target(connection, link, path)
-    path = path_of(link.remote_source.address)
+    path = path_of(decoded(lambda: link.remote_source.address))
     if path.endswith(_REQUEST_NODES):
         return Replies(connection, link, path)
     connection.authorize(path)
@@ -153,7 +191,7 @@ def _filters(link: Any) -> dict[str, object]:
     data.rewind()
     if not data.next():
         return {}
-    found = owned(data.get_object())
+    found = decoded(lambda: owned(data.get_object()))
     return {str(name): value for name, value in found.items()} if isinstance(found, dict) else {}
 
 
@@ -170,17 +208,14 @@ class Target(EntityEndpoint):
 
     def delivery(self, raw: Any) -> None:
         link, delivery = self.link, Delivery(raw)
-        if delivery.aborted:
-            delivery.settle()
-        elif delivery.readable and not delivery.partial:
+        if (sent := self.whole(delivery, self.max_size)) is not None:
             batch = _is_batch(delivery)
-            sent = bytes(link.recv(delivery.pending))
             transactional, presettled = delivery.remote_state == TRANSACTIONAL_STATE, delivery.settled
             link.advance()
             try:
                 if transactional:
                     raise NotImplementedByBrokerError("transactions are not implemented by this broker")
-                if len(sent) > self.max_size:
+                if self.dropped or len(sent) > self.max_size:
                     raise SizeExceededError(f"the message is larger than {self.max_size} bytes")
                 self.accept(sent, batch)
             except BrokerError as error:
@@ -191,6 +226,7 @@ class Target(EntityEndpoint):
             else:
                 delivery.update(Delivery.ACCEPTED)
             delivery.settle()
+            self.dropped = 0
         if link.credit < CREDIT // 2:
             link.flow(CREDIT - link.credit)
         self.connection.changed()
@@ -253,6 +289,9 @@ class QueueSource(EntityEndpoint):
 
     @property
     def credit(self) -> int:
+        if self.is_full():
+            self.connection.wait_for_room(self)
+            return 0
         return int(self.link.credit)
 
     def flow(self) -> None:
@@ -278,7 +317,7 @@ class QueueSource(EntityEndpoint):
     def delivery(self, raw: Any) -> None:
         """The client settles. Its lock may be gone, though the link is the same."""
         state = pn_delivery_remote_state(raw)
-        if not (state or pn_delivery_settled(raw)):
+        if state in _NO_OUTCOME and not pn_delivery_settled(raw):
             return
         token = self._tokens.pop(addressof(raw), None)
         if token is None:
@@ -286,7 +325,7 @@ class QueueSource(EntityEndpoint):
         if self.strikes(Fault.SETTLEMENT_LOST):
             self.connection.abort()
             return
-        if state:
+        if state not in _NO_OUTCOME:
             try:
                 if self.strikes(Fault.LOCK_LOST):
                     self.queue.lose(token, self.connection.entities.now())
@@ -311,16 +350,17 @@ class QueueSource(EntityEndpoint):
             return self.queue.release(token, now)
         remote = Delivery(raw).remote
         if state == Delivery.MODIFIED:
-            properties = management.plain(remote.annotations)
+            properties = decoded(lambda: management.plain(remote.annotations))
             if remote.undeliverable:
                 return self.queue.defer(token, now, properties)
             # Counted whether or not the client says that the delivery failed: .NET and JavaScript do not say it.
             return self.queue.abandon(token, now, properties)
         if state == Delivery.REJECTED:
-            info = management.plain(remote.condition.info if remote.condition else None)
+            condition = decoded(lambda: remote.condition)
+            info = management.plain(condition.info if condition else None)
             reason, description = info.pop("DeadLetterReason", None), info.pop("DeadLetterErrorDescription", None)
-            if reason is None and remote.condition and remote.condition.name != "com.microsoft:dead-letter":
-                reason, description = remote.condition.name, remote.condition.description
+            if reason is None and condition and condition.name != "com.microsoft:dead-letter":
+                reason, description = condition.name, condition.description
             return self.queue.dead_letter(token, now, management.text(reason), management.text(description), info)
         if state == TRANSACTIONAL_STATE:
             raise NotImplementedByBrokerError("transactions are not implemented by this broker")
@@ -359,6 +399,9 @@ class HubSource(EntityEndpoint):
     def pump(self) -> None:
         link = self.link
         while (credit := link.credit) > 0:
+            if self.is_full():
+                self.connection.wait_for_room(self)
+                break
             events = self.partition.read(self.position, min(credit, 100))
             last = b""
             if events:
@@ -368,6 +411,8 @@ class HubSource(EntityEndpoint):
                     self.partition.next - 1, self.partition.last_enqueued, self.connection.entities.now()
                 )
             for event in events:
+                if self.is_full():
+                    break
                 raw = pn_delivery(link._impl, os.urandom(16))
                 link.stream(event.content.for_hub(event.sequence, event.enqueued, last))
                 link.advance()
@@ -375,9 +420,9 @@ class HubSource(EntityEndpoint):
                     pn_delivery_settle(raw)
                 self.position = event.sequence + 1
             if not events:
+                if link.drain_mode:
+                    link.drained()
                 break
-        if link.drain_mode and link.credit > 0:
-            link.drained()
         self.connection.changed()
 
     def delivery(self, raw: Any) -> None:
@@ -405,13 +450,15 @@ class Requests(Endpoint):
 
     def delivery(self, raw: Any) -> None:
         link, delivery = self.link, Delivery(raw)
-        if delivery.readable and not delivery.partial:
-            sent = bytes(link.recv(delivery.pending))
+        if (sent := self.whole(delivery, MAX_EVENT)) is not None:
+            too_large, self.dropped = self.dropped > 0, 0
             link.advance()
             delivery.update(Delivery.ACCEPTED)
             delivery.settle()
             if link.credit < CREDIT // 2:
                 link.flow(CREDIT - link.credit)
+            if too_large:
+                raise SizeExceededError(f"the request is larger than {MAX_EVENT} bytes")
             request = management.Request.decode(sent)
             answer = management.answer(self.connection, self.path, request)
             replies = self.connection.replies_for(self.path, request.reply_to)
@@ -427,11 +474,13 @@ class Replies(Endpoint):
     def __init__(self, connection: Peer, link: Any, path: str) -> None:
         super().__init__(connection, link)
         self.path = path
-        self.address = link.remote_target.address
+        self.address = decoded(lambda: link.remote_target.address)
         management.check_node(connection.entities, path)
         connection.replies.append(self)
 
     def send(self, raw: bytes) -> None:
+        if self.link.session.outgoing_bytes > _MOST_ANSWERS:
+            raise ResourceLimitError("the answers of this session are not being read")
         delivery = self.link.delivery(uuid.uuid4().bytes)
         self.link.stream(raw)
         self.link.advance()
@@ -445,13 +494,15 @@ class Replies(Endpoint):
 def _is_batch(delivery: Any) -> bool:
     try:
         return bool(delivery.tag == BATCH_TAG.decode())
-    except UnicodeDecodeError:  # a client's own tag
+    except (UnicodeDecodeError, RuntimeError):  # a client's own tag; none
         return False
 
 
 def _epoch(link: Any) -> int | None:
-    properties = link.remote_properties
+    properties = decoded(lambda: link.remote_properties)
     if not isinstance(properties, dict):
         return None
     value = properties.get(symbol("com.microsoft:epoch"))
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise ArgumentError("the owner level (com.microsoft:epoch) is no whole number")
     return None if value is None else int(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import uuid
@@ -29,9 +30,12 @@ from mosaic_local.broker.paths import entities_of, path_of
 from mosaic_local.broker.peer import Peer
 from mosaic_local.broker.queue import Queue
 
+log = logging.getLogger("mosaic.broker")
+
 _VENDOR = "com.microsoft:"
 _NODE = "/$management"
 _MAX_PEEK_BYTES = 1024 * 1024
+_DISPOSITIONS = ("completed", "abandoned", "defered", "deferred", "suspended", "dead-lettered")
 type Body = dict[str, Any]
 
 
@@ -52,9 +56,10 @@ class Request:
             message.decode(raw)
             # All of it is copied before `message`, whose memory it may point into, goes out of use.
             body, properties, key = owned(message.body), owned(message.properties), owned(message.id)
+            reply_to = message.reply_to
         except Exception as error:  # proton raises several unrelated types for bad bytes
             raise MalformedError("a request that is no AMQP message") from error
-        return cls(key, message.reply_to, plain(properties), plain(body), body)
+        return cls(key, reply_to, plain(properties), plain(body), body)
 
 
 def plain(values: Any) -> dict[str, Any]:
@@ -90,6 +95,9 @@ def answer(connection: Peer, path: str, request: Request) -> bytes:
                 status, body = body, None
     except BrokerError as error:
         status, condition, note = error.status, error.condition, str(error)
+    except Exception as error:  # one request's fault must not end the node's other requests
+        log.exception("%s: a request failed", path)
+        status, condition, note = 500, BrokerError.condition, f"the broker failed: {type(error).__name__}"
     reply = Message(body={} if body is None else body, correlation_id=request.id)
     # The SDKs disagree on the names: Service Bus reads one spelling, $cbs and Event Hubs the other.
     reply.properties = {
@@ -117,7 +125,7 @@ def _put_token(connection: Peer, request: Request) -> None:
     if queue and queue not in entities.queues and hub not in entities.hubs:
         raise NotFoundError(f"The messaging entity '{address[:300]}' could not be found.")
     if grant is not None:
-        connection.grants.append(grant)
+        connection.admit(grant)
 
 
 def _execute(connection: Peer, path: str, request: Request) -> Any:
@@ -134,15 +142,41 @@ def _execute(connection: Peer, path: str, request: Request) -> Any:
         raise NotImplementedByBrokerError(f"the operation '{operation[:100]}' is not implemented by this broker")
     try:
         return handler(connection.entities, entity, queue, request.body)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArgumentError(f"{operation}: a field is missing or of the wrong type ({error})"[:300]) from error
+    except ArgumentError as error:
+        raise ArgumentError(f"{operation}: {error}"[:300]) from error
     finally:
         connection.entities.touch(entity)
 
 
+def _number(value: Any, field: str) -> int:
+    """ArgumentError where this is no whole number (a date is none, nor is a truth value)."""
+    if not isinstance(value, int) or isinstance(value, bool | timestamp):
+        raise ArgumentError(f"'{field}' is missing, or no whole number")
+    return int(value)
+
+
+def _listed(body: Body, field: str) -> list[Any]:
+    """The elements of a list or an array. ArgumentError."""
+    value = body.get(field)
+    if isinstance(value, Array):
+        return list(value.elements)
+    if not isinstance(value, list):
+        raise ArgumentError(f"'{field}' is missing, or no list")
+    return value
+
+
+def _numbers(body: Body) -> list[int]:
+    return [_number(one, "sequence-numbers") for one in _listed(body, "sequence-numbers")]
+
+
+def _tokens(body: Body) -> list[bytes]:
+    """All are read before anything is done with the first."""
+    return [_token(one) for one in _listed(body, "lock-tokens")]
+
+
 def _renew(entities: Entities, _: QueueEntity, queue: Queue, body: Body) -> Any:
     now = entities.now()
-    until = [queue.renew(_token(token), now) for token in body["lock-tokens"]]
+    until = [queue.renew(token, now) for token in _tokens(body)]
     if None in until:
         raise LockLostError("the lock supplied is invalid: it ran out, or the message was settled before")
     return {"expirations": Array(UNDESCRIBED, Data.TIMESTAMP, *(timestamp(one) for one in until))}
@@ -151,11 +185,13 @@ def _renew(entities: Entities, _: QueueEntity, queue: Queue, body: Body) -> Any:
 def _dispose(entities: Entities, entity: QueueEntity, queue: Queue, body: Body) -> Any:
     if body.get("session-id"):
         raise NotImplementedByBrokerError("sessions are not implemented by this broker")
-    now, status = entities.now(), str(body["disposition-status"])
+    now, status = entities.now(), text(body.get("disposition-status")) or ""
+    if status not in _DISPOSITIONS:
+        raise ArgumentError(f"disposition-status '{status[:100]}' is not known")
     properties = plain(body.get("properties-to-modify"))
     reason, description = text(body.get("deadletter-reason")), text(body.get("deadletter-description"))
     settled = True
-    for token in map(_token, list(body["lock-tokens"])):
+    for token in _tokens(body):
         if entities.faults.strikes(Fault.LOCK_LOST, entity.name):
             queue.lose(token, now)
         if status == "completed":
@@ -164,10 +200,8 @@ def _dispose(entities: Entities, entity: QueueEntity, queue: Queue, body: Body) 
             settled &= queue.abandon(token, now, properties)
         elif status in ("defered", "deferred"):  # the protocol's own spelling is the first
             settled &= queue.defer(token, now, properties)
-        elif status in ("suspended", "dead-lettered"):
-            settled &= queue.dead_letter(token, now, reason, description, properties)
         else:
-            raise ArgumentError(f"disposition-status '{status[:100]}' is not known")
+            settled &= queue.dead_letter(token, now, reason, description, properties)
     if not settled:
         raise LockLostError("the lock supplied is invalid: it ran out, or the message was settled before")
     return 200
@@ -176,9 +210,10 @@ def _dispose(entities: Entities, entity: QueueEntity, queue: Queue, body: Body) 
 def _peek(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
     if body.get("session-id"):
         raise NotImplementedByBrokerError("sessions are not implemented by this broker")
+    first, count = (_number(body.get(name), name) for name in ("from-sequence-number", "message-count"))
     found: list[Body] = []
     size = 0
-    for message in queue.peek(int(body["from-sequence-number"]), int(body["message-count"])):
+    for message in queue.peek(first, count):
         raw = message.shown()
         size += len(raw)
         if found and size > _MAX_PEEK_BYTES:  # the rest comes with the next page
@@ -189,8 +224,8 @@ def _peek(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
 
 def _receive_deferred(entities: Entities, entity: QueueEntity, queue: Queue, body: Body) -> Any:
     entity.check_receive(queue)
-    sequences = [int(number) for number in body["sequence-numbers"]]
-    lock = int(body["receiver-settle-mode"]) == 1
+    sequences = _numbers(body)
+    lock = _number(body.get("receiver-settle-mode"), "receiver-settle-mode") == 1
     tokens = [os.urandom(16) for _ in sequences] if lock else None
     found = queue.receive_deferred(sequences, tokens, entities.now())
     if found is None:
@@ -209,7 +244,12 @@ def _schedule(entities: Entities, entity: QueueEntity, queue: Queue, body: Body)
     if queue is entity.dead:
         raise NotFoundError("nothing can be sent to a dead-letter queue")
     entity.check_send()
-    raws = [bytes(one["message"]) for one in body["messages"]]
+    raws: list[bytes] = []
+    for one in _listed(body, "messages"):
+        raw = one.get("message") if isinstance(one, dict) else None
+        if not isinstance(raw, bytes):
+            raise ArgumentError("'messages' has one without a binary 'message'")
+        raws.append(raw)
     if any(len(raw) > MAX_MESSAGE for raw in raws):
         raise SizeExceededError(f"the message is larger than {MAX_MESSAGE} bytes")
     sequences = entities.send(entity, [Content.decode(raw) for raw in raws])
@@ -217,7 +257,7 @@ def _schedule(entities: Entities, entity: QueueEntity, queue: Queue, body: Body)
 
 
 def _cancel(_: Entities, __: QueueEntity, queue: Queue, body: Body) -> Any:
-    if not queue.cancel([int(number) for number in body["sequence-numbers"]]):
+    if not queue.cancel(_numbers(body)):
         raise MessageNotFoundError("a message with this sequence number is not there, or not scheduled")
     return 200
 
@@ -233,7 +273,10 @@ _OPERATIONS = {
 
 
 def _token(value: Any) -> bytes:
-    return value.bytes_le if isinstance(value, uuid.UUID) else uuid.UUID(str(value)).bytes_le
+    try:
+        return value.bytes_le if isinstance(value, uuid.UUID) else uuid.UUID(text(value) or "").bytes_le
+    except ValueError:
+        raise ArgumentError("'lock-tokens' has one that is no UUID") from None
 
 
 def _refuse_if_busy(connection: Peer, where: str) -> None:

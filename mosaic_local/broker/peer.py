@@ -20,6 +20,14 @@ class Answering(Protocol):
     def send(self, raw: bytes) -> None: ...
 
 
+class Waiting(Protocol):
+    """A link whose session holds as much unsent as it may."""
+
+    def is_full(self) -> bool: ...
+
+    def flow(self) -> None: ...
+
+
 class Peer(ABC):
     """The client at the other end: what it may do, and where its answers go."""
 
@@ -45,8 +53,19 @@ class Peer(ABC):
         """Nothing more goes out, which the other side is told; what comes in is read."""
 
     @abstractmethod
+    def wait_for_room(self, waiting: Waiting) -> None:
+        """Calls its `flow`, once what it handed to proton is on its way to a client that takes it."""
+
+    @abstractmethod
     def asks_for_last(self, link: Any) -> bool:
         """Whether the receiver on this link wants to be told the last enqueued event of its partition."""
+
+    def admit(self, grant: Grant) -> None:
+        """Keeps what a token opens, for as long as any token for the same has said."""
+        now = time.time()
+        kept = [one for one in self.grants if one.path != grant.path and now < one.expires]
+        longest = max((one.expires for one in self.grants if one.path == grant.path), default=grant.expires)
+        self.grants = [*kept, Grant(grant.path, max(longest, grant.expires))]
 
     def authorize(self, *paths: str) -> None:
         """UnauthorizedError where tokens are verified and none that was put here covers one of these paths."""

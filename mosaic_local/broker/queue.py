@@ -241,10 +241,9 @@ class Queue:
         return True
 
     def abandon(self, token: bytes, now: int, properties: Mapping[str, object] | None = None) -> bool:
-        message = self._unlock(token, now)
+        message = self._unlock(token, now, properties)
         if message is None:
             return False
-        self._amend(message, properties)
         self._failed(message, now)
         return True
 
@@ -257,10 +256,9 @@ class Queue:
         return True
 
     def defer(self, token: bytes, now: int, properties: Mapping[str, object] | None = None) -> bool:
-        message = self._unlock(token, now)
+        message = self._unlock(token, now, properties)
         if message is None:
             return False
-        self._amend(message, properties)
         message.state, message.count = State.DEFERRED, message.count + 1
         self._watch(message)
         self._recorder.save(self, message)
@@ -275,10 +273,9 @@ class Queue:
         properties: Mapping[str, object] | None = None,
     ) -> bool:
         """To the dead-letter queue; a dead letter that is dead-lettered again stays where it is."""
-        message = self._unlock(token, now)
+        message = self._unlock(token, now, properties)
         if message is None:
             return False
-        self._amend(message, properties)
         self._bury(message, reason, description)
         return True
 
@@ -382,14 +379,18 @@ class Queue:
         if message is not None:
             message.locked_until = now
 
-    def _unlock(self, token: bytes, now: int) -> Message | None:
-        message = self._locked.pop(token, None)
+    def _unlock(self, token: bytes, now: int, properties: Mapping[str, object] | None = None) -> Message | None:
+        """The message, with these properties laid over its own; where AMQP cannot carry them, its lock stands."""
+        message = self._locked.get(token)
         if message is None:
             return None
+        content = message.content.with_properties(properties or {})
+        del self._locked[token]
         message.token = None
         if message.locked_until <= now:  # it ran out, and tick() has not come by yet
             self._failed(message, now)
             return None
+        message.content = content
         return message
 
     def _failed(self, message: Message, now: int) -> None:

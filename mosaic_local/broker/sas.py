@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote_plus, unquote_plus
 
 from mosaic_local.broker.errors import UnauthorizedError
 from mosaic_local.broker.paths import path_of
 
+_SECONDS = re.compile(r"[0-9]{1,19}")
 _PREFIX = "SharedAccessSignature "
 
 
@@ -56,7 +58,8 @@ class Verifier:
         # The signature covers the resource as it is written in the token, so that one stays quoted.
         raw = dict(part.split("=", 1) for part in token[len(_PREFIX) :].split("&") if "=" in part)
         fields = dict(parse_qsl(token[len(_PREFIX) :]))
-        if not {"sr", "sig", "se", "skn"} <= fields.keys() or not fields["se"].isdigit():
+        named = {"sr", "sig", "se", "skn"} <= fields.keys() and {"sr", "se"} <= raw.keys()
+        if not named or _SECONDS.fullmatch(fields.get("se", "")) is None:
             raise UnauthorizedError("put-token: the token lacks one of sr, sig, se, skn")
         if not hmac.compare_digest(fields["skn"].encode(), self.key_name.encode()):
             raise UnauthorizedError("put-token: unknown SharedAccessKeyName")

@@ -1,4 +1,4 @@
-"""The security layer of a connection, ahead of proton: ANONYMOUS, and PLAIN with a key's name and the key.
+"""The security layer of a connection, ahead of proton: ANONYMOUS, MSSBCBS, and PLAIN with a key's name and the key.
 
 proton's own server side has no PLAIN without Cyrus and its files. A client that begins without this layer passes
 through untouched.
@@ -12,7 +12,11 @@ from mosaic_local.broker.content import scalar, skip
 from mosaic_local.broker.errors import MalformedError
 
 HEADER = b"AMQP\x03\x01\x00\x00"
-_MECHANISMS = (b"ANONYMOUS", b"PLAIN")
+_BY_TOKEN = (b"ANONYMOUS", b"MSSBCBS")
+"""Who comes in so may do nothing until a token is put. The second is Azure's own name for it, and the only one that
+uAMQP asks for (azure-servicebus before 7.10, azure-eventhub before 5.11, and the C SDKs)."""
+
+_MECHANISMS = (*_BY_TOKEN, b"PLAIN")
 _INIT = b"\x00\x53\x41"
 _MAX_FRAME = 4096
 _OK, _AUTH_FAILED = 0, 1
@@ -73,7 +77,7 @@ class Layer:
         if count < 1 or at >= end:
             raise MalformedError("a sasl-init without a mechanism")
         mechanism = scalar(frame, at)
-        if mechanism == b"ANONYMOUS":
+        if mechanism in _BY_TOKEN:
             return True
         if mechanism != b"PLAIN" or count < 2:
             return False

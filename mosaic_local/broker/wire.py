@@ -5,7 +5,9 @@ counter, awaits, and only then increments). Service Bus bears with that; proton 
 are renumbered on their way in, and dispositions are translated back on their way out. And a delivery in batch format
 (message format 0x80013700, which proton's Python API does not show) gets BATCH_TAG as its delivery tag, which nobody
 else reads: dispositions name deliveries by id. Frames on a channel that the client has ended, which azure-eventhub
-sends while it closes, are dropped; proton would call them an error.
+sends while it closes, are dropped; proton would call them an error. What a link leaves unfinished ends with it, and
+with an abort: the delivery that comes next on its handle is another. A performative whose code is written in eight
+bytes, as AMQP allows and no SDK of Microsoft's does, is read as one in a single byte.
 
 Outgoing: proton settles what is unsettled on a link that is freed, which is done when its client has closed it. To the
 client that would mean that its message is settled; in Azure the lock stands, and the message can still be settled by
@@ -15,7 +17,8 @@ range it notices one at once and the others when a read times out, 0.2 s later. 
 And proton leaves trailing nulls of a performative away, as AMQP allows; azure-eventhub 5.15.1 indexes the fields
 without a check and fails with "list index out of range"; both SDKs do so with errors. So each performative, and each
 error, is padded to its full number of fields. So that a full frame does not outgrow what its receiver allows, proton is
-told of a little less in the receiver's open.
+told of a little less in the receiver's open; where that allows so little that there is no less, a full frame stays as
+proton wrote it.
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION, DETACH, END, CLOSE = range(0x1
 _FIELDS = {OPEN: 10, BEGIN: 8, ATTACH: 14, FLOW: 11, TRANSFER: 11, DISPOSITION: 6, DETACH: 3, END: 1, CLOSE: 1}
 _REMEMBERED = 4096
 _MAX_FRAME_FIELD = 2
+_ABORTED_FIELD = 9
+_LONG_CODE = b"\x00\x80" + bytes(7)
 _SMALLEST_FRAME = 512
 _ROOM = 32
 _NO_LIMIT = 2**32
@@ -59,6 +64,8 @@ class Wire:
         self._channels: dict[int, _Channel] = {}
         self._remote_channel: dict[int, int] = {}
         self._ended: set[int] = set()
+        self._largest = _NO_LIMIT
+        """Bytes of the largest frame that the client takes."""
         self.metric_links: set[str] = set()
         """Names of the links that asked for the last enqueued event of their partition; proton does not show it."""
 
@@ -71,14 +78,16 @@ class Wire:
         for frame in _cut(self._in, 2 * MAX_FRAME):
             if len(frame) > 11 and frame[5] == 0 and frame[:4] != b"AMQP":
                 start = frame[4] * 4
+                if frame[start : start + 9] == _LONG_CODE:
+                    frame = _in_short(frame, start)
                 if frame[start : start + 2] == b"\x00\x53":
                     code, channel = frame[start + 2], int.from_bytes(frame[6:8], "big")
                     if code == TRANSFER:
                         frame = self._transfer(frame, start)
                     elif code == OPEN:
-                        frame = _with_room(frame, start)
-                    elif code == ATTACH and METRIC in frame:
-                        self._note_metric(frame, start + 3)
+                        frame = self._opened(frame, start)
+                    elif code in (ATTACH, DETACH) and channel not in self._ended:
+                        self._other_link(frame, start + 3, code, channel)
                     elif code in (BEGIN, END):
                         self._channels.pop(channel, None)
                         self._ended.discard(channel)
@@ -89,10 +98,20 @@ class Wire:
             frames.append(frame)
         return b"".join(frames)
 
-    def _note_metric(self, frame: bytes, listed: int) -> None:
-        name = scalar(frame, listed + (3 if frame[listed] == 0xC0 else 9))
-        if isinstance(name, bytes):
-            self.metric_links.add(name.decode(errors="replace"))
+    def _opened(self, frame: bytes, start: int) -> bytes:
+        frame, largest = _with_room(frame, start)
+        self._largest = largest or _NO_LIMIT
+        return frame
+
+    def _other_link(self, frame: bytes, listed: int, code: int, channel: int) -> None:
+        """A link comes or goes on a handle."""
+        first = listed + (3 if frame[listed] == 0xC0 else 9)
+        handle = scalar(frame, skip(frame, first) if code == ATTACH else first)
+        if channel in self._channels and type(handle) is int:
+            self._channels[channel].unfinished.pop(handle, None)
+        name = scalar(frame, first)
+        if code == ATTACH and isinstance(name, bytes):
+            (self.metric_links.add if METRIC in frame else self.metric_links.discard)(name.decode(errors="replace"))
 
     def _transfer(self, frame: bytes, start: int) -> bytes:
         listed = start + 3
@@ -109,6 +128,7 @@ class Wire:
             bounds.append(skip(frame, bounds[-1]))
         values = [scalar(frame, bounds[index]) if index < count else None for index in range(6)]
         handle, delivery_id, _, message_format, _, more = values
+        aborted = count > _ABORTED_FIELD and scalar(frame, bounds[_ABORTED_FIELD]) is True
         channel = self._channels.setdefault(int.from_bytes(frame[6:8], "big"), _Channel())
         if type(handle) is not int:
             return frame
@@ -123,7 +143,7 @@ class Wire:
                 channel.original[ours] = delivery_id
                 if len(channel.original) > _REMEMBERED:
                     channel.original.popitem(last=False)
-        if more is True:
+        if more is True and not aborted:
             channel.unfinished[handle] = ours
         else:
             channel.unfinished.pop(handle, None)
@@ -181,7 +201,8 @@ class Wire:
                 return []
             channel = self._channels.get(self._remote_channel.get(int.from_bytes(frame[6:8], "big"), -1))
             return _each(frame, channel.original if channel is not None else {}, start, items, rest)
-        return [_frame(frame[4:8], frame[8:start], code, max(want, count), items, rest)]
+        padded = _frame(frame[4:8], frame[8:start], code, max(want, count), items, rest)
+        return [frame if len(frame) <= self._largest < len(padded) else padded]
 
 
 def _each(frame: bytes, original: Mapping[int, int], start: int, items: bytes, rest: bytes) -> list[bytes]:
@@ -193,7 +214,8 @@ def _each(frame: bytes, original: Mapping[int, int], start: int, items: bytes, r
     if type(first) is not int:
         return [_frame(frame[4:8], frame[8:start], DISPOSITION, 6, items, rest)]
     frames = []
-    for ours in range(first, (last if type(last) is int else first) + 1):
+    after = ((last if type(last) is int else first) - first) % 2**32  # the numbers of deliveries wrap
+    for ours in ((first + step) % 2**32 for step in range(after + 1)):
         number = original.get(ours, ours) if role is True else ours
         theirs = b"\x70" + number.to_bytes(4, "big")
         one = items[:first_at] + theirs + theirs + items[tail_at:]
@@ -201,22 +223,30 @@ def _each(frame: bytes, original: Mapping[int, int], start: int, items: bytes, r
     return frames
 
 
-def _with_room(frame: bytes, start: int) -> bytes:
-    """An open that allows frames smaller by what padding adds to a full one on its way out."""
+def _in_short(frame: bytes, start: int) -> bytes:
+    """The same frame with its performative's code in one byte."""
+    body = b"\x00\x53" + frame[start + 9 :]
+    return (start + len(body)).to_bytes(4, "big") + frame[4:start] + body
+
+
+def _with_room(frame: bytes, start: int) -> tuple[bytes, int | None]:
+    """An open that allows frames smaller by what padding adds to a full one on its way out, and what it allowed."""
     listed = start + 3
     end = skip(frame, listed)
     if frame[listed] not in (0xC0, 0xD0):
-        return frame
+        return frame, None
     if frame[listed] == 0xC0:
         count, at = frame[listed + 2], listed + 3
     else:
         count, at = int.from_bytes(frame[listed + 5 : listed + 9], "big"), listed + 9
     fields = _values(frame[at:end], count)
     largest = scalar(fields[_MAX_FRAME_FIELD], 0) if count > _MAX_FRAME_FIELD else None
-    if type(largest) is not int or largest < _SMALLEST_FRAME + _ROOM:
-        return frame
+    if type(largest) is not int:
+        return frame, None
+    if largest < _SMALLEST_FRAME + _ROOM:
+        return frame, largest
     fields[_MAX_FRAME_FIELD] = b"\x70" + (largest - _ROOM).to_bytes(4, "big")
-    return _frame(frame[4:8], frame[8:start], OPEN, count, b"".join(fields), frame[end:])
+    return _frame(frame[4:8], frame[8:start], OPEN, count, b"".join(fields), frame[end:]), largest
 
 
 def _settles_without_outcome(items: bytes, count: int) -> bool:

@@ -109,8 +109,8 @@ DEFECTS: Final = (
     Defect(
         name="broker-defer-drops-properties",
         file=_QUEUE,
-        old="        self._amend(message, properties)\n        message.state, message.count",
-        new="        message.state, message.count",
+        old="        message = self._unlock(token, now, properties)\n        if message is None:\n            return False\n        message.state",
+        new="        message = self._unlock(token, now)\n        if message is None:\n            return False\n        message.state",
         caught_by=(_CLIENTS + "test_every_settlement_over_management_keeps_the_properties_to_modify",),
         what="what a receiver writes on a message that it defers is lost",
     ),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from mosaic_local.broker.content import Content
+from mosaic_local.broker.errors import ArgumentError
 from mosaic_local.broker.queue import DEAD_LETTERS, EXPIRED_REASON, MAX_DELIVERY_REASON, Message, Queue, Settings, State
 from tests.support.examples import examples
 
@@ -92,6 +94,23 @@ def test_settling_late_is_refused_even_before_the_timer_ran() -> None:
     assert not queue.complete(b"1", LOCK)
     assert queue.messages() == [message]
     assert message.count == 1
+
+
+def test_a_property_that_amqp_cannot_carry_settles_nothing_and_the_lock_stands() -> None:
+    """A lone surrogate comes as a character of AMQP, and goes as none. The message was then nobody's."""
+    queue, dead = queues()
+    message = queue.put(Content.of(b"a"), 0)
+    for settle in (queue.abandon, queue.defer):
+        queue.receive(b"1", 0)
+        with pytest.raises(ArgumentError):
+            settle(b"1", 0, {"\ud800": 1})
+        assert queue.renew(b"1", 0) == LOCK
+        assert queue.release(b"1", 0)
+    queue.receive(b"1", 0)
+    with pytest.raises(ArgumentError):
+        queue.dead_letter(b"1", 0, "reason", None, {"\ud800": 1})
+    assert queue.complete(b"1", 0)
+    assert (queue.messages(), dead.messages(), message.count) == ([], [], 0)
 
 
 def test_the_last_delivery_that_fails_makes_a_dead_letter_with_the_same_number() -> None:
