@@ -225,8 +225,8 @@ class _Process:
 
 
 def _lines(orders: TextIO, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> asyncio.Queue[str | None]:
-    """The lines of what was stdin but for ``stop``, which asks for that. Its end means that whoever started this process is
-    gone: then so are we, at once."""
+    """The supervisor's lines but for ``stop``, which asks for that. Their end means that whoever started this process
+    is gone: then so are we, at once."""
     lines: asyncio.Queue[str | None] = asyncio.Queue()
 
     def read() -> None:

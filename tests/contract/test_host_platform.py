@@ -99,6 +99,11 @@ def test_a_function_with_an_empty_route_is_asked_by_its_name(host: HostProcess) 
     assert host.ask("/api") == (404, b"")
 
 
+def test_the_root_answers_where_no_function_does(host: HostProcess) -> None:
+    assert host.ask("/")[0] == 200
+    assert host.ask("/index.html") == (404, b"")
+
+
 def test_the_first_function_by_name_gets_a_request_not_the_most_specific(host: HostProcess) -> None:
     assert host.ask("/api/order/of/names") == (200, b"catches")
 
