@@ -7,7 +7,6 @@ A value of ``local.settings.json`` that names an emulator (``UseDevelopmentEmula
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +19,7 @@ from pydantic.alias_generators import to_pascal
 from mosaic_local.application import Places
 from mosaic_local.broker.config import EventHubConfig, QueueConfig
 from mosaic_local.errors import DeclarationError, LocalSettingsError
+from mosaic_local.host.config import lenient_json
 
 DEFAULT_PORT: Final = 7071
 """As `func start` has it."""
@@ -53,7 +53,7 @@ class AnyApp:
         cors, cors_credentials = _cors(settings)
         declared: list[QueueConfig | EventHubConfig] = [entity for path in emulators for entity in emulated(path)]
         return cls(
-            values={str(name): str(value) for name, value in (settings.get("Values") or {}).items()},
+            values=_values(settings),
             declared_queues=_once(
                 [
                     *(each if isinstance(each, QueueConfig) else _queue(each) for each in queues),
@@ -89,6 +89,28 @@ def cors_of(folder: Path) -> tuple[str, bool]:
     return _cors(_settings(folder))
 
 
+def _values(settings: Mapping[str, Any]) -> dict[str, str]:
+    """``Values`` and ``ConnectionStrings`` as the core tools make environment variables of them: numbers as they are
+    written, true and false in lower case, null is not set. Raises LocalSettingsError."""
+    values: dict[str, str] = {}
+    named = [(str(name), value) for name, value in (settings.get("Values") or {}).items()]
+    for name, value in (settings.get("ConnectionStrings") or {}).items():
+        text = value.get("ConnectionString") if isinstance(value, dict) else value
+        named.append((f"ConnectionStrings:{name}", text))
+    for name, value in named:
+        if isinstance(value, dict | list):
+            raise LocalSettingsError(
+                f"local.settings.json: {name} is no text; a setting has no parts, so write one name for each "
+                f"({name}__part), or its JSON as a text"
+            )
+        if value is not None:
+            values[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    runtime = values.get("FUNCTIONS_WORKER_RUNTIME", "python")
+    if runtime.lower() != "python":
+        raise LocalSettingsError(f"local.settings.json: FUNCTIONS_WORKER_RUNTIME {runtime!r}: only python runs here")
+    return values
+
+
 def _cors(settings: Mapping[str, Any]) -> tuple[str, bool]:
     host = settings.get("Host") or {}
     return str(host.get("CORS") or ""), str(host.get("CORSCredentials") or "").lower() == "true"
@@ -107,11 +129,12 @@ def _settings(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        read = json.loads(file.read_text("utf-8-sig"))
+        read = lenient_json(file.read_text("utf-8-sig"), parse_int=str, parse_float=str)
     except (OSError, ValueError) as error:
         raise LocalSettingsError(f"{file} is not readable as JSON ({type(error).__name__}: {error})") from None
-    if not isinstance(read, dict) or not all(isinstance(read.get(part), dict | None) for part in ("Values", "Host")):
-        raise LocalSettingsError(f"{file}: Values and Host are objects of names and values")
+    parts = ("Values", "Host", "ConnectionStrings")
+    if not isinstance(read, dict) or not all(isinstance(read.get(part), dict | None) for part in parts):
+        raise LocalSettingsError(f"{file}: {', '.join(parts)} are objects of names and values")
     if read.get("IsEncrypted"):
         raise LocalSettingsError(f"{file} is encrypted; run func settings decrypt in {file.parent}")
     return read

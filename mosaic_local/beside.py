@@ -5,12 +5,12 @@ Everything is told by the ``local.settings.json`` that the host itself reads.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mosaic_local.errors import LocalSettingsError
+from mosaic_local.host.config import lenient_json
 from mosaic_local.issuer import Issuer
 from mosaic_local.signing import SigningKey
 from mosaic_local.state import ROOT
@@ -39,7 +39,7 @@ class LocalSettings:
         """Raises LocalSettingsError, one line, where a setting is missing or names another machine: sample members
         are for this one."""
         try:
-            values = json.loads(file.read_text("utf-8"))["Values"]
+            values = lenient_json(file.read_text("utf-8-sig"))["Values"]
         except FileNotFoundError:
             raise LocalSettingsError(f"{file} is missing: copy local.settings.sample.json") from None
         except (OSError, ValueError, KeyError, TypeError) as error:

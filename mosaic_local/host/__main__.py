@@ -37,17 +37,28 @@ def main() -> int:
     # The app's own prints must not mix with what the supervisor reads: they go to the log, this channel stays ours.
     report = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    orders = _own_stdin()
 
     from mosaic_local.host.config import HostConfig
     from mosaic_local.host.errors import HostError
     from mosaic_local.host.host import EXIT_REFUSED  # heavy imports, while the supervisor starts the other parts
 
     try:
-        text = sys.stdin.readline() if arguments.config == "-" else Path(arguments.config).read_text("utf-8")
+        text = orders.readline() if arguments.config == "-" else Path(arguments.config).read_text("utf-8")
         config = HostConfig.from_json(text)
     except (HostError, OSError) as exc:
         return _refuse(report, str(exc), EXIT_REFUSED)
-    return _Process(config, report, guard).run()
+    return _Process(config, report, guard, orders).run()
+
+
+def _own_stdin() -> TextIO:
+    """What the supervisor writes. The app's stdin is empty: it would take our lines, and a process that it forks waits
+    for ever for the lock of a stdin that a thread of ours reads (multiprocessing closes it first)."""
+    orders = os.fdopen(os.dup(0), encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return orders
 
 
 def _refuse(report: TextIO, message: str, code: int, details: str = "") -> int:
@@ -62,12 +73,13 @@ def _refuse(report: TextIO, message: str, code: int, details: str = "") -> int:
 class _Process:
     """The process around the host: its two loops, signals, and end."""
 
-    def __init__(self, config: Any, report: TextIO, guard: Any) -> None:
-        self._config, self._report, self._guard = config, report, guard
+    def __init__(self, config: Any, report: TextIO, guard: Any, orders: TextIO) -> None:
+        self._config, self._report, self._guard, self._orders = config, report, guard, orders
         self._worker_loop = asyncio.new_event_loop()
         self._host_loop = asyncio.new_event_loop()
         self._host: Any = None
         self._exit = 0
+        self._process_id = os.getpid()
         self._stop_requested = False
         self._ended = threading.Event()
         self._wakeup: tuple[socket.socket, socket.socket] | None = None
@@ -87,6 +99,8 @@ class _Process:
         # Set before the app loads: a handler that the app installs may chain to this one, and need not.
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
+        # What ends a process that the app forked (multiprocessing ends its pools so) must not stop the host.
+        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
         thread = threading.Thread(target=self._run_host, name="host", daemon=True)
         thread.start()
         try:
@@ -112,7 +126,11 @@ class _Process:
         self._exit = self._exit or EXIT_CRASHED
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._request_stop()
+        if os.getpid() == self._process_id:
+            self._request_stop()
+            return
+        signal.signal(number, signal.SIG_DFL)  # a process that the app forked
+        os.kill(os.getpid(), number)
 
     def _request_stop(self) -> None:
         self._stop_requested = True
@@ -150,7 +168,7 @@ class _Process:
         from mosaic_local.host.host import EXIT_REFUSED, Host
         from mosaic_local.host.watchdog import Watchdog
 
-        lines = _stdin_lines(self._host_loop, self._request_stop)
+        lines = _lines(self._orders, self._host_loop, self._request_stop)
         try:
             host = Host(self._config, self._worker_loop, self._end, self._guard)
             self._host = host
@@ -206,20 +224,20 @@ class _Process:
         self._host_loop.call_later(2.0, os._exit, code)
 
 
-def _stdin_lines(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> asyncio.Queue[str | None]:
-    """The lines of stdin but for ``stop``, which asks for that. Its end means that whoever started this process is
-    gone: then so are we, at once."""
+def _lines(orders: TextIO, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> asyncio.Queue[str | None]:
+    """The supervisor's lines but for ``stop``, which asks for that. Their end means that whoever started this process
+    is gone: then so are we, at once."""
     lines: asyncio.Queue[str | None] = asyncio.Queue()
 
     def read() -> None:
-        for line in sys.stdin:
+        for line in orders:
             if line.strip() == "stop":
                 stop()
             else:
                 loop.call_soon_threadsafe(lines.put_nowait, line.strip())
         os._exit(3)
 
-    if not sys.stdin.isatty():
+    if not orders.isatty():
         threading.Thread(target=read, name="stdin", daemon=True).start()
     return lines
 

@@ -17,7 +17,8 @@ _PERCENT = re.compile(r"%([^%]+)%")
 _TIMESPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,7}))?")
 
 _COMMENT = re.compile(r'(?P<text>"(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.S)
-"""What the platform's reader of JSON passes over; a text may hold the same signs."""
+_TRAILING_COMMA = re.compile(r'(?P<text>"(?:\\.|[^"\\])*")|,(?=\s*[\]}])', re.S)
+"""With the comments, what the platform's reader of JSON passes over; a text may hold the same signs."""
 
 _OVERRIDE = re.compile(r"AzureFunctionsJobHost(?:__|:)(?P<path>.+)", re.IGNORECASE)
 
@@ -138,7 +139,7 @@ class HostJson:
 
         Raises HostConfigurationError naming every key that is unknown or has an unusable value."""
         try:
-            raw = json.loads(_COMMENT.sub(lambda found: found["text"] or "", path.read_text("utf-8-sig")))
+            raw = lenient_json(path.read_text("utf-8-sig"))
         except FileNotFoundError:
             raise HostConfigurationError(f"there is no host.json beside the function app ({path})") from None
         except ValueError as exc:
@@ -179,6 +180,14 @@ class HostJson:
         if faults:
             raise HostConfigurationError("; ".join(faults))
         return loaded
+
+
+def lenient_json(text: str, **options: Any) -> Any:
+    """JSON as the platform and its tools read it: with comments, and commas at the end. ``options``: of `json.loads`.
+    Raises ValueError."""
+    for passed_over in (_COMMENT, _TRAILING_COMMA):
+        text = passed_over.sub(lambda found: found["text"] or "", text)
+    return json.loads(text, **options)
 
 
 def timespan(value: object) -> timedelta:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,11 @@ from mosaic_local.host.errors import HostConfigurationError
 from mosaic_local.host.messages import RpcFunctionMetadata
 from mosaic_local.host.routes import RouteTemplate, template_of
 from mosaic_local.host.schedule import Schedule
+
+log = logging.getLogger("Host.Startup")
+
+_NAME = re.compile(r"(?!host$)[a-z][a-z0-9_-]{0,127}", re.IGNORECASE | re.ASCII)
+"""As the platform has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +70,19 @@ def read_functions(
     """What the worker indexed, ready to be listened to.
 
     Raises HostConfigurationError that names every function, binding and setting at fault, all at once."""
-    functions, faults = [], []
+    functions, faults, refused = [], [], []
     for entry in metadata:
         try:
             functions.append(_read(entry, host_json, settings))
         except (HostConfigurationError, ValueError) as exc:
+            if is_disabled(entry.name, settings):
+                log.warning("%s. It is disabled, and left out.", exc)
+                continue
             faults.append(str(exc) if isinstance(exc, HostConfigurationError) else f"function {entry.name!r}: {exc}")
+            refused.append(f"AzureWebJobs.{entry.name}.Disabled=true")
     faults += _conflicts(functions)
+    if refused:
+        faults.append(f"to run the app without: the app setting {' and '.join(refused)}")
     if faults:
         raise HostConfigurationError("; ".join(faults))
     # As on the platform, where the first whose route fits is given a request: a name decides, not what is specific.
@@ -95,6 +108,10 @@ def _conflicts(functions: list[Function]) -> list[str]:
 
 def _read(entry: RpcFunctionMetadata, host_json: HostJson, settings: Mapping[str, str]) -> Function:
     where = f"function {entry.name!r}"
+    if not _NAME.fullmatch(entry.name):
+        raise HostConfigurationError(
+            f"{where}: a name is a letter, then up to 127 letters, digits, - and _, and not host"
+        )
     bindings: list[dict[str, Any]] = [json.loads(raw) for raw in entry.raw_bindings]
     if entry.retry_options is not None:
         raise HostConfigurationError(f"{where}: a retry policy is not imitated by the embedded host")

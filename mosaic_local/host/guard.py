@@ -129,16 +129,17 @@ def start() -> Guard:
         return Guard()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     in_hand = InHand()
+    host = os.getpid()
     if os.fork() == 0:
         ours.close()
-        _stand_by(theirs, in_hand)
+        _stand_by(theirs, in_hand, host)
     theirs.close()
     # A process that the app forks must not keep the channel open after this one has crashed.
     os.register_at_fork(after_in_child=ours.close)
     return Guard(ours, in_hand)
 
 
-def _stand_by(channel: socket.socket, in_hand: InHand) -> NoReturn:
+def _stand_by(channel: socket.socket, in_hand: InHand, host: int) -> NoReturn:
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
@@ -146,6 +147,10 @@ def _stand_by(channel: socket.socket, in_hand: InHand) -> NoReturn:
         for descriptor in (0, 1):  # whoever reads the host's output must see its end
             os.dup2(nothing, descriptor)
         _watch(channel, in_hand)
+        if os.getsid(0) == os.getpgrp() == host:
+            # What the app forked has the host's sockets: its port would stay taken, and the broker would give messages
+            # to links that nobody reads. Only in a session of the host's own, as the supervisor starts it.
+            os.killpg(host, signal.SIGKILL)
     finally:
         os._exit(0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -124,6 +125,8 @@ class HttpServer:
             params = trigger.route.match(path)
             if params is not None:
                 return await self._invoke(request, function, params)
+        if path == "/":
+            return _home()
         return web.Response(status=404)
 
     async def _invoke(self, request: web.Request, function: Function, params: dict[str, str]) -> web.StreamResponse:
@@ -283,6 +286,15 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         first = spelt.setdefault(name.lower(), name)
         joined[first] = ",".join(filter(None, (joined.get(first), value)))
     return joined
+
+
+def _home() -> web.Response:
+    """What the platform answers at its root where no function does; whoever waits for a host asks there."""
+    if os.environ.get("AzureWebJobsDisableHomepage", "").lower() == "true":
+        return web.Response(status=204)
+    return web.Response(
+        text="<!DOCTYPE html><title>Functions</title><p>The function app runs.", content_type="text/html"
+    )
 
 
 def _answer(response: InvocationResponse) -> web.Response:

@@ -82,7 +82,10 @@ def template_of(prefix: str, route: str, function: str) -> str:
         )
     template = f"{prefix}/{own}" if prefix else own.removeprefix("~").removeprefix("/")
     if "//" in template:
-        raise ValueError(f"the route {template!r} has two slashes in a row: leave out the one at its beginning")
+        raise ValueError(
+            f"the route {template!r} has two slashes in a row: leave out the one at its beginning, or for an ASGI or "
+            'WSGI app set extensions.http.routePrefix of host.json to ""'
+        )
     return template
 
 

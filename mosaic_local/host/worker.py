@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,7 +87,7 @@ class Worker:
         self._check(found.result)
         functions: list[RpcFunctionMetadata] = list(found.function_metadata_results or ())
         if not functions:
-            raise AppLoadError(f"no function_app.py with functions in {self._app}")
+            raise AppLoadError(without_functions(self._app))
         for function in functions:
             loaded = await runtime.function_load_request(
                 self._wrap(function_load_request=FunctionLoadRequest(function.function_id, function))
@@ -163,12 +164,39 @@ class Worker:
             properties={"host": "127.0.0.1", "protos": PROTOS},
         )
 
-    @staticmethod
-    def _check(result: StatusResult) -> None:
+    def _check(self, result: StatusResult) -> None:
         if result.status is not StatusResult.Success:
-            # The library appends advice about the cloud and its whole sys.path; the log has them.
-            message = result.exception.message.partition(" Cannot find module. Please check")[0]
-            raise AppLoadError(f"the function app does not load: {message}", result.exception.stack_trace)
+            told = does_not_load(self._app, result.exception.message, result.exception.stack_trace)
+            raise AppLoadError(told, result.exception.stack_trace)
+
+
+def without_functions(app: Path) -> str:
+    """Why an app that loads has no functions, in one line."""
+    script = os.environ.get("PYTHON_SCRIPT_FILE_NAME") or "function_app.py"
+    if (app / script).is_file():
+        return f"{app / script} has no functions: those of a blueprint need app.register_functions"
+    if any(app.glob("*/function.json")):
+        return (
+            f"the functions in {app} are described by function.json, the v1 model, which is not imitated by the "
+            "embedded host: decorate them in a function_app.py, the v2 model"
+        )
+    return f"there is no {script} in {app}"
+
+
+def does_not_load(app: Path, message: str, trace: str) -> str:
+    """An exception at import, in one line: with where in the app it was raised, and what to do about a module that is
+    not there."""
+    # The library appends advice about the cloud and its whole sys.path; the log has them.
+    message = message.partition(" Cannot find module. Please check")[0].removesuffix(".")
+    places = re.findall(rf'File "{re.escape(str(app))}/([^"\n]+)", line (\d+)', trace)
+    place = f" ({places[-1][0]}, line {places[-1][1]})" if places and "line " not in message else ""
+    install = (
+        "; what the app's requirements.txt names has to be installed where the stack runs, or in its "
+        ".python_packages/lib/site-packages"
+        if message.startswith("ModuleNotFoundError")
+        else ""
+    )
+    return f"the function app does not load: {message}{place}{install}"
 
 
 def _resolve(

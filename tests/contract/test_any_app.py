@@ -107,7 +107,7 @@ def shop(run_app: Callable[..., EmbeddedStack], orders: Path) -> EmbeddedStack:
 
 
 def asked(stack: EmbeddedStack, what: str) -> list[str]:
-    with urllib.request.urlopen(f"{stack.api_base_url}/api/{what}") as answer:
+    with urllib.request.urlopen(f"{stack.api_base_url}/api/{what}", timeout=20) as answer:
         return str(answer.read().decode()).splitlines()
 
 
@@ -126,6 +126,14 @@ def test_a_strangers_app_runs_with_its_own_settings_and_queue(shop: EmbeddedStac
             "https://shop.example",
         )
     assert "azurite" not in shop.pids
+
+
+def test_an_app_may_fork_processes_and_end_them(shop: EmbeddedStack) -> None:
+    worker = shop.pids["worker"]
+    assert asked(shop, "lengths") == ["3", "5"]  # the pool is ended by SIGTERM, which must not stop the host
+    with urllib.request.urlopen(f"{shop.api_base_url}/admin/host/status") as answer:
+        assert json.load(answer)["state"] == "Running"
+    assert shop.pids["worker"] == worker
 
 
 def test_thirty_days_of_backoff_and_of_nights_go_by(shop: EmbeddedStack) -> None:

@@ -99,6 +99,11 @@ def test_a_function_with_an_empty_route_is_asked_by_its_name(host: HostProcess) 
     assert host.ask("/api") == (404, b"")
 
 
+def test_the_root_answers_where_no_function_does(host: HostProcess) -> None:
+    assert host.ask("/")[0] == 200
+    assert host.ask("/index.html") == (404, b"")
+
+
 def test_the_first_function_by_name_gets_a_request_not_the_most_specific(host: HostProcess) -> None:
     assert host.ask("/api/order/of/names") == (200, b"catches")
 
@@ -195,6 +200,17 @@ def crashed(how: str, host: HostProcess, broker: RunningBroker, seen: Seen) -> N
     host.process.wait(10)
 
 
+def in_session(leader: int) -> list[int]:
+    """The processes of a session that still run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
 def came_again(how: str, seen: Seen) -> None:
     """Locks last for a minute here."""
     until(lambda: [r for r in seen.of("crashing") if (r["messageId"], r["deliveryCount"]) == (f"crash-{how}", 2)])
@@ -205,6 +221,7 @@ def test_a_crash_answers_500_at_once_and_its_message_comes_again_without_waiting
 ) -> None:
     crashed("exit", host, broker, seen)
     assert host.process.returncode == 2
+    until(lambda: not in_session(host.process.pid))  # the app had forked another, which has the host's sockets
     next_one: HostProcess = request.getfixturevalue("again")
     came_again("exit", seen)
     assert next_one.ask("/api/crash/survived") == (200, b"survived")

@@ -209,7 +209,7 @@ def test_http_asks_the_first_function_by_name_whose_route_fits_and_keeps_every_c
         ("HEAD", "/api/broken"),
         ("GET", "/api/v1/items/1/parts/x"),
         ("GET", "/v1/items/1/parts/9"),
-        ("GET", "/"),
+        ("GET", "/api"),
     ],
 )
 def test_http_what_no_function_takes_is_a_bare_404(echo: Echo, method: str, path: str) -> None:

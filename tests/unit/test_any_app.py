@@ -88,6 +88,37 @@ def test_settings_that_cannot_be_used_are_one_line(tmp_path: Path, settings: obj
     assert "\n" not in str(told.value)
 
 
+def test_settings_are_read_as_the_core_tools_read_them(tmp_path: Path) -> None:
+    text = """{ // for this machine
+      "Values": {"Yes": true, "Many": 5, "Exact": 1.50, "Address": "http://x//y", "Unset": null,},
+      "ConnectionStrings": {"Sql": "a=b", "Other": {"ConnectionString": "c=d", "ProviderName": "e"}},
+      "Host": {"LocalHttpPort": 7099, "CORSCredentials": true},
+    }"""
+    app = AnyApp.read(app_folder(tmp_path, text))
+    assert app.values == {
+        "Yes": "true",
+        "Many": "5",
+        "Exact": "1.50",
+        "Address": "http://x//y",
+        "ConnectionStrings:Sql": "a=b",
+        "ConnectionStrings:Other": "c=d",
+    }
+    assert (app.http_port, app.cors_credentials) == (7099, True)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"Shop": {"name": "corner"}}, r"Shop is no text.*Shop__part"),
+        ({"Shops": ["corner"]}, "Shops is no text"),
+        ({"FUNCTIONS_WORKER_RUNTIME": "node"}, "'node': only python"),
+    ],
+)
+def test_settings_that_no_app_can_have_are_told_by_name(tmp_path: Path, values: object, told: str) -> None:
+    with pytest.raises(LocalSettingsError, match=told):
+        AnyApp.read(app_folder(tmp_path, {"Values": values}))
+
+
 def test_a_folder_without_an_app_is_told(tmp_path: Path) -> None:
     with pytest.raises(LocalSettingsError, match=r"host\.json is missing"):
         AnyApp.read(tmp_path)

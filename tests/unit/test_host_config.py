@@ -57,6 +57,16 @@ def test_defaults_are_the_platforms(tmp_path: Path) -> None:
     assert loaded.max_auto_lock_renewal == timedelta(minutes=5)
 
 
+def test_comments_and_commas_at_the_end_are_passed_over(tmp_path: Path) -> None:
+    text = """{ // a comment, [1,]
+      "version": "2.0", /* , } */
+      "extensions": {"http": {"routePrefix": "a,}//b",},},
+    }"""
+    assert host_json(tmp_path, text).route_prefix == "a,}//b"
+    with pytest.raises(HostConfigurationError, match="not valid JSON"):
+        host_json(tmp_path, '{"version": "2.0",,}')
+
+
 def test_keys_match_whatever_their_case(tmp_path: Path) -> None:
     loaded = host_json(tmp_path, {"version": "2.0", "Extensions": {"ServiceBus": {"MaxConcurrentCalls": 3}}})
     assert loaded.max_concurrent_calls == 3
@@ -237,6 +247,34 @@ def test_a_binding_that_is_not_imitated_is_refused_by_name(entry: RpcFunctionMet
         read_functions([entry], HostJson(), SETTINGS)
     assert "'f'" in str(refused.value)
     assert named in str(refused.value)
+
+
+def test_what_is_refused_says_by_which_setting_the_app_runs_without_it_and_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    entries = [
+        metadata({"type": "queueTrigger", "name": "m"}, name="taken"),
+        metadata(TIMER, retry=RpcRetryOptions(3, "fixed_delay"), name="again"),
+        metadata(TIMER, name="nightly"),
+    ]
+    with pytest.raises(HostConfigurationError) as refused:
+        read_functions(entries, HostJson(), SETTINGS)
+    assert str(refused.value).endswith(
+        "to run the app without: the app setting AzureWebJobs.taken.Disabled=true and AzureWebJobs.again.Disabled=true"
+    )
+    settings = SETTINGS | {"AzureWebJobs.taken.Disabled": "true", "AzureWebJobs__again__Disabled": "1"}
+    (left,) = read_functions(entries, HostJson(), settings)
+    assert left.name == "nightly"
+    assert "function 'taken': the trigger 'queueTrigger'" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["my function", "1st", "host", "a.b", "ä", "a" * 129, "_x"])
+def test_a_name_that_the_platform_does_not_take_is_refused(name: str) -> None:
+    with pytest.raises(HostConfigurationError, match="a name is a letter"):
+        read_functions([metadata(TIMER, name=name)], HostJson(), SETTINGS)
+    assert (
+        len(read_functions([metadata(TIMER, name=each) for each in ("Host-1", "a" * 128)], HostJson(), SETTINGS)) == 2
+    )
 
 
 def test_an_identity_based_connection_is_refused_as_such() -> None:
