@@ -31,7 +31,7 @@ _FLOWS: Final[dict[Flow, Callable[[Row], bool]]] = {
     Flow.TRANSFERS_OUT: lambda row: row.category in TRANSFERS and row.amount < 0,
     Flow.MONEY_IN: lambda row: row.amount > 0,
     Flow.MONEY_OUT: lambda row: row.amount < 0,
-    Flow.WITHOUT_TRANSFERS: lambda row: row.category not in TRANSFERS,
+    Flow.WITHOUT_TRANSFERS: lambda row: row.category not in TRANSFERS and not row.own_card,
     Flow.ANY: lambda row: True,
 }
 
@@ -73,13 +73,16 @@ def select(
 
 def flow_there(flow: Flow, subjects: Sequence[Subject], rows: Sequence[Row]) -> Flow:
     """The flow, or where the subjects have no spending or income at all, the direction that their rows have: a payee
-    that only transfers went to, or that only ever paid in."""
-    if flow not in (Flow.SPENDING, Flow.INCOME):
+    that only transfers went to, or that only ever paid in. What was "sent" to a merchant that no transfer went to
+    is what was paid there."""
+    if flow not in (Flow.SPENDING, Flow.INCOME, Flow.TRANSFERS_OUT):
         return flow
     ids = frozenset[str]().union(*(subject.ids for subject in subjects))
     chosen = [row for row in rows if row.tx.transaction_id in ids]
     if not chosen or any(map(_FLOWS[flow], chosen)):
         return flow
+    if flow is Flow.TRANSFERS_OUT:
+        return Flow.SPENDING if any(row.spending for row in chosen) else flow
     return Flow.MONEY_OUT if flow is Flow.SPENDING and any(row.amount < 0 for row in chosen) else Flow.MONEY_IN
 
 

@@ -89,6 +89,8 @@ def _query(
     times = _times(facts, meaning, periods, query.as_of)
     if times is None:
         return not_understood(" and ".join(period.label for period in periods))
+    if query.weekdays and query.weekdays.isdisjoint(times[0].weekdays):
+        return not_understood(times[0].label)  # "on Monday and Tuesday": of one Monday, no Tuesday
     flow = _flow(facts, meaning, topic_flow, named=bool(asked))
     if asked and meaning.intent is not Intent.SHARE:
         flow = flow_there(flow, asked, rows)
