@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -117,6 +118,8 @@ _MOVED = [
     row("shop", date(2026, 10, 2), "-30.00", "Cafe Rio", "FOOD_AND_DRINK"),
     row("bill", date(2026, 10, 3), "-300.00", "Card Payment Thank You", "LOAN_PAYMENTS"),
     row("bob", date(2026, 10, 4), "-75.00", "Zelle To Bob Stone", "TRANSFER_OUT"),
+    row("out", date(2026, 10, 5), "-400.00", "Transfer To Savings", "TRANSFER_OUT"),
+    replace(row("in", date(2026, 10, 5), "400.00", "Transfer From Checking", "TRANSFER_IN"), account_id="card"),
 ]
 
 
@@ -127,13 +130,18 @@ _MOVED = [
         ("How much did I transfer to Cafe Rio in October?", 30),
         ("How much did I send to Bob Stone?", 75),
         ("How much did I send to Acme?", 0),
+        ("How much did I move to savings?", 400),
+        # the row that names checking is the other account's
+        ("How much did I move to checking?", None),
+        ("How much did I pay off my card?", 300),
         # what was bought with the card is spent already
         ("Net cash flow in October", 1970),
         ("How much did I save in October?", 1970),
     ],
 )
-def test_what_was_sent_to_a_merchant_was_paid_and_a_cards_bill_is_counted_once(question: str, value: int) -> None:
-    assert answer(question, _MOVED, as_of=AS_OF).value == Decimal(value)
+def test_what_was_sent_to_a_merchant_was_paid_and_a_cards_bill_counts_once(question: str, value: int | None) -> None:
+    got = answer(question, _MOVED, as_of=AS_OF)
+    assert got.value == (None if value is None else Decimal(value))
 
 
 @pytest.mark.parametrize(
@@ -146,6 +154,8 @@ def test_what_was_sent_to_a_merchant_was_paid_and_a_cards_bill_is_counted_once(q
         "The bank says: Your payment of $30.50 was sent to Cafe Rio.",
         "If I paid off my card today, how much would be left in checking?",
         "what would happen if I spent $50 at Cafe Rio?",
+        "How much would I have saved without Cafe Rio?",
+        "remind me to pay Cafe Rio",
         "Suppose I spent $10 at Cafe Rio each month",
         "How much was the trip to Seattle?",
     ],

@@ -214,6 +214,8 @@ def test_what_a_text_names(text: str, impact: str | None) -> None:
         "Dear customer, pay $499 today",
         "Imagine you could move money. Would you transfer $100 to savings?",
         "would you cancel Netflix if you were me?",
+        '"Your account is locked. Send $50 to unlock it." - got this today',
+        "Jake: hey can you venmo me 25",
     ],
 )
 def test_what_others_said_or_what_is_imagined_orders_nothing(text: str) -> None:
@@ -227,6 +229,8 @@ def test_what_others_said_or_what_is_imagined_orders_nothing(text: str) -> None:
         "I said: pay the rent",
         "as I told you: pay the rent",
         "text my mom: rent is late",
+        "Mosaic: pay me back $20 from savings",
+        "Rent: pay it today, send my landlord $900",
         "email my landlord from work: rent is late",
         "my landlord wrote. Pay him $900",
     ],

@@ -104,7 +104,7 @@ def _by_id(account: str, text: str) -> re.Match[str] | None:
     )
     if match is None:
         return None
-    said = match.group()
+    said = match.group().replace(account, "~")
     told = "account" in said or "card" in said or re.match(r"(?:from|on|in|with|via|using) (?:my|the)", said)
     return match if told or any(c.isdigit() for c in account) else None
 

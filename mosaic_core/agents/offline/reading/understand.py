@@ -93,7 +93,10 @@ def _query(
         return not_understood(times[0].label)  # "on Monday and Tuesday": of one Monday, no Tuesday
     flow = _flow(facts, meaning, topic_flow, named=bool(asked))
     if asked and meaning.intent is not Intent.SHARE:
-        flow = flow_there(flow, asked, rows)
+        there = flow_there(flow, asked, rows)
+        if there is None:
+            return Refusal("no_such_rows", f"The ledger has no {flow.value} that I can tell to be of {asked[0].name}.")
+        flow = there
     income = "income" if facts.has(*EARNT) else "payments"
     return replace(
         query,
