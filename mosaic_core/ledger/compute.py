@@ -83,7 +83,8 @@ def flow_there(flow: Flow, subjects: Sequence[Subject], rows: Sequence[Row]) -> 
     if not chosen or any(map(_FLOWS[flow], chosen)):
         return flow
     if flow in (Flow.TRANSFERS_OUT, Flow.TRANSFERS_IN):
-        if flow is Flow.TRANSFERS_OUT and any(row.spending for row in chosen):
+        # nothing is sent to a fee: "transfer fees" are some of all fees
+        if flow is Flow.TRANSFERS_OUT and any(row.spending and row.category != "BANK_FEES" for row in chosen):
             return Flow.SPENDING
         return flow if all(subject.kind == "merchant" for subject in subjects) else None
     return Flow.MONEY_OUT if flow is Flow.SPENDING and any(row.amount < 0 for row in chosen) else Flow.MONEY_IN

@@ -131,6 +131,11 @@ _MOVED = [
         ("How much did I send to Bob Stone?", 75),
         ("How much did I send to Acme?", 0),
         ("How much did I move to savings?", 400),
+        # each is there twice, in and out
+        ("What is the total of my transfers in October?", 475),
+        ("How many transfers were there in October?", 3),
+        ("How much was transferred in in October?", 400),
+        ("How much was transferred from Bob Stone?", 0),
         # the row that names checking is the other account's
         ("How much did I move to checking?", None),
         ("How much did I pay off my card?", 300),
@@ -156,10 +161,12 @@ def test_what_was_sent_to_a_merchant_was_paid_and_a_cards_bill_counts_once(quest
         "what would happen if I spent $50 at Cafe Rio?",
         "How much would I have saved without Cafe Rio?",
         "remind me to pay Cafe Rio",
+        "Transfer fees this year?",
         "Suppose I spent $10 at Cafe Rio each month",
         "How much was the trip to Seattle?",
     ],
 )
 def test_what_asks_for_no_figure_of_the_ledger_gets_none(message: str) -> None:
     seattle = row("8", date(2026, 10, 8), "-288.00", "Hotel Seattle", "TRAVEL")
-    assert answer(message, [*LEDGER, seattle], as_of=AS_OF).outcome_code == "cannot_answer"
+    fee = row("9", date(2026, 10, 9), "-3.50", "ATM Fee", "BANK_FEES")
+    assert answer(message, [*LEDGER, seattle, fee], as_of=AS_OF).outcome_code == "cannot_answer"

@@ -157,7 +157,9 @@ def _flow(facts: Facts, meaning: Meaning, topic_flow: Flow | None, *, named: boo
     if has(Tag.TARGET) or (has(Tag.TRANSFER) and not has(Tag.EXPENSES)):
         if facts.said("coming"):
             return Flow.TRANSFERS_IN
-        return Flow.TRANSFERS_OUT if has(Tag.TARGET) or facts.said("going") else Flow.TRANSFERS
+        # Of what was moved, one side is summed: both together are nothing.
+        out = has(Tag.TARGET) or facts.said("going") or meaning.intent in (*_MEASURES, Intent.CHANGES)
+        return Flow.TRANSFERS_OUT if out else Flow.TRANSFERS
     sold = facts.said("made") and has(Tag.ONE, Tag.TRANSACTION, Tag.VISIT, Tag.BUY)
     if has(Tag.INCOME, Tag.PAID_ME) or (has(Tag.EARN) and not sold):
         return Flow.INCOME
