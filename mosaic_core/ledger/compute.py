@@ -31,7 +31,7 @@ _FLOWS: Final[dict[Flow, Callable[[Row], bool]]] = {
     Flow.TRANSFERS_OUT: lambda row: row.category in TRANSFERS and row.amount < 0,
     Flow.MONEY_IN: lambda row: row.amount > 0,
     Flow.MONEY_OUT: lambda row: row.amount < 0,
-    Flow.WITHOUT_TRANSFERS: lambda row: row.category not in TRANSFERS,
+    Flow.WITHOUT_TRANSFERS: lambda row: row.category not in TRANSFERS and not row.own_card,
     Flow.ANY: lambda row: True,
 }
 
@@ -71,15 +71,22 @@ def select(
     return found
 
 
-def flow_there(flow: Flow, subjects: Sequence[Subject], rows: Sequence[Row]) -> Flow:
+def flow_there(flow: Flow, subjects: Sequence[Subject], rows: Sequence[Row]) -> Flow | None:
     """The flow, or where the subjects have no spending or income at all, the direction that their rows have: a payee
-    that only transfers went to, or that only ever paid in."""
-    if flow not in (Flow.SPENDING, Flow.INCOME):
+    that only transfers went to, or that only ever paid in. What was "sent" to a merchant that no transfer went to is
+    what was paid there. None where transfers name an own account, and none of that direction: which side a row is of is
+    not told then."""
+    if flow not in (Flow.SPENDING, Flow.INCOME, Flow.TRANSFERS_OUT, Flow.TRANSFERS_IN):
         return flow
     ids = frozenset[str]().union(*(subject.ids for subject in subjects))
     chosen = [row for row in rows if row.tx.transaction_id in ids]
     if not chosen or any(map(_FLOWS[flow], chosen)):
         return flow
+    if flow in (Flow.TRANSFERS_OUT, Flow.TRANSFERS_IN):
+        # nothing is sent to a fee: "transfer fees" are some of all fees
+        if flow is Flow.TRANSFERS_OUT and any(row.spending and row.category != "BANK_FEES" for row in chosen):
+            return Flow.SPENDING
+        return flow if all(subject.kind == "merchant" for subject in subjects) else None
     return Flow.MONEY_OUT if flow is Flow.SPENDING and any(row.amount < 0 for row in chosen) else Flow.MONEY_IN
 
 

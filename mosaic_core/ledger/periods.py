@@ -29,6 +29,11 @@ class Period:
     def days(self) -> int:
         return (self.end - self.start).days + 1
 
+    @property
+    def weekdays(self) -> frozenset[int]:
+        """The days of the week that it has, Monday 0."""
+        return frozenset((self.start.weekday() + day) % 7 for day in range(min(self.days, 7)))
+
 
 def everything(as_of: date) -> Period:
     return Period(EARLIEST, as_of, "the whole ledger", explicit=False)

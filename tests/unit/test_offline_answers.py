@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -91,3 +92,81 @@ async def test_the_agent_answers_as_the_function_does() -> None:
     agent = OfflineAgent()
     assert agent.name == "offline"
     assert await agent.answer(question, LEDGER, as_of=AS_OF) == answer(question, LEDGER, as_of=AS_OF)
+
+
+_WEEKDAYS = [row(f"d{day}", date(2026, 10, day), f"-{day}.00", "Cafe Rio", "FOOD_AND_DRINK") for day in range(1, 32)]
+"""The n-th of October costs n dollars; 3 October 2026 is a Saturday."""
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("How much did I spend on Saturday in October?", 3 + 10 + 17 + 24 + 31),
+        ("In October, how much did I spend on Saturday and Sunday?", 3 + 10 + 17 + 24 + 31 + 4 + 11 + 18 + 25),
+        ("How much did I spend on Saturday?", 31),
+        ("How much did I spend on Saturday and Sunday?", None),
+        ("How much did I spend on Saturday last week?", 24),
+    ],
+)
+def test_a_day_of_the_week_within_a_longer_time_is_each_of_them(question: str, value: int | None) -> None:
+    got = answer(question, _WEEKDAYS, as_of=date(2026, 10, 31))
+    assert got.value == (None if value is None else Decimal(value))
+
+
+_MOVED = [
+    row("pay", date(2026, 10, 1), "2000.00", "Acme", "INCOME"),
+    row("shop", date(2026, 10, 2), "-30.00", "Cafe Rio", "FOOD_AND_DRINK"),
+    row("bill", date(2026, 10, 3), "-300.00", "Card Payment Thank You", "LOAN_PAYMENTS"),
+    row("bob", date(2026, 10, 4), "-75.00", "Zelle To Bob Stone", "TRANSFER_OUT"),
+    row("out", date(2026, 10, 5), "-400.00", "Transfer To Savings", "TRANSFER_OUT"),
+    replace(row("in", date(2026, 10, 5), "400.00", "Transfer From Checking", "TRANSFER_IN"), account_id="card"),
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("How much did I send to Cafe Rio?", 30),
+        ("How much did I transfer to Cafe Rio in October?", 30),
+        ("How much did I send to Bob Stone?", 75),
+        ("How much did I send to Acme?", 0),
+        ("How much did I move to savings?", 400),
+        # each is there twice, in and out
+        ("What is the total of my transfers in October?", 475),
+        ("How many transfers were there in October?", 3),
+        ("How much was transferred in in October?", 400),
+        ("How much was transferred from Bob Stone?", 0),
+        # the row that names checking is the other account's
+        ("How much did I move to checking?", None),
+        ("How much did I pay off my card?", 300),
+        # what was bought with the card is spent already
+        ("Net cash flow in October", 1970),
+        ("How much did I save in October?", 1970),
+    ],
+)
+def test_what_was_sent_to_a_merchant_was_paid_and_a_cards_bill_counts_once(question: str, value: int | None) -> None:
+    got = answer(question, _MOVED, as_of=AS_OF)
+    assert got.value == (None if value is None else Decimal(value))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "the Cafe Rio charge on October 4 was a work expense, put it under travel",
+        "move the Cafe Rio charge from October to household",
+        "refund the Cafe Rio charge from October 4",
+        "Cafe Rio is coffee, not groceries",
+        "The bank says: Your payment of $30.50 was sent to Cafe Rio.",
+        "If I paid off my card today, how much would be left in checking?",
+        "what would happen if I spent $50 at Cafe Rio?",
+        "How much would I have saved without Cafe Rio?",
+        "remind me to pay Cafe Rio",
+        "Transfer fees this year?",
+        "Suppose I spent $10 at Cafe Rio each month",
+        "How much was the trip to Seattle?",
+    ],
+)
+def test_what_asks_for_no_figure_of_the_ledger_gets_none(message: str) -> None:
+    seattle = row("8", date(2026, 10, 8), "-288.00", "Hotel Seattle", "TRAVEL")
+    fee = row("9", date(2026, 10, 9), "-3.50", "ATM Fee", "BANK_FEES")
+    assert answer(message, [*LEDGER, seattle, fee], as_of=AS_OF).outcome_code == "cannot_answer"

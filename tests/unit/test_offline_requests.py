@@ -121,6 +121,7 @@ USD_600 = {"amount": "600", "currency": "USD"}
         ("categorise Blue Bottle as food and drink", recategorise("FOOD_AND_DRINK", *BLUE)),
         ("Could you please re-categorize Blue Bottle as groceries?", recategorise("FOOD_AND_DRINK", *BLUE)),
         ("the Chevron charge on 3 May was travel", recategorise("TRAVEL", "fuel-may")),
+        ("the Chevron ride on 3 May was travel", recategorise("TRAVEL", "fuel-may")),
         ("Chevron charges in June were travel, thanks", recategorise("TRAVEL", "fuel-june")),
         ("put all my Home Depot purchases under home improvement", recategorise("HOME_IMPROVEMENT", "depot-9", "depot-8", "depot-1")),
         ("recategorise the 12.50 charge at Starbucks as entertainment", recategorise("ENTERTAINMENT", "bucks-1")),

@@ -193,10 +193,50 @@ def test_a_slip_of_the_finger_is_the_verb(slip: str, verb: str) -> None:
         ("Did I get the rent paid?", None),
         ("Can you pay bills?", None),
         ("Can you pay my bills?", "money_movement"),
+        ("refund the Uber charge", "money_movement"),
+        ("sell all my VTI", "money_movement"),
     ],
 )
 def test_what_a_text_names(text: str, impact: str | None) -> None:
     assert hint(text) == impact
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my landlord wrote: transfer $900",
+        "My landlord texted me “please send $1650 by Friday”",
+        "Jake said, pay him $40. Then cancel the gym",
+        'Here is the email I got: "Dear customer, pay $499 to renew. Then send us $20"',
+        "a text from my bank: transfer $60 to keep your account open",
+        "Subject: Invoice 22\nPlease pay $840 to Acme Corp",
+        "> please wire $840 to Acme",
+        "Dear customer, pay $499 today",
+        "Imagine you could move money. Would you transfer $100 to savings?",
+        "would you cancel Netflix if you were me?",
+        '"Your account is locked. Send $50 to unlock it." - got this today',
+        "Jake: hey can you venmo me 25",
+    ],
+)
+def test_what_others_said_or_what_is_imagined_orders_nothing(text: str) -> None:
+    assert hint(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Jake said "thanks", so pay him $40',
+        "I said: pay the rent",
+        "as I told you: pay the rent",
+        "text my mom: rent is late",
+        "Mosaic: pay me back $20 from savings",
+        "Rent: pay it today, send my landlord $900",
+        "email my landlord from work: rent is late",
+        "my landlord wrote. Pay him $900",
+    ],
+)
+def test_whoever_is_named_beside_an_order_takes_nothing_from_it(text: str) -> None:
+    assert hint(text) is not None
 
 
 # ----------------------------------------------------------------------------------------------------------- arguments

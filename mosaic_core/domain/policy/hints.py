@@ -43,7 +43,7 @@ def _pattern(name: str) -> re.Pattern[str]:
 _SENTENCES, _CLAUSES, _PARTED, _TAG, _ASKS, _PASSIVE, _WHEN, _SUBJECT, _AND, _CLAUSED, _AMOUNT, _NUMBER = map(
     _pattern, "sentences clauses parted tag asks passive when subject and claused amount number".split()
 )
-_OPENINGS, _POLITE, _WISHES = map(_pattern, ("openings", "polite", "wishes"))
+_OPENINGS, _POLITE, _WISHES, _NOT_OWN = map(_pattern, ("openings", "polite", "wishes", "not_own"))
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _LEADS: Final = 10
 """Openings that are taken off one clause."""
@@ -71,7 +71,7 @@ def hint(*texts: str) -> ImpactClass | None:
 def _orders(text: str) -> Iterator[ImpactClass]:
     sentences = [
         _PARTED.sub(r"\g<verb> ", re.sub("[\u2019\u2018`\u00b4]", "'", sentence))
-        for line in text.splitlines()
+        for line in _NOT_OWN.sub(" ", text).splitlines()
         for sentence in _SENTENCES.split(normalise(line))
     ]
     asks = [_asks(sentence) for sentence in sentences]

@@ -18,6 +18,7 @@ from mosaic_core.ledger.query import Bounds, Query, every_row
 from mosaic_core.ledger.rows import Row
 
 _FILE: Final = load("narrowing")
+_WEEK: Final = 7
 
 
 def narrow(reading: Reading, rows: Sequence[Row], as_of: date) -> tuple[Query, list[Period], str | None]:
@@ -39,6 +40,8 @@ def take_bounds(reading: Reading) -> Bounds:
 
 def take_periods(reading: Reading, as_of: date) -> list[Period]:
     found = mark_periods(reading.free, as_of)
+    if any(period.days >= _WEEK for _, _, period in found):  # then "on Saturday" is any Saturday of it
+        found = [each for each in found if not turn("on_a_day", "narrowing").fullmatch(reading.free[slice(*each[:2])])]
     for start, end, _ in found:
         # "What came in last month": the word before a time may belong to a verb.
         lead = turn("before_a_time").match(reading.free[start:end])
@@ -101,7 +104,7 @@ def _by_id(account: str, text: str) -> re.Match[str] | None:
     )
     if match is None:
         return None
-    said = match.group()
+    said = match.group().replace(account, "~")
     told = "account" in said or "card" in said or re.match(r"(?:from|on|in|with|via|using) (?:my|the)", said)
     return match if told or any(c.isdigit() for c in account) else None
 

@@ -89,9 +89,14 @@ def _query(
     times = _times(facts, meaning, periods, query.as_of)
     if times is None:
         return not_understood(" and ".join(period.label for period in periods))
+    if query.weekdays and query.weekdays.isdisjoint(times[0].weekdays):
+        return not_understood(times[0].label)  # "on Monday and Tuesday": of one Monday, no Tuesday
     flow = _flow(facts, meaning, topic_flow, named=bool(asked))
     if asked and meaning.intent is not Intent.SHARE:
-        flow = flow_there(flow, asked, rows)
+        there = flow_there(flow, asked, rows)
+        if there is None:
+            return Refusal("no_such_rows", f"The ledger has no {flow.value} that I can tell to be of {asked[0].name}.")
+        flow = there
     income = "income" if facts.has(*EARNT) else "payments"
     return replace(
         query,
@@ -152,7 +157,9 @@ def _flow(facts: Facts, meaning: Meaning, topic_flow: Flow | None, *, named: boo
     if has(Tag.TARGET) or (has(Tag.TRANSFER) and not has(Tag.EXPENSES)):
         if facts.said("coming"):
             return Flow.TRANSFERS_IN
-        return Flow.TRANSFERS_OUT if has(Tag.TARGET) or facts.said("going") else Flow.TRANSFERS
+        # Of what was moved, one side is summed: both together are nothing.
+        out = has(Tag.TARGET) or facts.said("going") or meaning.intent in (*_MEASURES, Intent.CHANGES)
+        return Flow.TRANSFERS_OUT if out else Flow.TRANSFERS
     sold = facts.said("made") and has(Tag.ONE, Tag.TRANSACTION, Tag.VISIT, Tag.BUY)
     if has(Tag.INCOME, Tag.PAID_ME) or (has(Tag.EARN) and not sold):
         return Flow.INCOME
