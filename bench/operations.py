@@ -191,6 +191,7 @@ async def _ticks(stack: Stack) -> dict[str, Counts]:
             "logLines": len(looked_at),
         }
     finally:
+        await container.finish()
         await container.tables.close()
     return found
 

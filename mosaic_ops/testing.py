@@ -16,7 +16,8 @@ USAGE: Final = """Usage: ./mosaic test [--slow] [--coverage] [pytest arguments]
 
 Runs the tests. --slow adds the long ones. --coverage measures the branches of domain, services and lanes, and fails
 below pyproject.toml's figure. Everything else goes to pytest: a path, -k EXPRESSION, -x, --lf, -n 0.
-All of them run in five processes, file by file; a choice of your own runs in one, unless -n says otherwise."""
+All of them run in five processes, file by file; a choice of your own (a path, -k) runs in one, and so does what needs
+the terminal (-s, --pdb), unless -n says otherwise."""
 
 COVERAGE: Final = ("--cov", "--cov-config=pyproject.toml", "--cov-report=term:skip-covered")
 """What is measured, and the least that it may come to, is in pyproject.toml."""
@@ -26,11 +27,19 @@ PROCESSES: Final = 5
 a stack, so they stay together; the files keep the order of tests/conftest.py."""
 
 
+_SPREAD: Final = ("-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
+
+
+def _is_for_one_process(argument: str) -> bool:
+    """A path or an option's value, which says which tests; what needs the terminal; a number of processes."""
+    return not argument.startswith("-") or argument.startswith(("-s", "--capture", "--pdb", "--trace", "-n", "-k"))
+
+
 def pytest_arguments(arguments: Sequence[str]) -> list[str]:
     """pytest's arguments for ours. A -m of the user's comes last and so wins over ours."""
     rest = [argument for argument in arguments if argument not in ("--slow", "--coverage")]
     everyday = [] if "--slow" in arguments else ["-m", "not slow"]
-    spread = [] if rest else ["-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder"]
+    spread = [] if any(map(_is_for_one_process, rest)) else _SPREAD
     measured = COVERAGE if "--coverage" in arguments else ()
     return [*everyday, *spread, *measured, *rest]
 

@@ -16,6 +16,11 @@ from tests.conftest import SHARED_STACK
     [
         ([], ["-m", "not slow", "-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]),
         (["--slow"], ["-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]),
+        (["-x", "--durations=9"], ["-m", "not slow", *testing._SPREAD, "-x", "--durations=9"]),
+        (["-s"], ["-m", "not slow", "-s"]),
+        (["--pdb"], ["-m", "not slow", "--pdb"]),
+        (["-n", "0"], ["-m", "not slow", "-n", "0"]),
+        (["-n3"], ["-m", "not slow", "-n3"]),
         (["tests/unit"], ["-m", "not slow", "tests/unit"]),
         (["-k", "kill_burst", "--slow", "-x"], ["-k", "kill_burst", "-x"]),
         (["-m", "e2e"], ["-m", "not slow", "-m", "e2e"]),
