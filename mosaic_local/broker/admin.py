@@ -27,6 +27,7 @@ from mosaic_local.broker.config import ENTITY_NAME
 from mosaic_local.broker.content import MAX_MESSAGE
 from mosaic_local.broker.entities import Entities, QueueEntity
 from mosaic_local.broker.errors import UnauthorizedError
+from mosaic_local.broker.paths import whole_number
 from mosaic_local.broker.queue import Settings, Status
 
 log = logging.getLogger("mosaic.broker")
@@ -115,10 +116,10 @@ class _Admin:
         kind = request.match_info["kind"].lower()
         if kind not in ("queues", "eventhubs"):
             raise RefusedError(400, "this broker has queues and event hubs: no topics, subscriptions or rules")
-        try:
-            skip, top = int(request.query.get("$skip", "0")), int(request.query.get("$top", str(_PAGE)))
-        except ValueError:
-            raise RefusedError(400, "$skip and $top are whole numbers") from None
+        skip = whole_number(request.query.get("$skip", "0"))
+        top = whole_number(request.query.get("$top", str(_PAGE)))
+        if skip is None or top is None:
+            raise RefusedError(400, "$skip and $top are whole numbers")
         if kind == "eventhubs":
             everything, title = self._hubs.entries(request.host), "EventHubs"
         else:
@@ -190,13 +191,15 @@ def _settings(fields: dict[str, str], base: Settings) -> Settings:
             raise RefusedError(400, "DefaultMessageTimeToLive: more than zero")
         changed.ttl_ms = ttl // timedelta(milliseconds=1)
     if count := fields.get("MaxDeliveryCount"):
-        if not count.isascii() or not count.isdigit() or not 1 <= int(count) <= 2000:
+        deliveries = whole_number(count)
+        if deliveries is None or not 1 <= deliveries <= 2000:
             raise RefusedError(400, "MaxDeliveryCount: a whole number from 1 to 2000")
-        changed.max_delivery_count = int(count)
+        changed.max_delivery_count = deliveries
     if size := fields.get("MaxSizeInMegabytes"):
-        if not size.isascii() or not size.isdigit() or int(size) not in _SIZES_MB:
+        megabytes = whole_number(size)
+        if megabytes is None or megabytes not in _SIZES_MB:
             raise RefusedError(400, "MaxSizeInMegabytes: a multiple of 1024, at most 81920")
-        changed.max_size_mb = int(size)
+        changed.max_size_mb = megabytes
     if batched := fields.get("EnableBatchedOperations"):
         changed.batched_operations = batched.lower() == "true"
     if "UserMetadata" in fields:

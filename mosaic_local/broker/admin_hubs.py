@@ -12,6 +12,7 @@ from aiohttp import web
 from mosaic_local.broker.atom import BUS, RefusedError, feed, moment, text, wrap, xml
 from mosaic_local.broker.entities import Entities, HubEntity
 from mosaic_local.broker.eventhub import DEFAULT_GROUP, Group, HubSettings
+from mosaic_local.broker.paths import whole_number
 
 GROUPS: Final = "/consumergroups"
 _ARRAYS = "http://schemas.microsoft.com/2003/10/Serialization/Arrays"
@@ -136,9 +137,10 @@ def _number(fields: dict[str, str], name: str, default: int, most: int) -> int:
     value = fields.get(name)
     if not value:
         return default
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= most:
+    number = whole_number(value)
+    if number is None or not 1 <= number <= most:
         raise RefusedError(400, f"{name}: a whole number from 1 to {most}")
-    return int(value)
+    return number
 
 
 def _hub_entry(entity: HubEntity, host: str) -> ElementTree.Element:

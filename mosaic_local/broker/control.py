@@ -25,6 +25,10 @@ class Advance(BaseModel):
     advanceSeconds: float = Field(ge=0, le=10 * 366 * 86_400)  # noqa: N815 - as it is written
 
 
+class Quiet(BaseModel):
+    seconds: float = Field(default=30, ge=0)
+
+
 def add_routes(app: web.Application, entities: Entities) -> None:
     async def plan(request: web.Request) -> web.Response:
         try:
@@ -49,7 +53,11 @@ def add_routes(app: web.Application, entities: Entities) -> None:
 
     async def quiet(request: web.Request) -> web.Response:
         loop = asyncio.get_running_loop()
-        until = loop.time() + min(float(request.query.get("seconds", 30)), 600)
+        try:
+            asked = Quiet.model_validate(dict(request.query))
+        except ValidationError as error:
+            return refused(error)
+        until = loop.time() + min(asked.seconds, 600)
         while names := [e.shown for e in entities.queues.values() if e.sources[e.main] and e.main.is_at_work]:
             if loop.time() > until:
                 return web.json_response({"error": f"at work: {', '.join(names)}"}, status=408)

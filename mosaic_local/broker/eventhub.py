@@ -12,6 +12,7 @@ from typing import Protocol
 
 from mosaic_local.broker.content import Content
 from mosaic_local.broker.errors import ArgumentError, OutOfRangeError
+from mosaic_local.broker.paths import whole_number
 
 DEFAULT_GROUP = "$default"
 _SELECTOR = re.compile(
@@ -107,7 +108,8 @@ class Partition:
         return self.events[at : at + limit]
 
     def position(self, selector: str) -> int:
-        """Where a consumer with this filter starts; without one, at the oldest event."""
+        """Where a consumer with this filter starts; without one, at the oldest event. ArgumentError for a filter that is
+        not understood, and for the number of an event that has not come yet."""
         if not selector:
             return self.first
         match = _SELECTOR.search(selector)
@@ -122,7 +124,12 @@ class Partition:
             return self.first + bisect_right(self.events, cut, key=lambda event: event.enqueued)
         if number == -1 and name == "x-opt-offset":
             return self.first
-        return min(max(number + (comparison == ">"), self.first), self.next)
+        if number >= self.next:  # as of a checkpoint of a hub that was deleted and made again
+            what = "offset" if name == "x-opt-offset" else "sequence number"
+            raise ArgumentError(
+                f"The supplied {what} '{number}' is invalid. The last {what} in the system is '{self.next - 1}'"
+            )
+        return max(number + (comparison == ">"), self.first)
 
     def _trim(self) -> None:
         # In steps, so that dropping the head of a long list stays cheap for each event.
@@ -162,8 +169,9 @@ class EventHub:
         self._turn = count()
 
     def partition(self, number: str) -> Partition:
-        if number.isascii() and number.isdigit() and int(number) < len(self.partitions):
-            return self.partitions[int(number)]
+        index = whole_number(number)
+        if index is not None and index < len(self.partitions):
+            return self.partitions[index]
         raise OutOfRangeError(
             f"The specified partition {number[:20]!r} is invalid for an EventHub partition sender or receiver. "
             f"It should be between 0 and {len(self.partitions) - 1}."

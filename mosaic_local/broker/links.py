@@ -53,6 +53,9 @@ _MOST_UNSENT = 1024 * 1024
 """Bytes that wait on a session for a client that does not take them, before nothing more is handed out on it."""
 
 _MOST_ANSWERS = 8 * _MOST_UNSENT
+_MOST_READERS = 5
+"""Of one partition in one consumer group, where none of them has an owner level."""
+
 _REQUEST_NODES = ("$cbs", "$management")
 
 
@@ -388,6 +391,11 @@ class HubSource(EntityEndpoint):
         highest = max((one.epoch for one in rivals if one.epoch is not None), default=None)
         if highest is not None and (self.epoch is None or self.epoch < highest):
             raise LinkStolenError(f"a consumer with owner level {highest} reads this partition")
+        if self.epoch is None and len(rivals) >= _MOST_READERS:
+            raise ResourceLimitError(
+                "Exceeded the maximum number of allowed receivers per partition in a consumer group "
+                f"which is {_MOST_READERS}."
+            )
         if self.epoch is not None:
             for rival in rivals:
                 rival.refuse(LinkStolenError(f"a consumer with owner level {self.epoch} took the partition over"))

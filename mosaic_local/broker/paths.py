@@ -1,4 +1,4 @@
-"""Entity paths as links and tokens name them."""
+"""Entity paths, and the numbers in them, as links, tokens and requests name them."""
 
 import re
 
@@ -11,6 +11,11 @@ def path_of(address: str | None) -> str:
     """`amqps://host:port/Queue/$DeadLetterQueue` or `Queue/…` as `queue/…`: names are case-insensitive. A token's
     address may have a query."""
     return _AUTHORITY.sub("", (address or "").lower()).partition("?")[0].strip("/")
+
+
+def whole_number(text: str) -> int | None:
+    """Of up to eighteen ASCII digits; None for anything else. Python itself refuses to read thousands of them."""
+    return int(text) if len(text) <= 18 and text.isascii() and text.isdigit() else None
 
 
 def entities_of(path: str) -> tuple[str, str]:

@@ -140,6 +140,8 @@ def test_a_broker_that_is_not_for_tests_has_no_such_thing(open_namespace: Callab
     namespace.control.advance(timedelta(days=1))
     with pytest.raises(StackError, match="400"):
         namespace.control.advance(timedelta(days=-1))
+    with pytest.raises(StackError, match=r"400.*seconds"):
+        namespace.control.wait_until_quiet(timedelta(seconds=-1))
 
 
 # -------------------------------------------------------------------------------------------------------- faults

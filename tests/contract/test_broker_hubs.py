@@ -19,6 +19,10 @@ HUBS = [{"name": "Readings", "partitions": 2, "consumerGroups": ["dials"]}]
 QUEUES = [{"name": "orders"}]
 
 
+def queue(name: str, value: str) -> str:
+    return hub(f"<{name}>{value}</{name}>").replace("EventHubDescription", "QueueDescription")
+
+
 def fields(answer: ElementTree.Element | None, *names: str) -> list[str | None]:
     assert answer is not None
     return [answer.findtext(f".//{BUS}{name}") for name in names]
@@ -79,6 +83,9 @@ def test_defaults_are_azures_and_a_change_keeps_what_it_does_not_name(admin: Adm
         ("PUT", "new", hub("<PartitionCount>0</PartitionCount>"), 400),
         ("PUT", "new", hub("<PartitionCount>33</PartitionCount>"), 400),
         ("PUT", "new", hub("<MessageRetentionInDays>8</MessageRetentionInDays>"), 400),
+        ("PUT", "new", hub(f"<MessageRetentionInDays>{'9' * 5000}</MessageRetentionInDays>"), 400),
+        ("PUT", "new", queue("MaxDeliveryCount", "9" * 5000), 400),
+        ("PUT", "new", queue("MaxSizeInMegabytes", "9" * 5000), 400),
         ("PUT", "new", hub("<Status>Disabled</Status>"), 400),
         ("PUT", "new", hub("<CaptureDescription><Enabled>true</Enabled></CaptureDescription>"), 400),
         ("PUT", "new/part", hub(), 400),

@@ -461,6 +461,20 @@ def _listed(code: int, *values: bytes) -> bytes:
     return b"\x00\x53" + bytes([code]) + b"\xd0" + size + len(values).to_bytes(4, "big") + items
 
 
+async def test_a_partition_has_five_readers_of_a_group_and_no_sixth(entities: Entities) -> None:
+    client = Bare(entities)
+    for number in range(6):
+        client.attach(f"reader {number}", number, "hub/ConsumerGroups/$Default/Partitions/0", receives=True)
+    (detached,) = await client.heard(DETACH)
+    assert int(detached.fields[0]) == 5
+    assert detached.fields[2].value[0] == symbol("amqp:resource-limit-exceeded")
+    client.say(DETACH, uint(5), True)
+    client.say(DETACH, uint(0), True)
+    client.attach("another", 0, "hub/ConsumerGroups/$Default/Partitions/0", receives=True)
+    await client.heard()
+    assert len(entities.hubs["hub"].readers[0]) == 5
+
+
 async def test_an_owner_level_that_is_no_number_is_refused(entities: Entities) -> None:
     for wrong in ("7", 1.5, True, [7]):
         client = Bare(entities)

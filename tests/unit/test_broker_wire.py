@@ -466,7 +466,8 @@ def filled(count: int, retention: Retention | None = None) -> Partition:
         ("amqp.annotation.x-opt-offset > '@latest'", 5),
         ("amqp.annotation.x-opt-offset > '2'", 3),
         ("amqp.annotation.x-opt-offset >= '2'", 2),
-        ("amqp.annotation.x-opt-sequence-number > '99'", 5),
+        ("amqp.annotation.x-opt-sequence-number > '4'", 5),
+        ("amqp.annotation.x-opt-sequence-number > '-1'", 0),
         ("amqp.annotation.x-opt-sequence-number >= '0'", 0),
         ("amqp.annotation.x-opt-enqueued-time > '110'", 2),
         ("amqp.annotation.x-opt-enqueued-time >= '110'", 1),
@@ -478,8 +479,19 @@ def test_positions(selector: str, position: int) -> None:
 
 
 def test_a_filter_that_is_not_understood_is_refused() -> None:
-    with pytest.raises(ArgumentError):
-        filled(1).position("body LIKE 'x'")
+    for filter_ in ("body LIKE 'x'", f"amqp.annotation.x-opt-offset > '{'9' * 5000}'"):
+        with pytest.raises(ArgumentError, match="not understood"):
+            filled(1).position(filter_)
+
+
+@pytest.mark.parametrize(("name", "what"), [("offset", "offset"), ("sequence-number", "sequence number")])
+def test_an_event_that_has_not_come_yet_is_no_place_to_start_at(name: str, what: str) -> None:
+    """What a checkpoint means that is older than its hub."""
+    for held, number, comparison in ((5, 99, ">"), (5, 5, ">="), (0, 0, ">")):
+        said = f"The supplied {what} '{number}' is invalid. The last {what} in the system is '{held - 1}'"
+        with pytest.raises(ArgumentError, match=said):
+            filled(held).position(f"amqp.annotation.x-opt-{name} {comparison} '{number}'")
+    assert filled(0).position(f"amqp.annotation.x-opt-{name} > '-1'") == 0
 
 
 def test_retention_drops_the_oldest_and_readers_go_on_at_the_oldest_kept() -> None:
@@ -498,7 +510,7 @@ def test_keys_are_stable_and_partitions_are_named_by_number() -> None:
     assert {hub.choose(b"household").index for _ in range(5)} == {hub.choose(b"household").index}
     assert [hub.choose(None).index for _ in range(4)] == [0, 1, 2, 3]
     assert set(hub.groups) == {"$default", "group"}
-    for wrong in ("4", "-1", "", "x", "¹"):
+    for wrong in ("4", "-1", "", "x", "¹", "9" * 5000):
         with pytest.raises(OutOfRangeError, match="between 0 and 3"):
             hub.partition(wrong)
 
