@@ -28,7 +28,8 @@ DEFAULT_PORT: Final = 7071
 @dataclass(frozen=True, slots=True)
 class AnyApp:
     """A folder with function_app.py and host.json, and what it finds on the stack. ``values``, ``cors``,
-    ``cors_credentials``, ``http_port``: of its local.settings.json."""
+    ``cors_credentials``, ``http_port``: of its local.settings.json. ``overridden``: the names of the values that the
+    environment has instead."""
 
     values: Mapping[str, str]
     declared_queues: tuple[QueueConfig, ...] = ()
@@ -36,6 +37,7 @@ class AnyApp:
     cors: str = ""
     cors_credentials: bool = False
     http_port: int = DEFAULT_PORT
+    overridden: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -44,16 +46,20 @@ class AnyApp:
         queues: Iterable[str | QueueConfig] = (),
         event_hubs: Iterable[EventHubConfig] = (),
         emulators: Iterable[Path] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> AnyApp:
-        """``emulators``: configuration files of Microsoft's Service Bus and Event Hubs emulators. Raises
+        """``emulators``: configuration files of Microsoft's Service Bus and Event Hubs emulators. ``environment``: a
+        variable in it counts instead of the same name in local.settings.json, as with the core tools. Raises
         LocalSettingsError and DeclarationError, one line each."""
         if not (folder / "host.json").is_file():
             raise LocalSettingsError(f"{folder} is no function app: host.json is missing")
         settings = _settings(folder)
         cors, cors_credentials = _cors(settings)
+        values = _values(settings)
+        overridden = {name: environment[name] for name in values if name in environment} if environment else {}
         declared: list[QueueConfig | EventHubConfig] = [entity for path in emulators for entity in emulated(path)]
         return cls(
-            values=_values(settings),
+            values=values | overridden,
             declared_queues=_once(
                 [
                     *(each if isinstance(each, QueueConfig) else _queue(each) for each in queues),
@@ -64,11 +70,17 @@ class AnyApp:
             cors=cors,
             cors_credentials=cors_credentials,
             http_port=_port(settings),
+            overridden=tuple(overridden),
         )
 
     def settings(self, places: Places) -> Mapping[str, str]:
         here = {name: _here(name, value, places) for name, value in self.values.items()}
-        return {"AzureWebJobsStorage": places.storage, **here}
+        core_tools = {
+            "WEBSITE_HOSTNAME": places.api_base_url.partition("://")[2],
+            "AzureWebJobsScriptRoot": str(places.app),
+            "FUNCTIONS_CORETOOLS_ENVIRONMENT": "True",
+        }
+        return {"AzureWebJobsStorage": places.storage, **core_tools, **here}
 
     def queues(self, settings: Mapping[str, str]) -> Sequence[QueueConfig]:
         return self.declared_queues

@@ -6,6 +6,7 @@ What is here needs nothing but this package and what it is installed with; `mosa
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import sys
@@ -68,7 +69,7 @@ def up(
     end_on_signals()
     try:
         hubs = [declared(text) for text in event_hub or ()]
-        any_app = AnyApp.read(folder, queue or (), hubs, emulator or ())
+        any_app = AnyApp.read(folder, queue or (), hubs, emulator or (), os.environ)
     except (StackError, ValueError) as error:
         end(error, EXIT_USAGE)
     options = Options(
@@ -81,6 +82,9 @@ def up(
         cors_credentials=any_app.cors_credentials,
         announce=True,
     )
+    if any_app.overridden:
+        names = ", ".join(any_app.overridden)
+        print(f"mosaic: set in this environment, which local.settings.json gives way to: {names}", file=sys.stderr)
     stack = EmbeddedStack(options, any_app)
 
     def welcome() -> None:

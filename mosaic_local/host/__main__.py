@@ -91,7 +91,6 @@ class _Process:
         os.environ.pop("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", None)
         os.environ.update(self._config.settings)
         os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
-        os.environ.setdefault("PYTHON_THREADPOOL_THREAD_COUNT", "16")
         telemetry = Telemetry(self._config.state_dir / "telemetry")
         telemetry.install()
         _quieten()
@@ -105,6 +104,8 @@ class _Process:
         thread.start()
         try:
             self._worker_loop.run_forever()
+            if not self._ended.is_set():
+                self._worker_exited(RuntimeError("the app stopped the event loop"))
         except (SystemExit, KeyboardInterrupt) as exc:  # the app's, in a function or a signal's handler
             self._worker_exited(exc)
         telemetry.close()

@@ -25,6 +25,7 @@ _OVERRIDE = re.compile(r"AzureFunctionsJobHost(?:__|:)(?P<path>.+)", re.IGNORECA
 # Every host.json key that this host knows. False: accepted and without effect here, since it steers something that
 # the embedded host does not have (an extension bundle, sampling). Everything else is refused by name.
 _KNOWN_KEYS: Mapping[str, bool] = {
+    "$schema": False,
     "version": True,
     "telemetrymode": False,
     "functiontimeout": True,

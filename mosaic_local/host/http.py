@@ -167,7 +167,11 @@ class HttpServer:
             response = await self._invoker.run(function, TypedData(http=http), trace=trace)
         except WorkerExitedError:
             return web.Response(status=500)
-        return _answer(response)
+        try:
+            return _answer(response)
+        except ValueError as exc:  # a lone surrogate, which the platform's protocol does not carry either
+            log.error("function %s: its answer cannot be sent: %s: %s", function.name, type(exc).__name__, exc)
+            return web.Response(status=500)
 
     async def _stream(
         self,
@@ -312,6 +316,7 @@ def _answer(response: InvocationResponse) -> web.Response:
     answer = web.Response(status=int(http.status_code), body=body)
     for name, header in http.headers.items():
         if name.lower() not in _HOP_BY_HOP:
+            header.encode()  # here it is the function's failure; when it is written, the connection's
             answer.headers[name] = header
     for cookie in http.cookies or ():
         answer.headers.add("Set-Cookie", _set_cookie(cookie))

@@ -176,7 +176,7 @@ class ServiceBusListener:
                         type(exc).__name__,
                         exc,
                         # the SDK's error says neither
-                        " There is no such queue, or the key is not the namespace's."
+                        " There is no such queue (declare it: up --queue), or the key is not the namespace's."
                         if isinstance(exc, ServiceBusAuthenticationError)
                         else "",
                     )

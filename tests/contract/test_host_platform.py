@@ -104,6 +104,18 @@ def test_the_root_answers_where_no_function_does(host: HostProcess) -> None:
     assert host.ask("/index.html") == (404, b"")
 
 
+@pytest.mark.parametrize("where", ["body", "header"])
+def test_an_answer_that_cannot_be_sent_is_a_bare_500_and_the_log_names_the_function(
+    host: HostProcess, where: str
+) -> None:
+    assert host.ask(f"/api/unsendable/{where}") == (500, b"")
+    until(lambda: "unsendable" in host.told())
+
+
+def test_the_number_of_threads_is_the_platform_s_where_the_app_does_not_say(host: HostProcess) -> None:
+    assert host.ask("/api/threads") == (200, b"unset")
+
+
 def test_the_first_function_by_name_gets_a_request_not_the_most_specific(host: HostProcess) -> None:
     assert host.ask("/api/order/of/names") == (200, b"catches")
 
@@ -243,7 +255,7 @@ def test_an_apps_own_handler_of_sigterm_is_called_and_the_host_drains_all_the_sa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["sysexit", "segfault", "kill"])
+@pytest.mark.parametrize("how", ["sysexit", "stop", "segfault", "kill"])
 def test_so_does_every_other_crash(
     how: str, settings: dict[str, str], broker: RunningBroker, seen: Seen, tmp_path: Path
 ) -> None:

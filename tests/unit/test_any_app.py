@@ -60,9 +60,26 @@ def test_an_emulator_s_address_becomes_the_stack_s_and_nothing_else_does(
 
 
 def test_the_host_s_storage_is_the_stack_s_unless_the_app_says_otherwise(tmp_path: Path) -> None:
-    assert AnyApp.read(app_folder(tmp_path)).settings(PLACES) == {"AzureWebJobsStorage": PLACES.storage}
+    assert AnyApp.read(app_folder(tmp_path)).settings(PLACES)["AzureWebJobsStorage"] == PLACES.storage
     own = AnyApp.read(app_folder(tmp_path, {"Values": {"AzureWebJobsStorage": "own"}}))
-    assert own.settings(PLACES) == {"AzureWebJobsStorage": "own"}
+    assert own.settings(PLACES)["AzureWebJobsStorage"] == "own"
+
+
+def test_an_app_finds_what_the_core_tools_set(tmp_path: Path) -> None:
+    settings = AnyApp.read(app_folder(tmp_path)).settings(PLACES)
+    assert settings["WEBSITE_HOSTNAME"] == "127.0.0.1:5"
+    assert settings["AzureWebJobsScriptRoot"] == "app"
+    own = AnyApp.read(app_folder(tmp_path, {"Values": {"WEBSITE_HOSTNAME": "shop.example"}}))
+    assert own.settings(PLACES)["WEBSITE_HOSTNAME"] == "shop.example"
+
+
+def test_a_variable_of_the_environment_counts_instead_of_the_file_s(tmp_path: Path) -> None:
+    folder = app_folder(tmp_path, {"Values": {"Shop": "corner", "Bus": "UseDevelopmentEmulator=true", "Till": "1"}})
+    environment = {"Shop": "station", "Bus": "Endpoint=sb://other/", "Elsewhere": "x"}
+    app = AnyApp.read(folder, environment=environment)
+    assert app.values == {"Shop": "station", "Bus": "Endpoint=sb://other/", "Till": "1"}
+    assert app.overridden == ("Shop", "Bus")
+    assert AnyApp.read(folder).overridden == ()
 
 
 def test_the_port_is_that_of_func_start(tmp_path: Path) -> None:

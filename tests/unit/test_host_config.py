@@ -76,7 +76,13 @@ def test_what_steers_nothing_here_is_taken(tmp_path: Path) -> None:
     logging = {"applicationInsights": {"samplingSettings": {"isEnabled": True}}, "fileLoggingMode": "always"}
     bundle = {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)"}
     logging = {**logging, "console": {"isEnabled": True}}
-    content = {"version": "2.0", "extensionBundle": bundle, "telemetryMode": "OpenTelemetry", "logging": logging}
+    content = {
+        "$schema": "x",
+        "version": "2.0",
+        "extensionBundle": bundle,
+        "telemetryMode": "OpenTelemetry",
+        "logging": logging,
+    }
     assert host_json(tmp_path, content) == HostJson()
 
 

@@ -1,5 +1,6 @@
 """What a developer of function apps trips over, one function each; used by the host's contract tests."""
 
+import asyncio
 import ctypes
 import json
 import logging
@@ -39,6 +40,8 @@ def crash(how: str) -> None:
         os._exit(2)
     elif how == "sysexit":
         sys.exit(2)
+    elif how == "stop":
+        asyncio.get_running_loop().stop()
     elif how == "segfault":
         ctypes.string_at(0)
     elif how == "kill":
@@ -48,6 +51,19 @@ def crash(how: str) -> None:
 @app.route(route="", methods=["GET"])
 def nameless(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse("nameless")
+
+
+@app.route(route="unsendable/{where}", methods=["GET"])
+def unsendable(req: func.HttpRequest) -> func.HttpResponse:
+    """A lone surrogate, as of a file's name that is not UTF-8."""
+    if req.route_params["where"] == "body":
+        return "\udcff"  # type: ignore[return-value]
+    return func.HttpResponse("x", headers={"File": "\udcff"})
+
+
+@app.route(route="threads", methods=["GET"])
+def threads(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "unset"))
 
 
 @app.route(route="echo/{number:int?}", methods=["GET", "POST"])
@@ -136,6 +152,7 @@ async def crashing(msg: func.ServiceBusMessage) -> None:
     record(what="crashing", deliveryCount=msg.delivery_count, messageId=msg.message_id)
     if msg.delivery_count == 1:
         crash(msg.get_body().decode())
+        await asyncio.sleep(60)
 
 
 @app.timer_trigger(arg_name="timer", schedule="*/2 * * * * *")
