@@ -140,7 +140,7 @@ _MOVED = [
         ("How much did I move to checking?", None),
         ("How much was transferred into checking?", None),
         ("What came in from savings?", None),
-        ("How much did I transfer from checking to savings?", 400),
+        ("How much did I move from checking to savings?", 400),
         ("How much did I pay off my card?", 300),
         # what was bought with the card is spent already
         ("Net cash flow in October", 1970),
