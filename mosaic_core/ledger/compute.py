@@ -235,7 +235,8 @@ def rank(
 
 
 def units_in(period: Period, per: str, first: date, last: date) -> Decimal:
-    """How many days, weeks, calendar months, quarters or years the period has within the ledger's days."""
+    """How many days, weeks or calendar months the period has within the ledger's days; quarters and years by these
+    months, at least one: twelve months are a year wherever they begin."""
     start, end = max(period.start, first), min(period.end, last)
     if end < start:
         return Decimal(1)
@@ -246,9 +247,9 @@ def units_in(period: Period, per: str, first: date, last: date) -> Decimal:
         case "week":
             return Decimal((end - start).days + 1) / 7
         case "quarter":
-            return Decimal((end.year - start.year) * 4 + (end.month - 1) // 3 - (start.month - 1) // 3 + 1)
+            return max(Decimal(1), Decimal(months) / 3)
         case "year":
-            return Decimal(end.year - start.year + 1)
+            return max(Decimal(1), Decimal(months) / 12)
         case _:
             return Decimal(months)
 

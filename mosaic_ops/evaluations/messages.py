@@ -45,9 +45,9 @@ def outcomes(
     lines: Iterable[MessageLine], transactions: Sequence[Transaction], as_of: date, agents: Agents
 ) -> Iterator[dict[str, Any]]:
     """{id, outcome, hint, action?, arguments?} of each message, each of them the first of a conversation over the same
-    ledger: ``hint`` is the impact that its text names outright, or null; ``action`` and its exact ``arguments`` those
-    that wait for a person or were applied (the first, where there are several). Raises `LaneError` where the agent's
-    provider does not answer."""
+    ledger: ``hint`` is the impact that its text names outright, or null; ``action`` what waits for a person or was
+    applied (the first, where there are several), ``arguments`` exactly those that wait. Raises `LaneError` where the
+    agent's provider does not answer."""
     with asyncio.Runner() as runner:
         opened = AsyncExitStack()
         try:

@@ -138,10 +138,16 @@ _MOVED = [
         ("How much was transferred from Bob Stone?", 0),
         # the row that names checking is the other account's
         ("How much did I move to checking?", None),
+        ("How much was transferred into checking?", None),
+        ("What came in from savings?", None),
+        ("How much did I move from checking to savings?", 400),
         ("How much did I pay off my card?", 300),
         # what was bought with the card is spent already
         ("Net cash flow in October", 1970),
         ("How much did I save in October?", 1970),
+        ("How much of my income went to Cafe Rio?", 30),
+        ("How much of my income was from Acme?", 2000),
+        ("What came into checking in October?", None),
     ],
 )
 def test_what_was_sent_to_a_merchant_was_paid_and_a_cards_bill_counts_once(question: str, value: int | None) -> None:
@@ -170,3 +176,13 @@ def test_what_asks_for_no_figure_of_the_ledger_gets_none(message: str) -> None:
     seattle = row("8", date(2026, 10, 8), "-288.00", "Hotel Seattle", "TRAVEL")
     fee = row("9", date(2026, 10, 9), "-3.50", "ATM Fee", "BANK_FEES")
     assert answer(message, [*LEDGER, seattle, fee], as_of=AS_OF).outcome_code == "cannot_answer"
+
+
+def test_twelve_months_are_a_year_wherever_they_begin() -> None:
+    monthly = [
+        row(f"m{month}", date(2025 + (month > 12), (month - 1) % 12 + 1, 1), "-10.00", "Cafe Rio", "FOOD_AND_DRINK")
+        for month in range(11, 23)
+    ]
+    for per, value in (("year", 120), ("quarter", 30), ("month", 10)):
+        got = answer(f"How much do I spend at Cafe Rio on average per {per}?", monthly, as_of=date(2026, 10, 31))
+        assert got.value == Decimal(value), per

@@ -18,7 +18,6 @@ from mosaic_core.ledger.query import Bounds, Query, every_row
 from mosaic_core.ledger.rows import Row
 
 _FILE: Final = load("narrowing")
-_WEEK: Final = 7
 
 
 def narrow(reading: Reading, rows: Sequence[Row], as_of: date) -> tuple[Query, list[Period], str | None]:
@@ -40,7 +39,7 @@ def take_bounds(reading: Reading) -> Bounds:
 
 def take_periods(reading: Reading, as_of: date) -> list[Period]:
     found = mark_periods(reading.free, as_of)
-    if any(period.days >= _WEEK for _, _, period in found):  # then "on Saturday" is any Saturday of it
+    if any(period.days >= len(_DAY_NUMBERS) for _, _, period in found):  # then "on Saturday" is any Saturday of it
         found = [each for each in found if not turn("on_a_day", "narrowing").fullmatch(reading.free[slice(*each[:2])])]
     for start, end, _ in found:
         # "What came in last month": the word before a time may belong to a verb.

@@ -41,12 +41,13 @@ def subjects_of(
 
 
 def _own_account(reading: Reading, rows: Sequence[Row]) -> Subject:
-    """The own account that money is said to go to or come from, where rows of transfers name it. "From checking to
-    savings": what is put away goes by the name of the other account."""
+    """The own account that money is said to go to or come from, where rows of transfers name it as that. "From checking
+    to savings": what is put away goes by the name of the other account."""
     targets = [mark for mark in reading.in_order() if Tag.TARGET in mark.tags]
     words = [reading.of(mark).removeprefix("my ").split()[0] for mark in targets]
     word = next((word for word in words if word not in _DAILY), words[0])
-    stem = re.compile(rf"\b{re.escape(word[:3])}")
+    other = "to" if re.search(rf"\bfrom (my |our |the )?{re.escape(word)}", reading.text) else "from"
+    stem = re.compile(rf"(?<!\b{other} )\b{re.escape(word[:3])}")
     ids = frozenset(row.tx.transaction_id for row in rows if row.category in TRANSFERS and stem.search(row.text))
     return Subject(word, "topic", ids)
 
