@@ -108,8 +108,8 @@ class Partition:
         return self.events[at : at + limit]
 
     def position(self, selector: str) -> int:
-        """Where a consumer with this filter starts; without one, at the oldest event. ArgumentError for a filter that is
-        not understood, and for the number of an event that has not come yet."""
+        """Where a consumer with this filter starts; without one, at the oldest event. ArgumentError for a filter that
+        is not understood, and for the number of an event that has not come yet."""
         if not selector:
             return self.first
         match = _SELECTOR.search(selector)
