@@ -98,8 +98,7 @@ class _Process:
         # Set before the app loads: a handler that the app installs may chain to this one, and need not.
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
-        # What ends a process that the app forked (multiprocessing ends its pools so) must not stop the host.
-        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+        self._guard_forks()
         thread = threading.Thread(target=self._run_host, name="host", daemon=True)
         thread.start()
         try:
@@ -126,11 +125,36 @@ class _Process:
         self._ended.wait(ABANDON_SECONDS + 1)
         self._exit = self._exit or EXIT_CRASHED
 
+    def _guard_forks(self) -> None:
+        """What ends a process that the app forked (multiprocessing ends its pools so) must not stop the host by the
+        wake-up socket that the two share: not even between the fork and the child's first line."""
+        ours, held = (signal.SIGTERM, signal.SIGINT), threading.local()
+
+        def hold() -> None:
+            held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, ours)
+
+        def let_go() -> None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held.mask)
+
+        def in_child() -> None:
+            self._leave_signals()
+            let_go()
+
+        os.register_at_fork(before=hold, after_in_parent=let_go, after_in_child=in_child)
+
+    def _leave_signals(self) -> None:
+        """In the child: its end must not wait for a handler of Python's either, which is not called while a lock is
+        waited for."""
+        signal.set_wakeup_fd(-1)
+        for number, default in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+            if signal.getsignal(number) == self._on_signal:  # and not the app's own
+                signal.signal(number, default)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() == self._process_id:
             self._request_stop()
             return
-        signal.signal(number, signal.SIG_DFL)  # a process that the app forked
+        signal.signal(number, signal.SIG_DFL)  # a process that the app forked, by a handler of its own
         os.kill(os.getpid(), number)
 
     def _request_stop(self) -> None:
