@@ -260,7 +260,9 @@ class QueueTarget(Target):
         self.entity = entity
 
     def take(self, contents: list[Content], copies: int) -> None:
-        self.connection.entities.send(self.entity, [content.with_message_id() for content in contents] * copies)
+        if copies > 1:  # under one id
+            contents = [content.with_message_id() for content in contents] * copies
+        self.connection.entities.send(self.entity, contents)
 
 
 class HubTarget(Target):

@@ -181,8 +181,11 @@ def test_receive_and_delete(client: ServiceBusClient, broker: BackEnd, work: End
     work.send("gone")
     mode = ServiceBusReceiveMode.RECEIVE_AND_DELETE
     with client.get_queue_receiver(broker.named("work"), receive_mode=mode) as receiver:
-        assert str(work.one(receiver)) == "gone"
-    assert work.none()
+        gone = work.one(receiver)
+        assert str(gone) == "gone"
+    assert gone.sequence_number is not None
+    # a look shows what is locked as well
+    assert work.receiver.peek_messages(sequence_number=gone.sequence_number) == []
 
 
 def test_a_message_just_under_the_limit_passes_and_one_over_it_is_refused(work: Ends) -> None:
