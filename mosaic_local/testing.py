@@ -167,11 +167,11 @@ class StackControl:
             raise StackError(f"no timer that listens: {', '.join(sorted(missing))}")
         end = now + by
         while True:
-            slots = [at for name, at in due.items() if name.lower() in names]
-            if late := sorted(name for name, at in due.items() if name.lower() in names and at < now - _SKEW):
+            slots = {name: at for name, at in due.items() if name.lower() in names}
+            if late := sorted(name for name, at in slots.items() if at < now - _SKEW):
                 # what fell due has run: by a time that no step of ours would ever bring up to the broker's
                 raise StackError(f"{', '.join(late)}: due before {now:%Y-%m-%d %H:%M:%S}: the host's time is behind")
-            stop = min(at for at in (*slots, deadline, end) if at is not None)
+            stop = min(at for at in (*slots.values(), deadline, end) if at is not None)
             # What should have come to pass by now is some milliseconds away by a clock that is a little behind.
             due = self._jump(max(stop - now, _LEAST_STEP))
             now, deadline = self.broker._quiet(patience)

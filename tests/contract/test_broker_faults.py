@@ -21,11 +21,11 @@ from azure.servicebus.exceptions import (
 from mosaic_local.errors import StackError
 from mosaic_local.namespaces import Namespace
 from mosaic_local.testing import BrokerControl, Fault, Rule
+from tests.support.broker import SDK_LEAVES_SOCKETS
 
 pytest_plugins = ["mosaic_local.pytest_plugin"]
-# The SDK does not close the socket of a connection that was cut.
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    SDK_LEAVES_SOCKETS,
     pytest.mark.own_broker("moves its time and makes it fail"),
 ]
 Q = "orders"

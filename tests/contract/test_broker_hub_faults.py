@@ -15,11 +15,11 @@ from azure.eventhub.exceptions import EventHubError
 from mosaic_local.broker.config import EventHubConfig
 from mosaic_local.namespaces import Namespace
 from mosaic_local.testing import Fault, Rule
+from tests.support.broker import SDK_LEAVES_SOCKETS
 
 pytest_plugins = ["mosaic_local.pytest_plugin"]
-# The SDK does not close the socket of a connection that was cut.
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    SDK_LEAVES_SOCKETS,
     pytest.mark.own_broker("makes it fail"),
 ]
 HUB = "Telemetry"

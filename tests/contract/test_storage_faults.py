@@ -22,12 +22,10 @@ from azure.storage.blob import BlobServiceClient
 from mosaic_local.errors import StackError
 from mosaic_local.testing import StorageControl, StorageFault, StorageRule
 from tests.support.azurite import Azurite, running_azurite
+from tests.support.broker import SDK_LEAVES_SOCKETS
 
 ONCE: dict[str, Any] = {"retry_total": 0}
-# The SDK does not close the socket of a connection that was cut.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = SDK_LEAVES_SOCKETS
 
 
 @pytest.fixture(scope="module")

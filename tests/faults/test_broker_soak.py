@@ -19,14 +19,13 @@ from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
 from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage, ServiceBusReceiveMode, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 
-from tests.support.broker import RunningBroker, running_broker
+from tests.support.broker import SDK_LEAVES_SOCKETS, RunningBroker, running_broker
 
 SECONDS: Final = float(os.environ.get("MOSAIC_TEST_BROKER_SOAK_SECONDS", "60"))
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(SECONDS + 300),
-    # the SDKs leave a socket to the garbage collector now and then
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    SDK_LEAVES_SOCKETS,
 ]
 
 MESSAGES: Final = 500

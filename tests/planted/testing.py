@@ -63,7 +63,7 @@ DEFECTS: Final = (
     Defect(
         name="time-that-passes-over-slots",
         file="mosaic_local/testing.py",
-        old="for at in (*slots, deadline, end) if at is not None)",
+        old="for at in (*slots.values(), deadline, end) if at is not None)",
         new="for at in (deadline, end) if at is not None)",
         caught_by=(_APP + "test_thirty_days_of_backoff_and_of_nights_go_by",),
         what="one run stands for thirty nights",

@@ -11,9 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trustme
 
 ROOT = Path(__file__).resolve().parents[2]
+
+SDK_LEAVES_SOCKETS = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+"""The SDKs do not close the socket of a connection that was cut; the garbage collector does, now and then."""
 
 
 @dataclass(frozen=True)
